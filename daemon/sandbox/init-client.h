@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* sandboxd's side of init-wire.h: one connection to the init of one running sandbox. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "init-wire.h"
+
+struct event_base;
+struct init_client;
+
+/* Ready: HELLO was answered (error 0) or will not be (negative errno). Lost: the connection ended;
+ * the client is dead, all pending callbacks were called with -ECONNRESET before. Neither is called
+ * from inside a call into the client. */
+struct init_client_watch {
+	void (*on_ready)(struct init_client *c, int error, void *userdata);
+	void (*on_lost)(struct init_client *c, void *userdata);
+};
+
+/* Connects to the named socket at PATH and sends HELLO. Returns 0 or negative errno. */
+int init_client_new(struct init_client **ret, struct event_base *base, const char *path,
+		    const struct init_client_watch *watch, void *userdata);
+struct init_client *
+init_client_free(struct init_client *c);          /* returns NULL; callbacks are not called */
+void init_client_shutdown(struct init_client *c); /* asks init to end the sandbox */
+
+/* What an exec hears. STARTED once (start_error or pid; master >= 0 is the receiver's), then EXITED
+ * once, then GONE for each kill. */
+struct init_exec_watch {
+	void (*on_started)(void *userdata, const struct init_started *started, int master);
+	void (*on_exited)(void *userdata, const struct init_exited *exited);
+	void (*on_gone)(void *userdata, uint32_t killed);
+	void (*on_lost)(void *userdata); /* init is gone; nothing else will come */
+};
+
+/* Sends a request made with wire_begin(..., INIT_EXEC, ...); header.serial and exec are filled in
+ * here, the message's fds are closed when sent. *RET_EXEC is the number for the calls below. WATCH
+ * and USERDATA must live until init_client_forget(). Returns 0 or negative errno (-EAGAIN never: it
+ * queues). */
+int init_client_exec(struct init_client *c, struct wire_message *m,
+		     const struct init_exec_watch *watch, void *userdata, uint64_t *ret_exec);
+int init_client_signal(struct init_client *c, uint64_t exec, int signal,
+		       enum init_signal_target target);
+int init_client_kill(struct init_client *c, uint64_t exec); /* answered by on_gone */
+/* Sends the ACK and drops the watch. */
+void init_client_forget(struct init_client *c, uint64_t exec);

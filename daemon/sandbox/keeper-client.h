@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* sandboxd's side of keeper-wire.h: one keeper process per workspace owner, started on first use.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "keeper-wire.h"
+
+struct keeper_client;
+
+/* Every reply ends in one of these: ERROR is 0 or negative errno (-ECONNRESET: the keeper is gone),
+ * M the whole reply (NULL when there is none); fds not taken from it are closed afterwards. */
+typedef void keeper_reply(struct keeper_client *k, int error, struct wire_message *m,
+			  void *userdata);
+
+/* Sends REQUEST (made with wire_begin; serial is filled in here; its fds are closed when sent).
+ * DONE is called exactly once, never from inside this call. Returns 0 or negative errno (then DONE
+ * is not called). */
+int keeper_client_call(struct keeper_client *k, struct wire_message *request, keeper_reply *done,
+		       void *userdata);
+
+/* Convenience for the exec side. EXEC is the exec id (file name of its spool). */
+struct spool_request {
+	const char *exec;
+	uint32_t streams; /* 1 << enum keeper_spool_stream */
+	uid_t uid;        /* as the sandbox sees it; translated here */
+	int pty;          /* master, taken over; -1 */
+	uint64_t max_bytes;
+};
+int keeper_client_spool_open(struct keeper_client *k, const struct spool_request *request,
+			     keeper_reply *done, void *userdata);
+int keeper_client_spool_finish(struct keeper_client *k, const char *exec, uint32_t wait_ms,
+			       bool remove, keeper_reply *done, void *userdata);
+int keeper_client_spool_remove(struct keeper_client *k, const char *exec);
+
+/* A spool file for reading, or negative errno (-ENOENT: nothing was written yet). Opened beneath
+ * the owner's spool directory without following links, and only a regular file of the owner's
+ * keeper. */
+int keeper_client_spool_read_fd(struct keeper_client *k, const char *exec,
+				enum keeper_spool_stream stream);
+
+/* Offsets that KEEPER_SPOOL_DATA brings go to the manager's exec table: exec.h,
+ * exec_on_spool_data(). */

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A sandbox and the table of all of them. Knows no JSON. See sandbox.c for states and ownership. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "error.h"
+#include "params.h"
+
+struct init_client;
+struct keeper_client;
+struct manager; /* everything the daemon has: manager.h */
+struct sandbox;
+
+enum sandbox_state {
+	SANDBOX_STATE_CREATING,
+	SANDBOX_STATE_RUNNING,
+	SANDBOX_STATE_PAUSED,
+	SANDBOX_STATE_STOPPED,
+	SANDBOX_STATE_FAILED,
+	SANDBOX_STATE_REMOVED,
+	SANDBOX_STATE_MAX,
+};
+const char *sandbox_state_to_string(enum sandbox_state s);
+
+/* Called once with the outcome of a verb that takes time. On failure E says why (callee keeps it).
+ */
+typedef void sandbox_done(struct sandbox *s, struct error *e, void *userdata);
+
+/* Verbs. Return 0 and call DONE later (never from inside the call), or -1 with *RETERR set and
+ * never call DONE. */
+int sandbox_create(struct manager *m, uid_t peer, const struct sandbox_create_params *params,
+		   sandbox_done *done, void *userdata, struct sandbox **ret, struct error *reterr);
+int sandbox_stop(struct sandbox *s, const char *cause, sandbox_done *done, void *userdata,
+		 struct error *reterr);
+int sandbox_start(struct sandbox *s, sandbox_done *done, void *userdata, struct error *reterr);
+int sandbox_remove(struct sandbox *s, bool force, sandbox_done *done, void *userdata,
+		   struct error *reterr);
+
+/* By name (of PEER's own; root: anyone's by id, its own by name first) or id; sets NOT_FOUND. */
+struct sandbox *sandbox_find(struct manager *m, uid_t peer, const char *name_or_id,
+			     struct error *reterr);
+
+struct sandbox *sandbox_ref(struct sandbox *s);
+struct sandbox *sandbox_unref(struct sandbox *s); /* returns NULL */
+
+/* ---- what the exec side needs of a running sandbox ---- */
+enum sandbox_state sandbox_state(const struct sandbox *s);
+const char *sandbox_id(const struct sandbox *s);
+const char *sandbox_name(const struct sandbox *s);
+uid_t sandbox_owner(const struct sandbox *s);
+struct init_client *sandbox_init(const struct sandbox *s);     /* NULL unless running */
+struct keeper_client *sandbox_keeper(const struct sandbox *s); /* NULL unless running */
+const char *
+sandbox_default_workdir(const struct sandbox *s); /* first workspace, else /home/agent */
+/* The base environment of an exec as uid (PATH with the tool's, HOME, USER, git's GIT_CONFIG_*, the
+ * sandbox's own env), then EXTRA on top. "K=V" strings, NULL-terminated, freed with strings_free().
+ */
+int sandbox_environment(const struct sandbox *s, uid_t uid, const struct pairs *extra, char ***ret);
+uint32_t sandbox_nproc_limit(const struct sandbox *s); /* 0: the cgroup limits */
+/* oom kills so far, from the cgroup's own counter; 0 when there is none. Cheap (one pread). */
+uint64_t sandbox_oom_kills(const struct sandbox *s);
+/* Notes that an exec ran as another user than the agent (files must be given back at release). */
+void sandbox_note_foreign_user(struct sandbox *s);
+
+/* The exec side registers here to hear that a sandbox stops running (before its init client goes).
+ */
+typedef void sandbox_lost(struct sandbox *s, const char *cause, void *userdata);

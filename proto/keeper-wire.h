@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* sandboxd <-> sandbox-keeper: the closed list of what sandboxd may ask of the process that holds
+ * the namespaces of one workspace owner. Every request is answered by a reply of the same type and
+ * serial, in any order; events have serial 0.
+ *
+ * Ids in this protocol: "keeper ids" are ids inside the keeper's user namespace:
+ *   0        the owner (mode shifted: stands for the owner through idmapped workspaces)
+ *   1..1000  a sandbox's uids 0..999          (sandbox root is keeper 1)
+ *   0        a sandbox's uid 1000, the agent
+ *   1001..   a sandbox's uids 1001.. unchanged
+ *   65535    in no sandbox: owns the init binary and the cgroup files
+ * With a single mapped id (no subordinate ids) there is only 0. */
+
+#include "wire.h"
+
+#define KEEPER_WIRE_VERSION 1
+
+#define KEEPER_LOWERS_MAX 8
+#define KEEPER_ROOTS_MAX 48
+#define KEEPER_MOUNTS_MAX 192
+#define KEEPER_CGROUPS_MAX 8
+
+#define KEEPER_ID_AGENT 0
+#define KEEPER_ID_ROOT 1
+#define KEEPER_ID_FENCE 65535
+
+enum keeper_message_type {
+	KEEPER_HELLO = 1,
+	KEEPER_CREATE,
+	KEEPER_CLAIM,
+	KEEPER_KILL,
+	KEEPER_REMOVE,
+	KEEPER_STATS,
+	KEEPER_SPOOL_OPEN,
+	KEEPER_SPOOL_FINISH,
+	KEEPER_SPOOL_REMOVE,
+	KEEPER_LAYER_SAVE,
+	KEEPER_LAYER_REMOVE,
+	KEEPER_SHUTDOWN, /* header only: kill all, end */
+	/* events */
+	KEEPER_ENDED,
+	KEEPER_SPOOL_DATA,
+};
+
+/* How the owner's ids are mapped; keeper command line --map. */
+enum keeper_map {
+	KEEPER_MAP_OWNER,   /* 0 -> owner, 1.. -> subordinate */
+	KEEPER_MAP_SHIFTED, /* all subordinate; owner is host uid 0 */
+	KEEPER_MAP_SINGLE,  /* 0 -> owner and nothing else */
+};
+
+/* One cgroup hierarchy in which the keeper may make directories. fds[fd] is the directory. */
+struct keeper_cgroup {
+	uint32_t fd;
+	uint32_t controllers; /* enum keeper_controller bits that this hierarchy has */
+	uint32_t version;     /* 1 or 2 */
+	uint32_t reserved;
+};
+
+enum keeper_controller {
+	KEEPER_CONTROLLER_MEMORY = 1 << 0,
+	KEEPER_CONTROLLER_CPU = 1 << 1,
+	KEEPER_CONTROLLER_PIDS = 1 << 2,
+	KEEPER_CONTROLLER_FREEZER = 1 << 3,
+	KEEPER_CONTROLLER_CPUACCT = 1 << 4,
+};
+
+/* First request on a connection. Reply: struct keeper_hello_reply.
+ * fds: [0] the seccomp program (memfd), [1] the owner's state directory: a detached mount when the
+ * daemon is root (its path may not be searchable for the owner), else an O_PATH directory; then
+ * cgroups. */
+struct keeper_hello {
+	struct wire_header header;
+	struct wire_str instance; /* instance id: in every cgroup, container and directory name */
+	struct wire_str crun;     /* absolute path of the runtime */
+	struct wire_str init;     /* absolute path of sandbox-init */
+	uint32_t state_is_mount;
+	uint32_t n_cgroups;
+	struct keeper_cgroup cgroups[KEEPER_CGROUPS_MAX];
+};
+
+struct keeper_hello_reply {
+	struct wire_header header;
+	uint64_t userns_dev; /* the keeper's user namespace, as fstat of /proc/self/ns/user says: */
+	uint64_t userns_ino; /* the daemon refuses RPC peers that live below it */
+	uint32_t controllers; /* enum keeper_controller bits that really work */
+	uint32_t reserved;
+};
+
+struct keeper_limits { /* 0: no limit */
+	uint64_t memory_bytes;
+	uint64_t shm_bytes;
+	uint32_t cpu_milli;
+	uint32_t pids;
+};
+
+enum keeper_create_flags {
+	KEEPER_CREATE_NETWORK_HOST = 1 << 0,
+	KEEPER_CREATE_REUSE = 1 << 1,   /* upper/<id> exists (start of a stopped sandbox) */
+	KEEPER_CREATE_DISCARD = 1 << 2, /* on failure also remove upper/<id> */
+};
+
+/* Makes a sandbox without identity and answers when its init is fenced and listens.
+ * fds: [0] the listening socket for init. Reply: struct keeper_create_reply, fds [0] a file with
+ * the cgroup's oom counter (absent without memory controller). On error nothing is left behind, and
+ * reason (a sentence, from the runtime where it said something) is set. */
+struct keeper_create {
+	struct wire_header header;
+	struct wire_str id; /* sandbox id */
+	uint32_t flags;
+	uint32_t n_lowers;
+	struct keeper_limits limits;
+	/* read-only layers below the writable one, topmost first: names in <state>/templates; the
+	 * host template's skeleton is always the lowest and not listed */
+	struct wire_str lowers[KEEPER_LOWERS_MAX];
+};
+
+struct keeper_create_reply {
+	struct wire_header header;
+	struct wire_str reason;
+	int32_t pid;             /* of init, as the host sees it */
+	uint32_t memory_version; /* 1 or 2: how to read the oom counter; 0: none */
+};
+
+/* A directory (or file) of the owner's from which mounts are taken.
+ * fd >= 0: fds[fd] is a detached (idmapped) mount of it, made by the root daemon. Else the keeper
+ * opens path itself, without following symlinks, and compares dev and ino: else -ESTALE. */
+struct keeper_root {
+	struct wire_str path;
+	int32_t fd;
+	uint32_t reserved;
+	uint64_t dev;
+	uint64_t ino;
+};
+
+enum keeper_mount_flags {
+	KEEPER_MOUNT_READONLY = 1 << 0,
+	KEEPER_MOUNT_MAKE_FILE =
+		1 << 1, /* make source as a file with `content` if absent, owned by the
+			 * owner; unmade at release if it still holds just that */
+	KEEPER_MOUNT_MAKE_DIR = 1 << 2, /* make source as an empty directory if absent (kept) */
+	KEEPER_MOUNT_OPTIONAL = 1 << 3, /* absent: skip */
+	KEEPER_MOUNT_EMPTY = 1 << 4,    /* not source: an empty read-only directory covers target */
+	KEEPER_MOUNT_ONLY_MAKE = 1 << 5, /* make it, but mount nothing */
+};
+
+/* Mounts, in order: roots[root]/source (beneath it, no symlinks; "" is the root itself) appears at
+ * target, absolute in the sandbox. nosuid, nodev always. */
+struct keeper_mount {
+	uint32_t root;
+	uint32_t flags;
+	struct wire_str source;
+	struct wire_str target;
+	struct wire_str content; /* MAKE_FILE */
+};
+
+/* Gives a created sandbox its identity. Reply: header, with reason. All or nothing is not promised:
+ * after an error the daemon kills the sandbox. */
+struct keeper_claim {
+	struct wire_header header;
+	struct wire_str id;
+	struct wire_str hostname;
+	struct keeper_limits limits; /* what differs from create's is written into the cgroup */
+	uint32_t n_roots;
+	uint32_t n_mounts;
+	struct keeper_root roots[KEEPER_ROOTS_MAX];
+	struct keeper_mount mounts[KEEPER_MOUNTS_MAX];
+};
+
+struct keeper_reason_reply { /* CLAIM, LAYER_SAVE */
+	struct wire_header header;
+	struct wire_str reason;
+};
+
+/* KILL: SIGKILL to init; answered when it is reaped, cgroups are removed and worktree locks
+ * released; upper stays. KEEPER_ENDED is not sent for it. -ESRCH: not running (also fine).
+ * give_back: files of subordinate ids in the workspaces go back to the owner first (an exec ran as
+ * another user than the agent). REMOVE: the same, and upper goes to trash, emptied in the
+ * background. */
+struct keeper_end {
+	struct wire_header header;
+	struct wire_str id;
+	uint32_t give_back;
+	uint32_t reserved;
+};
+
+struct keeper_counters {
+	uint64_t memory_bytes;
+	uint64_t memory_peak_bytes;
+	uint64_t cpu_usec;
+	uint64_t oom_kills;
+	uint64_t pids;
+	uint64_t pids_max_events;
+};
+
+struct keeper_counters_reply { /* KILL, REMOVE, STATS (struct keeper_end as request) */
+	struct wire_header header;
+	struct keeper_counters counters;
+};
+
+/* An init ended by itself (or was killed by someone). Everything of it is cleaned up but upper. */
+struct keeper_ended {
+	struct wire_header header;
+	struct wire_str id;
+	int32_t exit_code;
+	int32_t signal;
+	struct keeper_counters counters;
+};
+
+enum keeper_spool_stream {
+	KEEPER_STREAM_STDOUT,
+	KEEPER_STREAM_STDERR,
+	KEEPER_STREAM_OUTPUT,
+	KEEPER_STREAM_MAX
+};
+
+/* Starts spooling for an exec. The keeper makes a pipe for each stream in `streams` (bits 1 <<
+ * stream), owned by keeper id `uid`, and answers with the write ends in stream order. With pty,
+ * fds[0] of the request is a pty master, streams is 1 << OUTPUT, and no fd is answered. The file
+ * <state>/spool/<exec>.<stdout|stderr|output> is made at the first byte. Beyond max_bytes the
+ * oldest bytes are punched out; offsets stay. */
+struct keeper_spool_open {
+	struct wire_header header;
+	struct wire_str exec;
+	uint32_t streams;
+	uint32_t uid; /* keeper id */
+	uint32_t pty;
+	uint32_t reserved;
+	uint64_t max_bytes;
+};
+
+/* Reads what is still coming until every pipe is at its end or wait_ms went by, closes, and answers
+ * with the final state. remove: forget the files too. */
+struct keeper_spool_finish {
+	struct wire_header header;
+	struct wire_str exec;
+	uint32_t wait_ms;
+	uint32_t remove;
+};
+
+struct keeper_stream_state {
+	uint64_t end;   /* bytes ever written */
+	uint64_t start; /* oldest byte still there */
+	uint32_t eof;
+	int32_t error; /* negative errno when appending failed (-ENOSPC, -EDQUOT: the producer is
+			  blocked) */
+};
+
+struct keeper_spool_finish_reply {
+	struct wire_header header;
+	struct keeper_stream_state streams[KEEPER_STREAM_MAX];
+};
+
+/* There is more, or a stream ended. At most one is under way per exec and direction: the next is
+ * sent when something changed after it. */
+struct keeper_spool_data {
+	struct wire_header header;
+	struct wire_str exec;
+	struct keeper_stream_state streams[KEEPER_STREAM_MAX];
+};
+
+struct keeper_spool_ref { /* SPOOL_REMOVE; reply: header */
+	struct wire_header header;
+	struct wire_str exec;
+};
+
+/* SAVE: the (stopped) sandbox's changes become <state>/templates/<layer>, atomically; work files,
+ * /tmp and run are left out. The sandbox's upper is used up. REMOVE: the layer goes to trash.
+ * Reply: reason. */
+struct keeper_layer {
+	struct wire_header header;
+	struct wire_str id; /* SAVE: sandbox id */
+	struct wire_str layer;
+};
+
+struct keeper_layer_reply {
+	struct wire_header header;
+	struct wire_str reason;
+	uint64_t size_bytes;
+};

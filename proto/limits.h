@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Every cap of the project, in one place. Hitting one is an outcome with an error, never a growth.
+ * Those that a client can see are in system.info.limits (contract.md, Limits). */
+
+/* ---- RPC transport (per connection) ---- */
+#define RPC_LINE_MAX (16u * 1024 * 1024)   /* bytes in one request line; longer: skipped, -32600 */
+#define RPC_BATCH_MAX 64                   /* calls in one batch */
+#define RPC_IN_FLIGHT_MAX 1024             /* requests without an answer yet */
+#define RPC_FDS_MAX 64                     /* descriptors waiting in the queue */
+#define RPC_NESTING_MAX 32                 /* JSON depth */
+#define RPC_ID_MAX 128                     /* bytes in a string id */
+#define RPC_OUTPUT_HIGH (4u * 1024 * 1024) /* unsent reply bytes: above it we stop reading */
+#define RPC_OUTPUT_LOW (1u * 1024 * 1024)  /* and below it we go on */
+#define RPC_CONNECTIONS_MAX 1024           /* connections to the daemon */
+#define RPC_CONNECTIONS_PER_UID_MAX 256    /* of one uid (root: no such limit) */
+#define RPC_ACCEPT_RETRY_MS 200            /* listener pause after EMFILE and its kin */
+
+/* ---- values ---- */
+#define NAME_LENGTH_MAX 128
+#define WORKSPACES_MAX 16
+#define LABELS_MAX 64
+#define ENV_MAX 4096                       /* variables in one exec */
+#define ARGV_MAX 65536                     /* arguments in one exec */
+#define EXEC_ARGS_BYTES_MAX (1024u * 1024) /* argv + env, bytes with their NULs */
+#define FILES_MAX 64                       /* files[] of one exec; their bytes: within the line */
+#define LIST_LIMIT_DEFAULT 200
+#define LIST_LIMIT_MAX 1000
+
+/* ---- sandboxes and execs ---- */
+#define SANDBOXES_PER_UID_MAX 4096
+#define EXECS_RUNNING_PER_SANDBOX_MAX 256
+#define EXECS_KEPT_PER_SANDBOX_MAX 1000      /* ended ones that can still be asked for */
+#define EXEC_DRAIN_MS 200                    /* after the leader's end, for output still in pipes */
+#define EXEC_GRACE_MS 5000                   /* between TERM and KILL */
+#define EXEC_RESULT_BYTES_MAX (1024u * 1024) /* of each stream, in the result */
+#define EXEC_SPOOL_BYTES_MAX (64u * 1024 * 1024)   /* default maxOutputBytes, per stream */
+#define EXEC_STDIN_PENDING_MAX (16u * 1024 * 1024) /* bytes of exec.write not yet taken */
+#define EXEC_READ_BYTES_MAX (1024u * 1024)         /* one exec.read */
+#define SANDBOX_PIDS_DEFAULT 4096                  /* the pids limit is always on */
+#define SANDBOX_SHM_DEFAULT (64u * 1024 * 1024)
+
+/* ---- processes of ours ---- */
+#define KEEPER_IDLE_MS 60000           /* a keeper without sandboxes ends after this */
+#define KEEPER_CREATE_TIMEOUT_MS 30000 /* the runtime did not answer */
+#define INIT_ORPHAN_MS 10000           /* init without a controller ends its sandbox after this */
+#define INIT_EXECS_MAX 512             /* execs that init can remember at once */

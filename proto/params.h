@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Decoded parameters of every method: what a handler gets. The tables in methods.c say how a JSON
+ * object becomes one of these; the gate in rpc/dispatch.c has checked types, ranges, names and
+ * unknown keys.
+ *
+ * Everything is borrowed from the request and lives as long as it does. Absent strings are NULL,
+ * absent integers -1 (unsigned limits: 0), absent lists empty, unless the field's table gives a
+ * default. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct strings {
+	const char *const *items; /* items[count] is NULL */
+	size_t count;
+};
+
+struct pair {
+	const char *key;
+	const char *value;
+};
+
+struct pairs {
+	const struct pair *items;
+	size_t count;
+};
+
+struct bytes {
+	const void *data;
+	size_t size;
+};
+
+struct limits_params { /* 0: not given */
+	uint64_t memory_bytes;
+	uint64_t shm_bytes;
+	uint64_t disk_bytes;
+	uint32_t cpu_milli;
+	uint32_t pids;
+};
+
+struct workspace_params {
+	const char *path;
+	bool read_only;
+	bool git_config_writable; /* "gitConfig": "writable" */
+};
+
+struct workspaces_params {
+	const struct workspace_params *items;
+	size_t count;
+};
+
+enum network_mode { NETWORK_UNSET, NETWORK_NONE, NETWORK_GATEWAY, NETWORK_HOST };
+
+struct network_params {
+	enum network_mode mode;
+	const char *policy;
+	struct strings allow;
+	struct strings block;
+};
+
+struct file_params {
+	const char *path;
+	struct bytes data;
+	uint32_t mode; /* octal string in JSON, default 0600 */
+};
+
+struct files_params {
+	const struct file_params *items;
+	size_t count;
+};
+
+enum stdin_kind { STDIN_NULL, STDIN_STREAM, STDIN_BYTES, STDIN_FD };
+
+struct stdin_params {
+	enum stdin_kind kind;
+	struct bytes data;
+	unsigned fd; /* index in the request's own fds */
+};
+
+struct fd_params {
+	bool given;
+	unsigned fd;
+};
+
+struct tty_params {
+	bool given;
+	uint16_t rows;
+	uint16_t cols;
+};
+
+enum capture_mode { CAPTURE_SEPARATE, CAPTURE_MERGED, CAPTURE_NONE };
+enum leftovers_mode { LEFTOVERS_KILL, LEFTOVERS_KEEP };
+enum disconnect_mode { DISCONNECT_UNSET, DISCONNECT_CANCEL, DISCONNECT_KEEP };
+enum stream_name { STREAM_STDOUT, STREAM_STDERR, STREAM_OUTPUT, STREAM_MAX };
+
+struct offsets_params {
+	bool end;                   /* "end": only what comes from now on */
+	int64_t offset[STREAM_MAX]; /* -1: from the start of what is kept */
+};
+
+struct filter_params {
+	const char *loop_id;
+	const char *sandbox;
+	const char *tool;
+	const char *state;
+	struct pairs labels;
+};
+
+struct list_params { /* sandbox.list, exec.list, template.list */
+	struct filter_params filter;
+	int64_t limit;
+	const char *after;
+};
+
+struct sandbox_create_params {
+	const char *name;
+	const char *tool;
+	const char *template_name;         /* "template" */
+	struct workspace_params workspace; /* path NULL: none */
+	struct workspaces_params extra_workspaces;
+	struct network_params network;
+	struct limits_params limits;
+	struct pairs env;
+	const char *runtime;
+	int64_t ttl_ms;
+	int64_t idle_timeout_ms;
+	bool rm;
+	struct pairs labels;
+	const char *idempotency_key;
+};
+
+struct sandbox_ref_params { /* get, stop, start, remove, pause, resume, stats */
+	const char *sandbox;
+	bool force;
+	int64_t timeout_ms;
+};
+
+struct exec_run_params {
+	const char *sandbox;
+	struct strings command;
+	const char *exec_id;
+	struct pairs env;
+	const char *work_dir;
+	const char *user;
+	struct tty_params tty;
+	struct stdin_params in; /* "stdin" */
+	struct fd_params out;   /* "stdout" */
+	struct fd_params err;   /* "stderr" */
+	int64_t fds;
+	enum capture_mode capture;
+	struct files_params files;
+	bool secrets_given;
+	int64_t timeout_ms;
+	int64_t grace_ms;
+	enum leftovers_mode leftovers;
+	enum disconnect_mode on_disconnect;
+	const char *idempotency_key;
+	const char *stage;
+	const char *story_id;
+	bool stream;
+	bool detach;
+	int64_t max_output_bytes;
+};
+
+struct exec_attach_params {
+	const char *exec_id;
+	struct offsets_params from;
+};
+
+struct exec_ref_params { /* wait, get, closeStdin, cancel */
+	const char *exec_id;
+	const char *idempotency_key; /* cancel only */
+	int64_t timeout_ms;          /* wait only */
+};
+
+struct exec_read_params {
+	const char *exec_id;
+	enum stream_name stream;
+	int64_t from;
+	int64_t limit_bytes;
+};
+
+struct exec_write_params {
+	const char *exec_id;
+	struct bytes data; /* "data": string or {base64} */
+};
+
+struct exec_resize_params {
+	const char *exec_id;
+	int64_t rows;
+	int64_t cols;
+};
+
+struct exec_signal_params {
+	const char *exec_id;
+	int signal; /* "signal": "SIGTERM", "TERM" or a number */
+};
+
+struct template_ref_params { /* get, remove */
+	const char *template_name;
+	bool force;
+};
+
+struct template_build_params {
+	const char *tool; /* "claude" or "claude@2.1.42" */
+	bool force;
+};
+
+struct rpc_cancel_params {
+	const char *id_text; /* the id as JSON text: "\"7\"" and "7" differ */
+};
