@@ -66,6 +66,41 @@ uint64_t sandbox_oom_kills(const struct sandbox *s);
 /* Notes that an exec ran as another user than the agent (files must be given back at release). */
 void sandbox_note_foreign_user(struct sandbox *s);
 
+/* What is shown of a sandbox (contract.md, Sandbox). Strings are owned by the sandbox and live as
+ * long as it does; NULL when absent. */
+struct sandbox_facts {
+	char *id;
+	char *name;
+	char *tool;
+	char *template_name;
+	char *cause;
+	uid_t peer;  /* who made it */
+	uid_t owner; /* of its workspaces: whose keeper runs it */
+	enum sandbox_state state;
+	enum network_mode network;
+	struct limits_params limits; /* as in force */
+	struct workspaces_params workspaces;
+	struct pairs env;
+	struct pairs labels;
+	int64_t created_at_ms; /* CLOCK_REALTIME */
+	pid_t pid;             /* of init as the host sees it; 0: none */
+};
+const struct sandbox_facts *sandbox_facts(const struct sandbox *s);
+
+/* A sandbox that the daemon makes for itself, for instance to build a tool's layer:
+ * sandbox_create() with OWNER's keeper instead of the workspaces' owner, exactly LAYERS below (no
+ * template is resolved), and HIDDEN from lists and names of clients (exec_start() works;
+ * params->name is not needed). Its owner removes it with sandbox_remove(); the daemon's stop does
+ * too. */
+struct sandbox_origin {
+	uid_t owner;
+	struct strings layers;
+	bool hidden;
+};
+int sandbox_create_own(struct manager *m, const struct sandbox_origin *origin,
+		       const struct sandbox_create_params *params, sandbox_done *done,
+		       void *userdata, struct sandbox **ret, struct error *reterr);
+
 /* The exec side registers here to hear that a sandbox stops running (before its init client goes).
  */
 typedef void sandbox_lost(struct sandbox *s, const char *cause, void *userdata);

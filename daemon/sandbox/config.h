@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The daemon's configuration: defaults, sandboxd.conf, drop-ins. Read once at start. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "macro.h"
+#include "params.h"
+#include "util/log.h"
+
+/* One [tool NAME] section; absent keys are NULL. */
+struct config_tool {
+	char *name;
+	char *version;            /* pinned version of the tool, instead of the built-in one */
+	char *node_version;       /* pinned npm package `node` of its layer */
+	char *registry;           /* npm registry URL */
+	int64_t build_timeout_ms; /* -1: the built-in one */
+	struct config_tool *next;
+};
+
+/* All strings are owned and never NULL unless said. */
+struct config {
+	char *state_dir;
+	char *runtime_dir;
+	char *libexec_dir;     /* NULL: beside the binary or where it was installed */
+	char *socket_group;    /* of the system daemon's socket */
+	char *crun;            /* NULL: looked up in PATH */
+	char *seccomp_profile; /* NULL: containers-common's */
+	enum log_level log_level;
+	bool durable;                /* [daemon] durable = full */
+	bool allow_host;             /* runtime `host` may be asked for */
+	struct limits_params limits; /* where a create does not say; 0: none */
+	uint64_t sandboxes_per_uid;
+	enum network_mode network_default;
+	struct config_tool *tools;
+	unsigned problems; /* unknown keys, bad values: all were logged with file:line */
+};
+
+/* Defaults for a daemon of UID. Returns 0 or negative errno. */
+int config_new(struct config **ret, uid_t uid);
+/* Reads FILE (NULL: the default place, where absence is fine) and its drop-ins
+ * FILE.d/<*.conf>, in name order. What is wrong is logged and counted in problems, and the
+ * default stays. Returns 0 or negative errno (a given FILE that cannot be read). */
+int config_load(struct config *c, const char *file);
+void config_free(struct config *c);
+DEFINE_CLEANUP(struct config *, config_free);
+
+/* The [tool NAME] section or NULL. */
+const struct config_tool *config_tool(const struct config *c, const char *name);
+
+/* "512M", "2GiB", "1024" -> bytes; "15min", "90s", "2h", "500ms", "10" (seconds) -> milliseconds.
+ * Return 0, -EINVAL or -ERANGE. */
+int config_parse_size(const char *text, uint64_t *ret);
+int config_parse_duration(const char *text, int64_t *ret_ms);

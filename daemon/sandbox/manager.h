@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Everything the daemon has, in one object that handlers get as userdata (struct manager *).
+ * main.c makes it; each module below owns its own table in it. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "error.h"
+#include "macro.h"
+#include "params.h"
+
+struct cgroups;
+struct config;
+struct event_base;
+struct exec_table;    /* exec.c */
+struct keeper_client; /* keeper-client.c */
+struct keeper_table;  /* keeper-client.c */
+struct manager;
+struct sandbox;
+struct sandbox_table; /* sandbox.c */
+struct server;
+struct store;
+struct template_table; /* template.c */
+
+#define INSTANCE_ID_SIZE 9 /* 8 characters and NUL */
+
+struct manager {
+	struct event_base *base;
+	const struct config *config;
+	struct store *store;
+	struct sandbox_table *sandboxes;
+	struct keeper_table *keepers;
+	struct exec_table *execs;
+	struct template_table *templates;
+	struct cgroups *cgroups;
+	struct server *server;
+	char instance[INSTANCE_ID_SIZE]; /* of the state dir; in every cgroup and directory name */
+	uid_t uid;                       /* whose daemon this is; 0: the system daemon */
+	bool is_root;
+	bool stopping;         /* a clean stop is under way: nothing new is begun */
+	int64_t started_at_ms; /* CLOCK_MONOTONIC */
+	int state_fd;          /* the state directory, O_PATH */
+	const char *libexec_dir;
+	char *crun; /* absolute path; NULL: not installed */
+};
+
+/* M is zeroed by the caller and has base, config, store, server's fields unset. Fills the rest in:
+ * tables, instance id, cgroups; loads what the last run left and sweeps it. Returns 0 or negative
+ * errno. */
+int manager_init(struct manager *m);
+/* Undoes it; every sandbox must be stopped before. */
+void manager_deinit(struct manager *m);
+
+/* The keeper of workspace owner OWNER, started when there is none. Returns 0 and calls DONE later
+ * (never from inside the call; K NULL: E says why, the callee keeps E), or -1 with *RETERR. K stays
+ * valid until it dies (its pending calls get -ECONNRESET); do not keep it longer than that. */
+typedef void manager_keeper_done(struct keeper_client *k, struct error *e, void *userdata);
+int manager_keeper(struct manager *m, uid_t owner, manager_keeper_done *done, void *userdata,
+		   struct error *reterr);
+
+/* Calls FN for every sandbox in order of creation until it returns false. FN must not free any. */
+void manager_each_sandbox(struct manager *m, bool (*fn)(struct sandbox *s, void *userdata),
+			  void *userdata);
+size_t manager_sandbox_count(const struct manager *m);
+
+/* ---- Templates, as sandbox.c needs them: implemented by template.c ---- */
+
+/* Made and freed by template.c; valid only during the callback. */
+struct template_resolved {
+	const char *name;      /* Sandbox.template */
+	struct strings layers; /* directory names in <owner>/templates, topmost first; none: host */
+};
+
+struct template_query {
+	uid_t peer;
+	uid_t owner;               /* whose keeper and templates directory */
+	const char *tool;          /* NULL, "shell", "claude", "claude@2.1.42" */
+	const char *template_name; /* NULL: the tool's own; "host" */
+};
+
+/* Finds the layers, building the tool's first where it does not exist yet. Unknown tool or
+ * template: -1 with *RETERR at once. Else 0, and DONE is called once, later (T NULL: E says why).
+ * PROGRESS may be NULL; it is called with a sentence while a build runs. The query's strings are
+ * copied. */
+typedef void template_resolve_done(const struct template_resolved *t, struct error *e,
+				   void *userdata);
+typedef void template_progress(const char *message, void *userdata);
+int template_resolve(struct manager *m, const struct template_query *query,
+		     template_resolve_done *done, template_progress *progress, void *userdata,
+		     struct error *reterr);
+int template_table_new(struct manager *m, struct template_table **ret);
+void template_table_free(struct template_table *t);
+
+/* ---- implemented by exec.c ---- */
+int exec_table_new(struct manager *m, struct exec_table **ret); /* loads what can be found again */
+void exec_table_free(struct exec_table *t);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Execs that can be found again: with an idempotency key, detached, or ended and still asked for.
+ * Never env, stdin, files or secrets. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sandbox/exec.h"
+
+struct store;
+
+#define STORE_DIGEST_SIZE 32
+
+/* Strings are borrowed: from the caller when writing, from the statement during a callback. NULL
+ * when absent. */
+struct store_exec {
+	const char *id;
+	const char *sandbox; /* sandbox id */
+	uid_t peer;
+	const char *key;     /* idempotency key; unique per (peer, method exec.run, sandbox) */
+	const void *digest;  /* STORE_DIGEST_SIZE bytes; NULL without key */
+	const char *command; /* the arguments, each with its NUL, one after the other */
+	size_t command_size;
+	const char *stage;
+	const char *story_id;
+	enum exec_state state; /* STARTING: journaled, not known to have been forked */
+	bool detached;
+	uint32_t streams; /* 1 << enum keeper_spool_stream that are spooled */
+	uint64_t stream_end[KEEPER_STREAM_MAX];
+	uint64_t stream_start[KEEPER_STREAM_MAX];
+	int64_t created_at_ms;
+	struct exec_result
+		result; /* meaningful when state is ENDED; started_at_ms from RUNNING on */
+};
+
+int store_exec_insert(struct store *s, const struct store_exec *row);
+/* Everything but id, sandbox, peer, key and digest is written anew. -ENOENT: no such row. */
+int store_exec_update(struct store *s, const struct store_exec *row);
+int store_exec_delete(struct store *s, const char *id);
+int store_exec_delete_sandbox(struct store *s, const char *sandbox);
+/* Calls FN for each row in order of creation. Returns 0, FN's first non-zero result, or negative
+ * errno. FN must not write to the store. */
+typedef int store_exec_row(const struct store_exec *row, void *userdata);
+int store_exec_load(struct store *s, store_exec_row *fn, void *userdata);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the daemon must remember across a restart: one SQLite database. Rows are plain structs; who
+ * they belong to is the caller's business.
+ *
+ * Writers return 0 or negative errno: -ENOSPC when the disk (or the quota) is full, -EEXIST when a
+ * unique key is taken, -EIO for what else SQLite says (it was logged). They commit before they
+ * return. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "macro.h"
+
+struct store;
+
+/* The newest layout this program knows: number of files in migrations/. */
+#define STORE_VERSION 1
+
+/* Opens or makes PATH and brings it to STORE_VERSION. -EPROTO: made by a newer program, -EBADMSG:
+ * not a database or damaged, else errno; the reason was logged. DURABLE: synchronous=FULL. */
+int store_open(struct store **ret, const char *path, bool durable);
+void store_free(struct store *s);
+DEFINE_CLEANUP(struct store *, store_free);
+
+/* Moves what the log holds into the database as far as readers allow; for an idle timer. */
+void store_checkpoint(struct store *s);
+
+/* meta: small named texts (the instance id). *RET is NULL when absent, else freed by the caller. */
+int store_meta_get(struct store *s, const char *key, char **ret);
+int store_meta_set(struct store *s, const char *key, const char *value);

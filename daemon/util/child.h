@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A child process, watched by its pidfd. */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "macro.h"
+
+struct child;
+struct event_base;
+
+/* STATUS as waitid tells: exit code when EXITED, else the signal. Called once; the child object is
+ * still the caller's to free, but not from inside. */
+typedef void child_ended(struct child *c, bool exited, int status, void *userdata);
+
+struct child_config {
+	struct event_base *base;
+	const char *const *argv; /* argv[0] is an absolute path */
+	const char *const *envp; /* NULL: ours */
+	const int *fds;          /* n_fds descriptors that become 0, 1, 2, …; -1 is /dev/null */
+	size_t n_fds;
+	child_ended *ended;
+	void *userdata;
+};
+
+/* Starts it with every signal at its default and nothing blocked. Returns 0 or negative errno (also
+ * when exec fails). */
+int child_start(struct child **ret, const struct child_config *config);
+pid_t child_pid(const struct child *c);
+int child_kill(struct child *c, int signal); /* by pidfd; 0 or negative errno */
+/* Forgets it; a living one is killed and reaped later by nobody's callback. Returns NULL. */
+struct child *child_free(struct child *c);

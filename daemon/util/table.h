@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Objects by text key, O(log n). Keys are copied; values are the caller's. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct table {
+	void *root;
+	size_t count;
+};
+
+/* Returns 0, -EEXIST or -ENOMEM. */
+int table_add(struct table *t, const char *key, void *value);
+void *table_find(const struct table *t, const char *key); /* NULL: not there */
+void *table_remove(struct table *t, const char *key);     /* what was there, or NULL */
+/* In key order until FN returns false; FN must not change the table. */
+void table_each(const struct table *t, bool (*fn)(void *value, void *userdata), void *userdata);
+/* Forgets every key; values are untouched. */
+void table_deinit(struct table *t);
