@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a workspace and its git directories look inside. Mounts are made in order, a later one on
+ * top.
+ *
+ * The agent works on a real repository, and the host's git runs there after it. So everything that
+ * steers git is read-only inside (config, hooks, info, modules, objects/info, the files that say
+ * where the repository is), and files of that kind which are absent are made first, so that the
+ * agent cannot. What a commit needs is writable: objects, refs, logs, and the worktree's own
+ * directory. Other worktrees' directories are not shown at all.
+ *
+ * A plain repository needs its whole .git writable, for lock files at its top. There a `commondir`
+ * file would redirect git elsewhere, so one that says "." (itself) is put in its place. */
+
+#include "sandbox/claim.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "macro.h"
+#include "sandbox/git.h"
+#include "sandbox/idmap.h"
+#include "sandbox/workspace.h"
+
+struct builder {
+	struct wire_message *m;
+	const struct claim *claim;
+	struct error *reterr;
+};
+
+/* The struct is at the start of the message and does not move. */
+static struct keeper_claim *body(struct builder *b)
+{
+	return (struct keeper_claim *)(void *)b->m->data;
+}
+
+static int too_many(struct builder *b)
+{
+	return error_set(b->reterr, ERROR_LIMIT_REACHED, "extraWorkspaces",
+			 "use fewer workspaces or shorter paths",
+			 "The workspaces take more mounts than one sandbox can have.");
+}
+
+static int add_string(struct builder *b, struct wire_str *at, const char *text)
+{
+	size_t offset = (size_t)((uint8_t *)at - b->m->data);
+
+	return wire_add_string(b->m, offset, text) < 0 ? too_many(b) : 0;
+}
+
+static int add_idmapped(struct builder *b, int dir, const char *path)
+{
+	int fd, r;
+
+	r = idmap_mount(dir, b->claim->idmap, &fd);
+	if (r < 0) {
+		(void)error_set(b->reterr, ERROR_UNAVAILABLE, "workspace",
+				"use a workspace on ext4, xfs, btrfs or tmpfs, or one that "
+				"belongs to an ordinary user",
+				"The file system of %s cannot do idmapped mounts (%s), which a "
+				"workspace of root needs.",
+				path, strerror(-r));
+		return -1;
+	}
+	r = wire_add_fd(b->m, fd);
+	return r < 0 ? too_many(b) : r;
+}
+
+/* Returns the root's index, or -1 with the error set. */
+static int add_root(struct builder *b, int dir, const char *path)
+{
+	struct keeper_claim *c = body(b);
+	struct keeper_root *root;
+	struct stat st;
+	int fd = -1;
+
+	if (c->n_roots == KEEPER_ROOTS_MAX)
+		return too_many(b);
+	if (fstat(dir, &st) < 0)
+		return error_set_errno(b->reterr, -errno, "%s cannot be looked at", path);
+	if (b->claim->idmap >= 0) {
+		fd = add_idmapped(b, dir, path);
+		if (fd < 0)
+			return -1;
+	}
+	root = &c->roots[c->n_roots];
+	root->fd = fd;
+	root->dev = st.st_dev;
+	root->ino = st.st_ino;
+	if (add_string(b, &root->path, path) < 0)
+		return -1;
+	return (int)c->n_roots++;
+}
+
+struct place {
+	int root;
+	const char *source; /* below the root, "" is itself */
+	const char *base;   /* absolute inside; the target is base/source */
+	const char *content;
+	uint32_t flags;
+};
+
+static int add_mount(struct builder *b, const struct place *p)
+{
+	struct keeper_claim *c = body(b);
+	struct keeper_mount *m;
+	char target[PATH_MAX];
+	int n;
+
+	if (c->n_mounts == KEEPER_MOUNTS_MAX)
+		return too_many(b);
+	n = snprintf(target, sizeof(target), "%s%s%s", p->base, p->source[0] ? "/" : "", p->source);
+	if (n < 0 || (size_t)n >= sizeof(target))
+		return too_many(b);
+	m = &c->mounts[c->n_mounts++];
+	m->root = (uint32_t)p->root;
+	m->flags = p->flags;
+	if (add_string(b, &m->source, p->source) < 0 || add_string(b, &m->target, target) < 0)
+		return -1;
+	return p->content ? add_string(b, &m->content, p->content) : 0;
+}
+
+static int add_places(struct builder *b, int root, const char *base, const struct place *places,
+		      size_t n)
+{
+	struct place p;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		p = places[i];
+		p.root = root;
+		p.base = base;
+		if (add_mount(b, &p) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_own_file(struct builder *b, int root, const struct git_layout *git, const char *name,
+			const char *content, uint32_t flags)
+{
+	char source[PATH_MAX];
+	struct place p = { .root = root,
+			   .source = source,
+			   .base = git->common,
+			   .content = content,
+			   .flags = flags | KEEPER_MOUNT_READONLY };
+	int n = snprintf(source, sizeof(source), "worktrees/%s%s%s", git->name, name[0] ? "/" : "",
+			 name);
+
+	if (n < 0 || (size_t)n >= sizeof(source))
+		return too_many(b);
+	if (name[0] == '\0')
+		p.flags &= ~(uint32_t)KEEPER_MOUNT_READONLY;
+	return add_mount(b, &p);
+}
+
+/* The worktree's own directory, writable, and in it what may not be changed. The lock is made even
+ * for a read-only workspace: the worktree is in use. */
+static int add_own_directory(struct builder *b, int root, const struct workspace *w)
+{
+	const struct git_layout *git = workspace_git(w);
+	bool writable = workspace_git_config_writable(w);
+
+	if (add_own_file(b, root, git, "", NULL, 0) < 0 ||
+	    add_own_file(b, root, git, "commondir", NULL, 0) < 0 ||
+	    add_own_file(b, root, git, "gitdir", NULL, 0) < 0 ||
+	    add_own_file(b, root, git, "locked", b->claim->lock_reason, KEEPER_MOUNT_MAKE_FILE) < 0)
+		return -1;
+	return writable ? 0
+			: add_own_file(b, root, git, "config.worktree", "", KEEPER_MOUNT_MAKE_FILE);
+}
+
+static int add_worktree(struct builder *b, int root, const struct workspace *w)
+{
+	static const struct place shared[] = {
+		{ .source = "", .flags = KEEPER_MOUNT_READONLY },
+		{ .source = "worktrees", .flags = KEEPER_MOUNT_EMPTY },
+		{ .source = "objects", .flags = 0 },
+		{ .source = "objects/info",
+		  .flags = KEEPER_MOUNT_READONLY | KEEPER_MOUNT_MAKE_DIR },
+		{ .source = "refs", .flags = 0 },
+		{ .source = "logs", .flags = KEEPER_MOUNT_MAKE_DIR },
+	};
+	static const struct place shared_read_only[] = {
+		{ .source = "", .flags = KEEPER_MOUNT_READONLY },
+		{ .source = "worktrees", .flags = KEEPER_MOUNT_EMPTY },
+	};
+	static const struct place shared_config[] = {
+		{ .source = "config", .flags = KEEPER_MOUNT_OPTIONAL },
+		{ .source = "hooks", .flags = KEEPER_MOUNT_OPTIONAL },
+		{ .source = "info", .flags = KEEPER_MOUNT_OPTIONAL },
+	};
+	static const struct place pointer = { .source = ".git", .flags = KEEPER_MOUNT_READONLY };
+	const struct git_layout *git = workspace_git(w);
+	int common = add_root(b, git->common_fd, git->common);
+	int r;
+
+	if (common < 0)
+		return -1;
+	if (workspace_read_only(w))
+		r = add_places(b, common, git->common, shared_read_only,
+			       ARRAY_SIZE(shared_read_only));
+	else
+		r = add_places(b, common, git->common, shared, ARRAY_SIZE(shared));
+	if (r == 0 && workspace_git_config_writable(w))
+		r = add_places(b, common, git->common, shared_config, ARRAY_SIZE(shared_config));
+	if (r == 0)
+		r = add_own_directory(b, common, w);
+	return r == 0 ? add_places(b, root, workspace_path(w), &pointer, 1) : -1;
+}
+
+static int add_repository(struct builder *b, int root, const struct workspace *w)
+{
+	static const struct place places[] = {
+		{ .source = ".git", .flags = 0 },
+		{ .source = ".git/worktrees", .flags = KEEPER_MOUNT_EMPTY | KEEPER_MOUNT_OPTIONAL },
+		{ .source = ".git/config",
+		  .content = "",
+		  .flags = KEEPER_MOUNT_READONLY | KEEPER_MOUNT_MAKE_FILE },
+		{ .source = ".git/config.worktree",
+		  .content = "",
+		  .flags = KEEPER_MOUNT_READONLY | KEEPER_MOUNT_MAKE_FILE },
+		{ .source = ".git/commondir",
+		  .content = ".\n",
+		  .flags = KEEPER_MOUNT_READONLY | KEEPER_MOUNT_MAKE_FILE },
+		{ .source = ".git/hooks", .flags = KEEPER_MOUNT_READONLY | KEEPER_MOUNT_MAKE_DIR },
+		{ .source = ".git/info", .flags = KEEPER_MOUNT_READONLY | KEEPER_MOUNT_MAKE_DIR },
+		{ .source = ".git/modules",
+		  .flags = KEEPER_MOUNT_READONLY | KEEPER_MOUNT_MAKE_DIR },
+		{ .source = ".git/objects/info",
+		  .flags = KEEPER_MOUNT_READONLY | KEEPER_MOUNT_MAKE_DIR },
+	};
+
+	/* Read-only as a whole, or lifted by name: the workspace's own mount says it all. */
+	if (workspace_read_only(w) || workspace_git_config_writable(w))
+		return 0;
+	return add_places(b, root, workspace_path(w), places, ARRAY_SIZE(places));
+}
+
+static int add_workspace(struct builder *b, const struct workspace *w)
+{
+	struct place self = { .source = "",
+			      .flags = workspace_read_only(w) ? KEEPER_MOUNT_READONLY : 0 };
+	int root = add_root(b, workspace_fd(w), workspace_path(w));
+
+	if (root < 0 || add_places(b, root, workspace_path(w), &self, 1) < 0)
+		return -1;
+	switch (workspace_git(w)->kind) {
+	case GIT_NONE:
+		return 0;
+	case GIT_REPOSITORY:
+		return add_repository(b, root, w);
+	case GIT_WORKTREE:
+		return add_worktree(b, root, w);
+	}
+	return 0;
+}
+
+int claim_message(struct wire_message *m, const struct claim *c, struct error *reterr)
+{
+	struct builder b = { .m = m, .claim = c, .reterr = reterr };
+	size_t i;
+
+	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_CLAIM, 0, sizeof(struct keeper_claim));
+	body(&b)->limits = c->limits;
+	if (add_string(&b, &body(&b)->id, c->sandbox_id) < 0 ||
+	    add_string(&b, &body(&b)->hostname, c->hostname) < 0)
+		return -1;
+	for (i = 0; i < c->n_workspaces; i++) {
+		if (add_workspace(&b, c->workspaces[i]) < 0) {
+			wire_message_done(m);
+			return -1;
+		}
+	}
+	return 0;
+}
