@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nothing here keeps state. */
+
+#include "util/fd.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "macro.h"
+
+#define UNIX_PATH_MAX_OURS 100 /* contract.md: runtime paths stay under it */
+
+int fd_set_nonblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	return 0;
+}
+
+static int read_all(int fd, char *buffer, size_t room, size_t *ret_size)
+{
+	size_t size = 0;
+	ssize_t n;
+
+	while (size < room) {
+		n = read(fd, buffer + size, room - size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		size += (size_t)n;
+	}
+	*ret_size = size;
+	return 0;
+}
+
+int fd_read_file(int dir_fd, const char *path, size_t max, char **ret, size_t *ret_size)
+{
+	CLEANUP_FD int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	CLEANUP_STR char *buffer = NULL;
+	size_t size = 0;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	buffer = malloc(max + 1);
+	if (!buffer)
+		return -ENOMEM;
+	r = read_all(fd, buffer, max + 1, &size);
+	if (r < 0)
+		return r;
+	if (size > max)
+		return -EFBIG;
+	buffer[size] = '\0';
+	*ret = TAKE_PTR(buffer);
+	if (ret_size)
+		*ret_size = size;
+	return 0;
+}
+
+int fd_write_file(int dir_fd, const char *path, const char *text)
+{
+	CLEANUP_FD int fd = openat(dir_fd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+	size_t size = strlen(text);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, size);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size ? 0 : -EIO;
+}
+
+int fd_raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+}
+
+static int unix_address(const char *path, struct sockaddr_un *address)
+{
+	if (strlen(path) >= UNIX_PATH_MAX_OURS)
+		return -ENAMETOOLONG;
+	memset(address, 0, sizeof(*address));
+	address->sun_family = AF_UNIX;
+	strcpy(address->sun_path, path);
+	return 0;
+}
+
+int fd_listen_unix(const char *path, int type, mode_t mode, int backlog)
+{
+	CLEANUP_FD int fd = -1;
+	struct sockaddr_un address;
+	mode_t mask;
+	int r;
+
+	r = unix_address(path, &address);
+	if (r < 0)
+		return r;
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return -errno;
+	/* The mode must be right from the first moment: nobody may connect in between. */
+	mask = umask(0777 & ~mode);
+	r = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	(void)umask(mask); /* cannot fail */
+	if (r < 0)
+		return r;
+	if (listen(fd, backlog) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+int fd_connect_unix(const char *path, int type)
+{
+	CLEANUP_FD int fd = -1;
+	struct sockaddr_un address;
+	int r;
+
+	r = unix_address(path, &address);
+	if (r < 0)
+		return r;
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
