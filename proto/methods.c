@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows only; what they mean is in methods.h. A parameter of the contract that this version has not
+ * built carries FIELD_UNAVAILABLE, so that it is refused by name instead of being ignored. */
+
+#include "methods.h"
+
+#include <string.h>
+
+#include "bounds.h"
+#include "macro.h"
+#include "params.h"
+#include "schemas.h"
+
+/* clang-format off */
+
+#define R FIELD_REQUIRED
+#define D FIELD_DEFAULT
+#define U FIELD_UNAVAILABLE
+#define END { 0 }
+#define AT(type, member) .offset = offsetof(struct type, member)
+#define BETWEEN(low, high) .min = (low), .max = (high)
+#define NESTED(table, type) .fields = (table), .size = sizeof(struct type)
+#define MS .min = 0, .max = FIELD_INT_MAX
+#define UINT32 .min = 1, .max = UINT32_MAX
+
+static const char *const network_modes[] = { NULL, "none", "gateway", "host", NULL };
+static const char *const capture_modes[] = { "separate", "merged", "none", NULL };
+static const char *const leftovers_modes[] = { "kill", "keep", NULL };
+static const char *const disconnect_modes[] = { NULL, "cancel", "keep", NULL };
+static const char *const stream_names[] = { "stdout", "stderr", "output", NULL };
+static const char *const writable[] = { "writable", NULL };
+static const char *const end_of_stream[] = { "end", NULL };
+
+static const struct field limits_fields[] = {
+	{ "memoryBytes", FIELD_UINT64, AT(limits_params, memory_bytes), BETWEEN(1, FIELD_INT_MAX), .doc = "Memory of all its processes." },
+	{ "cpuMilli", FIELD_UINT32, AT(limits_params, cpu_milli), UINT32, .doc = "Thousandths of a processor." },
+	{ "pids", FIELD_UINT32, AT(limits_params, pids), UINT32, .doc = "Processes and threads." },
+	{ "shmBytes", FIELD_UINT64, AT(limits_params, shm_bytes), BETWEEN(1, FIELD_INT_MAX), .doc = "Size of /dev/shm." },
+	{ "diskBytes", FIELD_UINT64, U, AT(limits_params, disk_bytes), BETWEEN(1, FIELD_INT_MAX), .doc = "Size of what it may write outside its workspaces." },
+	END
+};
+
+static const struct field workspace_fields[] = {
+	{ "path", FIELD_STRING, R, AT(workspace_params, path), BETWEEN(1, 4095), .doc = "Absolute; the same inside and outside." },
+	{ "readOnly", FIELD_BOOL, AT(workspace_params, read_only), .doc = "Whether the sandbox can only read it." },
+	{ "gitConfig", FIELD_KEYWORD, AT(workspace_params, git_config_writable), .values = writable, .doc = "Lets the sandbox change git's configuration and hooks." },
+	END
+};
+
+static const struct field network_fields[] = {
+	{ "mode", FIELD_ENUM, R, AT(network_params, mode), .values = network_modes, .unavailable_values = 1u << NETWORK_GATEWAY, .doc = "What can be reached." },
+	{ "policy", FIELD_STRING, U, AT(network_params, policy), BETWEEN(1, 16), .doc = "What happens to hosts not listed: allow or deny." },
+	{ "allow", FIELD_STRINGS, U, AT(network_params, allow), BETWEEN(0, 1024), .doc = "Hosts that can be reached." },
+	{ "block", FIELD_STRINGS, U, AT(network_params, block), BETWEEN(0, 1024), .doc = "Hosts that cannot be reached." },
+	END
+};
+
+static const struct field sandbox_create_fields[] = {
+	{ "name", FIELD_NAME, AT(sandbox_create_params, name), .doc = "Unique among the caller's; made up if absent." },
+	{ "tool", FIELD_TEMPLATE_NAME, AT(sandbox_create_params, tool), .doc = "The tool that will work in it, with @VERSION for another than the pinned one." },
+	{ "template", FIELD_TEMPLATE_NAME, AT(sandbox_create_params, template_name), .doc = "What to start from; absent: the tool's." },
+	{ "workspace", FIELD_OBJECT, AT(sandbox_create_params, workspace), NESTED(workspace_fields, workspace_params), .shorthand = "path", .doc = "Host folder mounted at its own path." },
+	{ "extraWorkspaces", FIELD_OBJECTS, AT(sandbox_create_params, extra_workspaces), BETWEEN(0, WORKSPACES_MAX), NESTED(workspace_fields, workspace_params), .shorthand = "path", .doc = "More of them." },
+	{ "network", FIELD_OBJECT, AT(sandbox_create_params, network), NESTED(network_fields, network_params), .shorthand = "mode", .doc = "What can be reached; absent: none." },
+	{ "limits", FIELD_OBJECT, AT(sandbox_create_params, limits), NESTED(limits_fields, limits_params), .doc = "What it may use." },
+	{ "env", FIELD_ENV, AT(sandbox_create_params, env), .doc = "Environment of every command in it." },
+	{ "runtime", FIELD_NAME, AT(sandbox_create_params, runtime), .doc = "What sets it up; absent: the configured one." },
+	{ "ttlMs", FIELD_INT64, U, AT(sandbox_create_params, ttl_ms), MS, .doc = "Removed after this time." },
+	{ "idleTimeoutMs", FIELD_INT64, U, AT(sandbox_create_params, idle_timeout_ms), MS, .doc = "Stopped after this time without a command." },
+	{ "rm", FIELD_BOOL, U, AT(sandbox_create_params, rm), .doc = "Removed when it stops." },
+	{ "labels", FIELD_LABELS, AT(sandbox_create_params, labels), BETWEEN(0, LABELS_MAX), .doc = "Free text to find it by." },
+	{ "idempotencyKey", FIELD_STRING, U, AT(sandbox_create_params, idempotency_key), BETWEEN(1, 128), .doc = "The same call again gives the same sandbox." },
+	END
+};
+
+#define SANDBOX { "sandbox", FIELD_NAME, R, AT(sandbox_ref_params, sandbox), .doc = "Name or id." }
+#define TIMEOUT { "timeoutMs", FIELD_INT64, AT(sandbox_ref_params, timeout_ms), MS, .doc = "How long to wait for the answer." }
+static const struct field sandbox_get_fields[] = { SANDBOX, END };
+static const struct field sandbox_start_fields[] = { SANDBOX, TIMEOUT, END };
+static const struct field sandbox_end_fields[] = {
+	SANDBOX,
+	TIMEOUT,
+	{ "force", FIELD_BOOL, AT(sandbox_ref_params, force), .doc = "Even if commands are running in it." },
+	END
+};
+
+static const struct field filter_fields[] = {
+	{ "loopId", FIELD_NAME, AT(filter_params, loop_id), .doc = "Those of this loop." },
+	{ "sandbox", FIELD_NAME, AT(filter_params, sandbox), .doc = "Those of this sandbox." },
+	{ "tool", FIELD_TEMPLATE_NAME, AT(filter_params, tool), .doc = "Those of this tool." },
+	{ "state", FIELD_NAME, AT(filter_params, state), .doc = "Those in this state." },
+	{ "labels", FIELD_LABELS, AT(filter_params, labels), BETWEEN(0, LABELS_MAX), .doc = "Those with all of these labels." },
+	END
+};
+static const struct field list_fields[] = {
+	{ "filter", FIELD_OBJECT, AT(list_params, filter), NESTED(filter_fields, filter_params), .doc = "Absent: all of the caller's." },
+	{ "limit", FIELD_INT64, D, AT(list_params, limit), BETWEEN(1, LIST_LIMIT_MAX), .fallback = LIST_LIMIT_DEFAULT, .doc = "At most so many." },
+	{ "after", FIELD_TEMPLATE_NAME, AT(list_params, after), .doc = "Go on behind this one." },
+	END
+};
+
+static const struct field tty_fields[] = {
+	{ "rows", FIELD_UINT16, R, AT(tty_params, rows), BETWEEN(1, UINT16_MAX), .doc = "Height." },
+	{ "cols", FIELD_UINT16, R, AT(tty_params, cols), BETWEEN(1, UINT16_MAX), .doc = "Width." },
+	END
+};
+static const struct field fd_fields[] = {
+	{ "fd", FIELD_FD, R, AT(fd_params, fd), .doc = "Index among the descriptors of this request." },
+	END
+};
+static const struct field file_fields[] = {
+	{ "path", FIELD_STRING, R, AT(file_params, path), BETWEEN(1, 4095), .doc = "Relative from workDir." },
+	{ "data", FIELD_TEXT, R, AT(file_params, data), .doc = "What it holds." },
+	{ "mode", FIELD_MODE, D, AT(file_params, mode), .max = 0777, .fallback = 0600, .doc = "Permissions, octal." },
+	END
+};
+static const struct field exec_run_fields[] = {
+	{ "sandbox", FIELD_NAME, R, AT(exec_run_params, sandbox), .doc = "Name or id." },
+	{ "command", FIELD_STRINGS, R, AT(exec_run_params, command), BETWEEN(1, ARGV_MAX), .doc = "Argument vector; no shell." },
+	{ "execId", FIELD_NAME, AT(exec_run_params, exec_id), .doc = "Its id; made up if absent." },
+	{ "env", FIELD_ENV, AT(exec_run_params, env), .doc = "On top of the sandbox's." },
+	{ "workDir", FIELD_STRING, AT(exec_run_params, work_dir), BETWEEN(1, 4095), .doc = "Absent: the first workspace." },
+	{ "user", FIELD_STRING, AT(exec_run_params, user), BETWEEN(1, 32), .doc = "agent (default), root, or UID[:GID]." },
+	{ "tty", FIELD_OBJECT, FIELD_GIVEN, AT(exec_run_params, tty), NESTED(tty_fields, tty_params), .doc = "Run it on a terminal of this size." },
+	{ "stdin", FIELD_STDIN, AT(exec_run_params, in), .doc = "\"null\" (default), \"stream\", {text}, {base64} or {fd}." },
+	{ "stdout", FIELD_OBJECT, FIELD_GIVEN, AT(exec_run_params, out), NESTED(fd_fields, fd_params), .doc = "Absent: captured." },
+	{ "stderr", FIELD_OBJECT, FIELD_GIVEN, AT(exec_run_params, err), NESTED(fd_fields, fd_params), .doc = "Absent: captured." },
+	{ "fds", FIELD_INT64, D, AT(exec_run_params, fds), BETWEEN(0, RPC_FDS_MAX), .doc = "How many descriptors this request takes from the queue." },
+	{ "capture", FIELD_ENUM, AT(exec_run_params, capture), .values = capture_modes, .fallback = CAPTURE_SEPARATE, .doc = "What to keep of what it writes." },
+	{ "files", FIELD_OBJECTS, AT(exec_run_params, files), BETWEEN(0, FILES_MAX), NESTED(file_fields, file_params), .doc = "Written before it starts." },
+	{ "secrets", FIELD_ANY, U, AT(exec_run_params, secrets_given), .doc = "Secrets to lend it." },
+	{ "timeoutMs", FIELD_INT64, AT(exec_run_params, timeout_ms), BETWEEN(1, FIELD_INT_MAX), .doc = "TERM after this time, KILL after the grace." },
+	{ "graceMs", FIELD_INT64, D, AT(exec_run_params, grace_ms), MS, .fallback = EXEC_GRACE_MS, .doc = "Between TERM and KILL." },
+	{ "leftovers", FIELD_ENUM, AT(exec_run_params, leftovers), .values = leftovers_modes, .fallback = LEFTOVERS_KILL, .doc = "What happens to processes that outlive it." },
+	{ "onDisconnect", FIELD_ENUM, AT(exec_run_params, on_disconnect), .values = disconnect_modes, .doc = "What happens to it when the client is gone." },
+	{ "idempotencyKey", FIELD_STRING, U, AT(exec_run_params, idempotency_key), BETWEEN(1, 128), .doc = "The same call again never runs it twice." },
+	{ "stage", FIELD_NAME, AT(exec_run_params, stage), .doc = "Stage of the loop, kept with it." },
+	{ "storyId", FIELD_STRING, AT(exec_run_params, story_id), BETWEEN(1, 128), .doc = "Story of the loop, kept with it." },
+	{ "stream", FIELD_BOOL, AT(exec_run_params, stream), .doc = "Send exec.data while it runs." },
+	{ "detach", FIELD_BOOL, AT(exec_run_params, detach), .doc = "Answer with an Exec as soon as it started." },
+	{ "maxOutputBytes", FIELD_INT64, D, AT(exec_run_params, max_output_bytes), BETWEEN(0, FIELD_INT_MAX), .fallback = EXEC_SPOOL_BYTES_MAX, .doc = "How much of each stream is kept." },
+	END
+};
+
+#define OFFSET(stream) AT(offsets_params, offset[stream]), BETWEEN(0, FIELD_INT_MAX)
+static const struct field offsets_fields[] = {
+	{ "end", FIELD_KEYWORD, FIELD_SHORTHAND_ONLY, AT(offsets_params, end), .values = end_of_stream, .doc = "Only what comes from now on." },
+	{ "stdout", FIELD_INT64, OFFSET(STREAM_STDOUT), .doc = "First byte of stdout to send." },
+	{ "stderr", FIELD_INT64, OFFSET(STREAM_STDERR), .doc = "First byte of stderr to send." },
+	{ "output", FIELD_INT64, OFFSET(STREAM_OUTPUT), .doc = "First byte of output to send." },
+	END
+};
+static const struct field exec_attach_fields[] = {
+	{ "execId", FIELD_NAME, R, AT(exec_attach_params, exec_id), .doc = "Its id." },
+	{ "from", FIELD_OBJECT, AT(exec_attach_params, from), NESTED(offsets_fields, offsets_params), .shorthand = "end", .doc = "Offsets, or \"end\"; absent: everything kept." },
+	END
+};
+
+#define EXEC_ID(type) { "execId", FIELD_NAME, R, AT(type, exec_id), .doc = "Its id." }
+static const struct field exec_wait_fields[] = {
+	EXEC_ID(exec_ref_params),
+	{ "timeoutMs", FIELD_INT64, AT(exec_ref_params, timeout_ms), MS, .doc = "How long to wait; then -32008." },
+	END
+};
+static const struct field exec_ref_fields[] = { EXEC_ID(exec_ref_params), END };
+static const struct field exec_cancel_fields[] = {
+	EXEC_ID(exec_ref_params),
+	{ "idempotencyKey", FIELD_STRING, U, AT(exec_ref_params, idempotency_key), BETWEEN(1, 128), .doc = "Instead of the id." },
+	END
+};
+static const struct field exec_read_fields[] = {
+	EXEC_ID(exec_read_params),
+	{ "stream", FIELD_ENUM, R, AT(exec_read_params, stream), .values = stream_names, .doc = "Which of its streams." },
+	{ "from", FIELD_INT64, D, AT(exec_read_params, from), BETWEEN(0, FIELD_INT_MAX), .doc = "First byte." },
+	{ "limitBytes", FIELD_INT64, D, AT(exec_read_params, limit_bytes), BETWEEN(1, EXEC_READ_BYTES_MAX), .fallback = EXEC_READ_BYTES_MAX, .doc = "At most so many." },
+	END
+};
+static const struct field exec_write_fields[] = {
+	EXEC_ID(exec_write_params),
+	{ "data", FIELD_TEXT, R, AT(exec_write_params, data), .doc = "For its stdin." },
+	END
+};
+static const struct field exec_resize_fields[] = {
+	EXEC_ID(exec_resize_params),
+	{ "rows", FIELD_INT64, R, AT(exec_resize_params, rows), BETWEEN(1, UINT16_MAX), .doc = "Height." },
+	{ "cols", FIELD_INT64, R, AT(exec_resize_params, cols), BETWEEN(1, UINT16_MAX), .doc = "Width." },
+	END
+};
+static const struct field exec_signal_fields[] = {
+	EXEC_ID(exec_signal_params),
+	{ "signal", FIELD_SIGNAL, R, AT(exec_signal_params, signal), BETWEEN(1, 64), .doc = "Name or number." },
+	END
+};
+
+static const struct field template_get_fields[] = {
+	{ "template", FIELD_TEMPLATE_NAME, R, AT(template_ref_params, template_name), .doc = "Its name." },
+	END
+};
+static const struct field template_remove_fields[] = {
+	{ "template", FIELD_TEMPLATE_NAME, R, AT(template_ref_params, template_name), .doc = "Its name." },
+	{ "force", FIELD_BOOL, AT(template_ref_params, force), .doc = "Even if it is in use." },
+	END
+};
+static const struct field template_build_fields[] = {
+	{ "tool", FIELD_TEMPLATE_NAME, R, AT(template_build_params, tool), .doc = "The tool, with @VERSION for another than the pinned one." },
+	{ "force", FIELD_BOOL, AT(template_build_params, force), .doc = "Even if it is there already." },
+	END
+};
+
+static const struct field rpc_cancel_fields[] = {
+	{ "id", FIELD_ID, R, AT(rpc_cancel_params, id_text), .doc = "Of the sender's own request in flight." },
+	END
+};
+
+#define PARAMS(table, type) .params = (table), .params_size = sizeof(struct type)
+#define A METHOD_AVAILABLE
+#define RO METHOD_READ_ONLY
+#define S METHOD_STREAMING
+
+const struct method methods[METHOD_MAX] = {
+	[METHOD_RPC_DISCOVER] = { "rpc.discover", A | RO, .result = &schema_openrpc, .doc = "This description." },
+	[METHOD_RPC_CANCEL] = { "rpc.cancel", A | METHOD_NOTIFICATION, PARAMS(rpc_cancel_fields, rpc_cancel_params), .doc = "The sender's own request in flight answers -32009." },
+	[METHOD_SYSTEM_PING] = { "system.ping", A | RO, .doc = "Says that the daemon is there." },
+	[METHOD_SYSTEM_INFO] = { "system.info", A | RO, .result = &schema_system_info, .doc = "The daemon and what it can do." },
+	[METHOD_SYSTEM_DOCTOR] = { "system.doctor", A | RO, .result = &schema_doctor, .doc = "What is missing on this host, and what mends it." },
+	[METHOD_LOOP_CREATE] = { "loop.create", 0, .doc = "Makes a loop and its sandboxes." },
+	[METHOD_LOOP_RUN] = { "loop.run", S | METHOD_BATCH_DETACHED, .doc = "Runs a tool's agent in a loop." },
+	[METHOD_LOOP_GET] = { "loop.get", RO, .doc = "One loop." },
+	[METHOD_LOOP_LIST] = { "loop.list", RO, .doc = "The caller's loops." },
+	[METHOD_LOOP_CANCEL] = { "loop.cancel", 0, .doc = "Stops a loop's sandboxes." },
+	[METHOD_LOOP_DESTROY] = { "loop.destroy", 0, .doc = "Removes a loop and gives a receipt." },
+	[METHOD_SANDBOX_CREATE] = { "sandbox.create", A | S, PARAMS(sandbox_create_fields, sandbox_create_params), &schema_sandbox, "Makes and starts a sandbox." },
+	[METHOD_SANDBOX_GET] = { "sandbox.get", A | RO, PARAMS(sandbox_get_fields, sandbox_ref_params), &schema_sandbox, "One sandbox." },
+	[METHOD_SANDBOX_LIST] = { "sandbox.list", A | RO, PARAMS(list_fields, list_params), &schema_sandbox_list, "The caller's sandboxes." },
+	[METHOD_SANDBOX_STOP] = { "sandbox.stop", A, PARAMS(sandbox_end_fields, sandbox_ref_params), &schema_sandbox, "Ends its processes and keeps its files." },
+	[METHOD_SANDBOX_START] = { "sandbox.start", A, PARAMS(sandbox_start_fields, sandbox_ref_params), &schema_sandbox, "Brings a stopped sandbox back." },
+	[METHOD_SANDBOX_PAUSE] = { "sandbox.pause", 0, .result = &schema_sandbox, .doc = "Freezes its processes." },
+	[METHOD_SANDBOX_RESUME] = { "sandbox.resume", 0, .result = &schema_sandbox, .doc = "Lets frozen processes go on." },
+	[METHOD_SANDBOX_REMOVE] = { "sandbox.remove", A, PARAMS(sandbox_end_fields, sandbox_ref_params), &schema_sandbox, "Ends it and deletes its files; workspaces stay." },
+	[METHOD_SANDBOX_STATS] = { "sandbox.stats", RO, .result = &schema_stats, .doc = "What a sandbox uses." },
+	[METHOD_SANDBOX_SAVE] = { "sandbox.save", 0, .result = &schema_template, .doc = "Makes a template of a sandbox's files." },
+	[METHOD_EXEC_RUN] = { "exec.run", A | S | METHOD_BATCH_DETACHED, PARAMS(exec_run_fields, exec_run_params), &schema_exec_result, "Runs a command in a sandbox until its leader ends; with detach the result is an Exec at once." },
+	[METHOD_EXEC_ATTACH] = { "exec.attach", A | S | METHOD_NO_BATCH, PARAMS(exec_attach_fields, exec_attach_params), &schema_exec_result, "Replays what a command wrote, then follows it to its end." },
+	[METHOD_EXEC_WAIT] = { "exec.wait", A | RO, PARAMS(exec_wait_fields, exec_ref_params), &schema_exec_result, "Waits for a command's end." },
+	[METHOD_EXEC_GET] = { "exec.get", A | RO, PARAMS(exec_ref_fields, exec_ref_params), &schema_exec, "One command." },
+	[METHOD_EXEC_LIST] = { "exec.list", A | RO, PARAMS(list_fields, list_params), &schema_exec_list, "The caller's commands." },
+	[METHOD_EXEC_READ] = { "exec.read", A | RO, PARAMS(exec_read_fields, exec_read_params), &schema_exec_chunk, "A piece of what a command wrote." },
+	[METHOD_EXEC_WRITE] = { "exec.write", A, PARAMS(exec_write_fields, exec_write_params), .doc = "Bytes for a command's stdin." },
+	[METHOD_EXEC_CLOSE_STDIN] = { "exec.closeStdin", A, PARAMS(exec_ref_fields, exec_ref_params), .doc = "End of file on a command's stdin." },
+	[METHOD_EXEC_RESIZE] = { "exec.resize", A, PARAMS(exec_resize_fields, exec_resize_params), .doc = "A new size of a command's terminal." },
+	[METHOD_EXEC_SIGNAL] = { "exec.signal", A, PARAMS(exec_signal_fields, exec_signal_params), .doc = "A signal for a command's process group." },
+	[METHOD_EXEC_CANCEL] = { "exec.cancel", A, PARAMS(exec_cancel_fields, exec_ref_params), .doc = "TERM, then KILL to all of a command." },
+	[METHOD_SECRET_SET] = { "secret.set", 0, .doc = "Stores a secret." },
+	[METHOD_SECRET_LIST] = { "secret.list", RO, .doc = "Which secrets there are." },
+	[METHOD_SECRET_REMOVE] = { "secret.remove", 0, .doc = "Forgets a secret." },
+	[METHOD_SECRET_LEASE] = { "secret.lease", 0, .doc = "Lends a secret for a time." },
+	[METHOD_SECRET_RENEW] = { "secret.renew", 0, .doc = "Makes a lease last longer." },
+	[METHOD_SECRET_REVOKE] = { "secret.revoke", 0, .doc = "Ends a lease." },
+	[METHOD_SECRET_REVOKE_ALL] = { "secret.revokeAll", 0, .doc = "Ends every lease." },
+	[METHOD_AUDIT_LIST] = { "audit.list", RO, .doc = "Entries of the audit log." },
+	[METHOD_AUDIT_VERIFY] = { "audit.verify", RO, .doc = "Checks the audit log." },
+	[METHOD_NETWORK_GET] = { "network.get", RO, .doc = "What a sandbox can reach." },
+	[METHOD_NETWORK_SET] = { "network.set", 0, .doc = "Changes what a sandbox can reach." },
+	[METHOD_NETWORK_LOG] = { "network.log", RO, .doc = "What a sandbox tried to reach." },
+	[METHOD_TEMPLATE_LIST] = { "template.list", A | RO, PARAMS(list_fields, list_params), &schema_template_list, "The templates there are." },
+	[METHOD_TEMPLATE_GET] = { "template.get", A | RO, PARAMS(template_get_fields, template_ref_params), &schema_template, "One template." },
+	[METHOD_TEMPLATE_BUILD] = { "template.build", A | S, PARAMS(template_build_fields, template_build_params), &schema_template, "Builds a tool's layer." },
+	[METHOD_TEMPLATE_IMPORT] = { "template.import", S, .result = &schema_template, .doc = "Makes a template of an image." },
+	[METHOD_TEMPLATE_REMOVE] = { "template.remove", A, PARAMS(template_remove_fields, template_ref_params), .doc = "Deletes a template." },
+	[METHOD_POOL_LIST] = { "pool.list", RO, .doc = "The pools of spares." },
+	[METHOD_POOL_SET] = { "pool.set", 0, .doc = "How many spares to keep." },
+	[METHOD_EVENTS_SUBSCRIBE] = { "events.subscribe", S | METHOD_NO_BATCH, .doc = "Sends events from a cursor on." },
+	[METHOD_EVENTS_UNSUBSCRIBE] = { "events.unsubscribe", 0, .doc = "Ends a subscription." },
+};
+
+#define N FIELD_NULLABLE
+
+static const struct field exec_started_fields[] = {
+	{ "execId", FIELD_STRING, R, .doc = "Its id." },
+	{ "requestId", FIELD_STRING_OR_INT, R | N, .doc = "Of the request that it belongs to." },
+	{ "sandbox", FIELD_STRING, R, .doc = "Where it runs." },
+	{ "pid", FIELD_INT64, R | N, .doc = "As the sandbox sees it." },
+	{ "startedAt", FIELD_TIME, R | N, .doc = "When it started." },
+	END
+};
+static const struct field exec_data_fields[] = {
+	{ "execId", FIELD_STRING, R, .doc = "Its id." },
+	{ "stream", FIELD_ENUM, R, .values = stream_names, .doc = "Which of its streams." },
+	{ "offset", FIELD_INT64, R, .doc = "Of the first byte." },
+	{ "data", FIELD_TEXT, R, .doc = "What it wrote." },
+	END
+};
+static const struct field progress_fields[] = {
+	{ "requestId", FIELD_STRING_OR_INT, R | N, .doc = "Of the request that it belongs to." },
+	{ "message", FIELD_STRING, R, .doc = "What is being done." },
+	{ "current", FIELD_INT64, .doc = "How much is done." },
+	{ "total", FIELD_INT64, .doc = "Of how much." },
+	END
+};
+static const struct field event_fields[] = {
+	{ "subscription", FIELD_STRING, R, .doc = "Which one." },
+	{ "cursor", FIELD_STRING, R, .doc = "Where to go on." },
+	{ "at", FIELD_TIME, R, .doc = "When it happened." },
+	{ "type", FIELD_STRING, R, .doc = "What happened." },
+	{ "loopId", FIELD_STRING, N, .doc = "To which loop." },
+	{ "sandbox", FIELD_STRING, N, .doc = "To which sandbox." },
+	{ "execId", FIELD_STRING, N, .doc = "To which command." },
+	{ "data", FIELD_ANY, R, .doc = "More about it." },
+	END
+};
+static const struct field gap_fields[] = {
+	{ "from", FIELD_STRING, R, .doc = "First event that was lost." },
+	{ "to", FIELD_STRING, R, .doc = "Last event that was lost." },
+	END
+};
+
+const struct notification notifications[] = {
+	{ "exec.started", true, exec_started_fields, "Always first for exec.run, loop.run and exec.attach." },
+	{ "exec.data", true, exec_data_fields, "What a command wrote; never dropped." },
+	{ "progress", true, progress_fields, "How far a long call is." },
+	{ "events.event", false, event_fields, "Something happened." },
+	{ "events.gap", false, gap_fields, "Events that were lost." },
+};
+
+/* clang-format on */
+
+const size_t notifications_count = ARRAY_SIZE(notifications);
+
+const struct method *method_by_name(const char *name)
+{
+	for (size_t i = 0; i < METHOD_MAX; i++)
+		if (strcmp(methods[i].name, name) == 0)
+			return &methods[i];
+	return NULL;
+}
+
+enum method_id method_id_of(const struct method *m)
+{
+	return (enum method_id)(m - methods);
+}
+
+const struct field *field_by_name(const struct field *fields, const char *name)
+{
+	for (const struct field *f = fields; f && f->name; f++)
+		if (strcmp(f->name, name) == 0)
+			return f;
+	return NULL;
+}

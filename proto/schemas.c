@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Result types. Fields may be added, never changed: clients ignore what they do not know. */
+
+#include "schemas.h"
+
+#include "macro.h"
+
+/* clang-format off */
+
+#define R FIELD_REQUIRED
+#define N FIELD_NULLABLE
+#define END { 0 }
+
+static const char *const sandbox_states[] = { "creating", "running", "paused", "stopped", "failed", "removed", NULL };
+static const char *const exec_states[] = { "starting", "running", "ended", NULL };
+static const char *const template_states[] = { "ready", "building", "failed", NULL };
+static const char *const launch_types[] = { "warm", "cold", NULL };
+static const char *const network_modes[] = { "none", "gateway", "host", NULL };
+static const char *const severities[] = { "required", "optional", NULL };
+static const char *const oom_scopes[] = { "exec", "sandbox", NULL };
+static const char *const causes[] = {
+	"exited", "signaled", "timeout", "cancelled", "oom", "lease_revoked", "disk_full", "sandbox_lost",
+	"never_started", NULL,
+};
+static const char *const start_error_kinds[] = {
+	"not_found", "not_executable", "bad_workdir", "bad_user", "too_big", NULL,
+};
+
+static const struct field transport_limits[] = {
+	{ "lineBytes", FIELD_INT64, R, .doc = "Bytes in one request line." },
+	{ "batch", FIELD_INT64, R, .doc = "Calls in one batch." },
+	{ "inFlight", FIELD_INT64, R, .doc = "Requests of one connection without an answer." },
+	{ "fds", FIELD_INT64, R, .doc = "File descriptors waiting on one connection." },
+	{ "nesting", FIELD_INT64, R, .doc = "Depth of the JSON." },
+	END
+};
+
+static const struct field system_info_fields[] = {
+	{ "version", FIELD_STRING, R, .doc = "Version of the daemon." },
+	{ "protocol", FIELD_STRING, R, .doc = "Version of this protocol; info.version of rpc.discover." },
+	{ "features", FIELD_STRINGS, R, .doc = "What can be relied on beyond the protocol's version." },
+	{ "instanceId", FIELD_STRING, R, .doc = "Part of every name that this daemon makes on the host." },
+	{ "uptimeMs", FIELD_INT64, R, .doc = "Since the daemon started." },
+	{ "runtimes", FIELD_ANY, R, .doc = "The configured runtimes." },
+	{ "cgroup", FIELD_ANY, R, .doc = "How limits are enforced." },
+	{ "rootless", FIELD_BOOL, R, .doc = "True when the daemon is not root." },
+	{ "limits", FIELD_OBJECT, R, .fields = transport_limits, .doc = "The transport's limits." },
+	{ "counts", FIELD_COUNTS, R, .doc = "How many objects there are." },
+	END
+};
+const struct schema schema_system_info = { "SystemInfo", system_info_fields, "The daemon and what it can do." };
+
+static const struct field doctor_check_fields[] = {
+	{ "name", FIELD_STRING, R, .doc = "What was looked at." },
+	{ "ok", FIELD_BOOL, R, .doc = "Whether it is as it should be." },
+	{ "severity", FIELD_ENUM, R, .values = severities, .doc = "Whether sandboxes work without it." },
+	{ "detail", FIELD_STRING, R, .doc = "What was found." },
+	{ "hint", FIELD_STRING, R | N, .doc = "What would be right." },
+	{ "fix", FIELD_STRINGS, N, .doc = "The command that mends it." },
+	END
+};
+static const struct field doctor_fields[] = {
+	{ "checks", FIELD_OBJECTS, R, .fields = doctor_check_fields, .doc = "One entry for each thing checked." },
+	END
+};
+const struct schema schema_doctor = { "Doctor", doctor_fields, "The state of the host." };
+
+static const struct field workspace_fields[] = {
+	{ "path", FIELD_STRING, R, .doc = "The same inside and outside." },
+	{ "readOnly", FIELD_BOOL, R, .doc = "Whether the sandbox can only read it." },
+	{ "gitConfig", FIELD_STRING, .doc = "\"writable\" when git's configuration may be changed inside." },
+	END
+};
+static const struct field network_fields[] = {
+	{ "mode", FIELD_ENUM, R, .values = network_modes, .doc = "What can be reached." },
+	{ "policy", FIELD_STRING, N, .doc = "What happens to hosts not listed." },
+	{ "allow", FIELD_STRINGS, N, .doc = "Hosts that can be reached." },
+	{ "block", FIELD_STRINGS, N, .doc = "Hosts that cannot be reached." },
+	END
+};
+static const struct field limits_fields[] = {
+	{ "memoryBytes", FIELD_INT64, N, .doc = "Memory of all its processes." },
+	{ "cpuMilli", FIELD_INT64, N, .doc = "Thousandths of a processor." },
+	{ "pids", FIELD_INT64, N, .doc = "Processes and threads." },
+	{ "shmBytes", FIELD_INT64, N, .doc = "Size of /dev/shm." },
+	{ "diskBytes", FIELD_INT64, N, .doc = "Size of what it may write outside its workspaces." },
+	END
+};
+static const struct field sandbox_fields[] = {
+	{ "name", FIELD_STRING, R, .doc = "Unique among its owner's." },
+	{ "id", FIELD_STRING, R, .doc = "Never used again." },
+	{ "loopId", FIELD_STRING, N, .doc = "The loop it belongs to." },
+	{ "tool", FIELD_STRING, N, .doc = "The tool it was made for." },
+	{ "template", FIELD_STRING, R, .doc = "The file system it started from." },
+	{ "runtime", FIELD_STRING, R, .doc = "What set it up." },
+	{ "state", FIELD_ENUM, R, .values = sandbox_states, .doc = "Where it is in its life." },
+	{ "cause", FIELD_STRING, N, .doc = "Why it stopped or failed." },
+	{ "workspaces", FIELD_OBJECTS, R, .fields = workspace_fields, .doc = "Host folders mounted at their own path." },
+	{ "user", FIELD_STRING, R | N, .doc = "Who commands run as unless they say otherwise." },
+	{ "network", FIELD_OBJECT, R, .fields = network_fields, .doc = "What can be reached." },
+	{ "limits", FIELD_OBJECT, R, .fields = limits_fields, .doc = "What it may use." },
+	{ "labels", FIELD_LABELS, R, .doc = "As given at create." },
+	{ "createdAt", FIELD_TIME, R, .doc = "When it was made." },
+	{ "launchType", FIELD_ENUM, R | N, .values = launch_types, .doc = "From a spare, or from nothing." },
+	{ "pid", FIELD_INT64, R | N, .doc = "Its init as the host sees it." },
+	END
+};
+const struct schema schema_sandbox = { "Sandbox", sandbox_fields, "An isolated place in which a tool works." };
+
+static const struct field sandbox_list_fields[] = {
+	{ "sandboxes", FIELD_REFS, R, .schema = &schema_sandbox, .doc = "In order of creation." },
+	END
+};
+const struct schema schema_sandbox_list = { "SandboxList", sandbox_list_fields, "Sandboxes." };
+
+static const struct field stats_fields[] = {
+	{ "sandbox", FIELD_STRING, R, .doc = "Its id." },
+	{ "cpuMs", FIELD_INT64, R, .doc = "Processor time so far." },
+	{ "memoryBytes", FIELD_INT64, R | N, .doc = "Memory now." },
+	{ "peakMemoryBytes", FIELD_INT64, R | N, .doc = "The most so far." },
+	{ "pids", FIELD_INT64, R | N, .doc = "Processes and threads now." },
+	{ "oomKills", FIELD_INT64, R, .doc = "Processes that the kernel killed for want of memory." },
+	END
+};
+const struct schema schema_stats = { "Stats", stats_fields, "What a sandbox uses." };
+
+static const struct field start_error_fields[] = {
+	{ "kind", FIELD_ENUM, R, .values = start_error_kinds, .doc = "What was wrong." },
+	{ "errno", FIELD_INT64, R, .doc = "As the kernel said." },
+	{ "message", FIELD_STRING, R, .doc = "For a person." },
+	END
+};
+static const struct field exec_result_fields[] = {
+	{ "execId", FIELD_STRING, R, .doc = "Its id." },
+	{ "exitCode", FIELD_INT64, R | N, .doc = "null unless it exited." },
+	{ "signal", FIELD_STRING_OR_INT, R | N, .doc = "null unless a signal ended it." },
+	{ "cause", FIELD_ENUM, R, .values = causes, .doc = "Why it ended." },
+	{ "startError", FIELD_OBJECT, N, .fields = start_error_fields, .doc = "Why it could not be started." },
+	{ "stdout", FIELD_TEXT, N, .doc = "The last 1 MiB; null when it went to the caller's descriptor." },
+	{ "stderr", FIELD_TEXT, N, .doc = "The last 1 MiB; null when it went to the caller's descriptor." },
+	{ "output", FIELD_TEXT, N, .doc = "Both in their exact order, with capture merged; the last 1 MiB." },
+	{ "truncated", FIELD_BOOL, R, .doc = "Whether there was more than is here." },
+	{ "startedAt", FIELD_TIME, R | N, .doc = "When it started." },
+	{ "completedAt", FIELD_TIME, R, .doc = "When it had ended." },
+	{ "durationMs", FIELD_INT64, R, .doc = "Between the two, by a clock that is never set." },
+	{ "cpuMs", FIELD_INT64, R, .doc = "Processor time." },
+	{ "peakMemoryBytes", FIELD_INT64, R, .doc = "The most memory that it used." },
+	{ "leftovers", FIELD_INT64, R, .doc = "Processes that outlived it and were killed." },
+	{ "oomKills", FIELD_INT64, R, .doc = "Processes that the kernel killed for want of memory meanwhile." },
+	{ "oomScope", FIELD_ENUM, R | N, .values = oom_scopes, .doc = "Whose those were." },
+	END
+};
+const struct schema schema_exec_result = { "ExecResult", exec_result_fields, "How a command ended." };
+
+static const struct field exec_fields[] = {
+	{ "execId", FIELD_STRING, R, .doc = "Its id." },
+	{ "sandbox", FIELD_STRING, R, .doc = "Where it runs." },
+	{ "loopId", FIELD_STRING, N, .doc = "The loop it belongs to." },
+	{ "stage", FIELD_STRING, N, .doc = "As given." },
+	{ "storyId", FIELD_STRING, N, .doc = "As given." },
+	{ "command", FIELD_STRINGS, R, .doc = "Its argument vector." },
+	{ "state", FIELD_ENUM, R, .values = exec_states, .doc = "Where it is in its life." },
+	{ "pid", FIELD_INT64, N, .doc = "As the sandbox sees it." },
+	{ "startedAt", FIELD_TIME, R | N, .doc = "When it started." },
+	{ "result", FIELD_REF, N, .schema = &schema_exec_result, .doc = "When it has ended." },
+	END
+};
+const struct schema schema_exec = { "Exec", exec_fields, "One command in a sandbox." };
+
+static const struct field exec_list_fields[] = {
+	{ "execs", FIELD_REFS, R, .schema = &schema_exec, .doc = "In order of start." },
+	END
+};
+const struct schema schema_exec_list = { "ExecList", exec_list_fields, "Commands." };
+
+static const struct field exec_chunk_fields[] = {
+	{ "data", FIELD_TEXT, R, .doc = "Never ends inside a character unless the stream ends there." },
+	{ "nextOffset", FIELD_INT64, R, .doc = "Where to go on reading." },
+	{ "eof", FIELD_BOOL, R, .doc = "Whether nothing will come after this." },
+	END
+};
+const struct schema schema_exec_chunk = { "ExecChunk", exec_chunk_fields, "A piece of what a command wrote." };
+
+static const struct field template_fields[] = {
+	{ "name", FIELD_STRING, R, .doc = "With its version, if it has one." },
+	{ "digest", FIELD_STRING, R | N, .doc = "Of its contents." },
+	{ "base", FIELD_STRING, N, .doc = "The template below it." },
+	{ "tool", FIELD_STRING, N, .doc = "The tool that it carries." },
+	{ "version", FIELD_STRING, N, .doc = "Of the tool." },
+	{ "sizeBytes", FIELD_INT64, R, .doc = "Without its base." },
+	{ "createdAt", FIELD_TIME, R | N, .doc = "When it was built." },
+	{ "state", FIELD_ENUM, R, .values = template_states, .doc = "Whether it can be used." },
+	END
+};
+const struct schema schema_template = { "Template", template_fields, "A read-only file system that sandboxes start from." };
+
+static const struct field template_list_fields[] = {
+	{ "templates", FIELD_REFS, R, .schema = &schema_template, .doc = "By name." },
+	END
+};
+const struct schema schema_template_list = { "TemplateList", template_list_fields, "Templates." };
+
+static const struct field openrpc_fields[] = {
+	{ "openrpc", FIELD_STRING, R, .doc = "Version of the OpenRPC specification." },
+	{ "info", FIELD_ANY, R, .doc = "Title and version of this protocol." },
+	{ "methods", FIELD_ANY, R, .doc = "Methods, their params, results and errors." },
+	{ "components", FIELD_ANY, R, .doc = "The named types." },
+	{ "x-notifications", FIELD_ANY, R, .doc = "What the daemon sends without being asked." },
+	END
+};
+const struct schema schema_openrpc = { "OpenRPC", openrpc_fields, "An OpenRPC document." };
+
+/* clang-format on */
+
+const struct schema *const schemas[] = {
+	&schema_openrpc,      &schema_system_info, &schema_doctor,   &schema_sandbox,
+	&schema_sandbox_list, &schema_stats,       &schema_exec,     &schema_exec_list,
+	&schema_exec_result,  &schema_exec_chunk,  &schema_template, &schema_template_list,
+};
+const size_t schemas_count = ARRAY_SIZE(schemas);

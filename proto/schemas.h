@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The result types of the protocol (contract.md, below Methods). Data for methods.c and discover.c.
+ */
+
+#include "methods.h"
+
+extern const struct schema schema_system_info;
+extern const struct schema schema_doctor;
+extern const struct schema schema_sandbox;
+extern const struct schema schema_sandbox_list;
+extern const struct schema schema_stats;
+extern const struct schema schema_exec;
+extern const struct schema schema_exec_list;
+extern const struct schema schema_exec_result;
+extern const struct schema schema_exec_chunk;
+extern const struct schema schema_template;
+extern const struct schema schema_template_list;
+extern const struct schema schema_openrpc;
