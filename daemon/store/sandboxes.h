@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Sandboxes that exist: a row is committed before the first side effect of a create, and deleted
+ * after the last of a remove. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "params.h"
+
+struct store;
+
+/* Strings and blobs are borrowed; NULL when absent. Blobs hold texts, each with its NUL. */
+struct store_sandbox {
+	const char *id;
+	const char *name;
+	uid_t peer;
+	uid_t owner;
+	const char *tool;
+	const char *template_name;
+	struct bytes layers;
+	enum network_mode network;
+	struct limits_params limits; /* disk_bytes is not kept */
+	struct bytes workspaces;
+	struct bytes env;
+	struct bytes labels;
+	const char *state;
+	const char *cause;
+	bool hidden;
+	bool foreign_user;
+	int64_t created_at_ms;
+};
+
+int store_sandbox_insert(struct store *s, const struct store_sandbox *row);
+/* Writes what can change: state, cause, template, layers, foreign_user. -ENOENT: no such row. */
+int store_sandbox_update(struct store *s, const struct store_sandbox *row);
+int store_sandbox_delete(struct store *s, const char *id);
+/* Calls FN for each row in order of creation. Returns 0, FN's first non-zero result, or negative
+ * errno. FN must not write to the store. */
+typedef int store_sandbox_row(const struct store_sandbox *row, void *userdata);
+int store_sandbox_load(struct store *s, store_sandbox_row *fn, void *userdata);

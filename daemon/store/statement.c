@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Statements are prepared at their first use and live as long as the store. Only one use of each is
+ * under way at a time: the daemon has one thread, and row callbacks do not write. */
+
+#include "store/statement.h"
+
+#include <errno.h>
+
+#include "store/store-private.h"
+
+#define EXEC_COLUMNS                                                                               \
+	"id, sandbox, peer, idempotency_key, digest, command, stage, story_id, state, detached, "  \
+	"streams, stdout_end, stderr_end, output_end, stdout_start, stderr_start, output_start, "  \
+	"created_at_ms, exit_code, signal, cause, start_error, start_errno, truncated, "           \
+	"started_at_ms, completed_at_ms, duration_ms, cpu_ms, peak_memory_bytes, leftovers, "      \
+	"oom_kills"
+#define SANDBOX_COLUMNS                                                                            \
+	"id, name, peer, owner, tool, template, layers, network, memory_bytes, shm_bytes, "        \
+	"cpu_milli, pids, workspaces, env, labels, state, cause, hidden, foreign_user, "           \
+	"created_at_ms"
+#define TEMPLATE_COLUMNS                                                                           \
+	"name, owner, peer, digest, base, tool, version, layer, size_bytes, created_at_ms, state"
+
+static const char *const store_sql[STORE_SQL_MAX] = {
+	[STORE_META_GET] = "SELECT value FROM meta WHERE key = ?",
+	[STORE_META_SET] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
+	[STORE_SANDBOX_INSERT] = "INSERT INTO sandboxes (" SANDBOX_COLUMNS
+				 ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[STORE_SANDBOX_UPDATE] =
+		"UPDATE sandboxes SET state = ?, cause = ?, template = ?, layers = ?, "
+		"foreign_user = ? WHERE id = ?",
+	[STORE_SANDBOX_DELETE] = "DELETE FROM sandboxes WHERE id = ?",
+	[STORE_SANDBOX_LOAD] = "SELECT " SANDBOX_COLUMNS " FROM sandboxes ORDER BY seq",
+	[STORE_EXEC_INSERT] =
+		"INSERT INTO execs (" EXEC_COLUMNS
+		") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[STORE_EXEC_UPDATE] =
+		"UPDATE execs SET command = ?, stage = ?, story_id = ?, state = ?, detached = ?, "
+		"streams = ?, stdout_end = ?, stderr_end = ?, output_end = ?, stdout_start = ?, "
+		"stderr_start = ?, output_start = ?, created_at_ms = ?, exit_code = ?, signal = ?, "
+		"cause = ?, start_error = ?, start_errno = ?, truncated = ?, started_at_ms = ?, "
+		"completed_at_ms = ?, duration_ms = ?, cpu_ms = ?, peak_memory_bytes = ?, "
+		"leftovers = ?, oom_kills = ? WHERE id = ?",
+	[STORE_EXEC_DELETE] = "DELETE FROM execs WHERE id = ?",
+	[STORE_EXEC_DELETE_SANDBOX] = "DELETE FROM execs WHERE sandbox = ?",
+	[STORE_EXEC_LOAD] = "SELECT " EXEC_COLUMNS " FROM execs ORDER BY seq",
+	[STORE_TEMPLATE_INSERT] =
+		"INSERT INTO templates (" TEMPLATE_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+	[STORE_TEMPLATE_UPDATE] =
+		"UPDATE templates SET peer = ?, digest = ?, base = ?, tool = ?, version = ?, "
+		"layer = ?, size_bytes = ?, created_at_ms = ?, state = ? "
+		"WHERE owner = ? AND name = ?",
+	[STORE_TEMPLATE_DELETE] = "DELETE FROM templates WHERE owner = ? AND name = ?",
+	[STORE_TEMPLATE_LIST] = "SELECT " TEMPLATE_COLUMNS " FROM templates ORDER BY seq",
+};
+
+void statement_begin(struct statement *st, struct store *s, enum store_sql sql)
+{
+	*st = (struct statement){ .store = s, .next = 1 };
+	if (!s->statements[sql])
+		st->error = sqlite3_prepare_v3(s->db, store_sql[sql], -1, SQLITE_PREPARE_PERSISTENT,
+					       &s->statements[sql], NULL);
+	st->stmt = s->statements[sql];
+}
+
+void statement_end(struct statement *st)
+{
+	if (!st->stmt)
+		return;
+	(void)sqlite3_reset(st->stmt); /* repeats the error of the last step */
+	(void)sqlite3_clear_bindings(st->stmt);
+	st->stmt = NULL;
+}
+
+static void note(struct statement *st, int code)
+{
+	st->next++;
+	if (st->error == SQLITE_OK)
+		st->error = code;
+}
+
+void bind_text(struct statement *st, const char *text)
+{
+	if (st->error == SQLITE_OK)
+		note(st, sqlite3_bind_text(st->stmt, st->next, text, -1, SQLITE_TRANSIENT));
+}
+
+void bind_int(struct statement *st, int64_t value)
+{
+	if (st->error == SQLITE_OK)
+		note(st, sqlite3_bind_int64(st->stmt, st->next, value));
+}
+
+void bind_blob(struct statement *st, const void *data, size_t size)
+{
+	/* a NULL pointer would bind null, whatever the size */
+	bind_blob_or_null(st, data ? data : "", size);
+}
+
+void bind_blob_or_null(struct statement *st, const void *data, size_t size)
+{
+	if (st->error == SQLITE_OK)
+		note(st, sqlite3_bind_blob64(st->stmt, st->next, data, size, SQLITE_TRANSIENT));
+}
+
+int statement_step(struct statement *st)
+{
+	int code = st->error;
+
+	st->next = 0;
+	if (code == SQLITE_OK)
+		code = sqlite3_step(st->stmt);
+	if (code == SQLITE_ROW)
+		return 1;
+	if (code == SQLITE_DONE)
+		return 0;
+	return store_error(st->store, code, st->stmt ? sqlite3_sql(st->stmt) : "prepare");
+}
+
+const char *column_text(struct statement *st)
+{
+	/* SQLite's texts are UTF-8 bytes */
+	return (const char *)sqlite3_column_text(st->stmt, st->next++);
+}
+
+int64_t column_int(struct statement *st)
+{
+	return sqlite3_column_int64(st->stmt, st->next++);
+}
+
+struct bytes column_blob(struct statement *st)
+{
+	struct bytes b;
+
+	b.data = sqlite3_column_blob(st->stmt, st->next);
+	b.size = (size_t)sqlite3_column_bytes(st->stmt, st->next++);
+	return b;
+}
+
+int statement_run(struct statement *st)
+{
+	int r = statement_step(st);
+
+	if (r >= 0)
+		r = sqlite3_changes(st->store->db);
+	statement_end(st);
+	return r;
+}
+
+int statement_run_one(struct statement *st)
+{
+	int r = statement_run(st);
+
+	if (r < 0)
+		return r;
+	return r == 0 ? -ENOENT : 0;
+}

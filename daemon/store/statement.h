@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Inside the store only: cached statements and their values, in order of the columns. The first
+ * failure of a bind sticks, so that callers check once, when they run it. */
+
+#include <sqlite3.h>
+#include <stdint.h>
+
+#include "params.h"
+
+struct store;
+
+/* What is prepared once and kept; the SQL is in statement.c. */
+enum store_sql {
+	STORE_META_GET,
+	STORE_META_SET,
+	STORE_SANDBOX_INSERT,
+	STORE_SANDBOX_UPDATE,
+	STORE_SANDBOX_DELETE,
+	STORE_SANDBOX_LOAD,
+	STORE_EXEC_INSERT,
+	STORE_EXEC_UPDATE,
+	STORE_EXEC_DELETE,
+	STORE_EXEC_DELETE_SANDBOX,
+	STORE_EXEC_LOAD,
+	STORE_TEMPLATE_INSERT,
+	STORE_TEMPLATE_UPDATE,
+	STORE_TEMPLATE_DELETE,
+	STORE_TEMPLATE_LIST,
+	STORE_SQL_MAX,
+};
+
+struct statement {
+	struct store *store;
+	sqlite3_stmt *stmt;
+	int next;  /* parameter to bind, or column to read */
+	int error; /* sticky SQLite code */
+};
+
+/* Begins to use SQL; statement_end() must follow whatever happens. */
+void statement_begin(struct statement *st, struct store *s, enum store_sql sql);
+/* Gives it back to the cache; borrowed columns are gone after it. */
+void statement_end(struct statement *st);
+
+void bind_text(struct statement *st, const char *text); /* NULL: null */
+void bind_int(struct statement *st, int64_t value);
+void bind_blob(struct statement *st, const void *data, size_t size); /* never null */
+void bind_blob_or_null(struct statement *st, const void *data, size_t size);
+
+/* The next row's columns: 1 there is one, 0 no more, or negative errno. */
+int statement_step(struct statement *st);
+const char *column_text(struct statement *st); /* NULL for null */
+int64_t column_int(struct statement *st);
+struct bytes column_blob(struct statement *st);
+
+/* Runs a writing statement and ends it. Returns rows changed or negative errno. */
+int statement_run(struct statement *st);
+/* The same, with 0 for success and -ENOENT when no row changed. */
+int statement_run_one(struct statement *st);

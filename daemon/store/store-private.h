@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The body of struct store, for store.c and statement.c. */
+
+#include <sqlite3.h>
+
+#include "store/statement.h"
+
+struct store {
+	sqlite3 *db;
+	sqlite3_stmt *statements[STORE_SQL_MAX];
+};
+
+/* The negative errno of an SQLite code, logged when it is unexpected. */
+int store_error(struct store *s, int code, const char *what);

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One connection, used by one thread; the lock file of the state directory keeps other daemons
+ * away. Each write is its own transaction. synchronous=NORMAL: after a crash of the machine the
+ * last commits may be missing, the database is whole; nothing that was lost can still be running
+ * then.
+ *
+ * The log is moved into the database by store_checkpoint() when the daemon is idle, and by SQLite
+ * itself only when it has grown to WAL_PAGES_MAX. */
+
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/migrations.h"
+#include "store/store-private.h"
+#include "util/log.h"
+#include "util/strings.h"
+
+#define WAL_PAGES_MAX 8192 /* 32 MiB */
+
+int store_error(struct store *s, int code, const char *what)
+{
+	int os = s->db ? sqlite3_system_errno(s->db) : 0;
+
+	switch (code & 0xff) {
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_CONSTRAINT:
+		return -EEXIST;
+	case SQLITE_IOERR:
+		if (os == ENOSPC || os == EDQUOT)
+			return -ENOSPC;
+		break;
+	default:
+		break;
+	}
+	if (log_ratelimit())
+		log_error("database: %s (%d, errno %d) in: %s",
+			  s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code), code, os, what);
+	return (code & 0xff) == SQLITE_NOTADB || (code & 0xff) == SQLITE_CORRUPT ? -EBADMSG : -EIO;
+}
+
+static int execute(struct store *s, const char *sql)
+{
+	int code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+
+	return code == SQLITE_OK ? 0 : store_error(s, code, sql);
+}
+
+static int user_version(struct store *s, int *ret)
+{
+	sqlite3_stmt *stmt = NULL;
+	int code = sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &stmt, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_step(stmt);
+	if (code == SQLITE_ROW)
+		*ret = sqlite3_column_int(stmt, 0);
+	(void)sqlite3_finalize(stmt); /* repeats the error */
+	return code == SQLITE_ROW ? 0 : store_error(s, code, "PRAGMA user_version");
+}
+
+/* One transaction per version: either it is whole or it never was. */
+static int migrate_one(struct store *s, int from)
+{
+	CLEANUP_STR char *sql =
+		string_format("BEGIN IMMEDIATE;\n%s\nPRAGMA user_version = %d;\nCOMMIT;",
+			      store_migrations[from], from + 1);
+	int r;
+
+	if (!sql)
+		return -ENOMEM;
+	r = execute(s, sql);
+	if (r < 0)
+		(void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL,
+				   NULL); /* it may never have begun */
+	return r;
+}
+
+static int migrate(struct store *s)
+{
+	int version = 0;
+	int r;
+
+	r = user_version(s, &version);
+	if (r < 0)
+		return r;
+	if (version < 0 || version > STORE_VERSION) {
+		log_error("the state database has version %d, this sandboxd knows up to %d: it was "
+			  "used by a newer sandboxd; install that again, or start with another "
+			  "--state-dir",
+			  version, STORE_VERSION);
+		return -EPROTO;
+	}
+	for (; version < STORE_VERSION; version++) {
+		r = migrate_one(s, version);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int configure(struct store *s, bool durable)
+{
+	int code;
+	int r;
+
+	(void)sqlite3_extended_result_codes(s->db, 1);
+	(void)sqlite3_busy_timeout(s->db, 100); /* an administrator may be looking at it */
+	r = execute(s, "PRAGMA journal_mode = WAL");
+	if (r < 0)
+		return r;
+	r = execute(s, durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+	if (r < 0)
+		return r;
+	code = sqlite3_wal_autocheckpoint(s->db, WAL_PAGES_MAX);
+	if (code != SQLITE_OK)
+		return store_error(s, code, "wal_autocheckpoint");
+	return execute(s, "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -512");
+}
+
+int store_open(struct store **ret, const char *path, bool durable)
+{
+	CLEANUP(store_freep) struct store *s = calloc(1, sizeof(*s));
+	mode_t mask;
+	int code;
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	mask = umask(077); /* environments of sandboxes are in it */
+	code = sqlite3_open_v2(path, &s->db,
+			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+				       SQLITE_OPEN_NOFOLLOW,
+			       NULL);
+	if (code != SQLITE_OK)
+		r = store_error(s, code, path);
+	else
+		r = configure(s, durable);
+	if (r == 0)
+		r = migrate(s);
+	(void)umask(mask); /* cannot fail */
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+void store_free(struct store *s)
+{
+	size_t i;
+
+	if (!s)
+		return;
+	for (i = 0; i < STORE_SQL_MAX; i++)
+		(void)sqlite3_finalize(s->statements[i]); /* repeats an old error */
+	if (sqlite3_close(s->db) != SQLITE_OK)
+		log_error("database: closed with statements in use");
+	free(s);
+}
+
+void store_checkpoint(struct store *s)
+{
+	int code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+	if (code != SQLITE_OK && code != SQLITE_BUSY &&
+	    store_error(s, code, "checkpoint") == -ENOSPC && log_ratelimit())
+		log_warning("no space left for the state database, going on with its log");
+}
+
+int store_meta_get(struct store *s, const char *key, char **ret)
+{
+	char *copy = NULL;
+	struct statement st;
+	int r;
+
+	statement_begin(&st, s, STORE_META_GET);
+	bind_text(&st, key);
+	r = statement_step(&st);
+	if (r > 0)
+		r = string_copy(column_text(&st), &copy);
+	statement_end(&st);
+	if (r < 0)
+		return r;
+	*ret = copy;
+	return 0;
+}
+
+int store_meta_set(struct store *s, const char *key, const char *value)
+{
+	struct statement st;
+	int r;
+
+	statement_begin(&st, s, STORE_META_SET);
+	bind_text(&st, key);
+	bind_text(&st, value);
+	r = statement_run(&st);
+	return r < 0 ? r : 0;
+}
