@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A private sandboxd in temporary directories, and what it may not leave behind.
+
+The runner is a child subreaper, so whatever a daemon, keeper or sandbox leaves behind becomes a
+descendant of the runner and can be found without guessing by name.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+
+import lib
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper():
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def process_table():
+    """pid -> (parent, state, comm) of every process."""
+    table = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as f:
+                text = f.read().decode(errors="replace")
+        except OSError:
+            continue
+        comm = text[text.index("(") + 1 : text.rindex(")")]
+        rest = text[text.rindex(")") + 2 :].split()
+        table[int(name)] = (int(rest[1]), rest[0], comm)
+    return table
+
+
+def descendants(root):
+    """Living descendants of ROOT: pid -> comm. Zombies do not count."""
+    table = process_table()
+    children = {}
+    for pid, (parent, _, _) in table.items():
+        children.setdefault(parent, []).append(pid)
+    found = {}
+    todo = list(children.get(root, []))
+    while todo:
+        pid = todo.pop()
+        todo += children.get(pid, [])
+        if table[pid][1] not in "ZX":
+            found[pid] = table[pid][2]
+    return found
+
+
+def reap_orphans(known=()):
+    """Reaps adopted zombies; children of Popen (KNOWN) are left to their owners."""
+    table = process_table()
+    for pid, (parent, state, _) in table.items():
+        if parent == os.getpid() and state == "Z" and pid not in known:
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                pass
+
+
+def command_line(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return f.read().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def cgroup_tree():
+    """Every cgroup directory of the host with owner and mode."""
+    tree = {}
+    for top, dirs, _ in os.walk("/sys/fs/cgroup"):
+        for d in dirs:
+            path = os.path.join(top, d)
+            try:
+                st = os.lstat(path)
+            except OSError:
+                continue
+            tree[path] = (st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode))
+    return tree
+
+
+def dev_tree():
+    """What chmod, chown or a careless open could have changed in the host's /dev."""
+    tree = {}
+    for top, dirs, files in os.walk("/dev"):
+        dirs[:] = [d for d in dirs if d not in ("pts", "shm", "mqueue", "fd")]
+        for name in dirs + files:
+            path = os.path.join(top, name)
+            try:
+                st = os.lstat(path)
+            except OSError:
+                continue
+            tree[path] = (st.st_uid, st.st_gid, st.st_mode, st.st_rdev)
+    return tree
+
+
+class Tools:
+    """Where the built binaries are."""
+
+    NAMES = ("sandboxd", "sandbox-keeper", "sandbox-init", "sandboxctl")
+
+    def __init__(self, build):
+        self.build = os.path.abspath(build)
+        self.paths = {}
+        for top, dirs, files in os.walk(self.build):
+            dirs[:] = [d for d in dirs if not d.endswith(".p") and d != "meson-private"]
+            for name in files:
+                path = os.path.join(top, name)
+                if os.access(path, os.X_OK) and not os.path.isdir(path):
+                    self.paths.setdefault(name, path)
+
+    def __getitem__(self, name):
+        if name not in self.paths:
+            raise FileNotFoundError(f"{name} is not in {self.build}: build it first")
+        return self.paths[name]
+
+
+class Daemon:
+    """One sandboxd. Its folders live below TOP and are removed by destroy()."""
+
+    def __init__(self, tools, top=None, config=None, env=None, state=None, user=None):
+        self.tools = tools
+        self.top = top or tempfile.mkdtemp(prefix="sbt-", dir="/tmp")
+        os.chmod(self.top, 0o755)
+        self.state = state or os.path.join(self.top, "state")
+        self.run = os.path.join(self.top, "run")
+        self.config = os.path.join(self.top, "sandboxd.conf")
+        self.log = os.path.join(self.top, "log")
+        self.socket = os.path.join(self.run, "sandboxd.sock")
+        self.env = env or {}
+        self.user = user
+        self.process = None
+        self.instance = None
+        self.write_config(config or {})
+
+    def write_config(self, config):
+        with open(self.config, "w", encoding="utf-8") as f:
+            for section, keys in config.items():
+                f.write(f"[{section}]\n")
+                for key, value in keys.items():
+                    f.write(f"{key} = {value}\n")
+
+    def command(self):
+        return [
+            self.tools["sandboxd"],
+            "--config",
+            self.config,
+            "--state-dir",
+            self.state,
+            "--runtime-dir",
+            self.run,
+        ]
+
+    def spawn(self):
+        env = dict(os.environ)
+        env.update(self.env)
+        for key in ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID"):
+            env.pop(key, None)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=env,
+                cwd="/",
+                user=self.user,
+                start_new_session=True,
+            )
+        return self
+
+    def start(self, timeout=15):
+        self.spawn()
+        deadline = time.monotonic() + timeout
+        while True:
+            if self.process.poll() is not None:
+                raise AssertionError(
+                    f"sandboxd ended with {self.process.returncode}: {self.log_tail()}"
+                )
+            try:
+                with lib.Client(self.socket) as c:
+                    self.instance = c.call("system.info").get("instanceId")
+                return self
+            except (FileNotFoundError, ConnectionRefusedError, PermissionError):
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"no socket: {self.log_tail()}") from None
+                time.sleep(0.02)
+
+    def log_tail(self, size=2000):
+        try:
+            with open(self.log, "rb") as f:
+                return f.read()[-size:].decode(errors="replace")
+        except OSError:
+            return ""
+
+    def client(self, uid=None, gid=None):
+        return lib.Client(self.socket, uid, gid)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def fds(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def stop(self, timeout=20):
+        """A clean stop: TERM, and the exit status."""
+        if not self.alive():
+            return self.process.returncode if self.process else None
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
+            raise AssertionError(f"no clean stop within {timeout} s: {self.log_tail()}") from None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(10)
+
+    def destroy(self):
+        """Ends it in any case and removes its folders."""
+        if self.alive():
+            self.kill()
+        shutil.rmtree(self.top, ignore_errors=True)
+
+
+class Guard:
+    """What the host looked like, to be compared later."""
+
+    def __init__(self):
+        self.dev = dev_tree()
+        self.cgroups = cgroup_tree()
+
+    def differences(self, ours):
+        """OURS: strings that only paths of ours contain. Others may come and go meanwhile."""
+        found = []
+        now = dev_tree()
+        for path, was in self.dev.items():
+            if path in now and now[path] != was:
+                found.append(f"{path} was {was}, is {now[path]}")
+        now = cgroup_tree()
+        for path, was in self.cgroups.items():
+            if path in now and now[path] != was:
+                found.append(f"cgroup {path} was {was}, is {now[path]}")
+        for path in now:
+            if path not in self.cgroups and any(o and o in path for o in ours):
+                found.append(f"cgroup {path} is left")
+        return found
+
+
+def mounts_with(words):
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as f:
+        return [line.strip() for line in f if any(w and w in line for w in words)]
+
+
+def end_pids(pids):
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except OSError:
+            pass

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""system.*, rpc.discover, and what is not available in this version."""
+
+import os
+import re
+
+from harness import refused
+from lib import check, equal
+
+
+def test_info(t):
+    i = t.client.call("system.info")
+    equal(i["protocol"], "1.0", "protocol")
+    check(re.fullmatch(r"\d+\.\d+\.\d+.*", i["version"]), f"version {i['version']}")
+    check(isinstance(i["features"], list), "features")
+    check(re.fullmatch(r"[a-z0-9]{4,32}", i["instanceId"]), f"instanceId {i['instanceId']}")
+    check(isinstance(i["uptimeMs"], int) and i["uptimeMs"] >= 0, "uptimeMs")
+    equal(i["rootless"], t.mode == "user", "rootless")
+    limits = str(i["limits"])
+    for number in (16 * 1024 * 1024, 64, 1024, 32):
+        check(str(number) in limits, f"{number} is not in limits {limits}")
+    check("crun" in str(i["runtimes"]), f"runtimes {i['runtimes']}")
+
+
+def test_info_cgroup(t):
+    """Root daemons here have controllers; an ordinary user has none, and info says so."""
+    i = t.client.call("system.info")
+    if t.mode == "user" and not os.access("/sys/fs/cgroup/memory", os.W_OK):
+        check("none" in str(i["cgroup"]), f"cgroup {i['cgroup']}")
+    else:
+        check("memory" in str(i["cgroup"]), f"cgroup {i['cgroup']}")
+
+
+def test_counts(t):
+    before = t.client.call("system.info")["counts"]
+    s = t.sandbox()
+    e = t.run(s, ["sleep", "20"], detach=True)
+    after = t.client.call("system.info")["counts"]
+    check(before != after, f"counts stay {before}")
+    t.client.call("exec.cancel", {"execId": e["execId"]})
+
+
+def test_doctor(t):
+    d = t.client.call("system.doctor", timeout=60)
+    check(d["checks"], "no checks")
+    for c in d["checks"]:
+        check({"name", "ok", "severity", "detail"} <= set(c), f"keys of {c}")
+        check(c["severity"] in ("required", "optional"), f"severity of {c}")
+        check(isinstance(c["ok"], bool), f"ok of {c}")
+        if not c["ok"]:
+            check(c.get("hint"), f"no hint: {c}")
+        if c["severity"] == "required":
+            check(c["ok"], f"required check fails here: {c}")
+
+
+def test_discover(t):
+    d = t.client.call("rpc.discover")
+    check(d["openrpc"].startswith("1."), "openrpc")
+    equal(d["info"]["version"], "1.0", "version")
+    names = [m["name"] for m in d["methods"]]
+    equal(len(names), len(set(names)), "unique names")
+    for m in d["methods"]:
+        equal(m.get("paramStructure"), "by-name", f"paramStructure of {m['name']}")
+        check(m.get("summary") or m.get("description"), f"{m['name']} has no doc")
+        for p in m["params"]:
+            check("name" in p and "schema" in p, f"{m['name']}: {p}")
+    for name in ("exec.started", "exec.data", "progress"):
+        check(name in str(d["x-notifications"]), f"{name} is not in x-notifications")
+
+
+CONTRACT = """
+rpc.discover system.ping system.info system.doctor
+sandbox.create sandbox.get sandbox.list sandbox.stop sandbox.start sandbox.remove
+exec.run exec.attach exec.wait exec.get exec.list exec.read exec.write exec.closeStdin exec.resize
+exec.signal exec.cancel template.list template.get template.build template.remove
+""".split()
+
+LATER = """
+loop.create loop.run loop.get loop.list loop.cancel loop.destroy sandbox.save sandbox.pause
+sandbox.resume sandbox.stats secret.set secret.list secret.remove secret.lease secret.renew
+secret.revoke secret.revokeAll audit.list audit.verify network.get network.set network.log
+template.import pool.list pool.set events.subscribe events.unsubscribe
+""".split()
+
+
+def test_every_method_is_known(t):
+    names = {m["name"] for m in t.client.call("rpc.discover")["methods"]}
+    missing = [m for m in CONTRACT if m not in names]
+    check(not missing, f"not in rpc.discover: {missing}")
+
+
+def test_later_methods_are_refused(t):
+    """Never accepted and ignored: -32005, and it says so; or not known at all."""
+    bad = []
+    for method in LATER:
+        e = t.client.error(method, {})
+        if e.code not in (-32005, -32601, -32602):
+            bad.append(f"{method}: {e}")
+        if e.code == -32005 and "not available in this version" not in str(e.hint):
+            bad.append(f"{method}: hint {e.hint}")
+    check(not bad, "; ".join(bad))
+
+
+def test_later_params_are_refused(t):
+    """What an issue has not built yet is refused with field and hint."""
+    table = [
+        ("sandbox.create", {"name": t.unique(), "network": "gateway"}, "network"),
+        ("sandbox.create", {"name": t.unique(), "network": {"mode": "gateway"}}, "network"),
+        ("sandbox.create", {"name": t.unique(), "limits": {"diskBytes": 1 << 30}}, "limits.diskBytes"),
+        ("sandbox.create", {"name": t.unique(), "runtime": "runsc"}, "runtime"),
+        ("sandbox.create", {"name": t.unique(), "ttlMs": 60000}, "ttlMs"),
+        ("sandbox.create", {"name": t.unique(), "idleTimeoutMs": 60000}, "idleTimeoutMs"),
+    ]
+    bad = []
+    for method, params, field in table:
+        try:
+            e = t.client.error(method, params)
+        except AssertionError as error:
+            t.client.call("sandbox.remove", {"sandbox": params["name"], "force": True})
+            info = t.client.call("system.info")
+            if field.split(".")[-1] not in str(info["features"]):
+                bad.append(str(error))
+            continue
+        if e.code not in (-32005, -32602) or not (e.field or "").startswith(field.split(".")[0]):
+            bad.append(f"{params}: {e}")
+    check(not bad, "; ".join(bad))
+
+
+def test_secrets_param_is_refused(t):
+    s = t.sandbox()
+    e = t.client.error(
+        "exec.run", {"sandbox": s["name"], "command": ["true"], "secrets": [{"name": "x"}]}
+    )
+    check(e.code in (-32005, -32602), str(e))
+    equal(e.field, "secrets", "field")
+
+
+def test_runtime_host(t):
+    """Runtime `host` is no boundary: it is asked for by name, or refused by name."""
+    ws = t.workspace()
+    e = t.client.error("sandbox.create", {"name": t.unique(), "workspace": ws, "runtime": "host"})
+    refused(e, "unavailable", "denied", "invalid_params")
+    equal(e.field, "runtime", "field")
+
+
+def test_gives_no_method_for_spaces(t):
+    for name in ("system.ping ", " system.ping", "SYSTEM.PING", "system", "system.", "rpc.cancel2"):
+        e = t.client.error(name)
+        equal((e.code, e.kind), (-32601, "method_not_found"), f"{name!r}")
