@@ -6,17 +6,20 @@
  * this folder is on the include path and the C library's <limits.h> would not be found any more. */
 
 /* ---- RPC transport (per connection) ---- */
-#define RPC_LINE_MAX (16u * 1024 * 1024)   /* bytes in one request line; longer: skipped, -32600 */
-#define RPC_BATCH_MAX 64                   /* calls in one batch */
-#define RPC_IN_FLIGHT_MAX 1024             /* requests without an answer yet */
-#define RPC_FDS_MAX 64                     /* descriptors waiting in the queue */
-#define RPC_NESTING_MAX 32                 /* JSON depth */
-#define RPC_ID_MAX 128                     /* bytes in a string id */
-#define RPC_OUTPUT_HIGH (4u * 1024 * 1024) /* unsent reply bytes: above it we stop reading */
-#define RPC_OUTPUT_LOW (1u * 1024 * 1024)  /* and below it we go on */
-#define RPC_CONNECTIONS_MAX 1024           /* connections to the daemon */
-#define RPC_CONNECTIONS_PER_UID_MAX 256    /* of one uid (root: no such limit) */
-#define RPC_ACCEPT_RETRY_MS 200            /* listener pause after EMFILE and its kin */
+#define RPC_LINE_MAX (16u * 1024 * 1024)    /* bytes in one request line; longer: skipped, -32600 */
+#define RPC_BATCH_MAX 64                    /* calls in one batch */
+#define RPC_IN_FLIGHT_MAX 1024              /* requests without an answer yet */
+#define RPC_FDS_MAX 64                      /* descriptors waiting in the queue */
+#define RPC_NESTING_MAX 32                  /* JSON depth */
+#define RPC_VALUES_MAX 262144               /* values in one line: each costs memory */
+#define RPC_CONTAINERS_MAX 16384            /* objects and arrays among them: some 700 bytes each */
+#define RPC_ID_MAX 128                      /* bytes in a string id */
+#define RPC_OUTPUT_HIGH (4u * 1024 * 1024)  /* unsent reply bytes: above it we stop reading */
+#define RPC_OUTPUT_LOW (1u * 1024 * 1024)   /* and below it we go on */
+#define RPC_OUTPUT_MAX (128u * 1024 * 1024) /* unsent: the client is not reading, it is dropped */
+#define RPC_CONNECTIONS_MAX 1024            /* connections to the daemon */
+#define RPC_CONNECTIONS_PER_UID_MAX 256     /* of one uid (root: no such limit) */
+#define RPC_ACCEPT_RETRY_MS 200             /* listener pause after EMFILE and its kin */
 
 /* ---- values ---- */
 #define NAME_LENGTH_MAX 128
