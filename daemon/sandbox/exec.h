@@ -67,6 +67,53 @@ struct exec *exec_find(struct manager *m, uid_t peer, const char *id, struct err
 struct exec *exec_ref(struct exec *e);
 struct exec *exec_unref(struct exec *e); /* returns NULL */
 
+/* What is shown of an exec. Strings are owned by it and live as long as it does; NULL when absent.
+ */
+struct exec_facts {
+	char *id;
+	char *stage;
+	char *story_id;
+	char *command; /* the arguments, each with its NUL, one after the other */
+	size_t command_size;
+	enum exec_state state;
+	bool tty;
+	bool detached;
+	int32_t pid;           /* as the sandbox sees it; 0: not started */
+	int64_t created_at_ms; /* CLOCK_REALTIME */
+	uint32_t streams;      /* 1 << enum keeper_spool_stream: those that are spooled */
+	uint32_t passed;       /* and those that went to the caller's own descriptors */
+	struct keeper_stream_state stream[KEEPER_STREAM_MAX];
+	struct exec_result result; /* meaningful when ENDED; started_at_ms from RUNNING on */
+};
+const struct exec_facts *exec_facts(const struct exec *e);
+struct sandbox *exec_sandbox(const struct exec *e); /* borrowed, never NULL */
+
+/* A descriptor for reading the spool of STREAM (pread, offsets as in exec_facts), or negative
+ * errno: -ENOENT nothing was written, or it is not spooled. */
+int exec_open_spool(const struct exec *e, enum keeper_spool_stream stream);
+
+/* ---- stdin ---- */
+
+/* Someone who waits until the command took what was written. */
+struct exec_writer;
+typedef void exec_written(int error, void *userdata); /* 0, or -EPIPE: nobody reads it any more */
+/* Takes DATA (copied). Returns 1: taken; 0: taken, but much of it waits for the command to read:
+ * DONE is called later unless *RET is given to exec_write_forget() first; -1 with *RETERR. */
+int exec_write(struct exec *e, const struct bytes *data, exec_written *done, void *userdata,
+	       struct exec_writer **ret, struct error *reterr);
+void exec_write_forget(struct exec_writer *w); /* the bytes stay taken */
+/* End of file behind what was written. Returns 0, or -1 with *RETERR. */
+int exec_close_stdin(struct exec *e, struct error *reterr);
+int exec_resize(struct exec *e, uint16_t rows, uint16_t cols, struct error *reterr);
+/* To the leader's process group. */
+int exec_signal(struct exec *e, int signal, struct error *reterr);
+
+/* Calls FN for every exec that PEER may see, oldest first, after AFTER (NULL: from the first),
+ * until it returns false. FN must not change any. -1 with *RETERR when AFTER is not there. */
+typedef bool exec_each(struct exec *e, void *userdata);
+int exec_table_each(struct manager *m, uid_t peer, const char *after, exec_each *fn, void *userdata,
+		    struct error *reterr);
+
 struct exec_follow; /* a follower's place */
 int exec_follow(struct exec *e, const struct exec_follower *f, void *userdata,
 		struct exec_follow **ret);

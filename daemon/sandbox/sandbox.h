@@ -63,6 +63,8 @@ int sandbox_environment(const struct sandbox *s, uid_t uid, const struct pairs *
 uint32_t sandbox_nproc_limit(const struct sandbox *s); /* 0: the cgroup limits */
 /* oom kills so far, from the cgroup's own counter; 0 when there is none. Cheap (one pread). */
 uint64_t sandbox_oom_kills(const struct sandbox *s);
+/* False: its owner has a single mapped id, so it has no user but the agent. */
+bool sandbox_has_users(const struct sandbox *s);
 /* Notes that an exec ran as another user than the agent (files must be given back at release). */
 void sandbox_note_foreign_user(struct sandbox *s);
 

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The body of struct exec, for exec.c and its parts only: exec-start.c begins one, exec.c leads it
+ * to its end, exec-spool.c knows its output, exec-table.c keeps it. */
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+
+#include "init-wire.h"
+#include "sandbox/exec.h"
+
+struct exec_follow;
+struct exec_stdin;
+struct home;
+struct keeper_client;
+
+/* What is being waited for. exec.c, set_phase() knows the edges. */
+enum exec_phase {
+	EXEC_PHASE_PREPARING,   /* the keeper's pipes; init knows nothing yet */
+	EXEC_PHASE_SPAWNING,    /* INIT_STARTED */
+	EXEC_PHASE_RUNNING,     /* INIT_EXITED */
+	EXEC_PHASE_TERMINATING, /* the same, after TERM, for as long as the grace */
+	EXEC_PHASE_DRAINING,    /* the leader is dead, others may still write */
+	EXEC_PHASE_KILLING,     /* INIT_GONE */
+	EXEC_PHASE_CLOSING,     /* the keeper's word that everything is in the spool */
+	EXEC_PHASE_ENDED,
+	EXEC_PHASE_MAX,
+};
+
+struct exec {
+	struct exec_facts facts;
+	unsigned refs;
+	struct manager *manager;
+	struct sandbox *sandbox; /* referenced */
+	uid_t peer;              /* whose it is: the one who made the sandbox */
+	char *key;               /* unique in the daemon: names the spool and the stored row */
+	enum exec_phase phase;
+	enum exec_cause ending; /* why we end it; EXEC_CAUSE_MAX: we do not */
+	bool watched;           /* init knows it: init_exec is good for calls */
+	bool exited;            /* the leader's end is in the result */
+	bool lost;              /* init is gone and everything in the sandbox with it */
+	bool spool_opened;      /* the keeper was asked to open one */
+	bool spool_finishing;   /* asked to close it, the answer is still to come */
+	bool spool_finished;    /* its pipes are closed, or there is no keeper to ask */
+	bool keep_leftovers;
+	bool disk_full; /* the keeper cannot append: no space */
+	bool stored;    /* has a row */
+	bool save_queued;
+	uint64_t init_exec;
+	uint64_t oom_kills_before;
+	uint64_t spool_max;
+	uint32_t uid; /* as the sandbox sees it */
+	uint32_t alive;
+	int64_t timeout_ms; /* -1: none */
+	int64_t grace_ms;
+	int64_t begun_ms;             /* CLOCK_MONOTONIC */
+	struct wire_message *request; /* INIT_EXEC until it can be sent; only as long as its data */
+	int child_fds[3];             /* stdin, stdout, stderr for init, until sent */
+	struct exec_stdin *input;     /* NULL: the command's stdin is not ours to write */
+	int terminal;                 /* master, for its size; -1 */
+	struct event timer;           /* deadline, grace or drain, by phase */
+	struct event disk_timer;      /* no space for this long ends it */
+	struct event news;            /* tells the followers of the end */
+	LIST_HEAD(, exec_follow) followers;
+	struct exec_follow *next_told; /* where telling goes on, whoever unfollows */
+	struct home *home;             /* of its sandbox in the table; NULL when dropped */
+	TAILQ_ENTRY(exec) in_home;
+	TAILQ_ENTRY(exec) in_all;
+	TAILQ_ENTRY(exec) in_saves;
+};
+
+/* ---- exec.c ---- */
+int exec_new(struct exec **ret, struct manager *m, struct sandbox *s);
+void exec_set_phase(struct exec *e, enum exec_phase phase);
+/* Hands the request to init. What goes wrong ends the exec. */
+void exec_spawn(struct exec *e, struct wire_message *m);
+/* It never ran; told from the loop. */
+void exec_never_started(struct exec *e, enum init_start_error why, int error_number);
+/* Init and all processes are gone. */
+void exec_lose(struct exec *e, enum exec_cause cause);
+/* The same, and nothing is waited for. */
+void exec_force_end(struct exec *e);
+void exec_arm(struct exec *e, int64_t ms);
+
+/* ---- exec-spool.c ---- */
+/* Asks the keeper for pipes (TERMINAL -1) or gives it a terminal to read; exec_spool_opened() of
+ * exec.c is called later. Returns 0 or negative errno. */
+int exec_spool_open(struct exec *e, int terminal);
+/* Closes the spool after at most WAIT_MS; exec_spool_closed() follows, from the loop, unless this
+ * returns false: nothing to wait for. */
+bool exec_spool_finish(struct exec *e, uint32_t wait_ms);
+void exec_spool_note(struct exec *e, const struct keeper_stream_state *streams);
+/* Unlinks the files. */
+void exec_spool_remove(const struct exec *e);
+/* Sizes from the files: the keeper that knew is gone. */
+void exec_spool_measure(struct exec *e);
+/* How they were opened and closed; implemented by exec.c. */
+void exec_spool_opened(struct exec *e, int error, struct wire_message *m);
+void exec_spool_closed(struct exec *e);

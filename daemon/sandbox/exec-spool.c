@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keeper writes the spool; the daemon reads the files. They are opened by path below the state
+ * directory for each reader, so that output can be read while no keeper runs.
+ *
+ * In a root daemon the spool directory is the owner's, who could put anything there: nothing is
+ * followed (RESOLVE_NO_SYMLINKS), and only a plain file with one name that belongs to whom the
+ * directory belongs is read. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "macro.h"
+#include "sandbox/exec-internal.h"
+#include "sandbox/keeper-client.h"
+#include "sandbox/manager.h"
+#include "sandbox/sandbox.h"
+#include "util/log.h"
+
+#define SPOOL_NAME_SIZE 192 /* key, dot, stream */
+
+static const char *const suffixes[KEEPER_STREAM_MAX] = {
+	[KEEPER_STREAM_STDOUT] = "stdout",
+	[KEEPER_STREAM_STDERR] = "stderr",
+	[KEEPER_STREAM_OUTPUT] = "output",
+};
+
+static int open_beneath(int dir, const char *path, int flags)
+{
+	struct open_how how = { .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOFOLLOW),
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+					   RESOLVE_NO_MAGICLINKS };
+	long fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int open_directory(const struct exec *e)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "owners/%u/spool", (unsigned)sandbox_owner(e->sandbox));
+	return open_beneath(e->manager->state_fd, path, O_PATH | O_DIRECTORY);
+}
+
+static void file_name(const struct exec *e, size_t stream, char name[static SPOOL_NAME_SIZE])
+{
+	(void)snprintf(name, SPOOL_NAME_SIZE, "%s.%s", e->key, suffixes[stream]);
+}
+
+int exec_open_spool(const struct exec *e, enum keeper_spool_stream stream)
+{
+	CLEANUP_FD int dir = open_directory(e);
+	CLEANUP_FD int fd = -1;
+	struct stat file, directory;
+	char name[SPOOL_NAME_SIZE];
+
+	if (dir < 0)
+		return dir;
+	if ((e->facts.streams & (1u << stream)) == 0)
+		return -ENOENT;
+	file_name(e, stream, name);
+	fd = open_beneath(dir, name, O_RDONLY | O_NONBLOCK);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &file) < 0 || fstat(dir, &directory) < 0)
+		return -errno;
+	if (!S_ISREG(file.st_mode) || file.st_nlink != 1 || file.st_uid != directory.st_uid)
+		return -EPERM;
+	return TAKE_FD(fd);
+}
+
+void exec_spool_remove(const struct exec *e)
+{
+	struct keeper_client *k = sandbox_keeper(e->sandbox);
+	CLEANUP_FD int dir = -1;
+	char name[SPOOL_NAME_SIZE];
+	size_t i;
+
+	if (e->facts.streams == 0)
+		return;
+	/* a large file takes a while to go: rather the keeper's time than ours */
+	if (k && keeper_client_spool_remove(k, e->key) == 0)
+		return;
+	dir = open_directory(e);
+	for (i = 0; dir >= 0 && i < KEEPER_STREAM_MAX; i++) {
+		if ((e->facts.streams & (1u << i)) == 0)
+			continue;
+		file_name(e, i, name);
+		(void)unlinkat(dir, name, 0); /* absent when nothing was written */
+	}
+}
+
+void exec_spool_measure(struct exec *e)
+{
+	struct stat file;
+	int fd;
+	size_t i;
+
+	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
+		fd = exec_open_spool(e, (enum keeper_spool_stream)i);
+		if (fd >= 0 && fstat(fd, &file) == 0 &&
+		    (uint64_t)file.st_size > e->facts.stream[i].end)
+			e->facts.stream[i].end = (uint64_t)file.st_size;
+		(void)close_fd(fd);
+	}
+}
+
+/* The end only grows: whoever reads has been told of it. */
+void exec_spool_note(struct exec *e, const struct keeper_stream_state *streams)
+{
+	struct keeper_stream_state *mine;
+	size_t i;
+
+	e->disk_full = false;
+	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
+		if ((e->facts.streams & (1u << i)) == 0)
+			continue;
+		mine = &e->facts.stream[i];
+		if (streams[i].end > mine->end)
+			mine->end = streams[i].end;
+		if (streams[i].start > mine->start && streams[i].start <= mine->end)
+			mine->start = streams[i].start;
+		mine->eof = streams[i].eof != 0;
+		mine->error = streams[i].error;
+		if (mine->error == -ENOSPC || mine->error == -EDQUOT)
+			e->disk_full = true;
+	}
+}
+
+static void on_opened(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
+{
+	struct exec *e = userdata;
+
+	(void)k;
+	exec_spool_opened(e, error, m);
+	(void)exec_unref(e);
+}
+
+int exec_spool_open(struct exec *e, int terminal)
+{
+	struct keeper_client *k = sandbox_keeper(e->sandbox);
+	struct spool_request request = { .exec = e->key,
+					 .streams = e->facts.streams,
+					 .uid = e->uid,
+					 .pty = terminal,
+					 .max_bytes = e->spool_max };
+	int r;
+
+	if (!k) {
+		(void)close_fd(terminal);
+		return -ECONNRESET;
+	}
+	r = keeper_client_spool_open(k, &request, on_opened, e);
+	if (r < 0)
+		return r;
+	(void)exec_ref(e); /* on_opened() gives it back */
+	e->spool_opened = true;
+	return 0;
+}
+
+static void on_finished(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
+{
+	const struct keeper_spool_finish_reply *reply;
+	struct exec *e = userdata;
+
+	(void)k;
+	e->spool_finished = true;
+	if (error == 0 && m && m->size >= sizeof(*reply)) {
+		reply = (const void *)m->data;
+		exec_spool_note(e, reply->streams);
+	} else {
+		/* the files are what is left */
+		(void)log_errno(LOG_LEVEL_DEBUG, error, "exec %s: its spool was not finished",
+				e->facts.id);
+		exec_spool_measure(e);
+	}
+	exec_spool_closed(e);
+	(void)exec_unref(e);
+}
+
+bool exec_spool_finish(struct exec *e, uint32_t wait_ms)
+{
+	struct keeper_client *k = sandbox_keeper(e->sandbox);
+
+	if (!e->spool_opened || e->spool_finished)
+		return false;
+	if (e->spool_finishing)
+		return true;
+	if (!k || keeper_client_spool_finish(k, e->key, wait_ms, false, on_finished, e) < 0) {
+		e->spool_finished = true;
+		exec_spool_measure(e);
+		return false;
+	}
+	(void)exec_ref(e); /* on_finished() gives it back */
+	e->spool_finishing = true;
+	return true;
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From exec.run's parameters to a request that init understands.
+ *
+ * Without captured output the request goes straight to init, out of the table's one big message.
+ * With it, the keeper's pipes come first; the request waits for them in a copy of its own size,
+ * because the client's parameters need not live that long. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bounds.h"
+#include "macro.h"
+#include "sandbox/exec-internal.h"
+#include "sandbox/exec-payload.h"
+#include "sandbox/exec-stdin.h"
+#include "sandbox/exec-table.h"
+#include "sandbox/keeper-client.h"
+#include "sandbox/manager.h"
+#include "sandbox/sandbox.h"
+#include "util/fd.h"
+#include "util/strings.h"
+#include "util/time.h"
+
+#define AGENT_UID 1000
+#define DEFAULT_TERM "TERM=xterm-256color"
+#define STREAM(s) (1u << KEEPER_STREAM_##s)
+
+static void close_fds(int *fds)
+{
+	size_t i;
+
+	for (i = 0; i < 3; i++)
+		fds[i] = close_fd(fds[i]);
+}
+
+/* ---- checks: each names the parameter ---- */
+
+static int check_sandbox(struct sandbox *s, struct error *reterr)
+{
+	if (sandbox_state(s) == SANDBOX_STATE_RUNNING && sandbox_init(s))
+		return 0;
+	(void)error_set(reterr, ERROR_INVALID_STATE, NULL,
+			sandbox_state(s) == SANDBOX_STATE_STOPPED
+				? "sandboxctl start brings it back"
+				: NULL,
+			"sandbox %s is %s, commands need a running one", sandbox_name(s),
+			sandbox_state_to_string(sandbox_state(s)));
+	error_set_resource(reterr, "sandbox %s", sandbox_name(s));
+	return -1;
+}
+
+static int check_env(const struct pairs *env, struct error *reterr)
+{
+	size_t i;
+
+	for (i = 0; i < env->count; i++)
+		if (env->items[i].key[0] == '\0' || strchr(env->items[i].key, '='))
+			return error_set(reterr, ERROR_INVALID_PARAMS, "env",
+					 "names without \"=\", not empty",
+					 "an environment variable cannot be called \"%.64s\"",
+					 env->items[i].key);
+	return 0;
+}
+
+static int check_streams(const struct exec_run_params *p, const int *fds, struct error *reterr)
+{
+	if (p->tty.given && (fds[1] >= 0 || fds[2] >= 0))
+		return error_set(reterr, ERROR_INVALID_PARAMS, fds[1] >= 0 ? "stdout" : "stderr",
+				 "leave it out: a terminal has one stream, \"output\"",
+				 "with tty the output cannot go to a descriptor");
+	if (p->tty.given && p->capture == CAPTURE_NONE)
+		return error_set(reterr, ERROR_INVALID_PARAMS, "capture", "leave it out",
+				 "with tty the output is always captured");
+	if (p->capture == CAPTURE_MERGED && (fds[1] >= 0) != (fds[2] >= 0))
+		return error_set(reterr, ERROR_INVALID_PARAMS, "capture",
+				 "\"separate\", or no descriptors",
+				 "merged output cannot go to a descriptor and to the spool");
+	return 0;
+}
+
+static int check(const struct exec_run_params *p, const int *fds, struct error *reterr)
+{
+	if (p->command.count == 0)
+		return error_set(reterr, ERROR_INVALID_PARAMS, "command", "at least one string",
+				 "a command needs a program to run");
+	if (p->work_dir && p->work_dir[0] != '/')
+		return error_set(reterr, ERROR_INVALID_PARAMS, "workDir",
+				 "a path that begins with /", "workDir must be absolute");
+	if (check_env(&p->env, reterr) < 0 || check_streams(p, fds, reterr) < 0)
+		return -1;
+	return exec_payload_check_files(&p->files, reterr);
+}
+
+static int check_user(struct sandbox *s, uint32_t uid, uint32_t gid, struct error *reterr)
+{
+	if ((uid == AGENT_UID && gid == AGENT_UID) || sandbox_has_users(s))
+		return 0;
+	return error_set(reterr, ERROR_UNAVAILABLE, "user",
+			 "subordinate ids in /etc/subuid and /etc/subgid; sandboxctl doctor",
+			 "this sandbox has one user only, the agent");
+}
+
+/* ---- the parts ---- */
+
+/* Which streams the keeper spools, and which go to the caller's own descriptors. */
+static void choose_streams(struct exec_facts *f, const struct exec_run_params *p, const int *fds)
+{
+	if (fds[1] >= 0)
+		f->passed |= STREAM(STDOUT);
+	if (fds[2] >= 0)
+		f->passed |= STREAM(STDERR);
+	if (p->tty.given)
+		f->streams = STREAM(OUTPUT);
+	else if (p->capture == CAPTURE_MERGED)
+		f->streams = f->passed == 0 ? STREAM(OUTPUT) : 0;
+	else if (p->capture == CAPTURE_SEPARATE)
+		f->streams = (STREAM(STDOUT) | STREAM(STDERR)) & ~f->passed;
+}
+
+/* A pipe into the command. It is ours, and the command runs as another uid: without the mode
+ * /dev/stdin could not be opened there. */
+static int make_input_pipe(struct exec *e)
+{
+	CLEANUP_FD int read_end = -1;
+	CLEANUP_FD int write_end = -1;
+	int r, fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	read_end = fds[0];
+	write_end = fds[1];
+	if (fchmod(read_end, 0444) < 0)
+		return -errno;
+	r = fd_set_nonblock(write_end);
+	if (r < 0)
+		return r;
+	r = exec_stdin_attach(e->input, TAKE_FD(write_end), false);
+	if (r == 0)
+		e->child_fds[0] = TAKE_FD(read_end);
+	return r;
+}
+
+static int prepare_input(struct exec *e, const struct stdin_params *in)
+{
+	struct stdin_waiter *none = NULL;
+	int r;
+
+	if (in->kind != STDIN_STREAM && in->kind != STDIN_BYTES)
+		return 0;
+	r = exec_stdin_new(&e->input, e->manager->base);
+	if (r == 0 && !e->facts.tty) /* a terminal's descriptor comes from init */
+		r = make_input_pipe(e);
+	if (r < 0 || in->kind == STDIN_STREAM)
+		return r;
+	r = exec_stdin_write(e->input, in->data.data, in->data.size, NULL, NULL, &none);
+	if (r >= 0)
+		exec_stdin_close(e->input);
+	return r < 0 ? r : 0;
+}
+
+static int add_term(char ***env)
+{
+	struct string_list l = { .items = *env };
+	int r;
+
+	for (; l.items[l.count]; l.count++)
+		if (string_starts(l.items[l.count], "TERM="))
+			return 0;
+	l.room = l.count + 1;
+	r = string_list_add(&l, DEFAULT_TERM);
+	*env = l.items;
+	return r;
+}
+
+/* Builds the request in M. Returns 0, -E2BIG (it cannot be tried), or negative errno. */
+static int build(struct exec *e, struct wire_message *m, const struct exec_run_params *p,
+		 uint32_t gid)
+{
+	struct init_exec *request = (struct init_exec *)(void *)m->data;
+	struct exec_payload payload = { .command = p->command, .files = p->files };
+	char **env = NULL;
+	int r;
+
+	payload.work_dir = p->work_dir ? p->work_dir : sandbox_default_workdir(e->sandbox);
+	r = sandbox_environment(e->sandbox, e->uid, &p->env, &env);
+	if (r == 0 && p->tty.given)
+		r = add_term(&env);
+	payload.env = env;
+	if (r == 0)
+		r = exec_payload_fits(&payload) ? exec_payload_build(m, &payload) : -E2BIG;
+	strings_free(env);
+	if (r < 0)
+		return r;
+	request->uid = e->uid;
+	request->gid = gid;
+	request->nproc_limit = sandbox_nproc_limit(e->sandbox);
+	if (p->tty.given) {
+		request->flags |= INIT_EXEC_TTY;
+		request->rows = p->tty.rows;
+		request->cols = p->tty.cols;
+	}
+	if ((e->facts.streams & STREAM(OUTPUT)) != 0 && !p->tty.given)
+		request->flags |= INIT_EXEC_STDERR_TO_STDOUT;
+	return 0;
+}
+
+/* Keeps M until the pipes are there. */
+static int keep_request(struct exec *e, struct wire_message *m)
+{
+	e->request = malloc(offsetof(struct wire_message, data) + m->size);
+	if (!e->request)
+		return -ENOMEM;
+	memcpy(e->request, m, offsetof(struct wire_message, data));
+	memcpy(e->request->data, m->data, m->size);
+	m->n_fds = 0; /* they went along */
+	return 0;
+}
+
+/* Returns 0 or negative errno (then nothing ran). */
+static int launch(struct exec *e, struct wire_message *m)
+{
+	int r;
+
+	if (e->facts.streams == 0 || e->facts.tty) {
+		exec_spawn(e, m);
+		return 0;
+	}
+	r = keep_request(e, m);
+	if (r == 0)
+		r = exec_spool_open(e, -1);
+	wire_message_done(m);
+	return r;
+}
+
+static int describe(struct exec *e, const struct exec_run_params *p, const int *fds)
+{
+	struct exec_facts *f = &e->facts;
+	int r;
+
+	f->tty = p->tty.given;
+	f->detached = p->detach;
+	f->created_at_ms = time_realtime_ms();
+	f->result.started_at_ms = f->created_at_ms;
+	choose_streams(f, p, fds);
+	e->begun_ms = time_monotonic_ms();
+	e->timeout_ms = p->timeout_ms;
+	e->grace_ms = p->grace_ms >= 0 ? p->grace_ms : EXEC_GRACE_MS;
+	e->keep_leftovers = p->leftovers == LEFTOVERS_KEEP;
+	e->spool_max =
+		p->max_output_bytes > 0 ? (uint64_t)p->max_output_bytes : EXEC_SPOOL_BYTES_MAX;
+	e->oom_kills_before = sandbox_oom_kills(e->sandbox);
+	r = strings_pack(p->command.items, p->command.count, &f->command, &f->command_size);
+	if (r == 0)
+		r = string_copy(p->stage, &f->stage);
+	if (r == 0)
+		r = string_copy(p->story_id, &f->story_id);
+	return r;
+}
+
+/* E is in the table: from here it ends in one way or another. */
+static int run(struct exec *e, const struct exec_run_params *p, uint32_t gid)
+{
+	struct wire_message *m = exec_table_message(e->manager->execs);
+	int r;
+
+	r = prepare_input(e, &p->in);
+	if (r == 0)
+		r = build(e, m, p, gid);
+	if (r == 0)
+		r = launch(e, m);
+	if (r == -E2BIG) {
+		exec_never_started(e, INIT_START_TOO_BIG, E2BIG);
+		return 0;
+	}
+	if (r < 0)
+		exec_never_started(e, INIT_START_INTERNAL, -r);
+	else if (e->timeout_ms >= 0 && e->phase < EXEC_PHASE_CLOSING)
+		exec_arm(e, e->timeout_ms);
+	return r;
+}
+
+int exec_start(struct manager *m, struct sandbox *s, const struct exec_run_params *params,
+	       int fds[3], struct exec **ret, struct error *reterr)
+{
+	struct exec *e = NULL;
+	uint32_t uid, gid;
+	int r = -1;
+
+	if (check_sandbox(s, reterr) == 0 && check(params, fds, reterr) == 0 &&
+	    exec_parse_user(params->user, &uid, &gid, reterr) == 0)
+		r = check_user(s, uid, gid, reterr);
+	if (r < 0) {
+		close_fds(fds);
+		return -1;
+	}
+	r = exec_new(&e, m, s);
+	if (r == 0) {
+		e->uid = uid;
+		r = describe(e, params, fds);
+	}
+	if (r < 0) {
+		close_fds(fds);
+		(void)exec_unref(e);
+		return error_set_errno(reterr, r, "the exec could not be made");
+	}
+	memcpy(e->child_fds, fds, sizeof(e->child_fds));
+	if (exec_table_add(m->execs, e, params->exec_id, reterr) < 0) {
+		(void)exec_unref(e);
+		return -1;
+	}
+	if (uid != AGENT_UID)
+		sandbox_note_foreign_user(s);
+	(void)run(e, params, gid); /* what went wrong there is in the result */
+	*ret = e;
+	return 0;
+}

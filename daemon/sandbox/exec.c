@@ -1,0 +1,658 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of an exec, from the request that was handed to init to its result.
+ *
+ * The leader's end is the exec's end. What it leaves behind may write for EXEC_DRAIN_MS more and is
+ * killed then (or kept, when the client said so). Whoever ends it early (timeout, cancel, a full
+ * disk) sends TERM to the group, waits for the grace and kills everything; the result comes when
+ * init has confirmed that nothing is left.
+ *
+ * The table holds a reference until the exec is dropped, so the callbacks of init and the timers
+ * need none; a call to the keeper holds one of its own. Followers hear of the end from the event
+ * loop, never from inside the call that caused it. */
+
+#include "sandbox/exec.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "bounds.h"
+#include "macro.h"
+#include "sandbox/exec-internal.h"
+#include "sandbox/exec-stdin.h"
+#include "sandbox/exec-table.h"
+#include "sandbox/init-client.h"
+#include "sandbox/manager.h"
+#include "sandbox/sandbox.h"
+#include "util/fd.h"
+#include "util/log.h"
+#include "util/time.h"
+
+#define DISK_FULL_MS 5000 /* no space for this long: it is not coming back */
+#define KILL_AGAIN_MS 100 /* a kill that could not be sent for want of memory */
+
+struct exec_follow {
+	LIST_ENTRY(exec_follow) entry;
+	struct exec *exec; /* referenced */
+	const struct exec_follower *follower;
+	void *userdata;
+};
+
+const char *exec_state_to_string(enum exec_state s)
+{
+	static const char *const names[EXEC_STATE_MAX] = {
+		[EXEC_STATE_STARTING] = "starting",
+		[EXEC_STATE_RUNNING] = "running",
+		[EXEC_STATE_ENDED] = "ended",
+	};
+
+	return names[s];
+}
+
+const char *exec_cause_to_string(enum exec_cause c)
+{
+	static const char *const names[EXEC_CAUSE_MAX] = {
+		[EXEC_CAUSE_EXITED] = "exited",
+		[EXEC_CAUSE_SIGNALED] = "signaled",
+		[EXEC_CAUSE_TIMEOUT] = "timeout",
+		[EXEC_CAUSE_CANCELLED] = "cancelled",
+		[EXEC_CAUSE_OOM] = "oom",
+		[EXEC_CAUSE_LEASE_REVOKED] = "lease_revoked",
+		[EXEC_CAUSE_DISK_FULL] = "disk_full",
+		[EXEC_CAUSE_SANDBOX_LOST] = "sandbox_lost",
+		[EXEC_CAUSE_NEVER_STARTED] = "never_started",
+	};
+
+	return names[c];
+}
+
+static const char *phase_to_string(enum exec_phase p)
+{
+	static const char *const names[EXEC_PHASE_MAX] = {
+		[EXEC_PHASE_PREPARING] = "preparing", [EXEC_PHASE_SPAWNING] = "spawning",
+		[EXEC_PHASE_RUNNING] = "running",     [EXEC_PHASE_TERMINATING] = "terminating",
+		[EXEC_PHASE_DRAINING] = "draining",   [EXEC_PHASE_KILLING] = "killing",
+		[EXEC_PHASE_CLOSING] = "closing",     [EXEC_PHASE_ENDED] = "ended",
+	};
+
+	return names[p];
+}
+
+static void set_state(struct exec *e, enum exec_state state)
+{
+	assert(state > e->facts.state);
+	e->facts.state = state;
+}
+
+void exec_set_phase(struct exec *e, enum exec_phase phase)
+{
+	static const unsigned next[EXEC_PHASE_MAX] = {
+		[EXEC_PHASE_PREPARING] = 1u << EXEC_PHASE_SPAWNING | 1u << EXEC_PHASE_CLOSING,
+		[EXEC_PHASE_SPAWNING] = 1u << EXEC_PHASE_RUNNING | 1u << EXEC_PHASE_CLOSING,
+		[EXEC_PHASE_RUNNING] = 1u << EXEC_PHASE_TERMINATING | 1u << EXEC_PHASE_DRAINING |
+				       1u << EXEC_PHASE_CLOSING,
+		[EXEC_PHASE_TERMINATING] = 1u << EXEC_PHASE_DRAINING | 1u << EXEC_PHASE_KILLING |
+					   1u << EXEC_PHASE_CLOSING,
+		[EXEC_PHASE_DRAINING] = 1u << EXEC_PHASE_KILLING | 1u << EXEC_PHASE_CLOSING,
+		[EXEC_PHASE_KILLING] = 1u << EXEC_PHASE_CLOSING,
+		[EXEC_PHASE_CLOSING] = 1u << EXEC_PHASE_ENDED,
+	};
+
+	assert((next[e->phase] & 1u << phase) != 0);
+	log_debug("exec %s: %s -> %s", e->facts.id, phase_to_string(e->phase),
+		  phase_to_string(phase));
+	e->phase = phase;
+	if (phase == EXEC_PHASE_RUNNING)
+		set_state(e, EXEC_STATE_RUNNING);
+	else if (phase == EXEC_PHASE_ENDED)
+		set_state(e, EXEC_STATE_ENDED);
+}
+
+/* ---- followers ---- */
+
+enum telling { TELL_STARTED, TELL_OUTPUT, TELL_ENDED };
+
+static void tell_one(struct exec *e, const struct exec_follow *f, enum telling what)
+{
+	const struct exec_follower *to = f->follower;
+
+	switch (what) {
+	case TELL_STARTED:
+		if (to->on_started)
+			to->on_started(e, f->userdata);
+		return;
+	case TELL_OUTPUT:
+		if (to->on_output)
+			to->on_output(e, f->userdata);
+		return;
+	case TELL_ENDED:
+		if (to->on_ended)
+			to->on_ended(e, f->userdata);
+		return;
+	}
+}
+
+/* Whoever is told may unfollow, himself or others. */
+static void tell(struct exec *e, enum telling what)
+{
+	struct exec_follow *f;
+
+	(void)exec_ref(e); /* the followers may be the last to hold it */
+	for (f = LIST_FIRST(&e->followers); f; f = e->next_told) {
+		e->next_told = LIST_NEXT(f, entry);
+		tell_one(e, f, what);
+	}
+	e->next_told = NULL;
+	(void)exec_unref(e);
+}
+
+int exec_follow(struct exec *e, const struct exec_follower *f, void *userdata,
+		struct exec_follow **ret)
+{
+	struct exec_follow *place = calloc(1, sizeof(*place));
+
+	if (!place)
+		return -ENOMEM;
+	place->exec = exec_ref(e);
+	place->follower = f;
+	place->userdata = userdata;
+	LIST_INSERT_HEAD(&e->followers, place, entry);
+	*ret = place;
+	return 0;
+}
+
+struct exec_follow *exec_unfollow(struct exec_follow *f)
+{
+	if (!f)
+		return NULL;
+	if (f->exec->next_told == f)
+		f->exec->next_told = LIST_NEXT(f, entry);
+	LIST_REMOVE(f, entry);
+	(void)exec_unref(f->exec);
+	free(f);
+	return NULL;
+}
+
+static void on_news(evutil_socket_t fd, short what, void *userdata)
+{
+	struct exec *e = userdata;
+
+	(void)fd;
+	(void)what;
+	tell(e, TELL_ENDED);
+}
+
+/* ---- the way to the end ---- */
+
+void exec_arm(struct exec *e, int64_t ms)
+{
+	const struct timeval tv = { .tv_sec = ms / 1000,
+				    .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
+
+	if (event_add(&e->timer, &tv) < 0)
+		log_error("exec %s: no memory for its timer, it will not be ended by time",
+			  e->facts.id);
+}
+
+static struct init_client *init_of(const struct exec *e)
+{
+	return e->watched ? sandbox_init(e->sandbox) : NULL;
+}
+
+static void forget(struct exec *e)
+{
+	struct init_client *c = init_of(e);
+
+	if (c)
+		init_client_forget(c, e->init_exec);
+	e->watched = false;
+}
+
+static enum exec_cause cause_of(const struct exec *e)
+{
+	const struct exec_result *r = &e->facts.result;
+
+	if (r->start_error != INIT_START_OK)
+		return EXEC_CAUSE_NEVER_STARTED;
+	if (e->ending != EXEC_CAUSE_MAX)
+		return e->ending;
+	if (r->signal == SIGKILL && r->oom_kills > 0)
+		return EXEC_CAUSE_OOM;
+	return r->signal != 0 ? EXEC_CAUSE_SIGNALED : EXEC_CAUSE_EXITED;
+}
+
+static bool is_cut(const struct exec *e)
+{
+	const struct keeper_stream_state *s;
+	size_t i;
+
+	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
+		s = &e->facts.stream[i];
+		if (s->start > 0 || s->end > EXEC_RESULT_BYTES_MAX)
+			return true;
+	}
+	return false;
+}
+
+/* Everything is known. */
+static void end(struct exec *e)
+{
+	struct exec_result *r = &e->facts.result;
+	uint64_t kills = sandbox_oom_kills(e->sandbox);
+
+	exec_set_phase(e, EXEC_PHASE_ENDED);
+	(void)event_del(&e->timer);
+	(void)event_del(&e->disk_timer);
+	forget(e);
+	e->input = exec_stdin_free(e->input);
+	e->terminal = close_fd(e->terminal);
+	r->completed_at_ms = time_realtime_ms();
+	r->duration_ms = time_monotonic_ms() - e->begun_ms;
+	r->oom_kills = kills > e->oom_kills_before ? kills - e->oom_kills_before : 0;
+	r->cause = cause_of(e);
+	r->truncated = is_cut(e);
+	exec_table_ended(e->manager->execs, e);
+	event_active(&e->news, 0, 0);
+}
+
+/* Nothing of it runs any more: what is still in its pipes goes to the spool. */
+static void close_output(struct exec *e)
+{
+	exec_set_phase(e, EXEC_PHASE_CLOSING);
+	if (!exec_spool_finish(e, EXEC_DRAIN_MS))
+		end(e);
+}
+
+static void kill_all(struct exec *e)
+{
+	struct init_client *c = init_of(e);
+	int r;
+
+	if (e->phase != EXEC_PHASE_KILLING)
+		exec_set_phase(e, EXEC_PHASE_KILLING);
+	r = c ? init_client_kill(c, e->init_exec) : -ECONNRESET;
+	if (r == -ENOMEM)
+		exec_arm(e, KILL_AGAIN_MS);
+	/* any other failure: the connection is going, exec_lose() follows */
+}
+
+static void after_drain(struct exec *e)
+{
+	if (e->keep_leftovers && e->ending == EXEC_CAUSE_MAX) {
+		e->facts.result.leftovers = e->alive;
+		close_output(e);
+	} else {
+		kill_all(e);
+	}
+}
+
+static void drain(struct exec *e)
+{
+	exec_set_phase(e, EXEC_PHASE_DRAINING);
+	if (!exec_spool_finish(e, EXEC_DRAIN_MS))
+		exec_arm(e, EXEC_DRAIN_MS);
+}
+
+static void terminate(struct exec *e)
+{
+	struct init_client *c = init_of(e);
+
+	exec_set_phase(e, EXEC_PHASE_TERMINATING);
+	if (c) /* when it cannot be sent, KILL is what is left */
+		(void)init_client_signal(c, e->init_exec, SIGTERM, INIT_TARGET_GROUP);
+	exec_arm(e, e->grace_ms);
+}
+
+void exec_end(struct exec *e, enum exec_cause cause)
+{
+	if (e->ending != EXEC_CAUSE_MAX || e->phase > EXEC_PHASE_RUNNING)
+		return;
+	e->ending = cause;
+	(void)event_del(&e->timer);
+	if (e->phase == EXEC_PHASE_RUNNING)
+		terminate(e);
+	/* else as soon as there is something to end: exec_spool_opened(), on_started() */
+}
+
+void exec_lose(struct exec *e, enum exec_cause cause)
+{
+	if (e->phase == EXEC_PHASE_ENDED)
+		return;
+	(void)exec_ref(e);
+	forget(e);
+	e->lost = true;
+	if (e->ending == EXEC_CAUSE_MAX && !e->exited)
+		e->ending = cause;
+	(void)event_del(&e->timer);
+	/* draining: exec_spool_closed() goes on, unless it is the timer that is gone */
+	if (e->phase != EXEC_PHASE_CLOSING &&
+	    !(e->phase == EXEC_PHASE_DRAINING && e->spool_finishing && !e->spool_finished))
+		close_output(e);
+	(void)exec_unref(e);
+}
+
+void exec_force_end(struct exec *e)
+{
+	exec_lose(e, EXEC_CAUSE_SANDBOX_LOST);
+	if (e->phase == EXEC_PHASE_ENDED)
+		return;
+	if (e->phase != EXEC_PHASE_CLOSING)
+		exec_set_phase(e, EXEC_PHASE_CLOSING);
+	end(e);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *userdata)
+{
+	struct exec *e = userdata;
+
+	(void)fd;
+	(void)what;
+	switch (e->phase) {
+	case EXEC_PHASE_PREPARING:
+	case EXEC_PHASE_SPAWNING:
+	case EXEC_PHASE_RUNNING:
+		exec_end(e, EXEC_CAUSE_TIMEOUT);
+		return;
+	case EXEC_PHASE_DRAINING:
+		after_drain(e);
+		return;
+	case EXEC_PHASE_TERMINATING:
+	case EXEC_PHASE_KILLING:
+		kill_all(e);
+		return;
+	case EXEC_PHASE_CLOSING:
+	case EXEC_PHASE_ENDED:
+	case EXEC_PHASE_MAX:
+		return;
+	}
+}
+
+static void on_disk_timer(evutil_socket_t fd, short what, void *userdata)
+{
+	struct exec *e = userdata;
+
+	(void)fd;
+	(void)what;
+	exec_end(e, EXEC_CAUSE_DISK_FULL);
+}
+
+/* ---- what init says ---- */
+
+/* The size and the input of a terminal are ours, its output is the keeper's to read. */
+static int take_terminal(struct exec *e, int master)
+{
+	int input = -1, r;
+
+	e->terminal = master;
+	if (master < 0)
+		return -EPROTO;
+	if (e->input) {
+		input = fcntl(master, F_DUPFD_CLOEXEC, 3);
+		if (input < 0)
+			return -errno;
+		r = fd_set_nonblock(input);
+		if (r >= 0)
+			r = exec_stdin_attach(e->input, input, true);
+		else
+			(void)close_fd(input);
+		if (r < 0)
+			return r;
+	}
+	master = fcntl(master, F_DUPFD_CLOEXEC, 3);
+	if (master < 0)
+		return -errno;
+	return exec_spool_open(e, master);
+}
+
+static void on_started(void *userdata, const struct init_started *started, int master)
+{
+	CLEANUP_FD int fd = master;
+	struct exec *e = userdata;
+	int r;
+
+	if (e->phase != EXEC_PHASE_SPAWNING)
+		return;
+	if (started->start_error != INIT_START_OK) {
+		exec_never_started(e, (enum init_start_error)started->start_error,
+				   -started->header.error);
+		return;
+	}
+	exec_set_phase(e, EXEC_PHASE_RUNNING);
+	e->facts.pid = started->pid;
+	e->facts.result.started_at_ms = time_realtime_ms();
+	if (e->facts.tty) {
+		r = take_terminal(e, TAKE_FD(fd));
+		if (r < 0) {
+			(void)log_errno(LOG_LEVEL_WARNING, r,
+					"exec %s: its terminal cannot be read, ending it",
+					e->facts.id);
+			e->ending =
+				e->ending == EXEC_CAUSE_MAX ? EXEC_CAUSE_SANDBOX_LOST : e->ending;
+		}
+	}
+	if (e->ending != EXEC_CAUSE_MAX)
+		terminate(e);
+	exec_table_save(e->manager->execs, e);
+	tell(e, TELL_STARTED);
+}
+
+static void on_exited(void *userdata, const struct init_exited *exited)
+{
+	struct exec *e = userdata;
+	struct exec_result *r = &e->facts.result;
+
+	e->exited = true;
+	e->alive = exited->alive;
+	r->signal = exited->signal > 0 && exited->signal < NSIG ? exited->signal : 0;
+	r->exit_code = r->signal == 0 ? exited->exit_code & 0xff : -1;
+	r->cpu_ms = exited->cpu_usec / 1000;
+	r->peak_memory_bytes = exited->max_rss_bytes;
+	if (e->phase != EXEC_PHASE_RUNNING && e->phase != EXEC_PHASE_TERMINATING)
+		return; /* killing: GONE follows */
+	(void)event_del(&e->timer);
+	e->input = exec_stdin_free(e->input);
+	if (e->alive > 0)
+		drain(e);
+	else
+		close_output(e);
+}
+
+static void on_gone(void *userdata, uint32_t killed)
+{
+	struct exec *e = userdata;
+
+	if (e->phase != EXEC_PHASE_KILLING)
+		return;
+	e->facts.result.leftovers = killed;
+	if (!e->exited)
+		e->facts.result.signal = SIGKILL;
+	close_output(e);
+}
+
+static void on_lost(void *userdata)
+{
+	struct exec *e = userdata;
+
+	e->watched = false;
+	exec_lose(e, EXEC_CAUSE_SANDBOX_LOST);
+}
+
+void exec_spawn(struct exec *e, struct wire_message *m)
+{
+	static const struct init_exec_watch watch = { on_started, on_exited, on_gone, on_lost };
+	static const uint32_t bits[3] = { INIT_EXEC_HAS_STDIN, INIT_EXEC_HAS_STDOUT,
+					  INIT_EXEC_HAS_STDERR };
+	struct init_exec *request = (struct init_exec *)(void *)m->data;
+	struct init_client *c = sandbox_init(e->sandbox);
+	size_t i;
+	int r;
+
+	exec_set_phase(e, EXEC_PHASE_SPAWNING);
+	for (i = 0; i < 3; i++) {
+		if (e->child_fds[i] < 0)
+			continue;
+		request->flags |= bits[i];
+		(void)wire_add_fd(m, TAKE_FD(e->child_fds[i])); /* four at most */
+	}
+	if (!c) {
+		wire_message_done(m);
+		exec_never_started(e, INIT_START_INTERNAL, ECONNRESET);
+		return;
+	}
+	r = init_client_exec(c, m, &watch, e, &e->init_exec);
+	if (r < 0)
+		exec_never_started(e, INIT_START_INTERNAL, -r);
+	else
+		e->watched = true;
+}
+
+void exec_never_started(struct exec *e, enum init_start_error why, int error_number)
+{
+	e->facts.result.start_error = why;
+	e->facts.result.start_errno = error_number;
+	close_output(e);
+}
+
+/* ---- what the keeper says ---- */
+
+static void drop_request(struct exec *e)
+{
+	if (!e->request)
+		return;
+	wire_message_done(e->request);
+	free(e->request);
+	e->request = NULL;
+}
+
+/* The write ends, in the order of their streams, become what the client did not bring itself. */
+static int take_pipes(struct exec *e, struct wire_message *m)
+{
+	size_t stream, i = 0;
+
+	if (!m || m->n_fds != (size_t)__builtin_popcount(e->facts.streams))
+		return -EPROTO;
+	for (stream = 0; stream < KEEPER_STREAM_MAX; stream++) {
+		if ((e->facts.streams & (1u << stream)) == 0)
+			continue;
+		e->child_fds[stream == KEEPER_STREAM_STDERR ? 2 : 1] = wire_take_fd(m, i++);
+	}
+	return 0;
+}
+
+void exec_spool_opened(struct exec *e, int error, struct wire_message *m)
+{
+	int r;
+
+	if (e->facts.tty) {
+		if (error < 0)
+			exec_end(e, EXEC_CAUSE_SANDBOX_LOST); /* nobody reads its output */
+		return;
+	}
+	if (e->phase != EXEC_PHASE_PREPARING)
+		return;
+	r = error < 0 ? error : take_pipes(e, m);
+	if (r < 0)
+		exec_never_started(e, INIT_START_INTERNAL, -r);
+	else if (e->ending != EXEC_CAUSE_MAX)
+		close_output(e);
+	else
+		exec_spawn(e, e->request);
+	drop_request(e);
+}
+
+void exec_spool_closed(struct exec *e)
+{
+	if (e->phase == EXEC_PHASE_CLOSING)
+		end(e);
+	else if (e->phase == EXEC_PHASE_DRAINING && e->lost)
+		close_output(e);
+	else if (e->phase == EXEC_PHASE_DRAINING)
+		after_drain(e);
+}
+
+void exec_on_spool_data(struct manager *m, const char *key,
+			const struct keeper_stream_state streams[KEEPER_STREAM_MAX])
+{
+	static const struct timeval patience = { .tv_sec = DISK_FULL_MS / 1000 };
+	struct exec *e = exec_table_by_key(m->execs, key);
+
+	if (!e || e->facts.state == EXEC_STATE_ENDED)
+		return;
+	exec_spool_note(e, streams);
+	if (!e->disk_full)
+		(void)event_del(&e->disk_timer);
+	else if (!event_pending(&e->disk_timer, EV_TIMEOUT, NULL))
+		(void)event_add(&e->disk_timer, &patience); /* else the client's timeout ends it */
+	tell(e, TELL_OUTPUT);
+}
+
+/* ---- the object ---- */
+
+int exec_new(struct exec **ret, struct manager *m, struct sandbox *s)
+{
+	struct exec *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	e->refs = 1;
+	e->manager = m;
+	e->sandbox = sandbox_ref(s);
+	e->peer = sandbox_facts(s)->peer;
+	e->ending = EXEC_CAUSE_MAX;
+	e->timeout_ms = -1;
+	e->terminal = -1;
+	e->child_fds[0] = e->child_fds[1] = e->child_fds[2] = -1;
+	e->facts.result.exit_code = -1;
+	LIST_INIT(&e->followers);
+	evtimer_assign(&e->timer, m->base, on_timer, e);
+	evtimer_assign(&e->disk_timer, m->base, on_disk_timer, e);
+	event_assign(&e->news, m->base, -1, 0, on_news, e);
+	*ret = e;
+	return 0;
+}
+
+static void destroy(struct exec *e)
+{
+	size_t i;
+
+	(void)event_del(&e->timer);
+	(void)event_del(&e->disk_timer);
+	(void)event_del(&e->news);
+	drop_request(e);
+	for (i = 0; i < 3; i++)
+		e->child_fds[i] = close_fd(e->child_fds[i]);
+	e->input = exec_stdin_free(e->input);
+	e->terminal = close_fd(e->terminal);
+	(void)sandbox_unref(e->sandbox);
+	free(e->facts.id);
+	free(e->facts.stage);
+	free(e->facts.story_id);
+	free(e->facts.command);
+	free(e->key);
+	free(e);
+}
+
+struct exec *exec_ref(struct exec *e)
+{
+	e->refs++;
+	return e;
+}
+
+struct exec *exec_unref(struct exec *e)
+{
+	if (e && --e->refs == 0)
+		destroy(e);
+	return NULL;
+}
+
+const struct exec_facts *exec_facts(const struct exec *e)
+{
+	return &e->facts;
+}
+
+struct sandbox *exec_sandbox(const struct exec *e)
+{
+	return e->sandbox;
+}

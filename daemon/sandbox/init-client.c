@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One seqpacket connection to the init of one sandbox.
+ *
+ * init runs beside the agent, so it is listened to as to a stranger: only the five messages below
+ * with exactly their size are taken; an exec number that nobody watches, a second STARTED or EXITED
+ * and an unasked GONE are ignored; anything malformed ends the connection, and the sandbox is lost.
+ *
+ * Requests go out at once; while the socket is full they wait in a queue. What a client can provoke
+ * without end (signals) is refused when INIT_QUEUE_MAX of them wait; kills and acknowledgements are
+ * bounded by the number of execs.
+ *
+ * Callbacks come from the event loop only. One may free the client (the sandbox does when it is
+ * lost): `busy` keeps the memory until the callback that reads has returned. */
+
+#include "sandbox/init-client.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "macro.h"
+#include "util/fd.h"
+#include "util/log.h"
+
+#define INIT_QUEUE_MAX 1024 /* requests waiting because init does not read */
+#define INIT_READ_BUDGET 64 /* messages taken before others get their turn */
+#define WATCH_BUCKETS 32    /* a power of two */
+#define EVENT_FDS_MAX 2     /* no event has more than one; room to see that */
+
+struct watch {
+	LIST_ENTRY(watch) entry;
+	uint64_t exec;
+	const struct init_exec_watch *watch;
+	void *userdata;
+	bool started;
+	bool exited;
+	unsigned kills; /* INIT_KILL without GONE */
+};
+
+LIST_HEAD(watch_list, watch);
+
+/* MESSAGE is allocated only as long as its data. */
+struct queued {
+	STAILQ_ENTRY(queued) entry;
+	struct wire_message *message;
+};
+
+struct init_client {
+	struct event_base *base;
+	int fd;
+	struct event *on_readable;
+	struct event *on_writable;
+	struct event *on_broken; /* a send failed: told from the loop, not from inside the call */
+	const struct init_client_watch *watch;
+	void *userdata;
+	struct watch_list watches[WATCH_BUCKETS];
+	STAILQ_HEAD(, queued) queue;
+	size_t queue_length;
+	uint64_t next_exec;
+	uint64_t next_serial;
+	bool ready;
+	bool busy; /* a callback of the loop is running */
+	bool dead; /* lost or freed: nothing is sent or told any more */
+	bool freed;
+};
+
+/* Whatever init can say: all are fixed and small. */
+struct init_event {
+	union {
+		struct wire_header header;
+		struct init_started started;
+		struct init_exited exited;
+		struct init_gone gone;
+		uint8_t data[128];
+	} u;
+	size_t size;
+	int fd;
+};
+
+static struct watch_list *bucket(struct init_client *c, uint64_t exec)
+{
+	return &c->watches[exec % WATCH_BUCKETS];
+}
+
+static struct watch *find_watch(struct init_client *c, uint64_t exec)
+{
+	struct watch *w;
+
+	LIST_FOREACH (w, bucket(c, exec), entry)
+		if (w->exec == exec)
+			return w;
+	return NULL;
+}
+
+static void queued_free(struct queued *q)
+{
+	wire_message_done(q->message);
+	free(q->message);
+	free(q);
+}
+
+static void drop_queue(struct init_client *c)
+{
+	struct queued *q;
+
+	while ((q = STAILQ_FIRST(&c->queue))) {
+		STAILQ_REMOVE_HEAD(&c->queue, entry);
+		queued_free(q);
+	}
+	c->queue_length = 0;
+}
+
+/* Closes the connection; the object stays. */
+static void disconnect(struct init_client *c)
+{
+	c->dead = true;
+	if (c->on_readable)
+		event_free(c->on_readable);
+	if (c->on_writable)
+		event_free(c->on_writable);
+	if (c->on_broken)
+		event_free(c->on_broken);
+	c->on_readable = c->on_writable = c->on_broken = NULL;
+	c->fd = close_fd(c->fd);
+	drop_queue(c);
+}
+
+static void drop_watches(struct init_client *c)
+{
+	struct watch *w;
+	size_t i;
+
+	for (i = 0; i < WATCH_BUCKETS; i++) {
+		while ((w = LIST_FIRST(&c->watches[i]))) {
+			LIST_REMOVE(w, entry);
+			free(w);
+		}
+	}
+}
+
+static void destroy(struct init_client *c)
+{
+	drop_watches(c);
+	free(c);
+}
+
+/* Tells every exec, then the sandbox. A callback may forget any exec, so the lists are read anew
+ * each time. */
+static void lose(struct init_client *c)
+{
+	const struct init_exec_watch *watch;
+	struct watch *w;
+	void *userdata;
+	size_t i;
+
+	if (c->dead)
+		return;
+	disconnect(c);
+	for (i = 0; i < WATCH_BUCKETS; i++) {
+		while ((w = LIST_FIRST(&c->watches[i]))) {
+			watch = w->watch;
+			userdata = w->userdata;
+			LIST_REMOVE(w, entry);
+			free(w);
+			watch->on_lost(userdata);
+		}
+	}
+	if (c->freed)
+		return;
+	if (!c->ready)
+		c->watch->on_ready(c, -ECONNRESET, c->userdata);
+	else
+		c->watch->on_lost(c, c->userdata);
+}
+
+/* ---- what init says ---- */
+
+static void take_event_fds(struct init_event *e, struct msghdr *msg, uint32_t *ret_count)
+{
+	struct cmsghdr *c;
+	size_t i, count;
+	int fds[EVENT_FDS_MAX];
+
+	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		if (count > EVENT_FDS_MAX)
+			count = EVENT_FDS_MAX; /* the buffer holds no more */
+		memcpy(fds, CMSG_DATA(c), count * sizeof(int));
+		for (i = 0; i < count; i++) {
+			(void)close_fd(e->fd);
+			e->fd = fds[i];
+		}
+		*ret_count += (uint32_t)count;
+	}
+}
+
+/* As wire_receive(), without its 192 KB. Returns 1, 0 at the end, negative errno. */
+static int receive_event(int fd, struct init_event *e)
+{
+	union {
+		struct cmsghdr align;
+		char data[CMSG_SPACE(sizeof(int) * EVENT_FDS_MAX)];
+	} control;
+	struct iovec iov = { &e->u, sizeof(e->u) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	uint32_t count = 0;
+	ssize_t n;
+
+	e->fd = -1;
+	do
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	take_event_fds(e, &msg, &count);
+	if (n == 0 && count == 0)
+		return 0;
+	e->size = (size_t)n;
+	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || e->size < sizeof(e->u.header) ||
+	    e->u.header.size != e->size || e->u.header.version != INIT_WIRE_VERSION || count > 1 ||
+	    e->u.header.n_fds != count) {
+		e->fd = close_fd(e->fd);
+		return -EBADMSG;
+	}
+	return 1;
+}
+
+static int dispatch_hello(struct init_client *c, const struct init_event *e)
+{
+	if (c->ready || e->size != sizeof(struct wire_header))
+		return -EBADMSG;
+	if (e->u.header.error != 0)
+		return -EPROTO;
+	c->ready = true;
+	c->watch->on_ready(c, 0, c->userdata);
+	return 0;
+}
+
+static int dispatch_started(struct init_client *c, struct init_event *e)
+{
+	struct watch *w;
+
+	if (e->size != sizeof(e->u.started))
+		return -EBADMSG;
+	w = find_watch(c, e->u.started.exec);
+	if (!w || w->started)
+		return 0;
+	w->started = true;
+	if (e->u.started.start_error != INIT_START_OK)
+		w->exited = true; /* it has forgotten it, there is no end to come */
+	w->watch->on_started(w->userdata, &e->u.started, TAKE_FD(e->fd));
+	return 0;
+}
+
+static int dispatch_exited(struct init_client *c, const struct init_event *e)
+{
+	struct watch *w;
+
+	if (e->size != sizeof(e->u.exited))
+		return -EBADMSG;
+	w = find_watch(c, e->u.exited.exec);
+	if (!w || !w->started || w->exited)
+		return 0;
+	w->exited = true;
+	w->watch->on_exited(w->userdata, &e->u.exited);
+	return 0;
+}
+
+static int dispatch_gone(struct init_client *c, const struct init_event *e)
+{
+	struct watch *w;
+
+	if (e->size != sizeof(e->u.gone))
+		return -EBADMSG;
+	w = find_watch(c, e->u.gone.exec);
+	if (!w || w->kills == 0)
+		return 0;
+	w->kills--;
+	w->watch->on_gone(w->userdata, e->u.gone.killed);
+	return 0;
+}
+
+static int dispatch(struct init_client *c, struct init_event *e)
+{
+	switch (e->u.header.type) {
+	case INIT_HELLO:
+		return dispatch_hello(c, e);
+	case INIT_STARTED:
+		return dispatch_started(c, e);
+	case INIT_DONE: /* of a signal: that it came too late is no news to anybody */
+		return e->size == sizeof(struct wire_header) ? 0 : -EBADMSG;
+	case INIT_EXITED:
+		return dispatch_exited(c, e);
+	case INIT_GONE:
+		return dispatch_gone(c, e);
+	default:
+		return -EBADMSG;
+	}
+}
+
+static void read_events(struct init_client *c)
+{
+	struct init_event e;
+	unsigned budget;
+	int r;
+
+	for (budget = INIT_READ_BUDGET; budget > 0; budget--) {
+		r = receive_event(c->fd, &e);
+		if (r == -EAGAIN)
+			return;
+		if (r > 0) {
+			r = dispatch(c, &e);
+			e.fd = close_fd(e.fd);
+			if (c->dead)
+				return;
+		} else if (r == 0) {
+			r = -ECONNRESET;
+		}
+		if (r < 0) {
+			if (r != -ECONNRESET && log_ratelimit())
+				(void)log_errno(LOG_LEVEL_WARNING, r,
+						"a sandbox's init talks nonsense, giving it up");
+			lose(c);
+			return;
+		}
+	}
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *userdata)
+{
+	struct init_client *c = userdata;
+
+	(void)fd;
+	(void)what;
+	c->busy = true;
+	read_events(c);
+	c->busy = false;
+	if (c->freed)
+		destroy(c);
+}
+
+static void on_broken(evutil_socket_t fd, short what, void *userdata)
+{
+	struct init_client *c = userdata;
+
+	(void)fd;
+	(void)what;
+	c->busy = true;
+	lose(c);
+	c->busy = false;
+	if (c->freed)
+		destroy(c);
+}
+
+/* ---- what init is told ---- */
+
+static int enqueue(struct init_client *c, struct wire_message *m)
+{
+	struct queued *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return -ENOMEM;
+	q->message = malloc(offsetof(struct wire_message, data) + m->size);
+	if (!q->message) {
+		free(q);
+		return -ENOMEM;
+	}
+	q->message->size = m->size;
+	q->message->n_fds = m->n_fds;
+	memcpy(q->message->fds, m->fds, sizeof(m->fds));
+	memcpy(q->message->data, m->data, m->size);
+	m->n_fds = 0;
+	STAILQ_INSERT_TAIL(&c->queue, q, entry);
+	c->queue_length++;
+	(void)event_add(c->on_writable, NULL); /* an epoll_ctl of our own fd; fails on no memory,
+						  and then init's next word wakes us */
+	return 0;
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *userdata)
+{
+	struct init_client *c = userdata;
+	struct queued *q;
+	int r;
+
+	(void)fd;
+	(void)what;
+	while ((q = STAILQ_FIRST(&c->queue))) {
+		r = wire_send(c->fd, q->message);
+		if (r == -EAGAIN) {
+			(void)event_add(c->on_writable, NULL); /* as in enqueue() */
+			return;
+		}
+		if (r < 0) {
+			event_active(c->on_broken, 0, 0);
+			return;
+		}
+		STAILQ_REMOVE_HEAD(&c->queue, entry);
+		c->queue_length--;
+		queued_free(q);
+	}
+}
+
+/* Sends or queues M; its descriptors are closed or kept with the queue, whatever happens. */
+static int post(struct init_client *c, struct wire_message *m, bool may_refuse)
+{
+	int r;
+
+	if (c->dead) {
+		wire_message_done(m);
+		return -ECONNRESET;
+	}
+	wire_head(m)->serial = ++c->next_serial;
+	r = STAILQ_EMPTY(&c->queue) ? wire_send(c->fd, m) : -EAGAIN;
+	if (r == -EAGAIN) {
+		if (may_refuse && c->queue_length >= INIT_QUEUE_MAX)
+			r = -ENOBUFS;
+		else
+			r = enqueue(c, m);
+	} else if (r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN) {
+		event_active(c->on_broken, 0, 0);
+	}
+	wire_message_done(m);
+	return r;
+}
+
+/* A request without descriptors: a fixed struct, sent without the big message unless it must
+ * wait. */
+static int post_small(struct init_client *c, struct wire_header *h, uint16_t type, size_t size,
+		      bool may_refuse)
+{
+	struct wire_message *m;
+	ssize_t n;
+	int r;
+
+	if (c->dead)
+		return -ECONNRESET;
+	h->version = INIT_WIRE_VERSION;
+	h->type = type;
+	h->size = (uint32_t)size;
+	h->serial = ++c->next_serial;
+	if (STAILQ_EMPTY(&c->queue)) {
+		do
+			n = send(c->fd, h, size, MSG_NOSIGNAL);
+		while (n < 0 && errno == EINTR);
+		r = n < 0 ? -errno : 0;
+		if (r == 0)
+			return 0;
+		if (r != -EAGAIN) {
+			event_active(c->on_broken, 0, 0);
+			return r;
+		}
+	}
+	if (may_refuse && c->queue_length >= INIT_QUEUE_MAX)
+		return -ENOBUFS;
+	m = malloc(sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	memcpy(m->data, h, size);
+	m->size = size;
+	m->n_fds = 0;
+	r = enqueue(c, m);
+	free(m);
+	return r;
+}
+
+int init_client_exec(struct init_client *c, struct wire_message *m,
+		     const struct init_exec_watch *watch, void *userdata, uint64_t *ret_exec)
+{
+	struct init_exec *request = (struct init_exec *)(void *)m->data;
+	struct watch *w;
+	int r;
+
+	w = calloc(1, sizeof(*w));
+	if (!w) {
+		wire_message_done(m);
+		return -ENOMEM;
+	}
+	w->exec = c->next_exec++;
+	w->watch = watch;
+	w->userdata = userdata;
+	request->exec = w->exec;
+	r = post(c, m, true);
+	if (r < 0) {
+		free(w);
+		return r;
+	}
+	LIST_INSERT_HEAD(bucket(c, w->exec), w, entry);
+	*ret_exec = w->exec;
+	return 0;
+}
+
+int init_client_signal(struct init_client *c, uint64_t exec, int signal,
+		       enum init_signal_target target)
+{
+	struct init_signal request = { .exec = exec, .signal = signal, .target = target };
+
+	return post_small(c, &request.header, INIT_SIGNAL, sizeof(request), true);
+}
+
+int init_client_kill(struct init_client *c, uint64_t exec)
+{
+	struct init_exec_ref request = { .exec = exec };
+	struct watch *w = find_watch(c, exec);
+	int r;
+
+	if (!w)
+		return -ESRCH;
+	r = post_small(c, &request.header, INIT_KILL, sizeof(request), false);
+	if (r == 0)
+		w->kills++;
+	return r;
+}
+
+void init_client_forget(struct init_client *c, uint64_t exec)
+{
+	struct init_exec_ref request = { .exec = exec };
+	struct watch *w = find_watch(c, exec);
+
+	if (!w)
+		return;
+	LIST_REMOVE(w, entry);
+	free(w);
+	/* if it cannot be sent, init is being lost and remembers nothing */
+	(void)post_small(c, &request.header, INIT_ACK, sizeof(request), false);
+}
+
+void init_client_shutdown(struct init_client *c)
+{
+	struct wire_header h = { 0 };
+
+	(void)post_small(c, &h, INIT_SHUTDOWN, sizeof(h), false); /* else it is gone already */
+}
+
+/* Numbers are never used again in a sandbox's life, which is longer than a connection's: they begin
+ * at the time of day in microseconds. */
+static uint64_t first_number(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail with a valid clock */
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static int watch_socket(struct init_client *c)
+{
+	c->on_readable = event_new(c->base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
+	c->on_writable = event_new(c->base, c->fd, EV_WRITE, on_writable, c);
+	c->on_broken = event_new(c->base, -1, 0, on_broken, c);
+	if (!c->on_readable || !c->on_writable || !c->on_broken ||
+	    event_add(c->on_readable, NULL) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+int init_client_new(struct init_client **ret, struct event_base *base, const char *path,
+		    const struct init_client_watch *watch, void *userdata)
+{
+	struct wire_header hello = { 0 };
+	struct init_client *c;
+	int r;
+
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	STAILQ_INIT(&c->queue);
+	c->base = base;
+	c->watch = watch;
+	c->userdata = userdata;
+	c->next_exec = first_number();
+	c->fd = fd_connect_unix(path, SOCK_SEQPACKET);
+	r = c->fd;
+	if (r >= 0)
+		r = fd_set_nonblock(c->fd);
+	if (r >= 0)
+		r = watch_socket(c);
+	if (r >= 0)
+		r = post_small(c, &hello, INIT_HELLO, sizeof(hello), false);
+	if (r < 0) {
+		(void)init_client_free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+struct init_client *init_client_free(struct init_client *c)
+{
+	if (!c || c->freed)
+		return NULL;
+	disconnect(c);
+	drop_watches(c);
+	c->freed = true;
+	if (!c->busy)
+		destroy(c);
+	return NULL;
+}
