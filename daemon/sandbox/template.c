@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who needs a template gets it from here, at once or when its build is done.
+ *
+ * A row is in the database before its build makes anything: what a crash leaves is a row that says
+ * "building", loaded as failed, and its layer is removed by the next build of that name. A row owns
+ * its waiters; whoever asks while a build runs joins it, so there is one per layer. Answers always
+ * come from the event loop. */
+
+#include "sandbox/template-row.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "macro.h"
+#include "sandbox/template-build.h"
+#include "util/id.h"
+#include "util/log.h"
+#include "util/strings.h"
+#include "util/time.h"
+
+/* ---- answers ---- */
+
+void answer_free(struct answer *a)
+{
+	LIST_REMOVE(a, link);
+	if (a->event)
+		event_free(a->event);
+	free(a->name);
+	free(a->layer);
+	free(a);
+}
+
+static void tell(const struct template_wait *wait, const char *name, const char *layer)
+{
+	const char *layers[] = { layer, NULL };
+	const struct template_resolved resolved = {
+		.name = name,
+		.layers = { .items = layers, .count = layer ? 1 : 0 },
+	};
+
+	wait->done(&resolved, NULL, wait->userdata);
+}
+
+static void on_answer(evutil_socket_t fd, short what, void *userdata)
+{
+	struct answer *a = userdata;
+
+	(void)fd;
+	(void)what;
+	tell(&a->wait, a->name, a->layer);
+	answer_free(a); /* the last thing; event_free() in its own callback is libevent's way */
+}
+
+static int answer_later(struct template_table *t, const char *name, const char *layer,
+			const struct template_wait *wait)
+{
+	struct answer *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return -ENOMEM;
+	LIST_INSERT_HEAD(&t->answers, a, link);
+	a->wait = *wait;
+	a->event = event_new(t->manager->base, -1, 0, on_answer, a);
+	r = a->event ? string_copy(name, &a->name) : -ENOMEM;
+	if (r == 0)
+		r = string_copy(layer, &a->layer);
+	if (r < 0) {
+		answer_free(a);
+		return r;
+	}
+	event_active(a->event, 0, 0);
+	return 0;
+}
+
+/* ---- builds ---- */
+
+static void on_build_progress(const char *message, void *userdata)
+{
+	struct row *row = userdata;
+	struct waiter *w;
+
+	LIST_FOREACH (w, &row->waiters, link)
+		if (w->wait.progress)
+			w->wait.progress(message, w->wait.userdata);
+}
+
+/* What went wrong, once for each who waited. */
+static void tell_failure(const struct waiter *w, const struct error *e)
+{
+	CLEANUP_ERROR struct error copy = { 0 };
+
+	error_set(&copy, e->kind, e->field, e->hint, "%s", e->message ? e->message : "");
+	if (e->resource)
+		error_set_resource(&copy, "%s", e->resource);
+	w->wait.done(NULL, &copy, w->wait.userdata);
+}
+
+/* Pops one after the other: a callback may forget another waiter. */
+static void tell_waiters(struct row *row, const struct error *e)
+{
+	struct waiter *w;
+
+	while ((w = LIST_FIRST(&row->waiters))) {
+		LIST_REMOVE(w, link);
+		if (e)
+			tell_failure(w, e);
+		else
+			tell(&w->wait, row->name, row->layer);
+		free(w);
+	}
+}
+
+/* The row of a failed build goes, unless a layer of an earlier one may still be there. */
+static void forget_failed(struct row *row)
+{
+	struct template_table *t = row->table;
+	int r;
+
+	if (!row->stale_layer) {
+		r = store_template_delete(t->manager->store, row->owner, row->name);
+		if (r < 0)
+			log_errno(LOG_LEVEL_WARNING, r, "template %s: its row stays as failed",
+				  row->name);
+		row_drop(row);
+		return;
+	}
+	free(row->layer);
+	row->layer = TAKE_PTR(row->stale_layer);
+	row->state = TEMPLATE_STATE_FAILED;
+	r = row_store(row);
+	if (r < 0)
+		log_errno(LOG_LEVEL_WARNING, r, "template %s: its row is out of date", row->name);
+}
+
+static void on_build_ended(uint64_t size_bytes, struct error *e, void *userdata)
+{
+	struct row *row = userdata;
+	CLEANUP_ERROR struct error own = { 0 };
+	int r;
+
+	row->build = NULL;
+	if (!e) {
+		free(TAKE_PTR(row->stale_layer));
+		row->size_bytes = size_bytes;
+		row->state = TEMPLATE_STATE_READY;
+		r = row_store(row);
+		if (r < 0) { /* a stale layer of the next build's */
+			error_set_errno(&own, r, "The template %s cannot be remembered", row->name);
+			row->stale_layer = string_format("%s", row->layer);
+			e = &own;
+		}
+	}
+	if (e)
+		log_warning("template %s for uid %u: %s", row->name, (unsigned)row->owner,
+			    e->message ? e->message : "");
+	tell_waiters(row, e);
+	if (e)
+		forget_failed(row);
+}
+
+static int add_waiter(struct row *row, const struct template_wait *wait)
+{
+	struct waiter *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	w->wait = *wait;
+	LIST_INSERT_HEAD(&row->waiters, w, link);
+	return 0;
+}
+
+/* A layer that is asked for. */
+struct wanted {
+	const struct template_query *query;
+	struct tool_choice choice;
+	bool force;
+	char name[TOOL_VERSION_SIZE + 64]; /* of the template */
+	char digest[SHA256_TEXT_SIZE];
+};
+
+/* A fresh row, or what is left of an earlier one of the same name, made ready to be
+ * built: a new layer name, the old one as the stale layer. */
+static int prepare_row(struct template_table *t, const struct wanted *w, struct row **ret)
+{
+	struct row *old = row_find(t, w->query->owner, w->name), *row;
+	char id[SHORT_ID_SIZE];
+	CLEANUP_STR char *layer = NULL;
+	struct store_template stored;
+	int r = id_make_short(id);
+
+	if (r < 0)
+		return r;
+	layer = string_format("%s-%s-%s", w->choice.profile->name, w->choice.version, id);
+	if (!layer)
+		return -ENOMEM;
+	stored = (struct store_template){
+		.name = w->name,
+		.owner = w->query->owner,
+		.peer = w->query->peer,
+		.digest = w->digest,
+		.base = w->choice.profile->base,
+		.tool = w->choice.profile->name,
+		.version = w->choice.version,
+		.layer = layer,
+		.created_at_ms = time_realtime_ms(),
+		.state = template_state_to_string(TEMPLATE_STATE_BUILDING),
+	};
+	r = row_new(&row, t, &stored);
+	if (r < 0)
+		return r;
+	row->state = TEMPLATE_STATE_BUILDING;
+	r = old ? store_template_update(t->manager->store, &stored)
+		: store_template_insert(t->manager->store, &stored);
+	if (r < 0) {
+		row_free(row);
+		return r;
+	}
+	if (old) {
+		row->stale_layer = TAKE_PTR(old->layer);
+		row_drop(old);
+	}
+	TAILQ_INSERT_TAIL(&t->rows, row, link);
+	*ret = row;
+	return 0;
+}
+
+static int start_build(struct template_table *t, const struct wanted *w, struct row **ret,
+		       struct error *reterr)
+{
+	struct build_config config = {
+		.manager = t->manager,
+		.owner = w->query->owner,
+		.peer = w->query->peer,
+		.choice = w->choice,
+		.on_progress = on_build_progress,
+		.on_ended = on_build_ended,
+	};
+	struct row *row;
+	int r = prepare_row(t, w, &row);
+
+	if (r < 0)
+		return error_set_errno(reterr, r, "The template %s cannot be built", w->name);
+	config.layer = row->layer;
+	config.stale_layer = row->stale_layer;
+	config.userdata = row;
+	if (build_new(&row->build, &config, reterr) < 0) {
+		forget_failed(row);
+		return -1;
+	}
+	log_info("template %s: building for uid %u", w->name, (unsigned)w->query->owner);
+	*ret = row;
+	return 0;
+}
+
+/* ---- resolving ---- */
+
+/* What QUERY asks for. Returns 1: a layer, in *RET; 0: host; -1 with *RETERR. */
+static int choose(const struct template_table *t, const struct template_query *q,
+		  struct tool_choice *ret, struct error *reterr)
+{
+	const struct config *config = t->manager->config;
+	const char *name = q->template_name;
+
+	*ret = (struct tool_choice){ 0 };
+	if (q->tool && tool_choose(config, q->tool, "tool", ret, reterr) < 0)
+		return -1;
+	if (!name)
+		return ret->profile && ret->version[0];
+	if (string_equal(name, HOST_TEMPLATE))
+		return 0;
+	if (string_equal(name, "debian"))
+		return error_set(reterr, ERROR_UNAVAILABLE, "template",
+				 "not available in this version",
+				 "The template debian cannot be built yet.");
+	if (!tool_find(name)) {
+		error_set(reterr, ERROR_NOT_FOUND, "template",
+			  "host, or a tool such as claude or claude@2.1.42",
+			  "There is no template %s.", name);
+		error_set_resource(reterr, "template %s", name);
+		return -1;
+	}
+	if (tool_choose(config, name, "template", ret, reterr) < 0)
+		return -1;
+	return ret->version[0] != '\0';
+}
+
+/* May the layer of ROW be used as it is? A changed recipe asks for a new one, but not while
+ * sandboxes stand on the old. */
+static bool row_is_good(const struct row *row, const char *digest)
+{
+	if (row->state != TEMPLATE_STATE_READY || row->removing || !row_layer_exists(row))
+		return false;
+	return string_equal(row->digest, digest) || row_user(row, true);
+}
+
+/* The row to wait for or to use. */
+static int resolve_layer(struct template_table *t, const struct wanted *w, struct row **ret,
+			 struct error *reterr)
+{
+	struct row *row = row_find(t, w->query->owner, w->name);
+	const struct sandbox *user;
+
+	if (row && row->removing)
+		return error_set(reterr, ERROR_CONFLICT, NULL, "try again in a moment",
+				 "The template %s is being removed.", w->name);
+	if (row &&
+	    (row->state == TEMPLATE_STATE_BUILDING || (!w->force && row_is_good(row, w->digest)))) {
+		*ret = row;
+		return 0;
+	}
+	user = row ? row_user(row, true) : NULL;
+	if (user)
+		return row_refuse_in_use(row, user, reterr);
+	return start_build(t, w, ret, reterr);
+}
+
+static int wait_for(struct template_table *t, struct row *row, const struct template_wait *wait)
+{
+	if (row && row->state == TEMPLATE_STATE_BUILDING)
+		return add_waiter(row, wait);
+	return answer_later(t, row ? row->name : HOST_TEMPLATE, row ? row->layer : NULL, wait);
+}
+
+int template_build(struct manager *m, const struct template_query *query, bool force,
+		   const struct template_wait *wait, struct error *reterr)
+{
+	struct template_table *t = m->templates;
+	struct wanted w = { .query = query, .force = force };
+	struct row *row = NULL;
+	int r = choose(t, query, &w.choice, reterr);
+
+	if (r < 0)
+		return -1;
+	if (r > 0) {
+		(void)snprintf(w.name, sizeof(w.name), "%s@%s", w.choice.profile->name,
+			       w.choice.version); /* always fits */
+		template_digest(&w.choice, w.digest);
+		if (resolve_layer(t, &w, &row, reterr) < 0)
+			return -1;
+	}
+	r = wait_for(t, row, wait);
+	return r < 0 ? error_set_errno(reterr, r, "A template cannot be waited for") : 0;
+}
+
+int template_resolve(struct manager *m, const struct template_query *query,
+		     template_resolve_done *done, template_progress *progress, void *userdata,
+		     struct error *reterr)
+{
+	const struct template_wait wait = { done, progress, userdata };
+
+	return template_build(m, query, false, &wait, reterr);
+}
+
+void template_forget(struct manager *m, const void *userdata)
+{
+	struct template_table *t = m->templates;
+	struct answer *a, *next_answer;
+	struct waiter *w, *next;
+	struct row *row;
+
+	for (a = LIST_FIRST(&t->answers); a; a = next_answer) {
+		next_answer = LIST_NEXT(a, link);
+		if (a->wait.userdata == userdata)
+			answer_free(a);
+	}
+	TAILQ_FOREACH(row, &t->rows, link)
+	{
+		bool had = !LIST_EMPTY(&row->waiters);
+
+		for (w = LIST_FIRST(&row->waiters); w; w = next) {
+			next = LIST_NEXT(w, link);
+			if (w->wait.userdata == userdata) {
+				LIST_REMOVE(w, link);
+				free(w);
+			}
+		}
+		if (had && LIST_EMPTY(&row->waiters) && row->build)
+			build_cancel(row->build);
+	}
+}
