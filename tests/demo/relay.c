@@ -130,7 +130,7 @@ static void serve(int inside, uint16_t port)
 
 static void accept_one(int listener, uint16_t port)
 {
-	CLEANUP_FD int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	CLEANUP_FD int fd = accept(listener, NULL, NULL);
 	pid_t self = getpid();
 
 	if (fd < 0)
