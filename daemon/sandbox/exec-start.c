@@ -278,7 +278,7 @@ static int run(struct exec *e, const struct exec_run_params *p, uint32_t gid)
 	}
 	if (r < 0)
 		exec_never_started(e, INIT_START_INTERNAL, -r);
-	else if (e->timeout_ms >= 0 && e->phase < EXEC_PHASE_CLOSING)
+	else if (e->timeout_ms > 0 && e->phase < EXEC_PHASE_CLOSING)
 		exec_arm(e, e->timeout_ms);
 	return r;
 }

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A request that follows an exec to its end: exec.run and exec.attach. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "params.h"
+
+struct event_base;
+struct exec;
+struct request;
+
+struct exec_stream_config {
+	struct event_base *base;
+	bool is_run;                       /* cancelling the request cancels the exec */
+	bool send_data;                    /* exec.data notifications */
+	bool detach;                       /* answered with an Exec when it has started */
+	bool keep;                         /* the exec outlives its client */
+	const struct offsets_params *from; /* NULL: all that is kept */
+};
+
+/* Takes R over and answers it in time: exec.started first, then the data, then the result. E is
+ * referenced. Without memory R is failed and, for a run, E ended. */
+void exec_stream_begin(struct request *r, struct exec *e, const struct exec_stream_config *config);

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Handlers of exec.*. Those that wait (wait, cancel, write) are a struct waiting, which belongs to
+ * its request; run and attach are sessions (exec-stream.c); the rest is answered at once. */
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "api/exec-stream.h"
+#include "api/result.h"
+#include "api/values.h"
+#include "bounds.h"
+#include "macro.h"
+#include "params.h"
+#include "sandbox/exec.h"
+#include "sandbox/manager.h"
+#include "sandbox/sandbox.h"
+#include "util/strings.h"
+
+#define CHARACTER_BYTES_MAX 4 /* of UTF-8 */
+
+/* The exec that the request means; else the request is failed and NULL returned. */
+static struct exec *find_or_fail(struct request *r, struct manager *m, const char *id)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	struct exec *found = exec_find(m, request_uid(r), id, &e);
+
+	if (!found)
+		request_fail(r, &e);
+	return found;
+}
+
+/* Ends the request with {} or with *E. */
+static void answer(struct request *r, int result, struct error *e)
+{
+	if (result < 0)
+		request_fail(r, e);
+	else
+		request_reply(r, json_object_new_object());
+}
+
+/* ---- exec.run, exec.attach ---- */
+
+/* Two streams may share one descriptor, as after 2>&1. Returns an fd, or -1 with *RETERR. */
+static int take_fd(struct request *r, unsigned index, const char *field, const unsigned *taken,
+		   const int *fds, size_t n_taken, struct error *reterr)
+{
+	int fd = -1;
+	size_t i;
+
+	for (i = 0; i < n_taken; i++) {
+		if (fds[i] < 0 || taken[i] != index)
+			continue;
+		fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+		if (fd < 0)
+			return error_set_errno(reterr, -errno, "no descriptor is left");
+		return fd;
+	}
+	fd = request_take_fd(r, index);
+	if (fd < 0)
+		return error_set(reterr, ERROR_INVALID_PARAMS, field,
+				 "an index below params.fds, which says how many were sent",
+				 "there is no descriptor %u with this request", index);
+	return fd;
+}
+
+static int take_fds(struct request *r, const struct exec_run_params *p, int fds[3],
+		    struct error *reterr)
+{
+	const bool given[3] = { p->in.kind == STDIN_FD, p->out.given, p->err.given };
+	const unsigned index[3] = { p->in.fd, p->out.fd, p->err.fd };
+	static const char *const fields[3] = { "stdin.fd", "stdout.fd", "stderr.fd" };
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		if (!given[i])
+			continue;
+		fds[i] = take_fd(r, index[i], fields[i], index, fds, i, reterr);
+		if (fds[i] < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void run(struct request *r, struct manager *m, struct error *e)
+{
+	const struct exec_run_params *p = request_params(r);
+	struct exec_stream_config config = { .base = m->base,
+					     .is_run = true,
+					     .send_data = p->stream && !p->detach,
+					     .detach = p->detach };
+	int fds[3] = { -1, -1, -1 };
+	struct sandbox *s;
+	struct exec *exec;
+	size_t i;
+
+	config.keep = p->on_disconnect == DISCONNECT_KEEP ||
+		      (p->on_disconnect == DISCONNECT_UNSET && p->detach);
+	s = sandbox_find(m, request_uid(r), p->sandbox, e);
+	if (!s || take_fds(r, p, fds, e) < 0) {
+		for (i = 0; i < 3; i++)
+			fds[i] = close_fd(fds[i]);
+		request_fail(r, e);
+		return;
+	}
+	if (exec_start(m, s, p, fds, &exec, e) < 0) {
+		request_fail(r, e);
+		return;
+	}
+	exec_stream_begin(r, exec, &config);
+	(void)exec_unref(exec);
+}
+
+void method_exec_run(struct request *r, void *userdata)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+
+	run(r, userdata, &e);
+}
+
+void method_exec_attach(struct request *r, void *userdata)
+{
+	const struct exec_attach_params *p = request_params(r);
+	struct manager *m = userdata;
+	struct exec_stream_config config = {
+		.base = m->base, .send_data = true, .keep = true, .from = &p->from
+	};
+	struct exec *e = find_or_fail(r, m, p->exec_id);
+
+	if (e)
+		exec_stream_begin(r, e, &config);
+}
+
+/* ---- those that wait ---- */
+
+struct waiting {
+	struct request *request;
+	struct exec *exec;
+	struct exec_follow *follow;
+	struct exec_writer *writer;
+	struct event *timer;
+	bool wants_result; /* exec.wait; else {} is the answer */
+};
+
+static void waiting_free(struct waiting *w)
+{
+	w->follow = exec_unfollow(w->follow);
+	exec_write_forget(w->writer);
+	if (w->timer)
+		event_free(w->timer);
+	(void)exec_unref(w->exec);
+	free(w);
+}
+
+static void stop_waiting(struct waiting *w, enum error_kind kind, const char *what)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	struct request *r = w->request;
+
+	(void)error_set(&e, kind, NULL, NULL, "%s", what);
+	error_set_resource(&e, "exec %s", exec_facts(w->exec)->id);
+	waiting_free(w);
+	request_fail(r, &e);
+}
+
+static void on_wait_cancel(struct request *r, void *userdata)
+{
+	(void)r;
+	stop_waiting(userdata, ERROR_CANCELLED, "the call was cancelled");
+}
+
+static void on_wait_timeout(evutil_socket_t fd, short what, void *userdata)
+{
+	(void)fd;
+	(void)what;
+	stop_waiting(userdata, ERROR_TIMEOUT, "the command has not ended yet");
+}
+
+static void on_wait_ended(struct exec *e, void *userdata)
+{
+	struct waiting *w = userdata;
+	struct request *r = w->request;
+	struct json_object *result =
+		w->wants_result ? value_exec_result(e, true) : json_object_new_object();
+
+	waiting_free(w);
+	request_reply(r, result);
+}
+
+static void on_wait_written(int error, void *userdata)
+{
+	struct waiting *w = userdata;
+	struct request *r = w->request;
+
+	w->writer = NULL; /* it is gone with this call */
+	if (error < 0) {
+		stop_waiting(w, ERROR_INVALID_STATE, "the command's stdin is closed");
+		return;
+	}
+	waiting_free(w);
+	request_reply(r, json_object_new_object());
+}
+
+static struct waiting *waiting_new(struct request *r, struct exec *e)
+{
+	static const struct request_watch watch = { on_wait_cancel, on_wait_cancel, NULL };
+	CLEANUP_ERROR struct error error = { 0 };
+	struct waiting *w = calloc(1, sizeof(*w));
+
+	if (!w) {
+		(void)error_set_errno(&error, -ENOMEM, "the call cannot wait");
+		request_fail(r, &error);
+		return NULL;
+	}
+	w->request = r;
+	w->exec = exec_ref(e);
+	request_watch(r, &watch, w);
+	return w;
+}
+
+/* Waits for the end, TIMEOUT_MS at most (-1: as long as it takes). */
+static void wait_for_end(struct waiting *w, struct event_base *base, int64_t timeout_ms)
+{
+	static const struct exec_follower follower = { NULL, NULL, on_wait_ended };
+	const struct timeval tv = { .tv_sec = timeout_ms / 1000,
+				    .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000 };
+
+	if (exec_follow(w->exec, &follower, w, &w->follow) == 0) {
+		if (timeout_ms < 0)
+			return;
+		w->timer = evtimer_new(base, on_wait_timeout, w);
+		if (w->timer && event_add(w->timer, &tv) == 0)
+			return;
+	}
+	stop_waiting(w, ERROR_LIMIT_REACHED, "out of memory");
+}
+
+void method_exec_wait(struct request *r, void *userdata)
+{
+	const struct exec_ref_params *p = request_params(r);
+	struct manager *m = userdata;
+	struct exec *e = find_or_fail(r, m, p->exec_id);
+	int64_t timeout_ms = p->timeout_ms;
+	struct waiting *w;
+
+	if (!e)
+		return;
+	if (exec_facts(e)->state == EXEC_STATE_ENDED) {
+		request_reply(r, value_exec_result(e, true));
+		return;
+	}
+	w = waiting_new(r, e);
+	if (!w)
+		return;
+	w->wants_result = true;
+	wait_for_end(w, m->base, timeout_ms);
+}
+
+void method_exec_cancel(struct request *r, void *userdata)
+{
+	const struct exec_ref_params *p = request_params(r);
+	struct manager *m = userdata;
+	struct exec *e = find_or_fail(r, m, p->exec_id);
+	struct waiting *w;
+
+	if (!e)
+		return;
+	if (exec_facts(e)->state == EXEC_STATE_ENDED) {
+		request_reply(r, json_object_new_object());
+		return;
+	}
+	exec_end(e, EXEC_CAUSE_CANCELLED);
+	w = waiting_new(r, e);
+	if (w)
+		wait_for_end(w, m->base, -1);
+}
+
+void method_exec_write(struct request *r, void *userdata)
+{
+	CLEANUP_ERROR struct error error = { 0 };
+	const struct exec_write_params *p = request_params(r);
+	struct exec *e = find_or_fail(r, userdata, p->exec_id);
+	struct waiting *w;
+	int result;
+
+	if (!e)
+		return;
+	w = waiting_new(r, e);
+	if (!w)
+		return;
+	result = exec_write(e, &p->data, on_wait_written, w, &w->writer, &error);
+	if (result == 0)
+		return; /* on_wait_written() answers */
+	waiting_free(w);
+	answer(r, result, &error);
+}
+
+/* ---- answered at once ---- */
+
+void method_exec_get(struct request *r, void *userdata)
+{
+	const struct exec_ref_params *p = request_params(r);
+	struct exec *e = find_or_fail(r, userdata, p->exec_id);
+
+	if (e)
+		request_reply(r, value_exec(e, true));
+}
+
+void method_exec_close_stdin(struct request *r, void *userdata)
+{
+	CLEANUP_ERROR struct error error = { 0 };
+	const struct exec_ref_params *p = request_params(r);
+	struct exec *e = find_or_fail(r, userdata, p->exec_id);
+
+	if (e)
+		answer(r, exec_close_stdin(e, &error), &error);
+}
+
+void method_exec_resize(struct request *r, void *userdata)
+{
+	CLEANUP_ERROR struct error error = { 0 };
+	const struct exec_resize_params *p = request_params(r);
+	struct exec *e = find_or_fail(r, userdata, p->exec_id);
+
+	if (e)
+		answer(r, exec_resize(e, (uint16_t)p->rows, (uint16_t)p->cols, &error), &error);
+}
+
+void method_exec_signal(struct request *r, void *userdata)
+{
+	CLEANUP_ERROR struct error error = { 0 };
+	const struct exec_signal_params *p = request_params(r);
+	struct exec *e = find_or_fail(r, userdata, p->exec_id);
+
+	if (e)
+		answer(r, exec_signal(e, p->signal, &error), &error);
+}
+
+/* ---- exec.list ---- */
+
+struct listing {
+	const struct list_params *params;
+	const struct sandbox *sandbox; /* NULL: any */
+	struct json_object *list;
+	int64_t left;
+};
+
+static bool has_labels(const struct sandbox_facts *s, const struct pairs *wanted)
+{
+	const struct pairs *have = &s->labels;
+	size_t i, j;
+
+	for (i = 0; i < wanted->count; i++) {
+		for (j = 0; j < have->count; j++)
+			if (string_equal(have->items[j].key, wanted->items[i].key) &&
+			    string_equal(have->items[j].value, wanted->items[i].value))
+				break;
+		if (j == have->count)
+			return false;
+	}
+	return true;
+}
+
+static bool matches(const struct exec *e, const struct listing *l)
+{
+	const struct filter_params *f = &l->params->filter;
+	const struct sandbox *s = exec_sandbox(e);
+
+	if (l->sandbox && l->sandbox != s)
+		return false;
+	if (f->state && !string_equal(f->state, exec_state_to_string(exec_facts(e)->state)))
+		return false;
+	if (f->tool && !string_equal(f->tool, sandbox_facts(s)->tool))
+		return false;
+	if (f->loop_id)
+		return false; /* no sandbox of this version belongs to a loop */
+	return has_labels(sandbox_facts(s), &f->labels);
+}
+
+static bool list_one(struct exec *e, void *userdata)
+{
+	struct listing *l = userdata;
+
+	if (!matches(e, l))
+		return true;
+	(void)json_object_array_add(l->list, value_exec(e, false)); /* out of memory: shorter */
+	return --l->left > 0;
+}
+
+void method_exec_list(struct request *r, void *userdata)
+{
+	CLEANUP_ERROR struct error error = { 0 };
+	struct manager *m = userdata;
+	struct listing l = { .params = request_params(r) };
+	struct json_object *result;
+
+	l.left = l.params->limit > 0 ? l.params->limit : LIST_LIMIT_DEFAULT;
+	if (l.params->filter.sandbox) {
+		l.sandbox = sandbox_find(m, request_uid(r), l.params->filter.sandbox, &error);
+		if (!l.sandbox) {
+			request_fail(r, &error);
+			return;
+		}
+	}
+	l.list = json_object_new_array();
+	if (!l.list ||
+	    exec_table_each(m, request_uid(r), l.params->after, list_one, &l, &error) < 0) {
+		json_object_put(l.list);
+		if (error.kind == ERROR_NONE)
+			(void)error_set_errno(&error, -ENOMEM, "the list cannot be made");
+		request_fail(r, &error);
+		return;
+	}
+	result = json_object_new_object();
+	json_object_object_add(result, "execs", l.list);
+	request_reply(r, result);
+}
+
+/* ---- exec.read ---- */
+
+static int check_spooled(const struct exec *e, enum stream_name stream, struct error *reterr)
+{
+	const struct exec_facts *f = exec_facts(e);
+
+	if ((f->streams & (1u << stream)) != 0)
+		return 0;
+	(void)error_set(reterr, ERROR_INVALID_STATE, "stream", NULL,
+			(f->passed & (1u << stream)) != 0
+				? "its %s went to the caller's own descriptor and is not stored"
+				: "its %s was not captured",
+			stream_to_string(stream));
+	error_set_resource(reterr, "exec %s", f->id);
+	return -1;
+}
+
+static struct json_object *chunk(const void *data, size_t size, uint64_t next, bool eof)
+{
+	struct json_object *o = json_object_new_object();
+
+	if (!o)
+		return NULL;
+	json_object_object_add(o, "data", value_text(data, size));
+	value_add_int(o, "nextOffset", (int64_t)next);
+	json_object_object_add(o, "eof", json_object_new_boolean(eof));
+	return o;
+}
+
+static struct json_object *read_chunk(const struct exec *e, const struct exec_read_params *p)
+{
+	const struct keeper_stream_state *s = &exec_facts(e)->stream[p->stream];
+	bool ended = exec_facts(e)->state == EXEC_STATE_ENDED || s->eof != 0;
+	CLEANUP_FD int fd = exec_open_spool(e, (enum keeper_spool_stream)p->stream);
+	CLEANUP_STR char *data = NULL;
+	uint64_t from = (uint64_t)p->from < s->start ? s->start : (uint64_t)p->from;
+	size_t size, whole;
+	ssize_t n;
+
+	if (from >= s->end)
+		return chunk("", 0, from, ended);
+	/* a limit within a character would never be passed */
+	size = p->limit_bytes < CHARACTER_BYTES_MAX ? CHARACTER_BYTES_MAX : (size_t)p->limit_bytes;
+	if (size > s->end - from)
+		size = (size_t)(s->end - from);
+	data = malloc(size);
+	n = data && fd >= 0 ? pread(fd, data, size, (off_t)from) : -1;
+	if (n <= 0)
+		return data ? chunk("", 0, ended ? s->end : from, ended) : NULL;
+	size = (size_t)n;
+	whole = ended && from + size == s->end ? size : utf8_complete_prefix(data, size);
+	return chunk(data, whole, from + whole, ended && from + whole == s->end);
+}
+
+void method_exec_read(struct request *r, void *userdata)
+{
+	CLEANUP_ERROR struct error error = { 0 };
+	const struct exec_read_params *p = request_params(r);
+	struct exec *e = find_or_fail(r, userdata, p->exec_id);
+
+	if (!e)
+		return;
+	if (check_spooled(e, p->stream, &error) < 0)
+		request_fail(r, &error);
+	else
+		request_reply(r, read_chunk(e, p));
+}
