@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exec.*: a thin layer over client_call(). A result keeps the daemon's answer; its strings and
+ * bytes point into it, or into what was decoded from base64. */
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "call.h"
+#include "json-value.h"
+#include "macro.h"
+#include "sandboxd/client.h"
+
+enum { DECODED_OUT, DECODED_ERR, DECODED_OUTPUT, DECODED_MAX };
+
+struct result_object {
+	struct sandboxd_exec_result public; /* first: what the user frees is this */
+	struct json_object *json;
+	void *decoded[DECODED_MAX];
+};
+
+static void json_putp(struct json_object **o)
+{
+	json_object_put(*o);
+}
+
+static int decode_stream(struct json_object *json, const char *key, const void **ret_data,
+			 size_t *ret_size, void **ret_owned)
+{
+	struct json_object *value = NULL;
+	int r;
+
+	if (!json_object_object_get_ex(json, key, &value))
+		return 0;
+	r = json_value_bytes(value, ret_data, ret_size, ret_owned);
+	return r < 0 ? r : 0;
+}
+
+static int decode_streams(struct result_object *o)
+{
+	struct sandboxd_exec_result *p = &o->public;
+	int r = decode_stream(o->json, "stdout", &p->out, &p->out_size, &o->decoded[DECODED_OUT]);
+
+	if (r == 0)
+		r = decode_stream(o->json, "stderr", &p->err, &p->err_size,
+				  &o->decoded[DECODED_ERR]);
+	if (r == 0)
+		r = decode_stream(o->json, "output", &p->output, &p->output_size,
+				  &o->decoded[DECODED_OUTPUT]);
+	return r;
+}
+
+/* The daemon says the name where there is one. */
+static int signal_number(struct json_object *json)
+{
+	const char *name = json_value_string(json, "signal");
+
+	if (!name)
+		return (int)json_value_int(json, "signal", 0);
+	if (strncmp(name, "SIG", 3) == 0)
+		name += 3;
+	for (int i = 1; i < NSIG; i++) {
+		const char *known = sigabbrev_np(i);
+
+		if (known && strcmp(known, name) == 0)
+			return i;
+	}
+	return 0;
+}
+
+/* Takes JSON. */
+static int result_new(struct sandboxd_exec_result **ret, struct json_object *json)
+{
+	struct json_object *start = json_value_object(json, "startError");
+	struct result_object *o = calloc(1, sizeof *o);
+	int r;
+
+	if (!o || !json_value_string(json, "cause")) {
+		json_object_put(json);
+		free(o);
+		return o ? -EBADMSG : -ENOMEM;
+	}
+	o->json = json;
+	o->public = (struct sandboxd_exec_result){
+		.exec_id = json_value_string(json, "execId"),
+		.cause = json_value_string(json, "cause"),
+		.start_error = json_value_string(start, "kind"),
+		.start_message = json_value_string(start, "message"),
+		.json = json_object_to_json_string_ext(json,
+						       JSON_C_TO_STRING_PLAIN |
+							       JSON_C_TO_STRING_NOSLASHESCAPE),
+		.exit_code = (int)json_value_int(json, "exitCode", -1),
+		.signal = signal_number(json),
+		.truncated = json_value_bool(json, "truncated"),
+		.duration_ms = json_value_int(json, "durationMs", 0),
+	};
+	r = decode_streams(o);
+	if (r < 0) {
+		sandboxd_exec_result_free(&o->public);
+		return r;
+	}
+	*ret = &o->public;
+	return 0;
+}
+
+struct sandboxd_exec_result *sandboxd_exec_result_free(struct sandboxd_exec_result *result)
+{
+	struct result_object *o = (struct result_object *)(void *)result;
+
+	if (!o)
+		return NULL;
+	for (size_t i = 0; i < DECODED_MAX; i++)
+		free(o->decoded[i]);
+	json_object_put(o->json);
+	free(o);
+	return NULL;
+}
+
+int sandboxd_exec_result_parse(const char *text, size_t size, struct sandboxd_exec_result **ret)
+{
+	struct json_object *json = json_value_parse(text, size);
+
+	return json ? result_new(ret, json) : -EBADMSG;
+}
+
+/* The descriptors of one request, in the order in which they are numbered. */
+struct passed_fds {
+	int fds[3];
+	size_t count;
+};
+
+static void pass_fd(struct passed_fds *p, struct json_object *params, const char *key, int fd)
+{
+	struct json_object *place;
+
+	if (fd < 0)
+		return;
+	place = json_object_new_object();
+	json_object_object_add(place, "fd", json_object_new_int((int)p->count));
+	json_object_object_add(params, key, place);
+	p->fds[p->count++] = fd;
+}
+
+static void add_stdin(struct json_object *params, const void *data, size_t size)
+{
+	struct json_object *value = json_value_from_bytes(data, size);
+	struct json_object *text;
+
+	if (json_object_is_type(value, json_type_string)) {
+		text = json_object_new_object();
+		json_object_object_add(text, "text", value);
+		value = text;
+	}
+	json_object_object_add(params, "stdin", value);
+}
+
+static void add_command(struct json_object *params, const char *const *command)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (; command && *command; command++)
+		json_object_array_add(array, json_object_new_string(*command));
+	json_object_object_add(params, "command", array);
+}
+
+static void add_times(struct json_object *params, const struct sandboxd_exec_options *options)
+{
+	if (options->timeout_ms > 0)
+		json_object_object_add(params, "timeoutMs",
+				       json_object_new_int64(options->timeout_ms));
+	if (options->grace_ms > 0)
+		json_object_object_add(params, "graceMs", json_object_new_int64(options->grace_ms));
+}
+
+int sandboxd_exec_run(struct sandboxd_client *c, const struct sandboxd_exec_options *options,
+		      struct sandboxd_exec_result **ret, struct sandboxd_error *reterr)
+{
+	CLEANUP(json_putp) struct json_object *params = json_object_new_object();
+	struct json_object *result = NULL;
+	struct passed_fds p = { .count = 0 };
+	int r;
+
+	if (!params)
+		return -ENOMEM;
+	params_add_string(params, "sandbox", options->sandbox);
+	params_add_string(params, "workDir", options->work_dir);
+	params_add_string(params, "user", options->user);
+	params_add_string(params, "idempotencyKey", options->idempotency_key);
+	params_add_string(params, "capture", options->merged ? "merged" : NULL);
+	add_command(params, options->command);
+	add_times(params, options);
+	r = params_add_env(params, "env", options->env);
+	if (r < 0)
+		return r;
+	if (options->stdin_data && options->stdin_fd < 0)
+		add_stdin(params, options->stdin_data, options->stdin_size);
+	pass_fd(&p, params, "stdin", options->stdin_fd);
+	pass_fd(&p, params, "stdout", options->stdout_fd);
+	pass_fd(&p, params, "stderr", options->stderr_fd);
+	r = client_call(c, "exec.run", TAKE_PTR(params), p.fds, p.count, &result, reterr);
+	return r == 0 ? result_new(ret, result) : r;
+}
+
+static struct json_object *exec_params(const char *exec_id)
+{
+	struct json_object *params = json_object_new_object();
+
+	params_add_string(params, "execId", exec_id);
+	return params;
+}
+
+int sandboxd_exec_wait(struct sandboxd_client *c, const char *exec_id, int64_t timeout_ms,
+		       struct sandboxd_exec_result **ret, struct sandboxd_error *reterr)
+{
+	struct json_object *params = exec_params(exec_id);
+	struct json_object *result = NULL;
+	int r;
+
+	if (params && timeout_ms >= 0)
+		json_object_object_add(params, "timeoutMs", json_object_new_int64(timeout_ms));
+	r = client_call(c, "exec.wait", params, NULL, 0, &result, reterr);
+	return r == 0 ? result_new(ret, result) : r;
+}
+
+int sandboxd_exec_attach(struct sandboxd_client *c, const char *exec_id, const char *from,
+			 struct sandboxd_exec_result **ret, struct sandboxd_error *reterr)
+{
+	struct json_object *params = exec_params(exec_id);
+	struct json_object *result = NULL;
+	struct json_object *place;
+	int r;
+
+	if (params && from) {
+		place = strcmp(from, "end") == 0 ? json_object_new_string(from)
+						 : json_value_parse(from, strlen(from));
+		if (!place) {
+			json_object_put(params);
+			return -EINVAL;
+		}
+		json_object_object_add(params, "from", place);
+	}
+	r = client_call(c, "exec.attach", params, NULL, 0, &result, reterr);
+	return r == 0 ? result_new(ret, result) : r;
+}
+
+/* Makes *OWNED, a fresh allocation, of what may point into the reply. */
+static int own_bytes(const void *data, size_t size, void **owned)
+{
+	if (*owned)
+		return 0;
+	*owned = malloc(size ? size : 1);
+	if (!*owned)
+		return -ENOMEM;
+	memcpy(*owned, data, size);
+	return 0;
+}
+
+static int chunk_from_json(struct json_object *json, uint64_t from, struct sandboxd_chunk *ret)
+{
+	struct json_object *value = NULL;
+	const void *data = "";
+	void *owned = NULL;
+	size_t size = 0;
+	int r;
+
+	if (!json_object_object_get_ex(json, "data", &value))
+		return -EBADMSG;
+	r = json_value_bytes(value, &data, &size, &owned);
+	if (r < 0)
+		return r;
+	r = own_bytes(data, size, &owned);
+	if (r < 0)
+		return r;
+	*ret = (struct sandboxd_chunk){
+		.data = owned,
+		.size = size,
+		.next = (uint64_t)json_value_int(json, "nextOffset", (int64_t)(from + size)),
+		.eof = json_value_bool(json, "eof"),
+	};
+	return 0;
+}
+
+int sandboxd_exec_read(struct sandboxd_client *c, const char *exec_id, const char *stream,
+		       uint64_t from, size_t limit, struct sandboxd_chunk *ret,
+		       struct sandboxd_error *reterr)
+{
+	CLEANUP(json_putp) struct json_object *result = NULL;
+	struct json_object *params = exec_params(exec_id);
+	int r;
+
+	if (!params)
+		return -ENOMEM;
+	params_add_string(params, "stream", stream);
+	json_object_object_add(params, "from", json_object_new_uint64(from));
+	if (limit)
+		json_object_object_add(params, "limitBytes", json_object_new_uint64(limit));
+	r = client_call(c, "exec.read", params, NULL, 0, &result, reterr);
+	return r == 0 ? chunk_from_json(result, from, ret) : r;
+}
+
+int sandboxd_exec_write(struct sandboxd_client *c, const char *exec_id, const void *data,
+			size_t size, sandboxd_reply_callback *done, void *userdata)
+{
+	struct json_object *params = exec_params(exec_id);
+
+	if (!params)
+		return -ENOMEM;
+	json_object_object_add(params, "data", json_value_from_bytes(data, size));
+	return client_send(c, "exec.write", params, done, userdata);
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sandbox.*: a thin layer over client_call(). An object keeps the daemon's answer; its strings
+ * point into it. */
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bounds.h"
+#include "call.h"
+#include "json-value.h"
+#include "macro.h"
+#include "sandboxd/client.h"
+
+struct sandbox_object {
+	struct sandboxd_sandbox public; /* first: what the user frees is this */
+	struct json_object *json;
+};
+
+static void json_putp(struct json_object **o)
+{
+	json_object_put(*o);
+}
+
+/* Takes JSON. */
+static int sandbox_new(struct sandboxd_sandbox **ret, struct json_object *json)
+{
+	struct json_object *network = json_value_object(json, "network");
+	struct sandbox_object *s = calloc(1, sizeof *s);
+
+	if (!s || !json_value_string(json, "name")) {
+		json_object_put(json);
+		free(s);
+		return s ? -EBADMSG : -ENOMEM;
+	}
+	s->json = json;
+	s->public = (struct sandboxd_sandbox){
+		.name = json_value_string(json, "name"),
+		.id = json_value_string(json, "id"),
+		.tool = json_value_string(json, "tool"),
+		.template_name = json_value_string(json, "template"),
+		.runtime = json_value_string(json, "runtime"),
+		.state = json_value_string(json, "state"),
+		.cause = json_value_string(json, "cause"),
+		.network = network ? json_value_string(network, "mode")
+				   : json_value_string(json, "network"),
+		.created_at = json_value_string(json, "createdAt"),
+		.json = json_object_to_json_string_ext(json,
+						       JSON_C_TO_STRING_PLAIN |
+							       JSON_C_TO_STRING_NOSLASHESCAPE),
+		.pid = (pid_t)json_value_int(json, "pid", 0),
+	};
+	*ret = &s->public;
+	return 0;
+}
+
+struct sandboxd_sandbox *sandboxd_sandbox_free(struct sandboxd_sandbox *s)
+{
+	struct sandbox_object *o = (struct sandbox_object *)(void *)s;
+
+	if (!o)
+		return NULL;
+	json_object_put(o->json);
+	free(o);
+	return NULL;
+}
+
+static struct json_object *workspace_to_json(const struct sandboxd_workspace *w)
+{
+	struct json_object *object = json_object_new_object();
+
+	params_add_string(object, "path", w->path);
+	if (w->read_only)
+		json_object_object_add(object, "readOnly", json_object_new_boolean(1));
+	return object;
+}
+
+static void add_workspaces(struct json_object *params,
+			   const struct sandboxd_sandbox_options *options)
+{
+	struct json_object *extra;
+
+	if (options->n_workspaces == 0)
+		return;
+	json_object_object_add(params, "workspace", workspace_to_json(&options->workspaces[0]));
+	if (options->n_workspaces == 1)
+		return;
+	extra = json_object_new_array();
+	for (size_t i = 1; i < options->n_workspaces; i++)
+		json_object_array_add(extra, workspace_to_json(&options->workspaces[i]));
+	json_object_object_add(params, "extraWorkspaces", extra);
+}
+
+static void add_number(struct json_object *object, const char *key, uint64_t value)
+{
+	if (value)
+		json_object_object_add(object, key, json_object_new_uint64(value));
+}
+
+static void add_limits(struct json_object *params, const struct sandboxd_sandbox_options *options)
+{
+	struct json_object *limits = json_object_new_object();
+
+	add_number(limits, "memoryBytes", options->memory_bytes);
+	add_number(limits, "shmBytes", options->shm_bytes);
+	add_number(limits, "cpuMilli", options->cpu_milli);
+	add_number(limits, "pids", options->pids);
+	if (json_object_object_length(limits) > 0)
+		json_object_object_add(params, "limits", limits);
+	else
+		json_object_put(limits);
+}
+
+int sandboxd_sandbox_create(struct sandboxd_client *c,
+			    const struct sandboxd_sandbox_options *options,
+			    struct sandboxd_sandbox **ret, struct sandboxd_error *reterr)
+{
+	CLEANUP(json_putp) struct json_object *params = json_object_new_object();
+	struct json_object *result = NULL;
+	int r;
+
+	params_add_string(params, "name", options->name);
+	params_add_string(params, "tool", options->tool);
+	params_add_string(params, "template", options->template_name);
+	params_add_string(params, "network", options->network);
+	params_add_string(params, "runtime", options->runtime);
+	params_add_string(params, "idempotencyKey", options->idempotency_key);
+	add_workspaces(params, options);
+	add_limits(params, options);
+	r = params_add_env(params, "env", options->env);
+	if (r < 0)
+		return r;
+	r = client_call(c, "sandbox.create", TAKE_PTR(params), NULL, 0, &result, reterr);
+	return r == 0 ? sandbox_new(ret, result) : r;
+}
+
+static struct json_object *sandbox_params(const char *name)
+{
+	struct json_object *params = json_object_new_object();
+
+	params_add_string(params, "sandbox", name);
+	return params;
+}
+
+int sandboxd_sandbox_get(struct sandboxd_client *c, const char *name, struct sandboxd_sandbox **ret,
+			 struct sandboxd_error *reterr)
+{
+	struct json_object *result = NULL;
+	int r = client_call(c, "sandbox.get", sandbox_params(name), NULL, 0, &result, reterr);
+
+	return r == 0 ? sandbox_new(ret, result) : r;
+}
+
+int sandboxd_sandbox_stop(struct sandboxd_client *c, const char *name,
+			  struct sandboxd_error *reterr)
+{
+	return client_call(c, "sandbox.stop", sandbox_params(name), NULL, 0, NULL, reterr);
+}
+
+int sandboxd_sandbox_start(struct sandboxd_client *c, const char *name,
+			   struct sandboxd_error *reterr)
+{
+	return client_call(c, "sandbox.start", sandbox_params(name), NULL, 0, NULL, reterr);
+}
+
+int sandboxd_sandbox_remove(struct sandboxd_client *c, const char *name, int force,
+			    struct sandboxd_error *reterr)
+{
+	struct json_object *params = sandbox_params(name);
+
+	if (force)
+		json_object_object_add(params, "force", json_object_new_boolean(1));
+	return client_call(c, "sandbox.remove", params, NULL, 0, NULL, reterr);
+}
+
+/* ---- list ---- */
+
+struct sandbox_list {
+	struct sandboxd_sandbox **items;
+	size_t count;
+};
+
+static void sandbox_list_deinit(struct sandbox_list *l)
+{
+	sandboxd_sandbox_list_free(l->items, l->count);
+}
+
+static int append_page(struct sandbox_list *l, struct json_object *page)
+{
+	size_t n = json_object_array_length(page);
+	struct sandboxd_sandbox **items;
+
+	items = realloc(l->items, (l->count + n + 1) * sizeof *items);
+	if (!items)
+		return -ENOMEM;
+	l->items = items;
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *item = json_object_array_get_idx(page, i);
+		int r = sandbox_new(&items[l->count], json_object_get(item));
+
+		if (r < 0)
+			return r;
+		l->count++;
+	}
+	return 0;
+}
+
+static int fetch_page(struct sandboxd_client *c, const char *after, struct json_object **ret,
+		      struct sandboxd_error *reterr)
+{
+	struct json_object *params = json_object_new_object();
+
+	if (params)
+		json_object_object_add(params, "limit", json_object_new_int(LIST_LIMIT_MAX));
+	params_add_string(params, "after", after);
+	return client_call(c, "sandbox.list", params, NULL, 0, ret, reterr);
+}
+
+int sandboxd_sandbox_list(struct sandboxd_client *c, struct sandboxd_sandbox ***ret,
+			  size_t *ret_count, struct sandboxd_error *reterr)
+{
+	CLEANUP(sandbox_list_deinit) struct sandbox_list l = { NULL, 0 };
+	size_t n;
+
+	do {
+		CLEANUP(json_putp) struct json_object *result = NULL;
+		struct json_object *page;
+		int r = fetch_page(c, l.count ? l.items[l.count - 1]->id : NULL, &result, reterr);
+
+		if (r != 0)
+			return r;
+		page = json_value_array(result, "sandboxes");
+		if (!page)
+			return -EBADMSG;
+		n = json_object_array_length(page);
+		r = append_page(&l, page);
+		if (r < 0)
+			return r;
+	} while (n == LIST_LIMIT_MAX);
+	*ret_count = l.count;
+	*ret = TAKE_PTR(l.items);
+	l.count = 0;
+	return 0;
+}
+
+void sandboxd_sandbox_list_free(struct sandboxd_sandbox **list, size_t count)
+{
+	if (!list)
+		return;
+	for (size_t i = 0; i < count; i++)
+		sandboxd_sandbox_free(list[i]);
+	free(list);
+}

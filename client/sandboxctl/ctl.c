@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "macro.h"
+#include "message.h"
+
+#define JSON_FLAGS (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+
+void ctl_json_putp(struct json_object **o)
+{
+	json_object_put(*o);
+}
+
+static void on_progress(struct sandboxd_client *c, const struct sandboxd_progress *progress,
+			void *userdata)
+{
+	const struct ctl *ctl = userdata;
+
+	(void)c;
+	if (!ctl->quiet)
+		message_note("%s", progress->message);
+}
+
+static int connect_failed(const struct ctl *ctl, int r)
+{
+	char path[128];
+
+	if (r == -ENOENT || r == -ECONNREFUSED) {
+		if (sandboxd_socket_candidate(ctl->socket, 1, path, sizeof path) != -ENOENT)
+			message_error("start it with: sandboxctl daemon start",
+				      "no sandboxd is running");
+		else if (sandboxd_socket_candidate(ctl->socket, 0, path, sizeof path) == 0)
+			message_error("start it, or name another socket", "no sandboxd at %s",
+				      path);
+		else
+			message_error("a socket's path has at most 107 bytes",
+				      "no sandboxd can be there");
+		return -1;
+	}
+	message_error(r == -EACCES ? "the group sandboxd may use the system's daemon" : NULL,
+		      "cannot connect to sandboxd: %s", strerror(-r));
+	return -1;
+}
+
+int ctl_connect(struct ctl *ctl)
+{
+	static const struct sandboxd_callbacks callbacks = { .on_progress = on_progress };
+	int r;
+
+	if (ctl->client)
+		return 0;
+	r = sandboxd_connect(&ctl->client, ctl->socket);
+	if (r < 0)
+		return connect_failed(ctl, r);
+	sandboxd_set_callbacks(ctl->client, &callbacks, ctl);
+	return 0;
+}
+
+int ctl_transport_error(const struct ctl *ctl, int r)
+{
+	(void)ctl;
+	if (r == -ECONNRESET)
+		message_error("see: sandboxctl daemon status", "sandboxd closed the connection");
+	else if (r == -EMSGSIZE)
+		message_error("the limit is 16 MiB", "the request is too big");
+	else
+		message_error(NULL, "speaking to sandboxd: %s", strerror(-r));
+	return -1;
+}
+
+int ctl_call_expecting(struct ctl *ctl, const char *method, struct json_object *params, int code,
+		       struct json_object **ret)
+{
+	CLEANUP(sandboxd_error_clear) struct sandboxd_error e = SANDBOXD_ERROR_INIT;
+	CTL_CLEANUP_JSON struct json_object *owned = params;
+	CLEANUP_STR char *text = NULL;
+	int r;
+
+	if (!params)
+		return ctl_transport_error(ctl, -ENOMEM);
+	if (ctl_connect(ctl) < 0)
+		return -1;
+	r = sandboxd_call(ctl->client, method, json_object_to_json_string_ext(params, JSON_FLAGS),
+			  NULL, 0, &text, &e);
+	if (r == SANDBOXD_REFUSED && e.code == code)
+		return SANDBOXD_REFUSED;
+	if (r == SANDBOXD_REFUSED) {
+		message_refused(&e);
+		return -1;
+	}
+	if (r < 0)
+		return ctl_transport_error(ctl, r);
+	if (ret)
+		*ret = json_tokener_parse(text);
+	return 0;
+}
+
+int ctl_call(struct ctl *ctl, const char *method, struct json_object *params,
+	     struct json_object **ret)
+{
+	return ctl_call_expecting(ctl, method, params, 0, ret);
+}
+
+int ctl_print_json(struct json_object *value, bool pretty)
+{
+	int flags = pretty ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+				     JSON_C_TO_STRING_NOSLASHESCAPE
+			   : JSON_FLAGS;
+	size_t size;
+	const char *text = json_object_to_json_string_length(value, flags, &size);
+	int r = text ? message_write(STDOUT_FILENO, text, size) : -ENOMEM;
+
+	if (r == 0)
+		r = message_write(STDOUT_FILENO, "\n", 1);
+	if (r == 0)
+		return 0;
+	message_error(NULL, "writing to stdout: %s", strerror(-r));
+	return -1;
+}
+
+void ctl_deinit(struct ctl *ctl)
+{
+	ctl->client = sandboxd_client_free(ctl->client);
+	options_deinit(&ctl->options);
+}

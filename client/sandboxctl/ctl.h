@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What every verb gets: its options and the daemon, to which it is connected on first use. */
+
+#include <stdbool.h>
+
+#include "options.h"
+#include "sandboxd/client.h"
+
+struct json_object;
+struct verb;
+
+struct ctl {
+	const struct verb *verb;
+	struct options options;
+	const char *socket; /* --socket, or NULL */
+	bool json;          /* -o json */
+	bool quiet;         /* no progress */
+	struct sandboxd_client *client;
+	char socket_buffer[128]; /* for a socket that had to be put together */
+};
+
+/* Connects unless it is. Returns 0, or -1 after telling why not. */
+int ctl_connect(struct ctl *ctl);
+
+/* One call, result parsed; progress is shown meanwhile. PARAMS is taken (NULL: out of memory), *RET
+ * (may be NULL) is a new reference. Returns 0, or -1 after telling why not. */
+int ctl_call(struct ctl *ctl, const char *method, struct json_object *params,
+	     struct json_object **ret);
+/* The same, but a refusal of this CODE is not told and returns SANDBOXD_REFUSED. */
+int ctl_call_expecting(struct ctl *ctl, const char *method, struct json_object *params, int code,
+		       struct json_object **ret);
+
+/* Tells what a transport call ended with (negative errno). Returns -1. */
+int ctl_transport_error(const struct ctl *ctl, int r);
+
+/* Prints one JSON value and a newline to stdout, on one line or for people. Returns 0, or -1 after
+ * telling why not. */
+int ctl_print_json(struct json_object *value, bool pretty);
+
+void ctl_deinit(struct ctl *ctl);
+
+#define CTL_CLEANUP_JSON CLEANUP(ctl_json_putp)
+void ctl_json_putp(struct json_object **o);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon-process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "macro.h"
+#include "sandboxd/client.h"
+
+/* Our own directory, without the slash. */
+static int own_dir(char *buffer, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", buffer, size - 1);
+	char *slash;
+
+	if (n < 0)
+		return -errno;
+	buffer[n] = '\0';
+	slash = strrchr(buffer, '/');
+	if (!slash)
+		return -EINVAL;
+	*slash = '\0';
+	return 0;
+}
+
+static char *if_executable(const char *dir, const char *rest)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/%s", dir, rest) < 0)
+		return NULL;
+	if (access(path, X_OK) == 0)
+		return path;
+	free(path);
+	return NULL;
+}
+
+static char *search_path(void)
+{
+	const char *at = getenv("PATH");
+	char *found = NULL;
+
+	while (at && *at && !found) {
+		size_t n = strcspn(at, ":");
+		CLEANUP_STR char *dir = strndup(at, n);
+
+		if (dir && dir[0] == '/')
+			found = if_executable(dir, "sandboxd");
+		at += n + (at[n] == ':');
+	}
+	return found;
+}
+
+char *daemon_process_program(void)
+{
+	static const char *const beside[] = {
+		"../../daemon/sandboxd", /* build tree */
+		"../daemon/sandboxd",    "sandboxd",
+		"../sbin/sandboxd",      "../libexec/sandboxd/sandboxd",
+	};
+	char dir[4096];
+	char *found = NULL;
+
+	if (own_dir(dir, sizeof dir) == 0)
+		for (size_t i = 0; !found && i < ARRAY_SIZE(beside); i++)
+			found = if_executable(dir, beside[i]);
+	return found ? found : search_path();
+}
+
+char *daemon_process_state_dir(void)
+{
+	const char *state = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+	char *path = NULL;
+	int n;
+
+	if (geteuid() == 0)
+		return strdup("/var/lib/sandboxd");
+	if (state && state[0] == '/')
+		n = asprintf(&path, "%s/sandboxd", state);
+	else if (home && home[0] == '/')
+		n = asprintf(&path, "%s/.local/state/sandboxd", home);
+	else
+		return NULL;
+	return n < 0 ? NULL : path;
+}
+
+static int pidfd_of(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int log)
+{
+	sigset_t none;
+	int r;
+
+	sigemptyset(&none);
+	r = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(actions, log, STDOUT_FILENO);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(actions, log, STDERR_FILENO);
+	if (r == 0)
+		r = posix_spawn_file_actions_addchdir_np(actions, "/");
+	if (r == 0)
+		r = posix_spawnattr_setsigmask(attributes, &none);
+	if (r == 0)
+		r = posix_spawnattr_setflags(attributes,
+					     POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
+	return -r;
+}
+
+int daemon_process_spawn(char *const argv[], int log)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	pid_t pid = -1;
+	int r;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	r = prepare(&actions, &attributes, log);
+	if (r == 0)
+		r = -posix_spawn(&pid, argv[0], &actions, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return r < 0 ? r : pidfd_of(pid);
+}
+
+int daemon_process_of(const struct sandboxd_client *c, pid_t *ret_pid)
+{
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+
+	if (getsockopt(sandboxd_get_fd(c), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return -errno;
+	if (peer.pid <= 1)
+		return -ESRCH; /* in another pid namespace, or socket activated */
+	*ret_pid = peer.pid;
+	return pidfd_of(peer.pid);
+}

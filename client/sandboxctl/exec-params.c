@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exec-params.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+#include "macro.h"
+#include "message.h"
+#include "result.h"
+#include "session.h"
+#include "terminal.h"
+
+/* NAME[=ENV]: {"secret": NAME, "env": ENV} */
+static void add_secret(struct json_object *params, const char *text)
+{
+	struct json_object *secrets = NULL;
+	struct json_object *secret = json_object_new_object();
+	const char *equals = strchr(text, '=');
+	int n = (int)(equals ? (size_t)(equals - text) : strlen(text));
+
+	if (!json_object_object_get_ex(params, "secrets", &secrets)) {
+		secrets = json_object_new_array();
+		json_object_object_add(params, "secrets", secrets);
+	}
+	json_object_object_add(secret, "secret", json_object_new_string_len(text, n));
+	if (equals)
+		json_object_object_add(secret, "env", json_object_new_string(equals + 1));
+	json_object_array_add(secrets, secret);
+}
+
+int exec_params_add_files(const struct options *o, struct json_object *params)
+{
+	for (size_t i = 0; i < o->n_given; i++) {
+		const struct option_given *g = &o->given[i];
+
+		if (g->row->id == OPTION_SECRET)
+			add_secret(params, g->text);
+		if (g->row->id == OPTION_ENV_FILE && params_add_env_file(params, g->text) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void add_tty(struct json_object *params)
+{
+	struct json_object *tty = json_object_new_object();
+	uint16_t rows;
+	uint16_t cols;
+
+	terminal_size(&rows, &cols);
+	json_object_object_add(tty, "rows", json_object_new_int(rows));
+	json_object_object_add(tty, "cols", json_object_new_int(cols));
+	json_object_object_add(params, "tty", tty);
+}
+
+/* Output comes by exec.data, stdin goes by exec.write. */
+static int run_streamed(struct ctl *ctl, struct json_object *params, const struct exec_stdio *stdio)
+{
+	struct session_options options = {
+		.params = params,
+		.method = "exec.run",
+		.tty = stdio->tty,
+		.stream_stdin = stdio->interactive && !stdio->detach,
+	};
+
+	if (stdio->tty)
+		add_tty(params);
+	if (stdio->interactive)
+		json_object_object_add(params, "stdin", json_object_new_string("stream"));
+	if (!ctl->json && !stdio->detach)
+		json_object_object_add(params, "stream", json_object_new_boolean(1));
+	return session_run(ctl, &options, NULL);
+}
+
+/* The command has our descriptors. */
+static int run_passed(struct ctl *ctl, struct json_object *params, const struct exec_stdio *stdio)
+{
+	struct session_options options = { .params = params, .method = "exec.run" };
+	CLEANUP(session_fds_deinit) struct session_fds fds = { .count = 0 };
+
+	if (session_fds_prepare(&fds, params, stdio->interactive) < 0)
+		return STATUS_FAILURE;
+	return session_run(ctl, &options, &fds);
+}
+
+int exec_params_run(struct ctl *ctl, struct json_object *params, const struct exec_stdio *stdio)
+{
+	if (stdio->tty || stdio->detach || ctl->json)
+		return run_streamed(ctl, params, stdio);
+	return run_passed(ctl, params, stdio);
+}

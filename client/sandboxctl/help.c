@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "help.h"
+
+#include <string.h>
+
+#include "verbs.h"
+
+static void print_option(FILE *f, const struct option_row *row)
+{
+	char left[64];
+	char letter[8] = "    ";
+
+	if (row->letter)
+		(void)snprintf(letter, sizeof letter, "-%c, ", row->letter);
+	(void)snprintf(left, sizeof left, "%s--%s%s%s", letter, row->name, row->argument ? " " : "",
+		       row->argument ? row->argument : "");
+	fprintf(f, "  %-28s %s\n", left, row->help ? row->help : "");
+}
+
+static void print_options(FILE *f, const struct option_row *rows)
+{
+	for (; rows->name; rows++)
+		print_option(f, rows);
+}
+
+static void print_verb_line(FILE *f, const struct verb *verb)
+{
+	char left[64];
+
+	(void)snprintf(left, sizeof left, "%s %s", verb->name, verb->operands);
+	if (strlen(left) > 40)
+		fprintf(f, "  %s\n  %-40s  %s\n", left, "", verb->summary);
+	else
+		fprintf(f, "  %-40s  %s\n", left, verb->summary);
+}
+
+void help_all(FILE *f)
+{
+	fprintf(f, "usage: sandboxctl [OPTIONS] VERB ...\n\n");
+	for (size_t i = 0; i < verbs_count; i++)
+		print_verb_line(f, &verbs[i]);
+	fprintf(f, "\n");
+	print_options(f, global_options);
+	fprintf(f, "\nsandboxctl VERB --help says more about one.\n");
+}
+
+void help_verb(FILE *f, const struct verb *verb)
+{
+	fprintf(f, "usage: sandboxctl %s [OPTIONS] %s\n\n%s\n\n", verb->name, verb->operands,
+		verb->summary);
+	print_options(f, verb->options);
+	print_options(f, common_options);
+}
+
+int help_group(FILE *f, const char *group)
+{
+	size_t n = strlen(group);
+	int found = -1;
+
+	for (size_t i = 0; i < verbs_count; i++) {
+		if (strncmp(verbs[i].name, group, n) != 0 || verbs[i].name[n] != ' ')
+			continue;
+		if (found < 0)
+			fprintf(f, "usage: sandboxctl %s VERB ...\n\n", group);
+		found = 0;
+		print_verb_line(f, &verbs[i]);
+	}
+	return found;
+}

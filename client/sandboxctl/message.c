@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names and texts come from sandboxes and other people: none of them may steer the terminal. */
+
+#include "message.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "macro.h"
+#include "sandboxd/client.h"
+
+char *message_clean(char *text)
+{
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	return text;
+}
+
+int message_write(int fd, const void *data, size_t size)
+{
+	const char *p = data;
+
+	while (size > 0) {
+		ssize_t n = write(fd, p, size);
+
+		if (n < 0 && errno == EAGAIN) {
+			struct pollfd wait = { .fd = fd, .events = POLLOUT };
+
+			(void)poll(&wait, 1, -1); /* if it fails, write says why */
+			continue;
+		}
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			p += n;
+			size -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+/* One write, so that lines of several processes do not mix. */
+static void print_line(const char *prefix, const char *text, const char *hint)
+{
+	CLEANUP_STR char *line = NULL;
+	int n;
+
+	n = asprintf(&line, "%s%s%s%s", prefix, text, hint ? ": " : "", hint ? hint : "");
+	if (n < 0) {
+		line = NULL;
+		return;
+	}
+	message_clean(line);
+	line[n] = '\n';
+	(void)message_write(STDERR_FILENO, line, (size_t)n + 1); /* nobody is left to tell */
+}
+
+void message_error(const char *hint, const char *format, ...)
+{
+	CLEANUP_STR char *text = NULL;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vasprintf(&text, format, args);
+	va_end(args);
+	if (n < 0) {
+		text = NULL;
+		return;
+	}
+	/* "what." and ": hint" would make an odd sentence */
+	if (hint && n > 0 && text[n - 1] == '.')
+		text[n - 1] = '\0';
+	print_line("sandboxctl: ", text, hint);
+}
+
+void message_refused(const struct sandboxd_error *e)
+{
+	if (e->field && !strstr(e->message, e->field))
+		message_error(e->hint, "%s (%s)", e->message, e->field);
+	else
+		message_error(e->hint, "%s", e->message);
+}
+
+void message_note(const char *format, ...)
+{
+	CLEANUP_STR char *text = NULL;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vasprintf(&text, format, args);
+	va_end(args);
+	if (n < 0) {
+		text = NULL;
+		return;
+	}
+	print_line("", text, NULL);
+}

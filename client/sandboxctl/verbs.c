@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows only. An option that the daemon has not built yet is here all the same: the daemon refuses
+ * it by name, which is more use than "unknown option". */
+
+#include "verbs.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "macro.h"
+
+/* clang-format off */
+
+#define END { .name = NULL }
+#define FLAG .kind = OPTION_KIND_FLAG
+#define STRING(arg) .kind = OPTION_KIND_STRING, .argument = (arg)
+#define SIZE .kind = OPTION_KIND_SIZE, .argument = "SIZE"
+#define DURATION .kind = OPTION_KIND_DURATION, .argument = "DUR"
+#define MANY SIZE_MAX
+#define OWN_FAILURE 125 /* of verbs whose exit status is a command's */
+
+const struct option_row global_options[] = {
+	{ "socket", OPTION_SOCKET, 0, STRING("PATH"), .help = "the daemon's socket; else $SANDBOXD_SOCKET, else the usual places" },
+	{ "output", OPTION_OUTPUT, 'o', STRING("FORMAT"), .help = "table, or json: exactly the RPC's result" },
+	{ "help", OPTION_HELP, 'h', FLAG, .help = "show this" },
+	{ "version", OPTION_VERSION, 'V', FLAG, .help = "show the version" },
+	END
+};
+const struct option_row common_options[] = {
+	{ "socket", OPTION_SOCKET, 0, STRING("PATH"), .help = "the daemon's socket" },
+	{ "output", OPTION_OUTPUT, 'o', STRING("FORMAT"), .help = "table or json" },
+	{ "help", OPTION_HELP, 'h', FLAG, .help = "show this" },
+	END
+};
+static const struct option_row no_options[] = { END };
+
+#define OPTIONS_OF_CREATE \
+	{ "name", OPTION_NAME, 0, STRING("NAME"), "name", "made up if absent" }, \
+	{ "network", OPTION_NETWORK, 0, STRING("MODE"), .help = "none (default), gateway or host (no boundary)" }, \
+	{ "policy", OPTION_POLICY, 0, STRING("allow|deny"), .help = "what happens to hosts not listed" }, \
+	{ "allow-host", OPTION_ALLOW_HOST, 0, STRING("HOST"), .help = "can be reached; may be repeated" }, \
+	{ "memory", OPTION_NONE, 0, SIZE, "limits.memoryBytes", "memory of all its processes: 512M, 4G" }, \
+	{ "cpus", OPTION_NONE, 0, .kind = OPTION_KIND_CPUS, .argument = "N", "limits.cpuMilli", "processors: 1.5" }, \
+	{ "pids", OPTION_NONE, 0, .kind = OPTION_KIND_COUNT, .argument = "N", "limits.pids", "processes and threads" }, \
+	{ "env", OPTION_NONE, 'e', .kind = OPTION_KIND_ENV, .argument = "K=V", "env", "of every command in it; K alone: our own value; may be repeated" }, \
+	{ "runtime", OPTION_RUNTIME, 0, STRING("RUNTIME"), "runtime", "what sets it up" }, \
+	{ "ttl", OPTION_NONE, 0, DURATION, "ttlMs", "removed after this time" }, \
+	{ "idle-timeout", OPTION_NONE, 0, DURATION, "idleTimeoutMs", "stopped after this time without a command" }, \
+	{ "label", OPTION_NONE, 0, .kind = OPTION_KIND_PAIR, .argument = "K=V", "labels", "free text to find it by; may be repeated" }
+
+static const struct option_row create_options[] = {
+	OPTIONS_OF_CREATE,
+	{ "template", OPTION_TEMPLATE, 't', STRING("TEMPLATE"), "template", "what to start from; default: the tool's" },
+	{ "rm", OPTION_NONE, 0, FLAG, .param = "rm", .help = "removed when it stops" },
+	{ "quiet", OPTION_QUIET, 'q', FLAG, .help = "no progress on stderr" },
+	END
+};
+
+#define RESULT_FILE { "result-file", OPTION_RESULT_FILE, 0, STRING("FILE"), .help = "write the ExecResult there" }
+
+static const struct option_row run_options[] = {
+	OPTIONS_OF_CREATE,
+	{ "template", OPTION_TEMPLATE, 0, STRING("TEMPLATE"), "template", "what to start from; default: the tool's" },
+	{ "quiet", OPTION_QUIET, 'q', FLAG, .help = "no progress on stderr" },
+	{ "timeout", OPTION_TIMEOUT, 0, DURATION, .help = "end the agent after this time, with status 124" },
+	RESULT_FILE,
+	END
+};
+
+static const struct option_row exec_options[] = {
+	{ "env", OPTION_NONE, 'e', .kind = OPTION_KIND_ENV, .argument = "K=V", "env", "K alone: our own value; may be repeated" },
+	{ "env-file", OPTION_ENV_FILE, 0, STRING("FILE"), .help = "K=V lines; may be repeated" },
+	{ "workdir", OPTION_NONE, 'w', STRING("DIR"), "workDir", "default: the first workspace" },
+	{ "user", OPTION_NONE, 'u', STRING("USER"), "user", "agent (default), root, or UID[:GID]" },
+	{ "interactive", OPTION_INTERACTIVE, 'i', FLAG, .help = "the command reads our stdin; else it has none" },
+	{ "tty", OPTION_TTY, 't', FLAG, .help = "run it on a terminal" },
+	{ "detach", OPTION_DETACH, 'd', FLAG, .param = "detach", .help = "print its id and leave it running" },
+	{ "timeout", OPTION_NONE, 0, DURATION, "timeoutMs", "end it after this time, with status 124" },
+	{ "grace", OPTION_NONE, 0, DURATION, "graceMs", "between TERM and KILL" },
+	{ "secret", OPTION_SECRET, 0, STRING("NAME[=ENV]"), .help = "lend it a secret; may be repeated" },
+	{ "key", OPTION_NONE, 0, STRING("KEY"), "idempotencyKey", "the same call again never runs it twice" },
+	{ "stage", OPTION_NONE, 0, STRING("STAGE"), "stage", "of the loop, kept with it" },
+	{ "story", OPTION_NONE, 0, STRING("ID"), "storyId", "of the loop, kept with it" },
+	{ "keep-leftovers", OPTION_KEEP_LEFTOVERS, 0, FLAG, .help = "leave processes that outlive it alone" },
+	RESULT_FILE,
+	END
+};
+
+static const struct option_row force_options[] = {
+	{ "force", OPTION_NONE, 'f', FLAG, .param = "force", .help = "even if commands are running in it" },
+	END
+};
+static const struct option_row timeout_options[] = {
+	{ "timeout", OPTION_NONE, 0, DURATION, "timeoutMs", "how long to wait" },
+	END
+};
+static const struct option_row logs_options[] = {
+	{ "follow", OPTION_FOLLOW, 'f', FLAG, .help = "go on until the command ends" },
+	{ "from", OPTION_FROM, 0, .kind = OPTION_KIND_COUNT, .argument = "N", .help = "skip so many bytes of each stream" },
+	END
+};
+static const struct option_row attach_options[] = {
+	{ "interactive", OPTION_INTERACTIVE, 'i', FLAG, .help = "send our stdin to it" },
+	RESULT_FILE,
+	END
+};
+static const struct option_row kill_options[] = {
+	{ "signal", OPTION_SIGNAL, 's', STRING("SIG"), .help = "name or number; default: TERM" },
+	END
+};
+static const struct option_row wait_options[] = {
+	{ "timeout", OPTION_NONE, 0, DURATION, "timeoutMs", "how long to wait" },
+	RESULT_FILE,
+	END
+};
+static const struct option_row build_options[] = {
+	{ "force", OPTION_NONE, 'f', FLAG, .param = "force", .help = "even if it is there already" },
+	{ "quiet", OPTION_QUIET, 'q', FLAG, .help = "no progress on stderr" },
+	END
+};
+static const struct option_row template_rm_options[] = {
+	{ "force", OPTION_NONE, 'f', FLAG, .param = "force", .help = "even if it is in use" },
+	END
+};
+
+#define STATE_DIR { "state-dir", OPTION_STATE_DIR, 0, STRING("DIR"), .help = "where it keeps its state" }
+static const struct option_row daemon_start_options[] = {
+	{ "config", OPTION_CONFIG, 0, STRING("FILE"), .help = "its configuration" },
+	STATE_DIR,
+	{ "runtime-dir", OPTION_RUNTIME_DIR, 0, STRING("DIR"), .help = "where its socket will be" },
+	END
+};
+static const struct option_row daemon_logs_options[] = {
+	{ "follow", OPTION_FOLLOW, 'f', FLAG, .help = "go on showing what comes" },
+	STATE_DIR,
+	END
+};
+
+static const struct column sandbox_columns[] = {
+	{ "NAME", "name", COLUMN_TEXT },
+	{ "TOOL", "tool", COLUMN_TEXT },
+	{ "STATE", "state", COLUMN_TEXT },
+	{ "RUNTIME", "runtime", COLUMN_TEXT },
+	{ "NETWORK", "network.mode", COLUMN_TEXT },
+	{ "AGE", "createdAt", COLUMN_AGE },
+	{ "WORKSPACE", "workspaces", COLUMN_WORKSPACES },
+	{ NULL, NULL, COLUMN_TEXT },
+};
+static const struct column exec_columns[] = {
+	{ "EXEC", "execId", COLUMN_TEXT },
+	{ "SANDBOX", "sandbox", COLUMN_TEXT },
+	{ "STATE", "state", COLUMN_TEXT },
+	{ "CAUSE", "result.cause", COLUMN_TEXT },
+	{ "STATUS", "result.exitCode", COLUMN_TEXT },
+	{ "AGE", "startedAt", COLUMN_AGE },
+	{ "COMMAND", "command", COLUMN_COMMAND },
+	{ NULL, NULL, COLUMN_TEXT },
+};
+static const struct column template_columns[] = {
+	{ "NAME", "name", COLUMN_TEXT },
+	{ "TOOL", "tool", COLUMN_TEXT },
+	{ "VERSION", "version", COLUMN_TEXT },
+	{ "STATE", "state", COLUMN_TEXT },
+	{ "SIZE", "sizeBytes", COLUMN_SIZE },
+	{ "AGE", "createdAt", COLUMN_AGE },
+	{ NULL, NULL, COLUMN_TEXT },
+};
+
+#define CALL(m, p) .run = verb_call, .method = (m), .operand_param = (p)
+#define COMMON .style = OPERANDS_ANYWHERE, .failure = 1
+
+const struct verb verbs[] = {
+	{ "create", "TOOL WORKSPACE[:ro] [EXTRA[:ro]]...", "make a sandbox for a tool", create_options, 1, MANY, COMMON, .run = verb_create },
+	{ "run", "TOOL [WORKSPACE] [-- ARGS...]", "run a tool's agent on this terminal", run_options, 1, MANY, OPERANDS_ANYWHERE, OWN_FAILURE, .run = verb_run },
+	{ "exec", "SANDBOX COMMAND [ARG]...", "run a command in a sandbox", exec_options, 2, MANY, OPERANDS_END_OPTIONS, OWN_FAILURE, .run = verb_exec },
+	{ "ls", "", "list sandboxes", no_options, 0, 0, COMMON, verb_list, "sandbox.list", NULL, "sandboxes", sandbox_columns },
+	{ "inspect", "NAME...", "show all about sandboxes", no_options, 1, MANY, COMMON, verb_inspect, "sandbox.get", "sandbox", NULL, NULL },
+	{ "stop", "NAME...", "end a sandbox's processes, keep its files", force_options, 1, MANY, COMMON, CALL("sandbox.stop", "sandbox") },
+	{ "start", "NAME...", "bring a stopped sandbox back", timeout_options, 1, MANY, COMMON, CALL("sandbox.start", "sandbox") },
+	{ "rm", "NAME...", "remove sandboxes; workspaces stay", force_options, 1, MANY, COMMON, CALL("sandbox.remove", "sandbox") },
+	{ "ps", "[SANDBOX]", "list commands", no_options, 0, 1, COMMON, verb_list, "exec.list", "filter.sandbox", "execs", exec_columns },
+	{ "logs", "EXEC", "show what a command wrote", logs_options, 1, 1, COMMON, .run = verb_logs },
+	{ "attach", "EXEC", "follow a command to its end", attach_options, 1, 1, OPERANDS_ANYWHERE, OWN_FAILURE, .run = verb_attach },
+	{ "kill", "EXEC...", "send a signal to a command", kill_options, 1, MANY, COMMON, .run = verb_kill },
+	{ "cancel", "EXEC...", "end a command: TERM, then KILL", no_options, 1, MANY, COMMON, CALL("exec.cancel", "execId") },
+	{ "wait", "EXEC", "wait for a command's end", wait_options, 1, 1, OPERANDS_ANYWHERE, OWN_FAILURE, .run = verb_wait },
+	{ "template ls", "", "list templates", no_options, 0, 0, COMMON, verb_list, "template.list", NULL, "templates", template_columns },
+	{ "template build", "TOOL", "build a tool's layer", build_options, 1, 1, COMMON, .run = verb_template_build },
+	{ "template rm", "TEMPLATE...", "delete templates", template_rm_options, 1, MANY, COMMON, CALL("template.remove", "template") },
+	{ "template inspect", "TEMPLATE...", "show all about templates", no_options, 1, MANY, COMMON, verb_inspect, "template.get", "template", NULL, NULL },
+	{ "info", "", "show the daemon and what it can do", no_options, 0, 0, COMMON, .run = verb_info },
+	{ "daemon start", "", "start the daemon in the background", daemon_start_options, 0, 0, COMMON, .run = verb_daemon_start },
+	{ "daemon stop", "", "stop the daemon and every sandbox", no_options, 0, 0, COMMON, .run = verb_daemon_stop },
+	{ "daemon status", "", "say whether the daemon runs; status 3 if not", no_options, 0, 0, COMMON, .run = verb_daemon_status },
+	{ "daemon logs", "", "show what the daemon logged", daemon_logs_options, 0, 0, COMMON, .run = verb_daemon_logs },
+	{ "version", "", "show versions", no_options, 0, 0, COMMON, .run = verb_version },
+	{ "rpc", "METHOD [PARAMS-JSON|-]", "call a method", no_options, 1, 2, COMMON, .run = verb_rpc },
+};
+
+/* clang-format on */
+
+const size_t verbs_count = ARRAY_SIZE(verbs);
+
+/* "daemon start" against "daemon" "start". */
+static int matching_words(const char *name, int argc, char **argv)
+{
+	size_t n;
+
+	for (int words = 0; words < argc; words++) {
+		n = strcspn(name, " ");
+		if (strlen(argv[words]) != n || memcmp(name, argv[words], n) != 0)
+			return 0;
+		if (name[n] == '\0')
+			return words + 1;
+		name += n + 1;
+	}
+	return 0;
+}
+
+const struct verb *verb_find(int argc, char **argv, int *ret_words)
+{
+	for (size_t i = 0; i < verbs_count; i++) {
+		int words = matching_words(verbs[i].name, argc, argv);
+
+		if (words == 0)
+			continue;
+		*ret_words = words;
+		return &verbs[i];
+	}
+	return NULL;
+}
