@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What an exec leaves behind when its leader ends: counting it, and ending it for sure. */
+
+#include "init/jobs.h"
+#include "init/tree.h"
+
+/* The kills under way. They share one walk over /proc, done a slice at a time. */
+struct killer {
+	bool active;
+	bool walking;       /* a sweep was interrupted and goes on */
+	bool progress;      /* it killed something new */
+	int idle;           /* sweeps without progress, since one with */
+	uint8_t seen[4096]; /* by process number, modulo: so that nobody is counted twice */
+};
+
+/* How many processes of JOB, whose leader has been reaped, live. In the usual case, when all
+ * children of init are leaders, this is one read. */
+uint32_t leftovers_alive(struct tree *t, struct jobs *j, const struct job *job);
+
+/* Sends SIGNAL to all processes of JOB that one walk over /proc finds. */
+void leftovers_signal(struct tree *t, const struct job *job, int signal);
+
+/* Begins to kill all of JOB. */
+void leftovers_kill(struct killer *k, struct job *job);
+
+/* Goes on with it: looks at no more than BUDGET processes. Marks jobs as gone. Returns after how
+ * many milliseconds to call again, -1 when nothing is left to do. */
+int leftovers_step(struct killer *k, struct tree *t, struct jobs *j, unsigned budget);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PID 1 of a sandbox. */
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "init/server.h"
+#include "init/text.h"
+
+static struct server server;
+
+int main(void)
+{
+	char message[256];
+	struct text t = { message, sizeof(message), 0 };
+	const char *what = NULL;
+	int r = server_init(&server, &what);
+
+	if (r == 0) {
+		server_run(&server);
+		return 0;
+	}
+	text_add(&t, "sandbox-init: ");
+	text_add(&t, what);
+	text_add(&t, ": ");
+	text_add(&t, strerror(-r));
+	text_add(&t, "\n");
+	(void)!write(STDERR_FILENO, message, t.length); /* nobody else to tell */
+	return 1;
+}

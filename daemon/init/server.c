@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One thread, one ppoll, one message per connection and turn. A peer that sends anything malformed,
+ * speaks out of turn or does not read loses its connection and nothing else; ends that it did not
+ * hear of are kept for the next one. */
+
+#include "init/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "init/fence.h"
+#include "init/net.h"
+#include "init/terminal.h"
+#include "macro.h"
+
+#define SWEEP_BUDGET 256 /* processes looked at per turn while killing */
+#define START_PATIENCE 3 /* times INIT_ORPHAN_MS, until the first controller */
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void drop_connection(struct server *s, int c)
+{
+	size_t i;
+
+	s->connections[c] = close_fd(s->connections[c]);
+	if (s->controller != c)
+		return;
+	s->controller = -1;
+	s->alone_since_ms = now_ms();
+	s->patience_ms = s->orphan_ms;
+	for (i = 0; i < s->jobs.count; i++)
+		s->jobs.entries[i].n_kills = 0; /* nobody is left to answer */
+}
+
+/* Sends s->out with its descriptors and closes them. */
+static void send_out(struct server *s, int c)
+{
+	int r = wire_send(s->connections[c], &s->out);
+
+	wire_message_done(&s->out);
+	if (r < 0)
+		drop_connection(s, c);
+}
+
+static void *begin_out(struct server *s, uint16_t type, uint64_t serial, size_t size)
+{
+	wire_begin(&s->out, INIT_WIRE_VERSION, type, serial, size);
+	return s->out.data;
+}
+
+static void send_done(struct server *s, int c, uint64_t serial, int error)
+{
+	struct wire_header *h = begin_out(s, INIT_DONE, serial, sizeof(*h));
+
+	h->error = error;
+	send_out(s, c);
+}
+
+static void send_exited(struct server *s, const struct job *job)
+{
+	struct init_exited *e;
+
+	if (s->controller < 0)
+		return;
+	e = begin_out(s, INIT_EXITED, 0, sizeof(*e));
+	*e = job->exited;
+	e->header.version = INIT_WIRE_VERSION;
+	e->header.type = INIT_EXITED;
+	send_out(s, s->controller);
+}
+
+static void send_gone(struct server *s, uint64_t exec, uint64_t serial, uint32_t killed, int error)
+{
+	struct init_gone *g;
+
+	if (s->controller < 0)
+		return;
+	g = begin_out(s, INIT_GONE, serial, sizeof(*g));
+	g->header.error = error;
+	g->exec = exec;
+	g->killed = killed;
+	send_out(s, s->controller);
+}
+
+static void send_started(struct server *s, int c, const struct init_exec *e,
+			 const struct spawned *spawned, int master)
+{
+	struct init_started *m = begin_out(s, INIT_STARTED, e->header.serial, sizeof(*m));
+
+	m->header.error = spawned->error;
+	m->exec = e->exec;
+	m->start_error = spawned->start_error;
+	m->pid = spawned->error == 0 ? spawned->pid : 0;
+	if (master >= 0)
+		(void)wire_add_fd(&s->out, master); /* the first one fits */
+	send_out(s, c);
+}
+
+/* ---- requests: each returns 0, or negative errno to end the connection ---- */
+
+static int handle_hello(struct server *s, int c)
+{
+	size_t i;
+
+	if (s->controller != c && s->controller >= 0)
+		for (i = 0; i < s->jobs.count; i++)
+			s->jobs.entries[i].n_kills = 0; /* those were another's */
+	s->controller = c;
+	(void)begin_out(s, INIT_HELLO, wire_head(&s->in)->serial, sizeof(struct wire_header));
+	send_out(s, c);
+	for (i = 0; i < s->jobs.count && s->controller == c; i++)
+		if (!s->jobs.entries[i].running && !s->jobs.entries[i].acked)
+			send_exited(s, &s->jobs.entries[i]);
+	return 0;
+}
+
+static int open_stdio(struct server *s, const struct init_exec *e, size_t next, struct spawn *spawn,
+		      int *ret_master)
+{
+	int slave = -1;
+	int r, i;
+
+	if ((e->flags & INIT_EXEC_TTY) != 0) {
+		r = terminal_open(e->uid, e->rows, e->cols, ret_master, &slave);
+		if (r < 0)
+			return r;
+	}
+	spawn->terminal = slave;
+	for (i = 0; i < 3; i++) {
+		spawn->stdio[i] = slave >= 0 ? slave : s->null;
+		if ((e->flags & ((uint32_t)INIT_EXEC_HAS_STDIN << i)) != 0)
+			spawn->stdio[i] = s->in.fds[next++];
+	}
+	if ((e->flags & INIT_EXEC_STDERR_TO_STDOUT) != 0)
+		spawn->stdio[2] = spawn->stdio[1];
+	return 0;
+}
+
+static void start(struct server *s, int c, const struct init_exec *e, const struct payload *p)
+{
+	struct spawned spawned = { 0, 0, INIT_START_OK, 0 };
+	struct spawn spawn = {
+		.tree = &s->tree, .request = e, .payload = p, .terminal = -1, .stack = s->stack
+	};
+	int master = -1;
+	int r;
+
+	r = open_stdio(s, e, (e->flags & INIT_EXEC_PAYLOAD_FD) != 0, &spawn, &master);
+	if (r < 0) {
+		/* A uid outside of the map is EINVAL from fchown(). */
+		spawned.start_error = r == -EINVAL ? INIT_START_BAD_USER : INIT_START_INTERNAL;
+		spawned.error = r;
+	} else if (spawn_run(&spawn, &spawned) == 0) {
+		(void)jobs_add(&s->jobs, e->exec, spawned.pid, spawned.mark); /* there is room */
+	} else {
+		master = close_fd(master);
+	}
+	(void)close_fd(spawn.terminal);
+	send_started(s, c, e, &spawned, master);
+}
+
+static void refuse_start(struct server *s, int c, const struct init_exec *e, int error)
+{
+	const struct spawned refused = { 0, 0, INIT_START_INTERNAL, error };
+
+	send_started(s, c, e, &refused, -1);
+}
+
+/* Maps a sealed memfd. Sealed: else its writer could change it under the parser, or cut it off. */
+static int map_payload(int fd, size_t size, char **ret)
+{
+	const int needed = F_SEAL_WRITE | F_SEAL_SHRINK;
+	struct stat st;
+	void *map;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0 || (seals & needed) != needed || fstat(fd, &st) < 0 || st.st_size < 0 ||
+	    (uint64_t)st.st_size < size)
+		return -EBADMSG;
+	map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	*ret = map;
+	return 0;
+}
+
+static int parse_and_start(struct server *s, int c, const struct init_exec *e, char *data)
+{
+	struct payload p;
+	int r = payload_parse(&p, e, data, (size_t)e->payload_size);
+
+	if (r == -EBADMSG)
+		return r;
+	if (r < 0) {
+		refuse_start(s, c, e, r);
+		return 0;
+	}
+	start(s, c, e, &p);
+	payload_deinit(&p);
+	return 0;
+}
+
+static int handle_exec(struct server *s, int c)
+{
+	struct init_exec e;
+	char *map = NULL;
+	int r;
+
+	memcpy(&e, s->in.data, sizeof(e));
+	if (!payload_request_ok(&e, s->in.size, s->in.n_fds))
+		return -EBADMSG;
+	if (jobs_find(&s->jobs, e.exec) || s->jobs.count == INIT_EXECS_MAX) {
+		refuse_start(s, c, &e, s->jobs.count == INIT_EXECS_MAX ? -ENOSPC : -EEXIST);
+		return 0;
+	}
+	if ((e.flags & INIT_EXEC_PAYLOAD_FD) == 0)
+		return parse_and_start(s, c, &e, (char *)s->in.data + e.payload_offset);
+	r = map_payload(s->in.fds[0], (size_t)e.payload_size, &map);
+	if (r == -EBADMSG)
+		return r;
+	if (r < 0) {
+		refuse_start(s, c, &e, r);
+		return 0;
+	}
+	r = parse_and_start(s, c, &e, map);
+	(void)munmap(map, (size_t)e.payload_size); /* cannot fail: we mapped it */
+	return r;
+}
+
+static int send_signal(struct server *s, const struct job *job, const struct init_signal *m)
+{
+	switch (m->target) {
+	case INIT_TARGET_LEADER:
+		return kill(job->pid, m->signal) < 0 ? -errno : 0;
+	case INIT_TARGET_GROUP:
+		return kill(-job->pid, m->signal) < 0 ? -errno : 0;
+	default:
+		leftovers_signal(&s->tree, job, m->signal);
+		return 0;
+	}
+}
+
+static int handle_signal(struct server *s, int c)
+{
+	struct init_signal m;
+	const struct job *job;
+
+	memcpy(&m, s->in.data, sizeof(m));
+	if (m.signal < 1 || m.signal > 64 || m.target > INIT_TARGET_ALL)
+		return -EBADMSG;
+	job = jobs_find(&s->jobs, m.exec);
+	send_done(s, c, m.header.serial, job && job->running ? send_signal(s, job, &m) : -ESRCH);
+	return 0;
+}
+
+static int handle_kill(struct server *s, int c)
+{
+	struct init_exec_ref m;
+	struct job *job;
+
+	(void)c; /* the controller's */
+	memcpy(&m, s->in.data, sizeof(m));
+	job = jobs_find(&s->jobs, m.exec);
+	if (!job || job->acked || job->n_kills == JOB_KILLS_MAX) {
+		send_gone(s, m.exec, m.header.serial, 0, job && !job->acked ? -EBUSY : -ESRCH);
+		return 0;
+	}
+	job->kills[job->n_kills++] = m.header.serial;
+	if (!job->killing)
+		leftovers_kill(&s->killer, job);
+	return 0;
+}
+
+static int handle_ack(struct server *s, int c)
+{
+	struct init_exec_ref m;
+	struct job *job;
+
+	(void)c; /* the controller's */
+	memcpy(&m, s->in.data, sizeof(m));
+	job = jobs_find(&s->jobs, m.exec);
+	if (!job)
+		return 0; /* acknowledged twice, after a reconnection */
+	if (job->running)
+		return -EBADMSG;
+	job->acked = true;
+	if (!job->killing && !job->gone)
+		jobs_forget(&s->jobs, job);
+	return 0;
+}
+
+static int handle_listen(struct server *s, int c)
+{
+	struct init_listen m;
+	struct wire_header *h;
+	int fd;
+
+	memcpy(&m, s->in.data, sizeof(m));
+	fd = net_listen(&m);
+	h = begin_out(s, INIT_DONE, m.header.serial, sizeof(*h));
+	if (fd < 0)
+		h->error = fd;
+	else
+		(void)wire_add_fd(&s->out, fd); /* the first one fits */
+	send_out(s, c);
+	return 0;
+}
+
+static int handle_shutdown(struct server *s, int c)
+{
+	(void)c; /* the controller's */
+	s->shutdown = true;
+	return 0;
+}
+
+static const struct handler {
+	size_t size; /* of the struct; of the whole message unless it is an exec */
+	bool controller;
+	int (*handle)(struct server *s, int c);
+} handlers[] = {
+	[INIT_HELLO] = { sizeof(struct wire_header), false, handle_hello },
+	[INIT_EXEC] = { sizeof(struct init_exec), true, handle_exec },
+	[INIT_SIGNAL] = { sizeof(struct init_signal), true, handle_signal },
+	[INIT_KILL] = { sizeof(struct init_exec_ref), true, handle_kill },
+	[INIT_ACK] = { sizeof(struct init_exec_ref), true, handle_ack },
+	[INIT_LISTEN] = { sizeof(struct init_listen), false, handle_listen },
+	[INIT_SHUTDOWN] = { sizeof(struct wire_header), true, handle_shutdown },
+};
+
+static int dispatch(struct server *s, int c)
+{
+	const struct wire_header *h = wire_head(&s->in);
+	const struct handler *handler;
+
+	if (h->version != INIT_WIRE_VERSION || h->type >= ARRAY_SIZE(handlers) ||
+	    !handlers[h->type].handle)
+		return -EBADMSG;
+	handler = &handlers[h->type];
+	if (s->in.size < handler->size || (h->type != INIT_EXEC && s->in.size != handler->size) ||
+	    (h->type != INIT_EXEC && s->in.n_fds > 0))
+		return -EBADMSG;
+	if (handler->controller && s->controller != c)
+		return -EPERM;
+	return handler->handle(s, c);
+}
+
+static void on_readable(struct server *s, int c)
+{
+	int r = wire_receive(s->connections[c], &s->in);
+
+	if (r == -EAGAIN)
+		return;
+	if (r > 0)
+		r = dispatch(s, c) < 0 ? -EBADMSG : 1;
+	wire_message_done(&s->in);
+	if (r <= 0 && s->connections[c] >= 0)
+		drop_connection(s, c);
+}
+
+static void on_connection(struct server *s)
+{
+	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int c;
+
+	if (fd < 0)
+		return; /* it went away again, or there is no room: it waits in the backlog */
+	for (c = 0; c < INIT_CONNECTIONS_MAX; c++)
+		if (s->connections[c] < 0) {
+			s->connections[c] = fd;
+			return;
+		}
+	(void)close_fd(fd);
+}
+
+/* ---- events ---- */
+
+static void on_child(struct server *s)
+{
+	struct signalfd_siginfo info;
+	struct rusage usage;
+	struct job *job;
+	int status;
+	pid_t pid;
+	size_t i;
+
+	(void)!read(s->signals, &info, sizeof(info)); /* several may be one; wait4() knows all */
+	while ((pid = wait4(-1, &status, WNOHANG | __WALL, &usage)) > 0) {
+		job = jobs_find_leader(&s->jobs, pid);
+		if (job)
+			job_end(job, status, &usage);
+	}
+	for (i = 0; i < s->jobs.count; i++) {
+		job = &s->jobs.entries[i];
+		if (!job->fresh)
+			continue;
+		job->fresh = false;
+		job->exited.alive = leftovers_alive(&s->tree, &s->jobs, job);
+		send_exited(s, job);
+	}
+}
+
+/* Answers the kills that are done. Backwards: forgetting moves the last entry down. */
+static void answer_kills(struct server *s)
+{
+	struct job *job;
+	size_t i;
+	uint32_t k;
+
+	for (i = s->jobs.count; i-- > 0;) {
+		job = &s->jobs.entries[i];
+		if (!job->gone)
+			continue;
+		job->gone = false;
+		job->exited.alive = 0;
+		for (k = 0; k < job->n_kills; k++)
+			send_gone(s, job->id, job->kills[k], job->killed, 0);
+		job->n_kills = 0;
+		if (job->acked)
+			jobs_forget(&s->jobs, job);
+	}
+}
+
+/* Kills a slice. Returns how long to sleep at most, -1: for ever. */
+static int go_on_killing(struct server *s)
+{
+	int delay = leftovers_step(&s->killer, &s->tree, &s->jobs, SWEEP_BUDGET);
+
+	answer_kills(s);
+	return delay;
+}
+
+/* How long init still waits for a controller; -1: it has one. */
+static int patience_left(const struct server *s)
+{
+	int64_t left;
+
+	if (s->controller >= 0)
+		return -1;
+	left = s->alone_since_ms + s->patience_ms - now_ms();
+	return left > 0 ? (int)left : 0;
+}
+
+static int shorter(int a, int b)
+{
+	if (a < 0 || b < 0)
+		return a < 0 ? b : a;
+	return a < b ? a : b;
+}
+
+enum {
+	POLL_SIGNALS,
+	POLL_LISTENER,
+	POLL_CONNECTIONS,
+	POLL_COUNT = POLL_CONNECTIONS + INIT_CONNECTIONS_MAX
+};
+
+static void wait_for_events(const struct server *s, struct pollfd fds[POLL_COUNT], int timeout)
+{
+	int i;
+
+	fds[POLL_SIGNALS] = (struct pollfd){ s->signals, POLLIN, 0 };
+	fds[POLL_LISTENER] = (struct pollfd){ s->listener, POLLIN, 0 };
+	for (i = 0; i < INIT_CONNECTIONS_MAX; i++)
+		fds[POLL_CONNECTIONS + i] = (struct pollfd){ s->connections[i], POLLIN, 0 };
+	if (poll(fds, POLL_COUNT, timeout) < 0)
+		for (i = 0; i < POLL_COUNT; i++)
+			fds[i].revents = 0; /* ENOMEM at worst: the next turn tries again */
+}
+
+static void handle_events(struct server *s, const struct pollfd fds[POLL_COUNT])
+{
+	int i;
+
+	if (fds[POLL_SIGNALS].revents != 0)
+		on_child(s);
+	for (i = 0; i < INIT_CONNECTIONS_MAX; i++)
+		if (fds[POLL_CONNECTIONS + i].revents != 0 && s->connections[i] >= 0)
+			on_readable(s, i);
+	if (fds[POLL_LISTENER].revents != 0)
+		on_connection(s);
+}
+
+void server_run(struct server *s)
+{
+	struct pollfd fds[POLL_COUNT];
+	int delay = -1;
+	int left;
+
+	while (!s->shutdown) {
+		left = patience_left(s);
+		if (left == 0)
+			return;
+		wait_for_events(s, fds, shorter(delay, left));
+		handle_events(s, fds);
+		delay = go_on_killing(s);
+	}
+}
+
+/* ---- start ---- */
+
+static int open_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+/* 0, 1 and 2 are open in any case: no descriptor that we receive may land there. */
+static int open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd < 3);
+	return fd < 0 ? -errno : fd;
+}
+
+static int take_listener(void)
+{
+	int flags = fcntl(INIT_FD_SOCKET, F_GETFL);
+
+	if (flags < 0 || fcntl(INIT_FD_SOCKET, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    fcntl(INIT_FD_SOCKET, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	return INIT_FD_SOCKET;
+}
+
+static int say_ready(void)
+{
+	ssize_t n = write(INIT_FD_READY, "", 1);
+	int r = n == 1 ? 0 : -EPIPE;
+
+	(void)close_fd(INIT_FD_READY);
+	return r;
+}
+
+static int open_all(struct server *s, const char **ret_what)
+{
+	*ret_what = "not PID 1";
+	if (getpid() != 1)
+		return -EINVAL;
+	*ret_what = "control socket";
+	s->listener = take_listener();
+	if (s->listener < 0)
+		return s->listener;
+	*ret_what = "/dev/null";
+	s->null = open_standard();
+	if (s->null < 0)
+		return s->null;
+	*ret_what = "signalfd";
+	s->signals = open_signals();
+	if (s->signals < 0)
+		return s->signals;
+	*ret_what = "/proc";
+	return tree_init(&s->tree);
+}
+
+int server_init(struct server *s, const char **ret_what)
+{
+	int r, i;
+
+	s->controller = -1;
+	for (i = 0; i < INIT_CONNECTIONS_MAX; i++)
+		s->connections[i] = -1;
+	r = open_all(s, ret_what);
+	if (r < 0)
+		return r;
+	net_loopback_up();
+	r = fence_raise(INIT_FD_SECCOMP, ret_what);
+	if (r < 0)
+		return r;
+	(void)close_fd(INIT_FD_SECCOMP);
+	s->alone_since_ms = now_ms();
+	s->orphan_ms = INIT_ORPHAN_MS;
+	s->patience_ms = START_PATIENCE * INIT_ORPHAN_MS;
+	*ret_what = "ready pipe";
+	return say_ready();
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* init's loop: connections, requests, events. See init-wire.h for the protocol. */
+
+#include "init/jobs.h"
+#include "init/leftovers.h"
+#include "init/spawn.h"
+#include "init/tree.h"
+#include "wire.h"
+
+/* Everything init has. Half a megabyte that is mostly never touched: keep it in .bss. */
+struct server {
+	int listener;
+	int signals; /* signalfd: SIGCHLD */
+	int null;    /* /dev/null, opened before anybody could replace it */
+	int connections[INIT_CONNECTIONS_MAX];
+	int controller; /* index of a connection, or -1 */
+	int64_t alone_since_ms;
+	int orphan_ms;   /* how long without a controller, once there was one */
+	int patience_ms; /* and now */
+	bool shutdown;
+	struct tree tree;
+	struct jobs jobs;
+	struct killer killer;
+	struct wire_message in;
+	struct wire_message out;
+	_Alignas(64) uint8_t stack[SPAWN_STACK_SIZE]; /* of the vforked child */
+};
+
+/* Raises the fence, opens what is needed and says so on INIT_FD_READY. The three inherited
+ * descriptors are taken over. Returns 0, or negative errno and in *RET_WHAT what failed; then the
+ * caller must end the process. */
+int server_init(struct server *s, const char **ret_what);
+
+/* Serves until INIT_SHUTDOWN or until nobody has controlled it for too long; then the caller ends,
+ * and the kernel ends the sandbox. */
+void server_run(struct server *s);
