@@ -193,7 +193,7 @@ stage_vm() {
 	fi
 	install_packages vm
 	gcc_build || return
-	counted 900 tests/vm/run --build "$root/build/gcc" --cache "$cache/vm"
+	SANDBOXD_BOOTSTRAP_CACHE=$cache counted 900 tests/vm/run --build "$root/build/gcc"
 }
 
 run_stage() {
