@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A closed list of variables: the daemon's environment may hold anything, and what is given to a
- * build is given to every package script that it runs. Paths are passed as they are; those below
- * /usr and /etc/ssl exist in a sandbox. */
+ * build is given to every package script that it runs. Of paths only those that a sandbox shows. */
 
 #include "sandbox/tool-env.h"
 
@@ -13,6 +12,7 @@
 
 #include "macro.h"
 #include "util/fd.h"
+#include "util/path.h"
 
 #define NPMRC_MAX (64 * 1024)
 
@@ -29,11 +29,25 @@ static const char *const passed[] = {
 	"NPM_CONFIG_CAFILE",
 };
 
+static bool is_path(const char *variable)
+{
+	return strstr(variable, "CERT") || strstr(variable, "cafile") || strstr(variable, "CAFILE");
+}
+
+/* The host template shows /usr and /etc/ssl at their own places. */
+static int add(struct string_list *l, const char *variable, const char *value)
+{
+	if (is_path(variable) && !(path_is_clean(value) && (path_is_below(value, "/usr") ||
+							    path_is_below(value, "/etc/ssl"))))
+		return 0;
+	return string_list_set_env(l, variable, value);
+}
+
 static int add_environment(struct string_list *l)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(passed); i++) {
 		const char *value = getenv(passed[i]);
-		int r = value ? string_list_set_env(l, passed[i], value) : 0;
+		int r = value ? add(l, passed[i], value) : 0;
 
 		if (r < 0)
 			return r;
@@ -78,7 +92,7 @@ static int add_npmrc_line(char *line, struct string_list *l)
 		variable = "npm_config_cafile";
 	else
 		return 0;
-	return has(l, variable) ? 0 : string_list_set_env(l, variable, trim(equals + 1));
+	return has(l, variable) ? 0 : add(l, variable, trim(equals + 1));
 }
 
 static int add_npmrc(struct string_list *l)

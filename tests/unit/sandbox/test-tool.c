@@ -128,9 +128,11 @@ START_TEST(passes_the_registry_but_no_credentials)
 	(void)setenv("HOME", home, 1);
 	(void)setenv("npm_config_cafile", "/etc/ssl/mine", 1);
 	(void)setenv("NPM_TOKEN", "secret", 1);
+	(void)setenv("SSL_CERT_FILE", "/root/not-shown.pem", 1);
 	ck_assert_int_eq(tool_environment_of_host(NULL, &l), 0);
 	ck_assert_str_eq(value_of(&l, "npm_config_registry"), "https://example.invalid/npm/");
 	ck_assert_str_eq(value_of(&l, "npm_config_cafile"), "/etc/ssl/mine");
+	ck_assert_ptr_null(value_of(&l, "SSL_CERT_FILE"));
 	for (size_t i = 0; i < l.count; i++)
 		ck_assert_ptr_null(strstr(l.items[i], "secret"));
 	ck_assert_int_eq(tool_environment_of_host("https://configured.invalid/", &l), 0);
