@@ -31,6 +31,7 @@ static const struct tool_step claude_steps[] = {
 			  "npm install --prefix . --no-save --no-package-lock --ignore-scripts"
 			  " --no-audit --no-fund --no-update-notifier --loglevel error"
 			  " --cache /tmp/npm-cache"
+			  " --fetch-retry-mintimeout 1000 --fetch-retry-maxtimeout 5000"
 			  " \"@anthropic-ai/claude-code@$TOOL_VERSION\""
 			  " \"node-linux-$arch@$NODE_VERSION\" </dev/null\n"
 			  "rm -rf /tmp/npm-cache \"node_modules/node-linux-$arch/include\"\n"
