@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "params.h"
+#include "rpc-params.h"
 
 /* TOOL with N_WORKSPACES of the form PATH[:ro]. A new object, or NULL after telling why not. */
 struct json_object *create_params(const struct options *o, const char *tool,

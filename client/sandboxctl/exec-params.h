@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "ctl.h"
-#include "params.h"
+#include "rpc-params.h"
 
 struct exec_stdio {
 	bool interactive;

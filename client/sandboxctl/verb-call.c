@@ -5,7 +5,7 @@
 #include <json-c/json.h>
 
 #include "macro.h"
-#include "params.h"
+#include "rpc-params.h"
 #include "verbs.h"
 
 static int call_one(struct ctl *ctl, const char *operand)

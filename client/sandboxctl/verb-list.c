@@ -6,7 +6,7 @@
 
 #include "bounds.h"
 #include "macro.h"
-#include "params.h"
+#include "rpc-params.h"
 #include "verbs.h"
 
 /* By what lists are continued: ids where there are any. */

@@ -9,7 +9,7 @@
 
 #include "macro.h"
 #include "message.h"
-#include "params.h"
+#include "rpc-params.h"
 #include "session.h"
 #include "verbs.h"
 

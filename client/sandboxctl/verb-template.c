@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "macro.h"
-#include "params.h"
+#include "rpc-params.h"
 #include "verbs.h"
 
 int verb_template_build(struct ctl *ctl)

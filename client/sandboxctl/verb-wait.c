@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "macro.h"
-#include "params.h"
 #include "result.h"
+#include "rpc-params.h"
 #include "verbs.h"
 
 int verb_wait(struct ctl *ctl)

@@ -3,7 +3,7 @@
  * code.
  */
 
-#include "params.h"
+#include "rpc-params.h"
 
 #include <errno.h>
 #include <json-c/json.h>
