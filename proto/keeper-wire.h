@@ -86,6 +86,7 @@ struct keeper_hello_reply {
 	uint64_t userns_ino; /* the daemon refuses RPC peers that live below it */
 	uint32_t controllers; /* enum keeper_controller bits that really work */
 	uint32_t reserved;
+	struct wire_str reason; /* on error */
 };
 
 struct keeper_limits { /* 0: no limit */

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A box is freed in one place, leave(), which is reached once the worker is gone and init is reaped
+ * (in either order) and then goes through: cgroups, giving files back, unmaking files, answers.
+ * Each step that has to wait returns and is entered again by its event. */
+
+#include "box.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "keeper.h"
+#include "macro.h"
+
+#define CGROUP_RETRY_MS 5
+#define CGROUP_TRIES 400 /* 2 s; then the empty directory is left and nothing else */
+
+static void leave(struct box *b);
+
+struct box *box_find(const struct keeper *k, const char *id)
+{
+	struct box *b;
+
+	for (b = k->boxes; b; b = b->next)
+		if (strcmp(b->job.id, id) == 0)
+			return b;
+	return NULL;
+}
+
+static void box_free(struct box *b)
+{
+	struct keeper *k = b->keeper;
+	struct box **at;
+
+	for (at = &k->boxes; *at && *at != b; at = &(*at)->next)
+		;
+	if (*at)
+		*at = b->next;
+	timer_cancel(&k->loop, &b->retry);
+	release_deinit(&b->release);
+	(void)close_fd(b->job.socket);
+	(void)close_fd(b->pidfd);
+	free(b);
+	keeper_touch(k);
+}
+
+static void reply_create(struct box *b)
+{
+	struct keeper *k = b->keeper;
+	struct keeper_create_reply *reply;
+	struct wire_message *m;
+	int oom;
+
+	m = link_begin(&k->link, KEEPER_CREATE, b->create_serial, sizeof(*reply));
+	reply = (struct keeper_create_reply *)(void *)m->data;
+	reply->header.error = b->error;
+	if (b->error == 0) {
+		reply->pid = b->pid;
+		oom = cgroup_open_oom(&k->cgroups, b->job.name, &reply->memory_version);
+		if (oom >= 0)
+			(void)wire_add_fd(m, oom); /* the first one fits */
+	} else if (b->reason[0] != '\0') {
+		(void)wire_add_string(m, offsetof(struct keeper_create_reply, reason), b->reason);
+	}
+	link_send(&k->link);
+}
+
+static void reply_end(struct box *b, const struct box_end *end)
+{
+	struct keeper_counters_reply *reply;
+	struct wire_message *m;
+
+	m = link_begin(&b->keeper->link, end->type, end->serial, sizeof(*reply));
+	reply = (struct keeper_counters_reply *)(void *)m->data;
+	reply->counters = b->counters;
+	link_send(&b->keeper->link);
+}
+
+static void tell_ended(struct box *b)
+{
+	struct keeper_ended *event;
+	struct wire_message *m;
+
+	m = link_begin(&b->keeper->link, KEEPER_ENDED, 0, sizeof(*event));
+	event = (struct keeper_ended *)(void *)m->data;
+	event->exit_code = WIFEXITED(b->status) ? WEXITSTATUS(b->status) : -1;
+	event->signal = WIFSIGNALED(b->status) ? WTERMSIG(b->status) : 0;
+	event->counters = b->counters;
+	(void)wire_add_string(m, offsetof(struct keeper_ended, id), b->job.id); /* short */
+	link_send(&b->keeper->link);
+}
+
+/* ---- leaving ---- */
+
+static void on_retry(void *userdata)
+{
+	leave(userdata);
+}
+
+/* 1 when it has to be tried again. */
+static int remove_cgroups(struct box *b)
+{
+	const struct cgroups *c = &b->keeper->cgroups;
+
+	if (!b->counted && b->pid > 0)
+		cgroup_read(c, b->job.name, &b->counters);
+	b->counted = true;
+	if (cgroup_remove(c, b->job.name) == 0 || b->tries++ >= CGROUP_TRIES)
+		return 0;
+	cgroup_kill(c, b->job.name);
+	timer_set(&b->keeper->loop, &b->retry, CGROUP_RETRY_MS);
+	return 1;
+}
+
+static void on_worker_end(void *owner)
+{
+	struct box *b = owner;
+
+	b->worker = NULL;
+	leave(b);
+}
+
+static bool wants_give_back(const struct box *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->n_ends; i++)
+		if (b->ends[i].give_back)
+			return true;
+	return false;
+}
+
+/* Starts RUN on ARG for the box. 1 when it has to be waited for. */
+static int start_worker(struct box *b, struct worker_job *job)
+{
+	job->on_answer = keeper_ignore_answer;
+	job->on_end = on_worker_end;
+	job->owner = b;
+	return worker_start(&b->keeper->workers, job, &b->worker) == 0;
+}
+
+static int give_back(struct box *b)
+{
+	struct worker_job job;
+	size_t i;
+
+	if (b->given_back || !wants_give_back(b) || b->release.n_roots == 0)
+		return 0;
+	b->given_back = true;
+	job = keeper_worker_job(b->keeper, -1);
+	for (i = 0; i < b->release.n_roots && job.n_fds < WORKER_FDS_MAX; i++)
+		job.fds[job.n_fds++] = b->release.roots[i];
+	job.run = release_give_back;
+	job.arg = &b->release;
+	return start_worker(b, &job);
+}
+
+static int tidy_up(struct box *b)
+{
+	struct worker_job job;
+
+	if (!b->worker_killed)
+		return 0;
+	b->worker_killed = false;
+	job = keeper_worker_job(b->keeper, -1);
+	job.run = oci_clean;
+	job.arg = &b->job;
+	return start_worker(b, &job);
+}
+
+static void answer_all(struct box *b)
+{
+	struct keeper *k = b->keeper;
+	size_t i;
+
+	if (b->create_failed)
+		reply_create(b);
+	else if (b->n_ends == 0 && !k->ending)
+		tell_ended(b);
+	for (i = 0; i < b->n_ends; i++) {
+		if (b->ends[i].type == KEEPER_REMOVE)
+			(void)oci_discard_upper(&k->tree, b->job.id); /* may be gone: failed */
+		reply_end(b, &b->ends[i]);
+	}
+	if (b->n_ends > 0 || b->create_failed)
+		keeper_empty_trash(k);
+}
+
+static void leave(struct box *b)
+{
+	if (b->state != BOX_LEAVING || b->worker)
+		return;
+	if (tidy_up(b) || remove_cgroups(b) || give_back(b))
+		return;
+	release_unmake(&b->release);
+	answer_all(b);
+	box_free(b);
+}
+
+/* ---- making ---- */
+
+static void on_created(void *owner, const struct worker_result *result)
+{
+	struct box *b = owner;
+
+	b->job.socket = close_fd(b->job.socket);
+	b->error = result->error;
+	b->pid = result->pid;
+	if (result->error == 0) {
+		b->pidfd = pidfd_open(b->pid, 0); /* -1: it is gone already and will be reaped */
+		reply_create(b);
+		if (b->state == BOX_CREATING)
+			b->state = BOX_RUNNING;
+		else
+			box_kill(b);
+		return;
+	}
+	b->create_failed = true;
+	b->pid = 0;
+	if (b->n_ends > 0)
+		b->error = -ECANCELED;
+	/* a worker that answered has cleaned up after itself */
+	b->worker_killed = result->error == -EIO || result->error == -ETIMEDOUT;
+	(void)snprintf(b->reason, sizeof(b->reason), "%s", result->reason);
+	b->state = BOX_LEAVING;
+}
+
+static int start_creating(struct box *b)
+{
+	struct keeper *k = b->keeper;
+	struct worker_job job = keeper_worker_job(k, b->job.socket);
+	int r;
+
+	r = runtime_refresh(&k->runtime, k->crun);
+	if (r < 0) {
+		(void)snprintf(b->reason, sizeof(b->reason), "%s: %s", k->crun, strerror(-r));
+		return r;
+	}
+	r = cgroup_make(&k->cgroups, b->job.name, &b->job.limits);
+	if (r < 0) {
+		(void)snprintf(b->reason, sizeof(b->reason), "cgroup: %s", strerror(-r));
+		return r;
+	}
+	job.fds[job.n_fds++] = k->runtime.memfd;
+	job.run = oci_create;
+	job.arg = &b->job;
+	/* the worker has its own, shorter limit; this is for one that hangs itself */
+	job.timeout_ms = KEEPER_CREATE_TIMEOUT_MS + 5000;
+	job.on_answer = on_created;
+	job.on_end = on_worker_end;
+	job.owner = b;
+	return worker_start(&k->workers, &job, &b->worker);
+}
+
+void box_create(struct keeper *k, uint64_t serial, const struct oci_job *job)
+{
+	struct box *b = calloc(1, sizeof(*b));
+	int r;
+
+	if (!b) {
+		(void)close_fd(job->socket);
+		link_reply_text(&k->link, KEEPER_CREATE, serial, -ENOMEM,
+				(struct link_text){ sizeof(struct keeper_create_reply), 0, NULL });
+		return;
+	}
+	b->keeper = k;
+	b->job = *job;
+	b->create_serial = serial;
+	b->pidfd = -1;
+	b->retry = (struct timer){ .on_time = on_retry, .userdata = b };
+	release_init(&b->release);
+	b->next = k->boxes;
+	k->boxes = b;
+	keeper_touch(k);
+	r = start_creating(b);
+	if (r < 0) {
+		b->error = r;
+		b->create_failed = true;
+		b->state = BOX_LEAVING;
+		leave(b);
+	}
+}
+
+/* ---- ending ---- */
+
+void box_kill(struct box *b)
+{
+	switch (b->state) {
+	case BOX_CREATING:
+		if (b->worker)
+			worker_kill(b->worker);
+		b->state = BOX_ENDING;
+		break;
+	case BOX_RUNNING:
+	case BOX_ENDING:
+		/* not reaped yet, so the pid is still its own */
+		if (b->pid > 0)
+			(void)kill(b->pid, SIGKILL);
+		b->state = BOX_ENDING;
+		break;
+	case BOX_LEAVING:
+		break;
+	}
+}
+
+void box_end(struct box *b, const struct box_end *end)
+{
+	if (b->n_ends == BOX_ENDS_MAX) {
+		link_reply_text(&b->keeper->link, end->type, end->serial, -EBUSY,
+				(struct link_text){ sizeof(struct keeper_counters_reply), 0,
+						    NULL });
+		return;
+	}
+	b->ends[b->n_ends++] = *end;
+	if (b->state == BOX_RUNNING || b->state == BOX_CREATING)
+		box_kill(b);
+}
+
+bool box_reap(struct keeper *k, pid_t pid, int status)
+{
+	struct box *b;
+
+	for (b = k->boxes; b && b->pid != pid; b = b->next)
+		;
+	if (!b || b->state == BOX_LEAVING)
+		return false;
+	b->status = status;
+	b->state = BOX_LEAVING;
+	leave(b);
+	return true;
+}

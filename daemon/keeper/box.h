@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The keeper's side of a sandbox: from CREATE until its init is reaped and nothing is left but its
+ * upper directory. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "keeper-wire.h"
+#include "loop.h"
+#include "release.h"
+#include "runtime-oci.h"
+
+struct keeper;
+struct worker;
+struct worker_result;
+
+#define BOX_ENDS_MAX 8 /* KILL, REMOVE and STATS waiting for one sandbox */
+
+enum box_state {
+	BOX_CREATING, /* a worker makes it */
+	BOX_RUNNING,
+	BOX_ENDING,  /* SIGKILL was sent */
+	BOX_LEAVING, /* reaped (or never was): cleaning up */
+};
+
+/* A KILL or REMOVE that waits for the end. */
+struct box_end {
+	uint16_t type;
+	bool give_back;
+	uint64_t serial;
+};
+
+struct box {
+	struct box *next;
+	struct keeper *keeper;
+	enum box_state state;
+	struct oci_job job;
+	uint64_t create_serial;
+	struct worker *worker; /* makes it, or tidies up after making it */
+	bool create_failed;
+	bool worker_killed; /* it could not tidy up */
+	int error;
+	char reason[1024];
+	pid_t pid;
+	int pidfd;
+	int status; /* of init, from waitpid */
+	struct release release;
+	struct box_end ends[BOX_ENDS_MAX];
+	size_t n_ends;
+	struct keeper_counters counters;
+	bool counted;
+	bool given_back;
+	unsigned int tries;
+	struct timer retry;
+};
+
+/* Starts making a sandbox; the CREATE is answered by then or later. JOB is copied, its socket is
+ * taken over. */
+void box_create(struct keeper *k, uint64_t serial, const struct oci_job *job);
+struct box *box_find(const struct keeper *k, const char *id);
+/* Ends it and answers END when nothing is left. */
+void box_end(struct box *b, const struct box_end *end);
+/* SIGKILL without anyone waiting. */
+void box_kill(struct box *b);
+/* From the loop: true if PID was an init. */
+bool box_reap(struct keeper *k, pid_t pid, int status);

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* No `seccomp` key (init loads the filter itself, so that it is the same for every runtime), no
+ * `resources` (the keeper writes the cgroups), no hooks. */
+
+#include "bundle.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "bounds.h"
+#include "macro.h"
+#include "skeleton.h"
+
+/* The runtimes' default set, and what init needs for UTS namespaces of execs and for looking at
+ * their processes; init drops both for every exec. */
+static const char *const capabilities[] = {
+	"CAP_CHOWN",
+	"CAP_DAC_OVERRIDE",
+	"CAP_FSETID",
+	"CAP_FOWNER",
+	"CAP_MKNOD",
+	"CAP_NET_RAW",
+	"CAP_SETGID",
+	"CAP_SETUID",
+	"CAP_SETFCAP",
+	"CAP_SETPCAP",
+	"CAP_KILL",
+	"CAP_NET_BIND_SERVICE",
+	"CAP_SYS_CHROOT",
+	"CAP_AUDIT_WRITE",
+	"CAP_SYS_ADMIN",
+	"CAP_SYS_PTRACE",
+	NULL,
+};
+
+static const char *const masked[] = {
+	"/proc/acpi",
+	"/proc/asound",
+	"/proc/kcore",
+	"/proc/keys",
+	"/proc/latency_stats",
+	"/proc/timer_list",
+	"/proc/timer_stats",
+	"/proc/sched_debug",
+	"/proc/scsi",
+	"/sys/firmware",
+	NULL,
+};
+
+static const char *const readonly[] = {
+	"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL,
+};
+
+static void mount_entry(struct json *j, const char *where, const char *type, const char *source,
+			const char *const *options)
+{
+	json_begin(j, NULL, '{');
+	json_string(j, "destination", where);
+	json_string(j, "type", type);
+	json_string(j, "source", source);
+	json_strings(j, "options", options);
+	json_end(j, '}');
+}
+
+#define OPTIONS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static void bind_host(struct json *j, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0)
+		mount_entry(j, path, "bind", path,
+			    OPTIONS("rbind", "rro", "rnosuid", "rnodev", "rprivate"));
+}
+
+static void mount_devices(struct json *j, const struct bundle *b)
+{
+	uint64_t shm = b->shm_bytes > 0 ? b->shm_bytes : SANDBOX_SHM_DEFAULT;
+	char size[48];
+
+	(void)snprintf(size, sizeof(size), "size=%" PRIu64, shm);
+	mount_entry(j, "/dev", "tmpfs", "tmpfs",
+		    OPTIONS("nosuid", "strictatime", "mode=755", "size=1m"));
+	if (b->ids->map == KEEPER_MAP_SINGLE) /* gid 5 does not exist */
+		mount_entry(j, "/dev/pts", "devpts", "devpts",
+			    OPTIONS("nosuid", "noexec", "newinstance", "ptmxmode=0666",
+				    "mode=0620"));
+	else
+		mount_entry(j, "/dev/pts", "devpts", "devpts",
+			    OPTIONS("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620",
+				    "gid=5"));
+	mount_entry(j, "/dev/shm", "tmpfs", "shm",
+		    OPTIONS("nosuid", "noexec", "nodev", "mode=1777", size));
+	mount_entry(j, "/dev/mqueue", "mqueue", "mqueue", OPTIONS("nosuid", "noexec", "nodev"));
+}
+
+static void mount_sys(struct json *j, const struct bundle *b)
+{
+	if (!b->network_host) {
+		mount_entry(j, "/sys", "sysfs", "sysfs",
+			    OPTIONS("nosuid", "noexec", "nodev", "ro"));
+		return;
+	}
+	/* sysfs belongs to a network namespace that is not ours, and a bind of the host's would
+	 * show our own tree on /sys/fs/cgroup: only what programs ask for */
+	mount_entry(j, "/sys", "tmpfs", "tmpfs",
+		    OPTIONS("nosuid", "noexec", "nodev", "mode=755", "size=64k"));
+	bind_host(j, "/sys/devices/system/cpu");
+}
+
+static void mounts(struct json *j, const struct bundle *b)
+{
+	static const char *const tops[] = {
+		"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"
+	};
+	struct stat st;
+	size_t i;
+
+	json_begin(j, "mounts", '[');
+	mount_entry(j, "/proc", "proc", "proc", OPTIONS("nosuid", "noexec", "nodev"));
+	mount_devices(j, b);
+	mount_sys(j, b);
+	mount_entry(j, "/run", "tmpfs", "tmpfs",
+		    OPTIONS("nosuid", "nodev", "mode=755", "size=16m"));
+	bind_host(j, "/usr");
+	for (i = 0; i < ARRAY_SIZE(tops); i++)
+		if (lstat(tops[i], &st) == 0 && S_ISDIR(st.st_mode))
+			bind_host(j, tops[i]);
+	for (i = 0; skeleton_host_paths[i]; i++)
+		bind_host(j, skeleton_host_paths[i]);
+	mount_entry(j, "/run/sandboxd/init", "bind", b->init,
+		    OPTIONS("bind", "ro", "nosuid", "nodev", "private"));
+	json_end(j, ']');
+}
+
+static void process(struct json *j, const struct bundle *b)
+{
+	static const char *const sets[] = { "bounding", "effective", "inheritable", "permitted",
+					    "ambient" };
+	const int64_t id = b->ids->map == KEEPER_MAP_SINGLE ? 1000 : 0;
+	size_t i;
+
+	json_begin(j, "process", '{');
+	json_bool(j, "terminal", false);
+	json_begin(j, "user", '{');
+	json_number(j, "uid", id);
+	json_number(j, "gid", id);
+	json_end(j, '}');
+	json_strings(j, "args", OPTIONS("/run/sandboxd/init"));
+	json_strings(j, "env",
+		     OPTIONS("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+	json_string(j, "cwd", "/");
+	json_bool(j, "noNewPrivileges", true);
+	json_begin(j, "capabilities", '{');
+	for (i = 0; i < ARRAY_SIZE(sets); i++)
+		json_strings(j, sets[i], capabilities);
+	json_end(j, '}');
+	json_end(j, '}');
+}
+
+static void mapping(struct json *j, int64_t inside, int64_t outside, int64_t size)
+{
+	json_begin(j, NULL, '{');
+	json_number(j, "containerID", inside);
+	json_number(j, "hostID", outside);
+	json_number(j, "size", size);
+	json_end(j, '}');
+}
+
+static void mappings(struct json *j, const char *key, const struct ids *ids)
+{
+	json_begin(j, key, '[');
+	if (ids->map != KEEPER_MAP_SINGLE) {
+		mapping(j, 0, KEEPER_ID_ROOT, 1000);
+		mapping(j, 1001, 1001, KEEPER_ID_FENCE - 1001);
+	}
+	mapping(j, 1000, KEEPER_ID_AGENT, 1);
+	json_end(j, ']');
+}
+
+static void linux_part(struct json *j, const struct bundle *b)
+{
+	static const char *const namespaces[] = { "pid", "mount", "ipc", "uts", "user", "cgroup" };
+	size_t i;
+
+	json_begin(j, "linux", '{');
+	json_begin(j, "namespaces", '[');
+	for (i = 0; i < ARRAY_SIZE(namespaces); i++) {
+		json_begin(j, NULL, '{');
+		json_string(j, "type", namespaces[i]);
+		json_end(j, '}');
+	}
+	if (!b->network_host) {
+		json_begin(j, NULL, '{');
+		json_string(j, "type", "network");
+		json_end(j, '}');
+	}
+	json_end(j, ']');
+	mappings(j, "uidMappings", b->ids);
+	mappings(j, "gidMappings", b->ids);
+	json_string(j, "rootfsPropagation", "private");
+	json_strings(j, "maskedPaths", masked);
+	json_strings(j, "readonlyPaths", readonly);
+	json_end(j, '}');
+}
+
+void bundle_config(struct json *j, const struct bundle *b)
+{
+	json_begin(j, NULL, '{');
+	json_string(j, "ociVersion", "1.0.2");
+	json_begin(j, "root", '{');
+	json_string(j, "path", b->root);
+	json_bool(j, "readonly", false);
+	json_end(j, '}');
+	json_string(j, "hostname", BUNDLE_HOSTNAME);
+	process(j, b);
+	mounts(j, b);
+	linux_part(j, b);
+	json_end(j, '}');
+}

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two halves. In the keeper: each root is opened (without symlinks, compared by device and inode)
+ * or, when handed over as a detached mount, attached in the stage; each mount is a clone of what
+ * lies beneath a root, made nosuid, nodev and private. In a helper inside the sandbox (enter.h,
+ * which shares our memory): target directories are made step by step without following links, and
+ * the clones are moved there.
+ *
+ * The clone must be recursive: a directory with locked mounts below it is EINVAL otherwise. */
+
+#include "claim.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "enter.h"
+#include "files.h"
+#include "keeper-wire.h"
+#include "macro.h"
+#include "worker.h"
+
+#define AGENT_INSIDE 1000
+
+struct part { /* one mount to be moved */
+	int tree;
+	bool directory;
+	const char *target;
+};
+
+struct claim {
+	const struct claim_target *target;
+	struct wire_message *m;
+	const struct keeper_claim *request;
+	char *reason;
+	int roots[KEEPER_ROOTS_MAX];
+	struct part parts[KEEPER_MOUNTS_MAX];
+	size_t n_parts;
+	const char *hostname;
+	const char *failed; /* the target at which the helper stopped */
+};
+
+static unsigned int stage_counter;
+static int staged;
+
+static int explain(struct claim *c, int error, const char *what, const char *where)
+{
+	if (c->reason[0] == '\0')
+		(void)snprintf(c->reason, CLAIM_REASON_MAX, "%s %s: %s", what, where,
+			       strerror(-error));
+	return error;
+}
+
+/* ---- roots ---- */
+
+static bool same_file(int fd, const struct keeper_root *root)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_dev == root->dev && st.st_ino == root->ino;
+}
+
+static int make_stage_point(const struct tree *t, int mount, char *name, size_t size)
+{
+	struct stat st;
+
+	if (fstat(mount, &st) < 0)
+		return -errno;
+	(void)snprintf(name, size, "%u", stage_counter++);
+	if (S_ISDIR(st.st_mode))
+		return dir_make_at(t->stage, name, (struct owned){ 0, 0700 });
+	return file_make_at(t->stage, name, "", (struct owned){ 0, 0600 });
+}
+
+/* A detached mount becomes part of our namespace, so that parts of it can be cloned. */
+static int stage_mount(const struct tree *t, int mount)
+{
+	char name[16];
+	int r;
+
+	r = make_stage_point(t, mount, name, sizeof(name));
+	if (r < 0)
+		return r;
+	staged = 1;
+	if (move_mount(mount, "", t->stage, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return -errno;
+	r = openat(t->stage, name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+	return r < 0 ? -errno : r;
+}
+
+static int open_root(struct claim *c, const struct keeper_root *root, const char *path)
+{
+	int fd;
+
+	if (root->fd >= 0) {
+		if ((size_t)root->fd >= c->m->n_fds || c->m->fds[root->fd] < 0)
+			return -EBADF;
+		return stage_mount(c->target->tree, c->m->fds[root->fd]);
+	}
+	fd = absolute_open(path, O_PATH);
+	if (fd >= 0 && !same_file(fd, root)) {
+		(void)close_fd(fd);
+		return -ESTALE;
+	}
+	return fd;
+}
+
+static int open_roots(struct claim *c)
+{
+	const char *path;
+	bool bad = false;
+	uint32_t i;
+
+	for (i = 0; i < c->request->n_roots; i++) {
+		path = wire_string(c->m, c->request->roots[i].path, &bad);
+		if (bad || !path)
+			return explain(c, -EBADMSG, "root", "without path");
+		c->roots[i] = open_root(c, &c->request->roots[i], path);
+		if (c->roots[i] < 0)
+			return explain(c, c->roots[i], "opening", path);
+	}
+	return 0;
+}
+
+/* ---- sources ---- */
+
+/* Opens the directory that holds SOURCE and points *NAME at the last component. */
+static int open_parent(int root, const char *source, const char **name)
+{
+	CLEANUP_STR char *dir = NULL;
+	const char *slash = strrchr(source, '/');
+
+	*name = slash ? slash + 1 : source;
+	if ((*name)[0] == '\0' || strcmp(*name, "..") == 0 || strcmp(*name, ".") == 0)
+		return -EINVAL;
+	if (!slash)
+		return beneath_open(root, "", O_RDONLY | O_DIRECTORY);
+	dir = strndup(source, (size_t)(slash - source));
+	return dir ? beneath_open(root, dir, O_RDONLY | O_DIRECTORY) : -ENOMEM;
+}
+
+static int make_source(struct claim *c, int root, const char *source, const char *content)
+{
+	CLEANUP_FD int parent = -1;
+	const char *name;
+	int r;
+
+	parent = open_parent(root, source, &name);
+	if (parent < 0)
+		return parent;
+	if (!content) {
+		if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		return 0;
+	}
+	r = file_make_at(parent, name, content, (struct owned){ 0, 0644 });
+	if (r == -EEXIST)
+		return 0; /* someone else's: used, never removed */
+	return r < 0 ? r : release_note_made(c->target->release, parent, name, content);
+}
+
+static int clone_private(int fd, bool read_only)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+					       (read_only ? MOUNT_ATTR_RDONLY : 0),
+				   .propagation = MS_PRIVATE };
+	CLEANUP_FD int tree =
+		open_tree(fd, "",
+			  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+
+	if (tree < 0 ||
+	    mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+		return -errno;
+	return TAKE_FD(tree);
+}
+
+static int add_part(struct claim *c, int fd, bool read_only, const char *target)
+{
+	struct part *p = &c->parts[c->n_parts];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+		return -EINVAL;
+	p->tree = clone_private(fd, read_only);
+	if (p->tree < 0)
+		return p->tree;
+	p->directory = S_ISDIR(st.st_mode);
+	p->target = target;
+	c->n_parts++;
+	if (!read_only && p->directory)
+		release_note_root(c->target->release, fd);
+	return 0;
+}
+
+static int cover(struct claim *c, const char *target)
+{
+	CLEANUP_FD int empty = open(TREE_EMPTY, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return empty < 0 ? -errno : add_part(c, empty, true, target);
+}
+
+struct texts {
+	const char *source;
+	const char *target;
+	const char *content;
+};
+
+static int prepare_mount(struct claim *c, const struct keeper_mount *mount, const struct texts *t)
+{
+	CLEANUP_FD int fd = -1;
+	int root, r = 0;
+
+	if (mount->flags & KEEPER_MOUNT_EMPTY)
+		return cover(c, t->target);
+	if (mount->root >= c->request->n_roots)
+		return -EBADMSG;
+	root = c->roots[mount->root];
+	if (mount->flags & KEEPER_MOUNT_MAKE_FILE)
+		r = make_source(c, root, t->source, t->content ? t->content : "");
+	else if (mount->flags & KEEPER_MOUNT_MAKE_DIR)
+		r = make_source(c, root, t->source, NULL);
+	if (r < 0 || (mount->flags & KEEPER_MOUNT_ONLY_MAKE))
+		return r;
+	fd = t->source[0] == '\0' ? fcntl(root, F_DUPFD_CLOEXEC, 3)
+				  : beneath_open(root, t->source, O_PATH);
+	if (fd == -ENOENT && (mount->flags & KEEPER_MOUNT_OPTIONAL))
+		return 0;
+	if (fd < 0)
+		return fd;
+	return add_part(c, fd, mount->flags & KEEPER_MOUNT_READONLY, t->target);
+}
+
+static int prepare_mounts(struct claim *c)
+{
+	const struct keeper_mount *mount;
+	struct texts t;
+	bool bad = false;
+	uint32_t i;
+	int r;
+
+	for (i = 0; i < c->request->n_mounts; i++) {
+		mount = &c->request->mounts[i];
+		t.source = wire_string(c->m, mount->source, &bad);
+		t.target = wire_string(c->m, mount->target, &bad);
+		t.content = wire_string(c->m, mount->content, &bad);
+		if (!t.source)
+			t.source = "";
+		if (bad || (!t.target && !(mount->flags & KEEPER_MOUNT_ONLY_MAKE)))
+			return explain(c, -EBADMSG, "mount", "without target");
+		r = prepare_mount(c, mount, &t);
+		if (r < 0)
+			return explain(c, r, "preparing",
+				       t.source[0] != '\0' || !t.target ? t.source : t.target);
+	}
+	return 0;
+}
+
+/* ---- inside the sandbox ---- */
+
+struct walk {
+	dev_t root; /* where directories may be made and opened up: the sandbox's own file system */
+	dev_t run;
+	char name[NAME_MAX + 1];
+};
+
+/* Takes the next component off *PATH; false at its end. */
+static bool next_component(const char **path, char *name, int *error)
+{
+	size_t length;
+
+	*path += strspn(*path, "/");
+	length = strcspn(*path, "/");
+	if (length == 0)
+		return false;
+	if (length > NAME_MAX) {
+		*error = -ENAMETOOLONG;
+		return false;
+	}
+	memcpy(name, *path, length);
+	name[length] = '\0';
+	*path += length;
+	if (strcmp(name, "..") == 0 || strcmp(name, ".") == 0) {
+		*error = -EINVAL;
+		return false;
+	}
+	return true;
+}
+
+static bool own_filesystem(const struct walk *w, int dir)
+{
+	struct stat st;
+
+	return fstat(dir, &st) == 0 && (st.st_dev == w->root || st.st_dev == w->run);
+}
+
+static int make_inside(const struct walk *w, int dir, bool directory)
+{
+	int fd;
+
+	if (!own_filesystem(w, dir))
+		return -ENOENT; /* never inside a workspace */
+	if (directory)
+		return mkdirat(dir, w->name, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	fd = openat(dir, w->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return -errno;
+	(void)close_fd(fd);
+	return 0;
+}
+
+static int open_step(const struct walk *w, int dir, bool directory)
+{
+	int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC | (directory ? O_DIRECTORY : 0);
+	int fd = openat(dir, w->name, flags), r;
+
+	if (fd < 0 && errno == ENOENT) {
+		r = make_inside(w, dir, directory);
+		if (r < 0)
+			return r;
+		fd = openat(dir, w->name, flags);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+/* A parent that the agent cannot search gets o+x, in the sandbox's own file system only. */
+static int open_up(const struct walk *w, int dir, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((st.st_mode & S_IXOTH) || st.st_dev != w->root ||
+	    (st.st_uid == AGENT_INSIDE && (st.st_mode & S_IXUSR)))
+		return 0;
+	return fchmodat(dir, w->name, (st.st_mode & 07777) | S_IXOTH, 0) < 0 ? -errno : 0;
+}
+
+/* Walks to TARGET, making what is missing. Returns an O_PATH descriptor. */
+static int open_target(struct walk *w, const char *target, bool directory)
+{
+	CLEANUP_FD int dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int next, r = 0;
+	bool last;
+
+	if (target[0] != '/')
+		return -EINVAL;
+	while (dir >= 0 && next_component(&target, w->name, &r)) {
+		last = target[strspn(target, "/")] == '\0';
+		next = open_step(w, dir, !last || directory);
+		if (next < 0)
+			return next;
+		r = last ? 0 : open_up(w, dir, next);
+		(void)close_fd(dir);
+		dir = next;
+		if (r < 0)
+			return r;
+	}
+	return dir < 0 ? -errno : r < 0 ? r : TAKE_FD(dir);
+}
+
+static int move_part(struct walk *w, const struct part *p)
+{
+	CLEANUP_FD int at = open_target(w, p->target, p->directory);
+
+	if (at < 0)
+		return at;
+	return move_mount(p->tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
+			       0
+		       ? -errno
+		       : 0;
+}
+
+static int move_inside(void *arg)
+{
+	struct claim *c = arg;
+	struct walk w = { 0 };
+	struct stat root, run;
+	size_t i;
+	int r;
+
+	if (stat("/", &root) < 0 || stat("/run", &run) < 0)
+		return -errno;
+	w.root = root.st_dev;
+	w.run = run.st_dev;
+	for (i = 0; i < c->n_parts; i++) {
+		r = move_part(&w, &c->parts[i]);
+		if (r < 0) {
+			c->failed = c->parts[i].target;
+			return r;
+		}
+	}
+	if (c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0) {
+		c->failed = "host name";
+		return -errno;
+	}
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static int run(struct claim *c)
+{
+	bool bad = false;
+	int r;
+
+	if (c->request->n_roots > KEEPER_ROOTS_MAX || c->request->n_mounts > KEEPER_MOUNTS_MAX)
+		return explain(c, -EBADMSG, "too many", "mounts");
+	c->hostname = wire_string(c->m, c->request->hostname, &bad);
+	if (bad || (c->hostname && strlen(c->hostname) > 64))
+		return explain(c, -EBADMSG, "malformed", "host name");
+	r = open_roots(c);
+	if (r < 0)
+		return r;
+	r = prepare_mounts(c);
+	if (r < 0)
+		return r;
+	c->failed = "the sandbox";
+	r = enter_run(c->target->pidfd, CLONE_NEWNS | CLONE_NEWUTS, move_inside, c);
+	return r < 0 ? explain(c, r, "mounting at", c->failed) : 0;
+}
+
+int claim_run(const struct claim_target *t, struct wire_message *m, char *reason)
+{
+	struct claim *c = calloc(1, sizeof(*c));
+	size_t i;
+	int r;
+
+	reason[0] = '\0';
+	if (!c)
+		return -ENOMEM;
+	c->target = t;
+	c->m = m;
+	c->request = (const struct keeper_claim *)(const void *)m->data;
+	c->reason = reason;
+	for (i = 0; i < KEEPER_ROOTS_MAX; i++)
+		c->roots[i] = -1;
+	r = run(c);
+	for (i = 0; i < c->n_parts; i++)
+		(void)close_fd(c->parts[i].tree);
+	for (i = 0; i < KEEPER_ROOTS_MAX; i++)
+		(void)close_fd(c->roots[i]);
+	free(c);
+	return r;
+}
+
+int claim_take_staged(void)
+{
+	int was = staged;
+
+	staged = 0;
+	return was;
+}
+
+void claim_unstage(void *arg)
+{
+	const struct tree *t = arg;
+	struct worker_result result = { 0 };
+	char path[64];
+	const struct dirent *e;
+	DIR *d = opendir(TREE_PATH "/stage");
+
+	worker_answer(&result);
+	while (d && (e = readdir(d))) {
+		/* the counter is a copy from when we were forked: what is newer is in use */
+		if (e->d_name[0] == '.' || strtoul(e->d_name, NULL, 10) >= stage_counter)
+			continue;
+		(void)snprintf(path, sizeof(path), TREE_PATH "/stage/%.16s", e->d_name);
+		(void)umount2(path, MNT_DETACH); /* EINVAL: another one was faster */
+		if (unlinkat(t->stage, e->d_name, AT_REMOVEDIR) < 0)
+			(void)unlinkat(t->stage, e->d_name, 0); /* it was for a file */
+	}
+	if (d)
+		(void)closedir(d);
+}

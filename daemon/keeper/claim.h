@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Gives a running sandbox its identity: workspaces and git directories at their own paths, and a
+ * host name. Fast (no worker): the mounts are cloned here and moved by a helper inside. */
+
+#include <stddef.h>
+
+#include "release.h"
+#include "tree.h"
+#include "wire.h"
+
+#define CLAIM_REASON_MAX 512
+
+struct claim_target {
+	const struct tree *tree;
+	int pidfd;
+	struct release *release; /* what must be undone later is noted here */
+};
+
+/* M is a received KEEPER_CLAIM of at least the struct's size. Returns 0 or negative errno with a
+ * sentence in REASON. */
+int claim_run(const struct claim_target *t, struct wire_message *m, char *reason);
+
+/* Worker function: detaches staged mounts, which may wait for an RCU grace period. ARG is a struct
+ * tree. */
+void claim_unstage(void *arg);
+/* Whether a claim since the start left something to unstage; asking resets it. */
+int claim_take_staged(void);

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One function per request, behind one gate: version, known type, size of the struct, HELLO first.
+ * Whoever sends nonsense gets -EBADMSG or -EINVAL and nothing changes. */
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "claim.h"
+#include "files.h"
+#include "keeper-wire.h"
+#include "keeper.h"
+#include "layer.h"
+#include "macro.h"
+
+#define PROBE_NAME_MAX (NAME_LENGTH_MAX + 16)
+
+static void reply_reason(struct keeper *k, const struct wire_header *h, int error,
+			 const char *reason)
+{
+	link_reply_text(&k->link, h->type, h->serial, error,
+			(struct link_text){ sizeof(struct keeper_reason_reply),
+					    offsetof(struct keeper_reason_reply, reason), reason });
+}
+
+/* A string that is a safe name, or NULL. */
+static const char *get_name(const struct wire_message *m, struct wire_str s)
+{
+	bool bad = false;
+	const char *text = wire_string(m, s, &bad);
+
+	return !bad && name_good(text) ? text : NULL;
+}
+
+/* ---- HELLO ---- */
+
+static int add_cgroups(struct keeper *k, struct wire_message *m)
+{
+	const struct keeper_hello *h = (const void *)m->data;
+	char probe[PROBE_NAME_MAX];
+	uint32_t i;
+	int fd;
+
+	(void)snprintf(probe, sizeof(probe), "%s-probe", k->instance);
+	for (i = 0; i < h->n_cgroups; i++) {
+		fd = wire_take_fd(m, h->cgroups[i].fd);
+		if (fd < 0)
+			return -EBADMSG;
+		cgroups_add(&k->cgroups, fd, &h->cgroups[i], probe);
+	}
+	return 0;
+}
+
+struct hello_texts {
+	const char *instance;
+	const char *crun;
+	const char *init;
+};
+
+static int greet(struct keeper *k, struct wire_message *m, const struct hello_texts *t,
+		 const char **what)
+{
+	const struct keeper_hello *h = (const void *)m->data;
+	CLEANUP_FD int state = wire_take_fd(m, 1);
+	int r;
+
+	*what = "message";
+	k->seccomp = wire_take_fd(m, 0);
+	k->crun = strdup(t->crun);
+	if (k->seccomp < 0 || state < 0 || !k->crun)
+		return -EBADMSG;
+	(void)snprintf(k->instance, sizeof(k->instance), "%s", t->instance);
+	*what = "state directory";
+	r = tree_attach_state(&k->tree, state, h->state_is_mount);
+	if (r < 0)
+		return r;
+	k->spools.dir = k->tree.spool;
+	*what = t->init;
+	r = tree_copy_init(&k->tree, k->ids, t->init);
+	if (r < 0)
+		return r;
+	*what = t->crun;
+	r = runtime_refresh(&k->runtime, t->crun);
+	if (r < 0)
+		return r;
+	*what = "cgroups";
+	return add_cgroups(k, m);
+}
+
+static int check_hello(struct wire_message *m, struct hello_texts *t)
+{
+	const struct keeper_hello *h = (const void *)m->data;
+	bool bad = false;
+
+	t->instance = get_name(m, h->instance);
+	t->crun = wire_string(m, h->crun, &bad);
+	t->init = wire_string(m, h->init, &bad);
+	if (bad || !t->instance || strlen(t->instance) > NAME_LENGTH_MAX / 2 || !t->crun ||
+	    t->crun[0] != '/' || !t->init || t->init[0] != '/' || h->n_cgroups > KEEPER_CGROUPS_MAX)
+		return -EBADMSG;
+	return 0;
+}
+
+static void on_hello(struct keeper *k, struct wire_message *m)
+{
+	const struct wire_header *h = wire_head(m);
+	const uint64_t serial = h->serial;
+	struct keeper_hello_reply *reply;
+	const char *what = "message";
+	struct wire_message *out;
+	struct hello_texts texts;
+	char reason[512];
+	struct stat ns = { 0 };
+	int r;
+
+	r = k->greeted ? -EALREADY : check_hello(m, &texts);
+	if (r == 0)
+		r = greet(k, m, &texts, &what);
+	if (r == 0 && stat("/proc/self/ns/user", &ns) < 0)
+		r = -errno;
+	out = link_begin(&k->link, KEEPER_HELLO, serial, sizeof(*reply));
+	reply = (struct keeper_hello_reply *)(void *)out->data;
+	reply->header.error = r;
+	reply->userns_dev = ns.st_dev;
+	reply->userns_ino = ns.st_ino;
+	reply->controllers = k->cgroups.controllers;
+	if (r < 0) {
+		(void)snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-r));
+		(void)wire_add_string(out, offsetof(struct keeper_hello_reply, reason), reason);
+	}
+	link_send(&k->link);
+	if (r == 0) {
+		k->greeted = true;
+		keeper_empty_trash(k); /* of an earlier keeper */
+	} else if (!k->greeted) {
+		keeper_end(k); /* half-built: the daemon starts another one */
+	}
+}
+
+/* ---- CREATE, CLAIM ---- */
+
+static int parse_create(struct keeper *k, struct wire_message *m, struct oci_job *job)
+{
+	const struct keeper_create *c = (const void *)m->data;
+	const char *id = get_name(m, c->id), *lower;
+	uint32_t i;
+
+	if (!id || strlen(k->instance) + strlen(id) + 1 > NAME_LENGTH_MAX || m->n_fds != 1 ||
+	    c->n_lowers > KEEPER_LOWERS_MAX)
+		return -EINVAL;
+	(void)snprintf(job->id, sizeof(job->id), "%s", id);
+	(void)snprintf(job->name, sizeof(job->name), "%s-%s", k->instance, id);
+	for (i = 0; i < c->n_lowers; i++) {
+		lower = get_name(m, c->lowers[i]);
+		if (!lower)
+			return -EINVAL;
+		(void)snprintf(job->lowers[i], sizeof(job->lowers[i]), "%s", lower);
+	}
+	job->n_lowers = c->n_lowers;
+	job->flags = c->flags;
+	job->limits = c->limits;
+	return 0;
+}
+
+static void on_create(struct keeper *k, struct wire_message *m)
+{
+	const struct wire_header *h = wire_head(m);
+	struct oci_job job = { .tree = &k->tree,
+			       .ids = k->ids,
+			       .cgroups = &k->cgroups,
+			       .runtime = &k->runtime,
+			       .nofile = &k->nofile,
+			       .seccomp = k->seccomp,
+			       .socket = -1 };
+	int r = parse_create(k, m, &job);
+
+	if (r == 0 && box_find(k, job.id))
+		r = -EEXIST;
+	if (r == 0 && k->ending)
+		r = -ESHUTDOWN;
+	if (r < 0) {
+		link_reply_text(&k->link, h->type, h->serial, r,
+				(struct link_text){ sizeof(struct keeper_create_reply),
+						    offsetof(struct keeper_create_reply, reason),
+						    "malformed or already there" });
+		return;
+	}
+	job.socket = wire_take_fd(m, 0);
+	box_create(k, h->serial, &job);
+}
+
+static void unstage(struct keeper *k)
+{
+	struct worker_job job;
+
+	if (!claim_take_staged())
+		return;
+	job = keeper_worker_job(k, -1);
+	job.run = claim_unstage;
+	job.arg = &k->tree;
+	(void)worker_start(&k->workers, &job, NULL); /* else: with the next claim */
+}
+
+static void on_claim(struct keeper *k, struct wire_message *m)
+{
+	const struct keeper_claim *c = (const void *)m->data;
+	const struct wire_header *h = &c->header;
+	const char *id = get_name(m, c->id);
+	struct box *b = id ? box_find(k, id) : NULL;
+	struct claim_target target;
+	char reason[CLAIM_REASON_MAX];
+	int r;
+
+	if (!b || b->state != BOX_RUNNING || b->pidfd < 0) {
+		reply_reason(k, h, -ESRCH, "the sandbox is not running");
+		return;
+	}
+	target = (struct claim_target){ &k->tree, b->pidfd, &b->release };
+	r = claim_run(&target, m, reason);
+	if (r == 0) {
+		r = cgroup_limit(&k->cgroups, b->job.name, &c->limits);
+		if (r < 0)
+			(void)snprintf(reason, sizeof(reason), "limits: %s", strerror(-r));
+	}
+	reply_reason(k, h, r, reason);
+	unstage(k);
+}
+
+/* ---- KILL, REMOVE, STATS ---- */
+
+static void reply_counters(struct keeper *k, const struct wire_header *h, int error,
+			   const struct keeper_counters *counters)
+{
+	struct wire_message *m =
+		link_begin(&k->link, h->type, h->serial, sizeof(struct keeper_counters_reply));
+	struct keeper_counters_reply *reply = (struct keeper_counters_reply *)(void *)m->data;
+
+	reply->header.error = error;
+	if (counters)
+		reply->counters = *counters;
+	link_send(&k->link);
+}
+
+static void on_end(struct keeper *k, struct wire_message *m)
+{
+	const struct keeper_end *e = (const void *)m->data;
+	const struct wire_header *h = &e->header;
+	const char *id = get_name(m, e->id);
+	struct box *b = id ? box_find(k, id) : NULL;
+	struct box_end end = { h->type, e->give_back != 0, h->serial };
+	int r;
+
+	if (b) {
+		box_end(b, &end);
+		return;
+	}
+	r = id ? -ESRCH : -EINVAL;
+	if (id && h->type == KEEPER_REMOVE) {
+		r = oci_discard_upper(&k->tree, id);
+		if (r == -ENOENT)
+			r = 0;
+		keeper_empty_trash(k);
+	}
+	reply_counters(k, h, r, NULL);
+}
+
+static void on_stats(struct keeper *k, struct wire_message *m)
+{
+	const struct keeper_end *e = (const void *)m->data;
+	const char *id = get_name(m, e->id);
+	const struct box *b = id ? box_find(k, id) : NULL;
+	struct keeper_counters counters;
+
+	if (!b || b->state != BOX_RUNNING) {
+		reply_counters(k, &e->header, -ESRCH, NULL);
+		return;
+	}
+	cgroup_read(&k->cgroups, b->job.name, &counters);
+	reply_counters(k, &e->header, 0, &counters);
+}
+
+/* ---- layers ---- */
+
+struct layer_request {
+	struct keeper *keeper;
+	uint64_t serial;
+	struct layer_job job;
+};
+
+static void reply_layer(struct keeper *k, struct wire_header h, const struct worker_result *result)
+{
+	struct wire_message *m =
+		link_begin(&k->link, h.type, h.serial, sizeof(struct keeper_layer_reply));
+	struct keeper_layer_reply *reply = (struct keeper_layer_reply *)(void *)m->data;
+
+	reply->header.error = result->error;
+	reply->size_bytes = result->size_bytes;
+	if (result->reason[0] != '\0')
+		(void)wire_add_string(m, offsetof(struct keeper_layer_reply, reason),
+				      result->reason);
+	link_send(&k->link);
+}
+
+static void on_layer_answer(void *owner, const struct worker_result *result)
+{
+	const struct layer_request *request = owner;
+
+	reply_layer(request->keeper,
+		    (struct wire_header){ .type = KEEPER_LAYER_SAVE, .serial = request->serial },
+		    result);
+}
+
+static void on_layer_end(void *owner)
+{
+	struct layer_request *request = owner;
+
+	keeper_empty_trash(request->keeper);
+	free(request);
+}
+
+static int start_layer_save(struct keeper *k, const struct wire_header *h, const char *id,
+			    const char *layer)
+{
+	struct layer_request *request = calloc(1, sizeof(*request));
+	struct worker_job job = keeper_worker_job(k, -1);
+	int r;
+
+	if (!request)
+		return -ENOMEM;
+	request->keeper = k;
+	request->serial = h->serial;
+	request->job.tree = &k->tree;
+	(void)snprintf(request->job.id, sizeof(request->job.id), "%s", id);
+	(void)snprintf(request->job.layer, sizeof(request->job.layer), "%s", layer);
+	job.run = layer_save;
+	job.arg = &request->job;
+	job.on_answer = on_layer_answer;
+	job.on_end = on_layer_end;
+	job.owner = request;
+	r = worker_start(&k->workers, &job, NULL);
+	if (r < 0)
+		free(request);
+	return r;
+}
+
+static void on_layer(struct keeper *k, struct wire_message *m)
+{
+	const struct keeper_layer *l = (const void *)m->data;
+	const struct wire_header *h = &l->header;
+	const char *layer = get_name(m, l->layer);
+	const char *id = get_name(m, l->id);
+	struct worker_result result = { 0 };
+
+	if (!layer || (h->type == KEEPER_LAYER_SAVE && !id)) {
+		result.error = -EINVAL;
+	} else if (h->type == KEEPER_LAYER_REMOVE) {
+		result.error = layer_remove(&k->tree, layer);
+		keeper_empty_trash(k);
+	} else {
+		result.error = box_find(k, id) ? -EBUSY : start_layer_save(k, h, id, layer);
+		if (result.error == 0)
+			return;
+	}
+	if (result.error < 0)
+		(void)snprintf(result.reason, sizeof(result.reason), "layer: %s",
+			       strerror(-result.error));
+	reply_layer(k, *h, &result);
+}
+
+/* ---- spool, end ---- */
+
+static void on_spool_open(struct keeper *k, struct wire_message *m)
+{
+	spools_open(&k->spools, m);
+}
+
+static void on_spool_finish(struct keeper *k, struct wire_message *m)
+{
+	spools_finish(&k->spools, m);
+}
+
+static void on_spool_remove(struct keeper *k, struct wire_message *m)
+{
+	spools_remove(&k->spools, m);
+}
+
+static void on_shutdown(struct keeper *k, struct wire_message *m)
+{
+	k->shutdown_serial = wire_head(m)->serial;
+	keeper_end(k);
+}
+
+static const struct {
+	size_t size;
+	void (*handle)(struct keeper *k, struct wire_message *m);
+} handlers[] = {
+	[KEEPER_HELLO] = { sizeof(struct keeper_hello), on_hello },
+	[KEEPER_CREATE] = { sizeof(struct keeper_create), on_create },
+	[KEEPER_CLAIM] = { sizeof(struct keeper_claim), on_claim },
+	[KEEPER_KILL] = { sizeof(struct keeper_end), on_end },
+	[KEEPER_REMOVE] = { sizeof(struct keeper_end), on_end },
+	[KEEPER_STATS] = { sizeof(struct keeper_end), on_stats },
+	[KEEPER_SPOOL_OPEN] = { sizeof(struct keeper_spool_open), on_spool_open },
+	[KEEPER_SPOOL_FINISH] = { sizeof(struct keeper_spool_finish), on_spool_finish },
+	[KEEPER_SPOOL_REMOVE] = { sizeof(struct keeper_spool_ref), on_spool_remove },
+	[KEEPER_LAYER_SAVE] = { sizeof(struct keeper_layer), on_layer },
+	[KEEPER_LAYER_REMOVE] = { sizeof(struct keeper_layer), on_layer },
+	[KEEPER_SHUTDOWN] = { sizeof(struct wire_header), on_shutdown },
+};
+
+void keeper_dispatch(struct keeper *k, struct wire_message *m)
+{
+	const struct wire_header *h = wire_head(m);
+	int r = 0;
+
+	if (h->version != KEEPER_WIRE_VERSION)
+		r = -EPROTONOSUPPORT;
+	else if (h->type >= ARRAY_SIZE(handlers) || !handlers[h->type].handle)
+		r = -ENOSYS;
+	else if (h->size < handlers[h->type].size)
+		r = -EBADMSG;
+	else if (!k->greeted && h->type != KEEPER_HELLO && h->type != KEEPER_SHUTDOWN)
+		r = -EPROTO;
+	if (r < 0)
+		link_reply(&k->link, h->type, h->serial, r);
+	else
+		handlers[h->type].handle(k, m);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two long-lived message buffers, since a wire_message is too large for a stack. */
+
+#include "link.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "keeper-wire.h"
+#include "macro.h"
+
+struct queued {
+	struct queued *next;
+	size_t size;
+	size_t n_fds;
+	int fds[WIRE_FDS_MAX];
+	uint8_t data[];
+};
+
+static void close_link(struct link *k)
+{
+	if (k->closed)
+		return;
+	k->closed = true;
+	loop_forget(k->loop, &k->watch);
+	k->on_closed(k->userdata);
+}
+
+static void update_events(struct link *k)
+{
+	uint32_t events = (k->n_queued < LINK_QUEUE_MAX ? (uint32_t)EPOLLIN : 0) |
+			  (k->head ? (uint32_t)EPOLLOUT : 0);
+
+	if (k->closed || events == k->events)
+		return;
+	k->events = events;
+	(void)loop_change(k->loop, &k->watch, events); /* it is registered */
+}
+
+static void pop(struct link *k)
+{
+	struct queued *q = k->head;
+	size_t i;
+
+	k->head = q->next;
+	if (!k->head)
+		k->tail = &k->head;
+	for (i = 0; i < q->n_fds; i++)
+		(void)close_fd(q->fds[i]);
+	free(q);
+	k->n_queued--;
+}
+
+static int send_queued(struct link *k)
+{
+	int r;
+
+	while (k->head) {
+		k->out->size = k->head->size;
+		k->out->n_fds = k->head->n_fds;
+		memcpy(k->out->data, k->head->data, k->head->size);
+		memcpy(k->out->fds, k->head->fds, sizeof(k->head->fds));
+		r = wire_send(k->fd, k->out);
+		k->out->n_fds = 0; /* the queue owns them */
+		if (r < 0)
+			return r;
+		pop(k);
+	}
+	return 0;
+}
+
+static void on_ready(void *userdata, uint32_t events)
+{
+	struct link *k = userdata;
+	int r;
+
+	if (events & EPOLLOUT) {
+		r = send_queued(k);
+		if (r < 0 && r != -EAGAIN) {
+			close_link(k);
+			return;
+		}
+		update_events(k);
+		if (!k->head)
+			k->on_writable(k->userdata);
+	}
+	if ((events & ~(uint32_t)EPOLLOUT) == 0)
+		return;
+	r = wire_receive(k->fd, k->in);
+	if (r == -EAGAIN)
+		return;
+	if (r <= 0) {
+		close_link(k);
+		return;
+	}
+	k->on_request(k->userdata, k->in);
+	wire_message_done(k->in);
+}
+
+int link_init(struct link *k, struct loop *loop, int fd)
+{
+	k->loop = loop;
+	k->fd = fd;
+	k->tail = &k->head;
+	k->in = calloc(1, sizeof(*k->in));
+	k->out = calloc(1, sizeof(*k->out));
+	if (!k->in || !k->out)
+		return -ENOMEM;
+	k->watch = (struct watch){ .fd = fd, .on_ready = on_ready, .userdata = k };
+	k->events = EPOLLIN;
+	return loop_watch(loop, &k->watch, k->events);
+}
+
+void link_deinit(struct link *k)
+{
+	while (k->head)
+		pop(k);
+	free(k->in);
+	free(k->out);
+	k->in = k->out = NULL;
+	k->fd = close_fd(k->fd);
+}
+
+struct wire_message *link_begin(struct link *k, uint16_t type, uint64_t serial, size_t struct_size)
+{
+	wire_begin(k->out, KEEPER_WIRE_VERSION, type, serial, struct_size);
+	return k->out;
+}
+
+/* Copies the message being built to the end of the queue. */
+static int enqueue(struct link *k)
+{
+	struct wire_message *m = k->out;
+	struct queued *q = malloc(sizeof(*q) + m->size);
+
+	if (!q)
+		return -ENOMEM;
+	q->next = NULL;
+	q->size = m->size;
+	q->n_fds = m->n_fds;
+	memcpy(q->fds, m->fds, sizeof(q->fds));
+	memcpy(q->data, m->data, m->size);
+	m->n_fds = 0;
+	*k->tail = q;
+	k->tail = &q->next;
+	k->n_queued++;
+	return 0;
+}
+
+void link_send(struct link *k)
+{
+	int r = k->closed ? -EPIPE : k->head ? -EAGAIN : wire_send(k->fd, k->out);
+
+	/* any other error is seen as the end of the connection when it is read */
+	if (r == -EAGAIN && enqueue(k) == 0)
+		update_events(k);
+	wire_message_done(k->out);
+}
+
+bool link_busy(const struct link *k)
+{
+	return k->closed || k->head;
+}
+
+void link_reply(struct link *k, uint16_t type, uint64_t serial, int error)
+{
+	struct wire_message *m = link_begin(k, type, serial, sizeof(struct wire_header));
+
+	wire_head(m)->error = error;
+	link_send(k);
+}
+
+void link_reply_text(struct link *k, uint16_t type, uint64_t serial, int error,
+		     struct link_text text)
+{
+	struct wire_message *m = link_begin(k, type, serial, text.struct_size);
+
+	wire_head(m)->error = error;
+	if (text.text && text.text[0] != '\0')
+		(void)wire_add_string(m, text.at, text.text); /* it is short */
+	link_send(k);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pipes are spliced: pages are copied once, in the kernel, and what the file did not take stays in
+ * the pipe, so a full disk blocks the producer and loses nothing. A pty cannot be spliced
+ * everywhere, so it is read, and what was not written waits in `pending`.
+ *
+ * Beyond max_bytes the oldest bytes are punched out, some at a time: offsets never change. */
+
+#include "spool-stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "macro.h"
+
+#define PUNCH_MIN (1u << 20)
+#define BLOCK 4096u
+
+void stream_init(struct stream *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->source = s->file = -1;
+}
+
+void stream_deinit(struct stream *s)
+{
+	s->source = close_fd(s->source);
+	s->file = close_fd(s->file);
+	free(s->pending);
+	s->pending = NULL;
+	s->n_pending = 0;
+}
+
+static int open_file(struct stream *s, int dir, const char *name)
+{
+	if (s->file >= 0)
+		return 0;
+	s->file = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return s->file < 0 ? -errno : 0;
+}
+
+/* A file system without holes (none of the usual ones): everything older goes. */
+static int punch(const struct stream *s, uint64_t to)
+{
+	if (fallocate(s->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)s->start,
+		      (off_t)(to - s->start)) == 0)
+		return 0;
+	return ftruncate(s->file, 0) < 0 ? -errno : 1;
+}
+
+static void drop_oldest(struct stream *s)
+{
+	uint64_t slack = s->max_bytes / 8 > PUNCH_MIN ? s->max_bytes / 8 : PUNCH_MIN;
+	uint64_t to;
+	int r;
+
+	if (s->max_bytes == 0 || s->end - s->start <= s->max_bytes + slack)
+		return;
+	to = (s->end - s->max_bytes) / BLOCK * BLOCK;
+	if (to <= s->start)
+		return;
+	r = punch(s, to);
+	if (r >= 0)
+		s->start = r == 1 ? s->end : to;
+}
+
+static int64_t failed(struct stream *s, int error)
+{
+	s->error = error;
+	return error;
+}
+
+static int64_t appended(struct stream *s, int64_t n)
+{
+	s->error = 0;
+	s->end += (uint64_t)n;
+	drop_oldest(s);
+	return n;
+}
+
+/* Only data makes a file. Returns 1 when there is some; else 0, with eof set at the end. */
+static int data_waits(struct stream *s)
+{
+	struct pollfd p = { s->source, POLLIN, 0 };
+
+	if (poll(&p, 1, 0) <= 0)
+		return 0;
+	if (p.revents & POLLIN)
+		return 1;
+	s->eof = true; /* POLLHUP alone: no writer and nothing left */
+	return 0;
+}
+
+static int64_t pump_pipe(struct stream *s, int dir, const char *name)
+{
+	off_t at = (off_t)s->end;
+	ssize_t n;
+	int r;
+
+	if (s->file < 0 && data_waits(s) == 0)
+		return 0;
+	r = open_file(s, dir, name);
+	if (r < 0)
+		return failed(s, r);
+	n = splice(s->source, NULL, s->file, &at, STREAM_CHUNK, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	if (n > 0)
+		return appended(s, n);
+	if (n == 0)
+		s->eof = true;
+	else if (errno != EAGAIN && errno != EINTR)
+		return failed(s, -errno);
+	return 0;
+}
+
+static int64_t write_pending(struct stream *s)
+{
+	ssize_t n = pwrite(s->file, s->pending, s->n_pending, (off_t)s->end);
+
+	if (n < 0)
+		return errno == EINTR ? 0 : failed(s, -errno);
+	s->n_pending -= (size_t)n;
+	memmove(s->pending, s->pending + n, s->n_pending);
+	if (s->n_pending == 0) {
+		free(s->pending);
+		s->pending = NULL;
+	}
+	return appended(s, n);
+}
+
+static int64_t pump_pty(struct stream *s, int dir, const char *name, uint8_t *buffer)
+{
+	ssize_t n;
+	int r;
+
+	if (s->n_pending > 0)
+		return write_pending(s);
+	n = read(s->source, buffer, STREAM_CHUNK);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0) { /* EIO: the last process closed the other side */
+		s->eof = true;
+		return 0;
+	}
+	s->pending = malloc((size_t)n);
+	if (!s->pending)
+		return failed(s, -ENOMEM); /* these bytes are lost, and it is said */
+	memcpy(s->pending, buffer, (size_t)n);
+	s->n_pending = (size_t)n;
+	r = open_file(s, dir, name);
+	return r < 0 ? failed(s, r) : write_pending(s);
+}
+
+int64_t stream_pump(struct stream *s, int dir, const char *name, uint8_t *buffer)
+{
+	s->error = 0; /* set again by what fails now */
+	return s->pty ? pump_pty(s, dir, name, buffer) : pump_pipe(s, dir, name);
+}

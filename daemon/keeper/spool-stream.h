@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* One stream of a spool: a pipe or pty on one side, a file on the other. No event loop here. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STREAM_CHUNK (1u << 20)
+
+struct stream {
+	bool used;
+	bool pty;
+	bool eof;
+	int source; /* read end or pty master; -1 when closed */
+	int file;   /* -1 until the first byte */
+	int error;  /* negative errno while appending fails */
+	uint64_t start;
+	uint64_t end;
+	uint64_t max_bytes;
+	uint8_t *pending; /* read from a pty, not yet written */
+	size_t n_pending;
+};
+
+void stream_init(struct stream *s);
+void stream_deinit(struct stream *s);
+
+/* Moves what is there, at most one chunk. DIR and NAME say where the file is made. BUFFER holds
+ * STREAM_CHUNK bytes. Returns bytes moved (> 0), 0 when nothing is there now or the stream has
+ * ended (s->eof), or negative errno when the file took nothing (s->error is set; data stays). */
+int64_t stream_pump(struct stream *s, int dir, const char *name, uint8_t *buffer);

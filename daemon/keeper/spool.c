@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A spool belongs to its list until it is finished or removed. DATA events are merged: one is sent
+ * at once, the next at least SPOOL_NOTIFY_MS later and only when the link takes it, so a fast
+ * producer costs a slow sandboxd nothing. */
+
+#include "spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bounds.h"
+#include "files.h"
+#include "keeper-wire.h"
+#include "macro.h"
+#include "spool-stream.h"
+
+#define SPOOL_NOTIFY_MS 4
+#define SPOOL_RETRY_MS 500
+#define SPOOL_PIPE_SIZE (1 << 20)
+#define SPOOL_PUMPS_MAX 64 /* chunks taken at the end without looking at others */
+
+static const char *const stream_names[KEEPER_STREAM_MAX] = { "stdout", "stderr", "output" };
+
+struct spool_stream {
+	struct spool *spool;
+	struct stream stream;
+	struct watch watch;
+	char file[NAME_LENGTH_MAX + 16];
+};
+
+struct spool {
+	struct spool *next;
+	struct spools *all;
+	struct spool_stream streams[KEEPER_STREAM_MAX];
+	struct timer notify;
+	struct timer retry;
+	struct timer finish;
+	bool dirty;
+	bool finishing;
+	bool remove;
+	uint64_t finish_serial;
+	char exec[NAME_LENGTH_MAX + 1];
+};
+
+static void fill_states(const struct spool *s, struct keeper_stream_state *states)
+{
+	const struct stream *t;
+	size_t i;
+
+	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
+		t = &s->streams[i].stream;
+		states[i].end = t->end;
+		states[i].start = t->start;
+		states[i].eof = !t->used || t->eof;
+		states[i].error = t->error;
+	}
+}
+
+static void send_data(struct spool *s)
+{
+	struct wire_message *m;
+	struct keeper_spool_data *data;
+
+	s->dirty = false;
+	m = link_begin(s->all->link, KEEPER_SPOOL_DATA, 0, sizeof(*data));
+	data = (struct keeper_spool_data *)(void *)m->data;
+	fill_states(s, data->streams);
+	(void)wire_add_string(m, offsetof(struct keeper_spool_data, exec), s->exec); /* short */
+	link_send(s->all->link);
+	timer_set(s->all->loop, &s->notify, SPOOL_NOTIFY_MS);
+}
+
+static void notify(struct spool *s)
+{
+	s->dirty = true;
+	if (!s->notify.armed && !link_busy(s->all->link))
+		send_data(s);
+}
+
+static void on_notify(void *userdata)
+{
+	struct spool *s = userdata;
+
+	if (s->dirty)
+		notify(s);
+}
+
+void spools_flush(struct spools *all)
+{
+	struct spool *s;
+
+	for (s = all->list; s; s = s->next)
+		if (s->dirty)
+			notify(s);
+}
+
+static void close_stream(struct spool_stream *t)
+{
+	loop_forget(t->spool->all->loop, &t->watch);
+	stream_deinit(&t->stream);
+}
+
+static void unlink_files(const struct spools *all, const char *exec)
+{
+	char name[NAME_LENGTH_MAX + 16];
+	size_t i;
+
+	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "%s.%s", exec, stream_names[i]);
+		(void)unlinkat(all->dir, name, 0); /* most have only some of them */
+	}
+}
+
+static void spool_free(struct spool *s)
+{
+	struct spools *all = s->all;
+	struct spool **at;
+	size_t i;
+
+	for (at = &all->list; *at && *at != s; at = &(*at)->next)
+		;
+	if (*at) {
+		*at = s->next;
+		all->count--;
+	}
+	for (i = 0; i < KEEPER_STREAM_MAX; i++)
+		close_stream(&s->streams[i]);
+	timer_cancel(all->loop, &s->notify);
+	timer_cancel(all->loop, &s->retry);
+	timer_cancel(all->loop, &s->finish);
+	free(s);
+	all->on_change(all->userdata);
+}
+
+static bool all_ended(const struct spool *s)
+{
+	size_t i;
+
+	for (i = 0; i < KEEPER_STREAM_MAX; i++)
+		if (s->streams[i].stream.used && !s->streams[i].stream.eof)
+			return false;
+	return true;
+}
+
+/* Answers the FINISH and frees S. */
+static void finish(struct spool *s)
+{
+	struct keeper_spool_finish_reply *reply;
+	struct wire_message *m;
+
+	m = link_begin(s->all->link, KEEPER_SPOOL_FINISH, s->finish_serial, sizeof(*reply));
+	reply = (struct keeper_spool_finish_reply *)(void *)m->data;
+	fill_states(s, reply->streams);
+	link_send(s->all->link);
+	if (s->remove)
+		unlink_files(s->all, s->exec);
+	spool_free(s);
+}
+
+/* One chunk. Returns false when nothing more is to be had now. */
+static bool pump(struct spool_stream *t)
+{
+	struct spool *s = t->spool;
+	int64_t n;
+
+	n = stream_pump(&t->stream, s->all->dir, t->file, s->all->buffer);
+	if (n < 0) { /* the producer blocks on the full pipe until there is room again */
+		loop_forget(s->all->loop, &t->watch);
+		if (!s->retry.armed)
+			timer_set(s->all->loop, &s->retry, SPOOL_RETRY_MS);
+	}
+	if (t->stream.eof) {
+		loop_forget(s->all->loop, &t->watch);
+		t->stream.source = close_fd(t->stream.source);
+	}
+	if (n != 0 || t->stream.eof)
+		s->dirty = true;
+	return n > 0;
+}
+
+static void after_pump(struct spool *s)
+{
+	if (s->finishing && all_ended(s))
+		finish(s);
+	else if (s->dirty && !s->finishing)
+		notify(s);
+}
+
+static void on_readable(void *userdata, uint32_t events)
+{
+	struct spool_stream *t = userdata;
+
+	(void)events;
+	(void)pump(t);
+	after_pump(t->spool);
+}
+
+static void on_retry(void *userdata)
+{
+	struct spool *s = userdata;
+	struct spool_stream *t;
+	size_t i;
+
+	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
+		t = &s->streams[i];
+		if (t->stream.source < 0 || t->watch.active)
+			continue;
+		t->watch.fd = t->stream.source;
+		if (pump(t) || t->stream.error == 0)
+			(void)loop_watch(s->all->loop, &t->watch, EPOLLIN);
+	}
+	after_pump(s);
+}
+
+/* Time is up: what is in the pipes now still counts. */
+static void on_finish_time(void *userdata)
+{
+	struct spool *s = userdata;
+	size_t i, n;
+
+	for (i = 0; i < KEEPER_STREAM_MAX; i++)
+		for (n = 0; n < SPOOL_PUMPS_MAX && s->streams[i].stream.source >= 0; n++)
+			if (!pump(&s->streams[i]))
+				break;
+	finish(s);
+}
+
+static struct spool *find(const struct spools *all, const char *exec)
+{
+	struct spool *s;
+
+	for (s = all->list; s; s = s->next)
+		if (strcmp(s->exec, exec) == 0)
+			return s;
+	return NULL;
+}
+
+static struct spool *spool_new(struct spools *all, const char *exec, uint64_t max_bytes)
+{
+	struct spool *s = calloc(1, sizeof(*s));
+	size_t i;
+
+	if (!s)
+		return NULL;
+	s->all = all;
+	s->notify = (struct timer){ .on_time = on_notify, .userdata = s };
+	s->retry = (struct timer){ .on_time = on_retry, .userdata = s };
+	s->finish = (struct timer){ .on_time = on_finish_time, .userdata = s };
+	(void)snprintf(s->exec, sizeof(s->exec), "%s", exec);
+	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
+		s->streams[i].spool = s;
+		stream_init(&s->streams[i].stream);
+		s->streams[i].stream.max_bytes = max_bytes;
+		s->streams[i].watch = (struct watch){ .fd = -1,
+						      .on_ready = on_readable,
+						      .userdata = &s->streams[i] };
+		(void)snprintf(s->streams[i].file, sizeof(s->streams[i].file), "%s.%s", exec,
+			       stream_names[i]);
+	}
+	s->next = all->list;
+	all->list = s;
+	all->count++;
+	return s;
+}
+
+/* A pipe whose inode belongs to keeper id UID: opening /dev/stderr again is allowed to its owner.
+ * Returns the write end. */
+static int make_pipe(uint32_t uid, int *ret_read)
+{
+	int fds[2], r = 0;
+
+	(void)setfsgid(uid);
+	(void)setfsuid(uid);
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		r = -errno;
+	(void)setfsuid(0);
+	(void)setfsgid(0);
+	if (r < 0)
+		return r;
+	(void)fcntl(fds[1], F_SETPIPE_SZ, SPOOL_PIPE_SIZE); /* over quota: it stays small */
+	(void)fcntl(fds[0], F_SETFL, O_NONBLOCK);           /* cannot fail on a pipe */
+	*ret_read = fds[0];
+	return fds[1];
+}
+
+/* Watches SOURCE (taken over) as stream I. */
+static int start_stream(struct spool *s, size_t i, int source, bool pty)
+{
+	struct spool_stream *t = &s->streams[i];
+
+	t->stream.used = true;
+	t->stream.pty = pty;
+	t->stream.source = source;
+	t->watch.fd = source;
+	return loop_watch(s->all->loop, &t->watch, EPOLLIN);
+}
+
+static int open_pipes(struct spool *s, const struct keeper_spool_open *request,
+		      struct wire_message *reply)
+{
+	int source, sink, r;
+	size_t i;
+
+	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
+		if ((request->streams & (1u << i)) == 0)
+			continue;
+		sink = make_pipe(request->uid, &source);
+		if (sink < 0)
+			return sink;
+		r = wire_add_fd(reply, sink);
+		if (r >= 0)
+			r = start_stream(s, i, source, false);
+		else
+			(void)close_fd(source);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int open_pty(struct spool *s, struct wire_message *m)
+{
+	int master = wire_take_fd(m, 0);
+	struct stat st;
+	int r;
+
+	if (master < 0)
+		return -EBADF;
+	if (fstat(master, &st) < 0 || !S_ISCHR(st.st_mode) || !isatty(master) ||
+	    fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK) < 0) {
+		(void)close_fd(master);
+		return -ENOTTY;
+	}
+	r = start_stream(s, KEEPER_STREAM_OUTPUT, master, true);
+	if (r < 0)
+		(void)close_fd(s->streams[KEEPER_STREAM_OUTPUT].stream.source);
+	return r;
+}
+
+static int check_open(const struct spools *all, const struct keeper_spool_open *request,
+		      const char *exec)
+{
+	const uint32_t known = (1u << KEEPER_STREAM_MAX) - 1;
+
+	if (!name_good(exec) || request->streams == 0 || (request->streams & ~known) != 0 ||
+	    !ids_exists(all->ids, request->uid))
+		return -EINVAL;
+	return find(all, exec) ? -EEXIST : 0;
+}
+
+void spools_open(struct spools *all, struct wire_message *m)
+{
+	const struct keeper_spool_open *request = (const void *)m->data;
+	struct wire_message *reply = link_begin(all->link, KEEPER_SPOOL_OPEN,
+						request->header.serial, sizeof(struct wire_header));
+	struct spool *s = NULL;
+	bool bad = false;
+	const char *exec = wire_string(m, request->exec, &bad);
+	int r;
+
+	r = bad ? -EBADMSG : check_open(all, request, exec);
+	if (r == 0) {
+		s = spool_new(all, exec, request->max_bytes);
+		r = s ? 0 : -ENOMEM;
+	}
+	if (r == 0)
+		r = request->pty ? open_pty(s, m) : open_pipes(s, request, reply);
+	if (r < 0) {
+		wire_message_done(reply);
+		if (s)
+			spool_free(s);
+	}
+	wire_head(reply)->error = r;
+	link_send(all->link);
+	all->on_change(all->userdata);
+}
+
+void spools_finish(struct spools *all, struct wire_message *m)
+{
+	const struct keeper_spool_finish *request = (const void *)m->data;
+	bool bad = false;
+	const char *exec = wire_string(m, request->exec, &bad);
+	struct spool *s = bad || !exec ? NULL : find(all, exec);
+
+	if (!s || s->finishing) {
+		link_reply(all->link, KEEPER_SPOOL_FINISH, request->header.serial,
+			   bad ? -EBADMSG
+			   : s ? -EALREADY
+			       : -ENOENT);
+		return;
+	}
+	s->finishing = true;
+	s->remove = request->remove != 0;
+	s->finish_serial = request->header.serial;
+	if (all_ended(s))
+		finish(s);
+	else
+		timer_set(all->loop, &s->finish, request->wait_ms);
+}
+
+void spools_remove(struct spools *all, struct wire_message *m)
+{
+	const struct keeper_spool_ref *request = (const void *)m->data;
+	bool bad = false;
+	const char *exec = wire_string(m, request->exec, &bad);
+	struct spool *s;
+	int r = bad || !name_good(exec) ? -EINVAL : 0;
+
+	if (r == 0) {
+		s = find(all, exec);
+		if (s && s->finishing) {
+			s->remove = true;
+		} else if (s) {
+			spool_free(s);
+			unlink_files(all, exec);
+		} else {
+			unlink_files(all, exec);
+		}
+	}
+	link_reply(all->link, KEEPER_SPOOL_REMOVE, request->header.serial, r);
+}
+
+int spools_init(struct spools *s, struct loop *loop, struct link *link, const struct ids *ids)
+{
+	memset(s, 0, sizeof(*s));
+	s->loop = loop;
+	s->link = link;
+	s->ids = ids;
+	s->dir = -1;
+	s->buffer = malloc(STREAM_CHUNK);
+	return s->buffer ? 0 : -ENOMEM;
+}
+
+void spools_deinit(struct spools *s)
+{
+	while (s->list)
+		spool_free(s->list);
+	free(s->buffer);
+	s->buffer = NULL;
+}

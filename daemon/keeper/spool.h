@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The spooler: output of execs comes through pipes that the keeper makes and is appended to files
+ * in the owner's spool directory. It goes on when sandboxd does not listen. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ids.h"
+#include "link.h"
+#include "loop.h"
+
+struct spool;
+
+struct spools {
+	struct loop *loop;
+	struct link *link;
+	const struct ids *ids;
+	int dir;
+	struct spool *list;
+	size_t count;
+	uint8_t *buffer;                   /* for what cannot be spliced */
+	void (*on_change)(void *userdata); /* count changed */
+	void *userdata;
+};
+
+int spools_init(struct spools *s, struct loop *loop, struct link *link, const struct ids *ids);
+/* Closes all of them; files stay. */
+void spools_deinit(struct spools *s);
+
+/* The three requests; each is answered through the link, FINISH when it is finished. M holds at
+ * least the request's struct. */
+void spools_open(struct spools *s, struct wire_message *m);
+void spools_finish(struct spools *s, struct wire_message *m);
+void spools_remove(struct spools *s, struct wire_message *m);
+
+/* The link takes events again. */
+void spools_flush(struct spools *s);
