@@ -319,6 +319,14 @@ def exited(r, code=0):
     return r
 
 
+def signaled(r, number):
+    """Ended by this signal; the name or the number is given."""
+    name = signal.Signals(number).name
+    if r["signal"] not in (number, name, name[3:]) or r["exitCode"] is not None:
+        raise AssertionError(f"want signal {name}: {result_text(r)}")
+    return r
+
+
 def b64(data):
     return {"base64": base64.b64encode(data).decode()}
 

@@ -82,7 +82,7 @@ def copy_for_user(build):
     os.chmod(top, 0o755)
     tools = daemon_module.Tools(build)
     for name, path in tools.paths.items():
-        if not name.startswith(("sandbox", "escape")):
+        if not name.startswith(("sandbox", "escape", "fake-runtime")):
             continue
         target = os.path.join(top, "build", os.path.relpath(path, tools.build))
         os.makedirs(os.path.dirname(target), exist_ok=True)

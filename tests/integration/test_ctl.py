@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sandboxctl as a process: verbs, exit statuses, terminal, signals."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+
+from harness import timeout
+from lib import check, equal, until
+
+
+def ok(p, status=0):
+    equal(p.returncode, status, f"status of {p.args[1:]}: {p.stderr.decode(errors='replace')[:400]}")
+    return p.stdout.decode(errors="replace")
+
+
+def create(t, *args):
+    ws = t.workspace()
+    name = t.unique("ctl")
+    out = ok(t.ctl("create", "--name", name, *args, "shell", ws))
+    equal(out, name + "\n", "create prints the name")
+    t.sandboxes.append((t.client, name))
+    return name, ws
+
+
+def test_create_exec_rm(t):
+    name, ws = create(t)
+    equal(ok(t.ctl("exec", name, "pwd")), ws + "\n", "exec")
+    ok(t.ctl("rm", name))
+    p = t.ctl("inspect", name)
+    check(p.returncode not in (0,) and p.stderr, "inspect after rm")
+
+
+def test_exit_statuses(t):
+    name, _ = create(t)
+    for code in (0, 1, 3, 77, 255):
+        ok(t.ctl("exec", name, "sh", "-c", f"exit {code}"), code)
+    ok(t.ctl("exec", name, "sh", "-c", "kill -TERM $$"), 128 + 15)
+    ok(t.ctl("exec", name, "sh", "-c", "kill -KILL $$"), 128 + 9)
+    ok(t.ctl("exec", "--timeout", "300ms", name, "sleep", "100"), 124)
+    ok(t.ctl("exec", name, "no-such-command"), 127)
+    ok(t.ctl("exec", name, "/etc/passwd"), 126)
+    ok(t.ctl("exec", "no-such-sandbox", "true"), 125)
+    ok(t.ctl("exec", "-w", "/no/such", name, "true"), 125)
+    p = t.ctl("exec", name, "true", env={"SANDBOXD_SOCKET": "/no/such/socket"})
+    equal(p.returncode, 125, "without a daemon")
+    check(p.stderr.startswith(b"sandboxctl: "), p.stderr)
+
+
+def test_streams(t):
+    name, _ = create(t)
+    p = t.ctl("exec", name, "sh", "-c", "echo out; echo err >&2")
+    equal((p.stdout, p.stderr), (b"out\n", b"err\n"), "streams")
+    p = t.ctl("exec", name, "cat", stdin=b"not read")
+    equal((p.returncode, p.stdout), (0, b""), "stdin is /dev/null unless asked for")
+    p = t.ctl("exec", "-i", name, "cat", stdin=b"read\0\xff")
+    equal(p.stdout, b"read\0\xff", "-i")
+    data = os.urandom(3000000)
+    p = t.ctl("exec", "-i", name, "cat", stdin=data)
+    equal(p.stdout == data, True, "3 MB through cat")
+
+
+def test_to_and_from_files(t):
+    """Regular files as stdio are replaced by pipes, invisibly."""
+    name, ws = create(t)
+    with open(ws + "/in", "wb") as f:
+        f.write(b"from a file")
+    command = [t.suite.tools["sandboxctl"], "--socket", t.daemon.socket, "exec", "-i", name, "cat"]
+    with open(ws + "/in", "rb") as i, open(ws + "/out", "wb") as o:
+        equal(subprocess.run(command, stdin=i, stdout=o, timeout=20, check=False).returncode, 0, "status")
+    with open(ws + "/out", "rb") as f:
+        equal(f.read(), b"from a file", "out")
+    with open(ws + "/out", "ab") as o:
+        command[-3:] = [name, "echo", "appended"]
+        subprocess.run(command, stdout=o, timeout=20, check=False)
+    with open(ws + "/out", "rb") as f:
+        equal(f.read(), b"from a fileappended\n", "appended")
+
+
+def test_options_of_exec(t):
+    name, ws = create(t, "-e", "A=1")
+    with open(ws + "/env", "w", encoding="ascii") as f:
+        f.write("# comment\nC=3\nD=with space\n")
+    out = ok(
+        t.ctl("exec", "-e", "B=2", "--env-file", ws + "/env", "-w", "/tmp", name, "sh", "-c",
+              'echo "$A $B $C $D"; pwd')
+    )
+    equal(out, "1 2 3 with space\n/tmp\n", "environment and folder")
+    equal(ok(t.ctl("exec", "-u", "root", name, "id", "-u")), "0\n", "-u root")
+    equal(ok(t.ctl("exec", "-u", "2000:3000", name, "id", "-g")), "3000\n", "-u UID:GID")
+    equal(ok(t.ctl("exec", name, "echo", "-e", "--help")), "-e --help\n", "options of the command")
+    p = t.ctl("exec", "-e", "HOME_OF_CALLER", name, "sh", "-c", "echo $HOME_OF_CALLER", env={"HOME_OF_CALLER": "x"})
+    check(p.returncode in (0, 2, 125), f"status {p.returncode}")
+
+
+def test_result_file(t):
+    name, ws = create(t)
+    ok(t.ctl("exec", "--result-file", ws + "/r", name, "sh", "-c", "exit 4"), 4)
+    with open(ws + "/r", encoding="utf-8") as f:
+        r = json.load(f)
+    equal((r["exitCode"], r["cause"]), (4, "exited"), "ExecResult")
+
+
+def test_detached(t):
+    name, _ = create(t)
+    e = ok(t.ctl("exec", "-d", name, "sh", "-c", "echo hello; sleep 1; echo end; exit 6")).strip()
+    check(e, "no id")
+    check(e in ok(t.ctl("ps")), "ps")
+    check(e in ok(t.ctl("ps", name)), "ps SANDBOX")
+    equal(ok(t.ctl("attach", e), 6), "hello\nend\n", "attach")
+    ok(t.ctl("wait", e), 6)
+    equal(ok(t.ctl("logs", e)), "hello\nend\n", "logs")
+    equal(ok(t.ctl("logs", "--from", "6", e)), "end\n", "logs --from")
+
+
+def test_logs_follow(t):
+    name, _ = create(t)
+    e = ok(t.ctl("exec", "-d", name, "sh", "-c", "echo a; sleep 1; echo b")).strip()
+    equal(ok(t.ctl("logs", "-f", e)), "a\nb\n", "logs -f")
+
+
+def test_kill_and_cancel(t):
+    name, _ = create(t)
+    e = ok(t.ctl("exec", "-d", name, "sleep", "100")).strip()
+    ok(t.ctl("kill", "-s", "INT", e))
+    ok(t.ctl("wait", e), 130)
+    e = ok(t.ctl("exec", "-d", name, "sleep", "100")).strip()
+    ok(t.ctl("kill", e))
+    ok(t.ctl("wait", e), 143)
+    e = ok(t.ctl("exec", "-d", name, "sleep", "100")).strip()
+    ok(t.ctl("cancel", e))
+    p = t.ctl("wait", e)
+    check(p.returncode in (125, 143, 130), f"status {p.returncode}")
+
+
+def test_ls_and_inspect(t):
+    name, ws = create(t, "--label", "k=v")
+    table = ok(t.ctl("ls"))
+    check(name in table and "running" in table, table)
+    listed = json.loads(ok(t.ctl("-o", "json", "ls")))
+    mine = [s for s in listed["sandboxes"] if s["name"] == name]
+    equal(mine[0]["labels"], {"k": "v"}, "labels")
+    text = ok(t.ctl("inspect", name))
+    check(ws in text, text)
+    got = json.loads(ok(t.ctl("-o", "json", "inspect", name)))
+    equal(got["name"], name, "inspect")
+
+
+def test_stop_start_rm(t):
+    name, _ = create(t)
+    ok(t.ctl("stop", name))
+    ok(t.ctl("exec", name, "true"), 125)
+    ok(t.ctl("start", name))
+    ok(t.ctl("exec", name, "true"))
+    ok(t.ctl("exec", "-d", name, "sleep", "100"))
+    ok(t.ctl("rm", "-f", name))
+    check(t.ctl("rm", name).returncode != 0, "rm again")
+
+
+def test_create_options(t):
+    ws, ro = t.workspace(), t.workspace({"x": "y"})
+    name = t.unique("ctl")
+    args = ["create", "--name", name, "--memory", "256M", "--pids", "100", "-q", "--network", "none"]
+    if t.mode == "user":
+        args = ["create", "--name", name, "-q"]
+    ok(t.ctl(*args, "shell", ws, ro + ":ro"))
+    t.sandboxes.append((t.client, name))
+    equal(ok(t.ctl("exec", name, "cat", ro + "/x")), "y", "the extra one")
+    check(t.ctl("exec", name, "touch", ro + "/new").returncode != 0, "it is read-only")
+    if t.mode != "user":
+        got = json.loads(ok(t.ctl("-o", "json", "inspect", name)))
+        equal(got["limits"]["memoryBytes"], 256 << 20, "memory")
+
+
+def test_run_shell(t):
+    """run creates if needed and gives the tool's command on the terminal's stdio."""
+    ws = t.workspace()
+    p = t.ctl("run", "shell", ws, "--", "-c", "pwd; exit 3")
+    for s in t.client.call("sandbox.list", {"limit": 1000})["sandboxes"]:
+        if any(w["path"] == ws for w in s["workspaces"]):
+            t.sandboxes.append((t.client, s["name"]))
+    equal((p.returncode, p.stdout.decode()), (3, ws + "\n"), f"{p.stderr}")
+
+
+def test_info_version_doctor_rpc(t):
+    check("1.0" in ok(t.ctl("info")), "info")
+    info = json.loads(ok(t.ctl("-o", "json", "info")))
+    equal(info["instanceId"], t.daemon.instance, "instance")
+    check(ok(t.ctl("version")).strip(), "version")
+    doctor = t.ctl("doctor")
+    check(doctor.returncode in (0, 1) and doctor.stdout, "doctor")
+    equal(json.loads(ok(t.ctl("rpc", "system.ping"))), {}, "rpc")
+    p = t.ctl("rpc", "sandbox.get", '{"sandbox":"nobody"}')
+    check(p.returncode != 0 and b"nobody" in p.stderr + p.stdout, "rpc error")
+    p = t.ctl("rpc", "sandbox.get", "{nonsense")
+    check(p.returncode != 0 and p.stderr, "rpc with bad JSON")
+
+
+def test_doctor_without_daemon(t):
+    p = t.ctl("doctor", env={"SANDBOXD_SOCKET": "/no/such/socket"})
+    check(p.stdout, "no output")
+    check(p.returncode in (0, 1), f"status {p.returncode}")
+
+
+def test_help(t):
+    """One verb table: every verb has its --help, without a daemon."""
+    text = ok(t.ctl("--help", env={"SANDBOXD_SOCKET": "/no/such/socket"}))
+    verbs = "create run exec ls inspect stop start rm ps logs attach kill cancel wait template info doctor daemon version rpc"
+    for verb in verbs.split():
+        check(verb in text, f"{verb} is not in --help")
+        out = ok(t.ctl(verb, "--help", env={"SANDBOXD_SOCKET": "/no/such/socket"}))
+        check(verb in out and len(out) > 30, f"{verb} --help: {out}")
+
+
+def test_wrong_use(t):
+    for args in (
+        [],
+        ["nosuchverb"],
+        ["exec"],
+        ["exec", "only-a-sandbox"],
+        ["create"],
+        ["create", "--nope", "shell"],
+        ["rm"],
+        ["create", "--memory", "lots", "shell", "/tmp"],
+        ["create", "--pids", "-5", "shell", "/tmp"],
+        ["exec", "--timeout", "soon", "x", "true"],
+        ["-o", "xml", "ls"],
+        ["create", "--label", "nolabel", "shell", "/tmp"],
+        ["create", "-e", "=x", "shell", "/tmp"],
+    ):
+        p = t.ctl(*args)
+        check(p.returncode not in (0, 1) or args == [], f"{args}: status {p.returncode}")
+        check(p.stderr, f"{args}: nothing on stderr")
+        check(b"sandboxctl: " in p.stderr or args == [], f"{args}: {p.stderr}")
+
+
+def test_errors_are_sentences(t):
+    p = t.ctl("create", "shell", "/")
+    check(p.returncode != 0 and p.stderr.startswith(b"sandboxctl: "), p.stderr)
+    equal(p.stdout, b"", "stdout")
+    p = t.ctl("create", "nosuchtool", t.workspace())
+    check(p.returncode != 0 and b"nosuchtool" in p.stderr, p.stderr)
+
+
+def terminal(t, args, script):
+    """sandboxctl on a real terminal; SCRIPT(read, write, process) -> status and all text."""
+    master, slave = pty.openpty()
+    env = dict(os.environ, SANDBOXD_SOCKET=t.daemon.socket, TERM="xterm")
+    p = subprocess.Popen(
+        [t.suite.tools["sandboxctl"], *args],
+        stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True,
+        preexec_fn=lambda: __import__("fcntl").ioctl(0, 0x540E, 0),
+    )
+    os.close(slave)
+    text = [b""]
+
+    def read_until(word, seconds=10):
+        deadline = time.monotonic() + seconds
+        while word not in text[0]:
+            left = deadline - time.monotonic()
+            check(left > 0, f"{word!r} did not come: {text[0]!r}")
+            if select.select([master], [], [], left)[0]:
+                try:
+                    text[0] += os.read(master, 65536)
+                except OSError:
+                    check(word in text[0], f"{word!r} did not come: {text[0]!r}")
+
+    try:
+        script(read_until, lambda data: os.write(master, data), master)
+        deadline = time.monotonic() + 10
+        while p.poll() is None and time.monotonic() < deadline:
+            if select.select([master], [], [], 0.05)[0]:
+                try:
+                    text[0] += os.read(master, 65536)
+                except OSError:
+                    break
+        return p.wait(10), text[0]
+    finally:
+        if p.poll() is None:
+            p.kill()
+            p.wait()
+        os.close(master)
+
+
+def test_terminal(t):
+    """-t: a pty of the sandbox's, its size ours, raw, and the end gives our terminal back."""
+    import fcntl
+    import struct
+    import termios
+
+    name, _ = create(t)
+
+    def script(read_until, write, master):
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 99, 0, 0))
+        read_until(b"ready")
+        write(b"stty size; tty\n")
+        read_until(b"/dev/pts/")
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 51, 123, 0, 0))
+        time.sleep(0.3)
+        write(b"stty size\n")
+        read_until(b"51 123")
+        write(b"exit 5\n")
+
+    args = ["exec", "-i", "-t", name, "sh", "-c", "echo ready; exec sh -i"]
+    status, text = terminal(t, args, script)
+    equal(status, 5, f"status; text {text!r}")
+
+
+def test_terminal_ctrl_c(t):
+    name, _ = create(t)
+
+    def script(read_until, write, _master):
+        read_until(b"ready")
+        time.sleep(0.2)
+        write(b"\x03")
+
+    status, text = terminal(t, ["exec", "-i", "-t", name, "sh", "-c", "echo ready; exec sleep 100"], script)
+    equal(status, 130, f"status; text {text!r}")
+
+
+def started(t, name, *args):
+    env = dict(os.environ, SANDBOXD_SOCKET=t.daemon.socket)
+    p = subprocess.Popen(
+        [t.suite.tools["sandboxctl"], "exec", name, *args],
+        env=env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+    )
+    equal(p.stdout.readline(), b"ready\n", "first line")
+    return p
+
+
+def test_signals_are_passed_on(t):
+    """SIGINT and SIGTERM reach the exec, whose own answer is the status."""
+    name, _ = create(t)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        script = "trap 'echo caught; exit 9' INT TERM; echo ready; while :; do sleep 0.05; done"
+        p = started(t, name, "sh", "-c", script)
+        p.send_signal(number)
+        out, _ = p.communicate(timeout=10)
+        equal((p.returncode, out), (9, b"caught\n"), f"signal {number}")
+
+
+def test_killed_client_ends_its_exec(t):
+    name, _ = create(t)
+    p = started(t, name, "sh", "-c", "echo ready; exec sleep 1000")
+    p.kill()
+    p.wait()
+    p.stdout.close()
+
+    def ended():
+        f = {"filter": {"sandbox": name, "state": "running"}}
+        return not t.client.call("exec.list", f)["execs"]
+
+    until(ended, 10, "the exec ends")
+
+
+def test_closed_stdout(t):
+    """`sandboxctl exec … | head -1` ends."""
+    name, _ = create(t)
+    env = dict(os.environ, SANDBOXD_SOCKET=t.daemon.socket)
+    ctl = t.suite.tools["sandboxctl"]
+    p = subprocess.run(
+        ["sh", "-c", f"{ctl} exec {name} sh -c 'while :; do echo y; done' | head -1"],
+        env=env, capture_output=True, timeout=20, check=False,
+    )
+    equal(p.stdout, b"y\n", "stdout")
+
+
+def test_template_verbs(t):
+    table = ok(t.ctl("template", "ls"))
+    check("host" in table, table)
+
+
+@timeout(90)
+def test_daemon_start_stop(t):
+    """daemon start|status|stop of one's own daemon."""
+    d = t.private_daemon(start=False)
+    env = {
+        "XDG_RUNTIME_DIR": d.run,
+        "XDG_STATE_HOME": d.state,
+        "XDG_CONFIG_HOME": d.top,
+        "SANDBOXD_SOCKET": "",
+    }
+    if os.getuid() == 0:
+        return  # the system daemon's folders are not a test's to use
+    os.mkdir(d.run, 0o700)
+    e = dict(os.environ, **env)
+    e.pop("SANDBOXD_SOCKET")
+    ctl = t.suite.tools["sandboxctl"]
+
+    def run(*args):
+        return subprocess.run(
+            [ctl, *args], env=e, capture_output=True, timeout=30, check=False, stdin=subprocess.DEVNULL
+        )
+
+    check(run("daemon", "status").returncode != 0, "status before")
+    equal(run("daemon", "start").returncode, 0, "start")
+    try:
+        equal(run("daemon", "status").returncode, 0, "status")
+        equal(run("info").returncode, 0, "info")
+    finally:
+        p = run("daemon", "stop")
+    equal(p.returncode, 0, f"stop: {p.stderr}")
+    check(run("daemon", "status").returncode != 0, "status after")

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an agent can plant for the host's git: after each attack plain `git status` is run on the
+host, and the planted program must not have run."""
+
+import os
+
+from gitrepo import INSIDE, Canary, git, repository, worktree
+from harness import exited
+from lib import check
+
+
+def attack(t, script, plain=False, user="agent"):
+    """SCRIPT runs inside, with $CANARY, $TREE, $GITDIR, $COMMON; then git runs outside."""
+    if plain:
+        tree = repo = repository(t)
+        gitdir = repo + "/.git"
+    else:
+        repo, tree, gitdir = worktree(t)
+    canary = Canary(t, tree)
+    s = t.sandbox(workspace=tree)
+    env = {"CANARY": canary.program, "TREE": tree, "GITDIR": gitdir, "COMMON": repo + "/.git"}
+    t.run(s, ["/bin/sh", "-c", INSIDE + script], env=env, user=user)
+    canary.after_host_git(tree, repo)
+    t.client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
+    canary.after_host_git(tree, repo)
+
+
+EVIL = 'printf "[core]\\n\\tfsmonitor = $CANARY\\n\\tbare = false\\n\\trepositoryformatversion = 0\\n" >{} ; '
+MAKE_EVIL = (
+    "cp -r $COMMON $TREE/evil 2>/dev/null || git init -q $TREE/evil-src && "
+    "mv $TREE/evil-src/.git $TREE/evil 2>/dev/null; " + EVIL.format("$TREE/evil/config")
+)
+
+
+def test_the_canary_sings(t):
+    """The control: without a sandbox in between, host git does run it."""
+    repo = repository(t)
+    canary = Canary(t, repo)
+    git(t, repo, "config", "core.fsmonitor", canary.program)
+    git(t, repo, "status", check_status=False)
+    check(os.path.exists(canary.mark), "plain git status did not run core.fsmonitor")
+
+
+def test_git_file_replaced(t):
+    for user in ("agent", "root"):
+        attack(t, MAKE_EVIL + 'echo "gitdir: $TREE/evil" >$TREE/.git', user=user)
+        attack(t, MAKE_EVIL + 'rm -f $TREE/.git; mv $TREE/evil $TREE/.git', user=user)
+        attack(t, MAKE_EVIL + 'echo "gitdir: $TREE/evil" >$TREE/n; mv -f $TREE/n $TREE/.git', user=user)
+
+
+def test_commondir_rewritten(t):
+    for user in ("agent", "root"):
+        attack(t, MAKE_EVIL + "echo $TREE/evil >$GITDIR/commondir", user=user)
+        attack(t, MAKE_EVIL + "rm -f $GITDIR/commondir; echo $TREE/evil >$GITDIR/commondir", user=user)
+        attack(t, MAKE_EVIL + "echo $TREE/evil >$GITDIR/n; mv -f $GITDIR/n $GITDIR/commondir", user=user)
+
+
+def test_commondir_in_a_plain_repository(t):
+    attack(t, MAKE_EVIL + "echo $TREE/evil >$GITDIR/commondir", plain=True)
+
+
+def test_config_worktree(t):
+    script = (
+        "git config extensions.worktreeConfig true; "
+        'git config --worktree core.fsmonitor "$CANARY"; ' + EVIL.format("$GITDIR/config.worktree")
+    )
+    for user in ("agent", "root"):
+        attack(t, script, user=user)
+        attack(t, script, plain=True, user=user)
+
+
+def test_config_worktree_where_the_extension_is_on(t):
+    """The user's own repository reads config.worktree: it is made empty and kept so."""
+    repo, tree, gitdir = worktree(t)
+    git(t, repo, "config", "extensions.worktreeConfig", "true")
+    canary = Canary(t, tree)
+    s = t.sandbox(workspace=tree)
+    for user in ("agent", "root"):
+        script = (
+            f"printf '[core]\\n\\tfsmonitor = {canary.program}\\n' >{gitdir}/config.worktree; "
+            f"rm -f {gitdir}/config.worktree; "
+            f"printf '[core]\\n\\tfsmonitor = {canary.program}\\n' >{gitdir}/config.worktree"
+        )
+        t.run(s, ["/bin/sh", "-c", script], user=user)
+    canary.after_host_git(tree, repo)
+    t.client.call("sandbox.remove", {"sandbox": s["name"]})
+    canary.after_host_git(tree, repo)
+
+
+def test_common_config(t):
+    for plain in (False, True):
+        attack(t, 'git config core.fsmonitor "$CANARY"; ' + EVIL.format("$COMMON/config"), plain)
+        attack(t, 'echo x >$COMMON/n && mv -f $COMMON/n $COMMON/config; ' + EVIL.format("$COMMON/config"), plain, "root")
+
+
+def test_gitlink_with_its_own_repository(t):
+    """A gitlink in the index makes git status look into sub/.git/config."""
+    script = (
+        "git init -q sub; cd sub; git commit -q --allow-empty -m x; "
+        'git config core.fsmonitor "$CANARY"; cd ..; git add sub; git commit -q -m gitlink'
+    )
+    attack(t, script)
+    attack(t, script, plain=True)
+
+
+def test_gitlink_through_a_git_file(t):
+    script = (
+        "mkdir sub; git init -q other; cd other; git commit -q --allow-empty -m x; "
+        'git config core.fsmonitor "$CANARY"; git config core.worktree ../../sub; cd ..; '
+        'echo "gitdir: ../other/.git" >sub/.git; '
+        "git update-index --add --cacheinfo 160000,$(git -C other rev-parse HEAD),sub; "
+        "git commit -q -m gitlink"
+    )
+    attack(t, script)
+    attack(t, script, plain=True)
+
+
+def test_hooks(t):
+    script = (
+        "for h in post-index-change post-checkout pre-commit reference-transaction fsmonitor-watchman; do "
+        "cp $CANARY $COMMON/hooks/$h; cp $CANARY $GITDIR/hooks/$h; done; "
+        "mkdir -p $GITDIR/hooks; mv $COMMON/hooks $COMMON/h; mkdir $COMMON/hooks; "
+        "cp $CANARY $COMMON/hooks/post-index-change; touch README"
+    )
+    for user in ("agent", "root"):
+        attack(t, script, user=user)
+        attack(t, script, plain=True, user=user)
+
+
+def test_attributes_and_filters(t):
+    """A filter needs config; attributes in info/ and in the tree alone run nothing."""
+    script = (
+        'echo "* filter=x diff=x" >$COMMON/info/attributes; echo "* filter=x diff=x" >.gitattributes; '
+        'git config filter.x.clean "$CANARY"; git config diff.x.textconv "$CANARY"; echo y >>README'
+    )
+    attack(t, script)
+    attack(t, script, plain=True)
+
+
+def test_alternates(t):
+    """Objects from elsewhere: refused, so that host git reads nothing of the agent's choice."""
+    repo, tree, _ = worktree(t)
+    s = t.sandbox(workspace=tree)
+    for user in ("agent", "root"):
+        script = (
+            f"mkdir -p {repo}/.git/objects/info; echo /root/.git/objects >{repo}/.git/objects/info/alternates || "
+            f"mv {repo}/.git/objects/info {repo}/.git/objects/x"
+        )
+        t.run(s, ["/bin/sh", "-c", script], user=user)
+    check(not os.path.exists(repo + "/.git/objects/info/alternates"), "alternates were written")
+
+
+def test_head_of_the_worktree(t):
+    """HEAD, index and their kin are the agent's: host git still runs nothing for it."""
+    attack(t, 'echo "ref: refs/heads/../../config" >$GITDIR/HEAD')
+    attack(t, "head -c 1000 /dev/urandom >$GITDIR/index")
+    attack(t, "rm -f $GITDIR/HEAD $GITDIR/index")
+
+
+def test_links_in_git_dirs(t):
+    """Links where git writes: the host's git must not follow them out to what we planted."""
+    attack(t, MAKE_EVIL + "rm -rf $COMMON/refs/heads/x; ln -s $TREE/evil $GITDIR/refs; ln -s $TREE/evil $COMMON/logs/x")
+
+
+def test_sandbox_with_planted_repository_at_create(t):
+    """Everything forged on the host side beforehand, as a first agent would have left it."""
+    repo, tree, gitdir = worktree(t)
+    first = t.sandbox(workspace=tree)
+    canary = Canary(t, tree)
+    script = (
+        INSIDE + 'git init -q nested; git -C nested config core.fsmonitor "$CANARY"; '
+        "git -C nested commit -q --allow-empty -m x; git add -A; git commit -q -m nested"
+    )
+    t.run(first, ["/bin/sh", "-c", script], env={"CANARY": canary.program})
+    t.client.call("sandbox.remove", {"sandbox": first["name"]})
+    second = t.sandbox(workspace=tree)
+    exited(t.run(second, ["true"]))
+    canary.after_host_git(tree, repo)
+    check(os.path.exists(gitdir), "gitdir")

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Much output, byte exact: through the caller's descriptors, as exec.data, through the spool."""
+
+import hashlib
+import os
+import threading
+import time
+
+from harness import exited, timeout
+from lib import check, equal, text_of
+
+SIZE = 100 * 1000 * 1000
+# A stream whose every byte depends on its place, made without reading anything.
+WRITER = (
+    "import hashlib,sys\n"
+    "o=sys.stdout.buffer\n"
+    "h=hashlib.sha256()\n"
+    "left=int(sys.argv[1]); n=0\n"
+    "while left:\n"
+    "  b=(hashlib.sha256(str(n).encode()).digest()*32768)[:min(left,1<<20)]\n"
+    "  o.write(b); h.update(b); left-=len(b); n+=1\n"
+    "o.flush()\n"
+    "sys.stderr.write(h.hexdigest())\n"
+)
+
+
+def drain(fd, into):
+    while True:
+        data = os.read(fd, 1 << 20)
+        if not data:
+            break
+        into["hash"].update(data)
+        into["size"] += len(data)
+
+
+@timeout(120)
+def test_100_mb_through_own_fd(t):
+    s = t.sandbox()
+    r, w = os.pipe()
+    into = {"hash": hashlib.sha256(), "size": 0}
+    thread = threading.Thread(target=drain, args=(r, into))
+    thread.start()
+    params = {
+        "sandbox": s["name"],
+        "command": ["/usr/bin/python3", "-c", WRITER, str(SIZE)],
+        "stdout": {"fd": 0},
+    }
+    rid = t.client.send("exec.run", params, [w])
+    os.close(w)
+    result = exited(t.client.wait(rid, 100))
+    thread.join(20)
+    os.close(r)
+    equal(into["size"], SIZE, "bytes")
+    equal(into["hash"].hexdigest(), result["stderr"], "hash")
+
+
+@timeout(180)
+def test_100_mb_as_exec_data(t):
+    """Never dropped, in order, offsets exact; the daemon reads at our pace."""
+    s = t.sandbox()
+    c = t.connect()
+    params = {
+        "sandbox": s["name"],
+        "command": ["/usr/bin/python3", "-c", WRITER, str(SIZE)],
+        "stream": True,
+        "maxOutputBytes": 2 * SIZE,
+    }
+    rid = c.send("exec.run", params)
+    h, at, err = hashlib.sha256(), 0, b""
+    while rid not in c.replies:
+        c.message(60)
+        for n in c.notes:
+            if n["method"] != "exec.data":
+                continue
+            data = text_of(n["params"]["data"])
+            if n["params"]["stream"] == "stderr":
+                err += data
+                continue
+            equal(n["params"]["offset"], at, "offset")
+            h.update(data)
+            at += len(data)
+        c.notes.clear()
+    exited(c.wait(rid))
+    equal((at, h.hexdigest()), (SIZE, err.decode()), "bytes and hash")
+
+
+@timeout(180)
+def test_100_mb_through_the_spool(t):
+    """Captured, then read in pieces."""
+    s = t.sandbox()
+    r = t.run(
+        s,
+        ["/usr/bin/python3", "-c", WRITER, str(SIZE)],
+        maxOutputBytes=2 * SIZE,
+        timeout=100,
+    )
+    exited(r)
+    equal(r["truncated"], True, "truncated")
+    h, at = hashlib.sha256(), 0
+    while True:
+        p = t.client.call("exec.read", {"execId": r["execId"], "stream": "stdout", "from": at})
+        h.update(text_of(p["data"]))
+        at = p["nextOffset"]
+        if p["eof"]:
+            break
+    equal((at, h.hexdigest()), (SIZE, r["stderr"]), "bytes and hash")
+
+
+@timeout(120)
+def test_100_mb_stdin_through_own_fd(t):
+    s = t.sandbox()
+    r, w = os.pipe()
+    h = hashlib.sha256()
+
+    def feed():
+        left = SIZE
+        n = 0
+        while left:
+            block = (hashlib.sha256(str(n).encode()).digest() * 32768)[: min(left, 1 << 20)]
+            h.update(block)
+            left -= len(block)
+            n += 1
+            view = memoryview(block)
+            while view:
+                view = view[os.write(w, view) :]
+        os.close(w)
+
+    rid = t.client.send(
+        "exec.run", {"sandbox": s["name"], "command": ["sha256sum"], "stdin": {"fd": 0}}, [r]
+    )
+    os.close(r)
+    thread = threading.Thread(target=feed)
+    thread.start()
+    result = exited(t.client.wait(rid, 100))
+    thread.join(10)
+    equal(result["stdout"][:64], h.hexdigest(), "hash")
+
+
+@timeout(120)
+def test_slow_reader_holds_nobody_up(t):
+    """A client that does not read its stream: others are served, memory stays bounded."""
+    s = t.sandbox()
+    slow = t.connect()
+    params = {
+        "sandbox": s["name"],
+        "command": ["/bin/sh", "-c", "head -c 300000000 /dev/zero"],
+        "stream": True,
+    }
+    slow.send("exec.run", params)
+    for _ in range(30):
+        equal(t.client.call("system.ping", timeout=1), {}, "ping of another client")
+        time.sleep(0.1)
+    with open(f"/proc/{t.daemon.pid}/statm", encoding="ascii") as f:
+        rss = int(f.read().split()[1]) * 4096
+    check(rss < 300 << 20, f"daemon uses {rss >> 20} MiB")
+    exited(t.run(s, ["true"]))
+
+
+@timeout(120)
+def test_spool_is_capped(t):
+    """The oldest bytes go, offsets stay."""
+    s = t.sandbox()
+    r = exited(
+        t.run(
+            s,
+            ["/bin/sh", "-c", "head -c 20000000 /dev/zero | tr '\\0' a; printf END"],
+            maxOutputBytes=1 << 20,
+        )
+    )
+    check(text_of(r["stdout"]).endswith(b"aEND") and r["truncated"], "the last bytes")
+    p = t.client.call("exec.read", {"execId": r["execId"], "stream": "stdout", "from": 20000000})
+    equal((p["data"], p["eof"]), ("END", True), "offsets")
+
+
+def test_stream_of_both(t):
+    s = t.sandbox()
+    c = t.client
+    params = {
+        "sandbox": s["name"],
+        "command": ["/bin/sh", "-c", "echo a; echo b >&2; sleep 0.3; echo c"],
+        "stream": True,
+    }
+    r = exited(c.call("exec.run", params))
+    got = {"stdout": "", "stderr": ""}
+    for n in c.notes:
+        if n["method"] == "exec.data":
+            got[n["params"]["stream"]] += n["params"]["data"]
+    equal(got, {"stdout": "a\nc\n", "stderr": "b\n"}, "notifications")
+    equal((r["stdout"], r["stderr"]), ("a\nc\n", "b\n"), "result")
+
+
+def test_stream_comes_at_once(t):
+    """Output is told when it is written, not when the exec ends."""
+    s = t.sandbox()
+    c = t.client
+    params = {"sandbox": s["name"], "command": ["/bin/sh", "-c", "echo now; sleep 3"], "stream": True}
+    started = time.monotonic()
+    rid = c.send("exec.run", params)
+    equal(c.note("exec.data")["data"], "now\n", "data")
+    check(time.monotonic() - started < 1.5, "it came late")
+    c.notify("rpc.cancel", {"id": rid})
