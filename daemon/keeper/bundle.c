@@ -69,9 +69,14 @@ static void bind_host(struct json *j, const char *path)
 {
 	struct stat st;
 
-	if (stat(path, &st) == 0)
+	if (stat(path, &st) < 0)
+		return;
+	if (S_ISDIR(st.st_mode))
 		mount_entry(j, path, "bind", path,
-			    OPTIONS("rbind", "rro", "rnosuid", "rnodev", "rprivate"));
+			    OPTIONS("rbind", "ro", "rro", "nosuid", "nodev", "rprivate"));
+	else /* crun 1.8 takes everything with a recursive flag for a directory */
+		mount_entry(j, path, "bind", path,
+			    OPTIONS("bind", "ro", "nosuid", "nodev", "private"));
 }
 
 static void mount_devices(struct json *j, const struct bundle *b)

@@ -127,6 +127,7 @@ uid_t skeleton_id(const struct ids *ids, uid_t inside)
 static int copy_links(int dir, const struct ids *ids)
 {
 	static const char *const names[] = { "bin", "sbin", "lib", "lib32", "lib64", "libx32" };
+	const uid_t root = skeleton_id(ids, 0);
 	char path[32], target[256];
 	struct stat st;
 	ssize_t n;
@@ -140,11 +141,12 @@ static int copy_links(int dir, const struct ids *ids)
 		n = S_ISLNK(st.st_mode) ? readlink(path, target, sizeof(target) - 1) : 0;
 		if (n > 0) {
 			target[n] = '\0';
-			if (symlinkat(target, dir, names[i]) < 0)
+			if (symlinkat(target, dir, names[i]) < 0 ||
+			    fchownat(dir, names[i], root, root, AT_SYMLINK_NOFOLLOW) < 0)
 				return -errno;
 			continue;
 		}
-		r = dir_make_at(dir, names[i], (struct owned){ skeleton_id(ids, 0), 0755 });
+		r = dir_make_at(dir, names[i], (struct owned){ root, 0755 });
 		if (r < 0)
 			return r;
 	}
