@@ -23,7 +23,7 @@ static const char *const causes[] = {
 	"never_started", NULL,
 };
 static const char *const start_error_kinds[] = {
-	"not_found", "not_executable", "bad_workdir", "bad_user", "too_big", NULL,
+	"not_found", "not_executable", "bad_workdir", "bad_user", "too_big", "bad_file", "internal", NULL,
 };
 
 static const struct field transport_limits[] = {

@@ -97,7 +97,10 @@ static int check(const struct exec_run_params *p, const int *fds, struct error *
 
 static int check_user(struct sandbox *s, uint32_t uid, uint32_t gid, struct error *reterr)
 {
-	if ((uid == AGENT_UID && gid == AGENT_UID) || sandbox_has_users(s))
+	struct keeper_client *k = sandbox_keeper(s);
+
+	if ((uid == AGENT_UID && gid == AGENT_UID) ||
+	    (k && keeper_client_map(k) != KEEPER_MAP_SINGLE))
 		return 0;
 	return error_set(reterr, ERROR_UNAVAILABLE, "user",
 			 "subordinate ids in /etc/subuid and /etc/subgid; sandboxctl doctor",

@@ -33,6 +33,10 @@ struct home {
 	TAILQ_HEAD(, exec) execs; /* oldest first */
 	size_t running;
 	size_t ended;
+	struct sandbox *sandbox; /* of those who wait: referenced until they are told */
+	exec_table_done *done;
+	void *userdata;
+	struct event empty;
 };
 
 struct exec_table {
@@ -193,6 +197,26 @@ void exec_table_save(struct exec_table *t, struct exec *e)
 
 /* ---- entering and dropping ---- */
 
+static void on_empty(evutil_socket_t fd, short what, void *userdata)
+{
+	struct home *h = userdata;
+	struct sandbox *s = TAKE_PTR(h->sandbox);
+	exec_table_done *done = TAKE_PTR(h->done);
+
+	(void)fd;
+	(void)what;
+	if (done)
+		done(s, h->userdata);
+	(void)sandbox_unref(s);
+}
+
+static void home_free(struct home *h)
+{
+	(void)event_del(&h->empty);
+	(void)sandbox_unref(h->sandbox);
+	free(h);
+}
+
 static struct home *home_of(struct exec_table *t, const struct sandbox *s)
 {
 	struct home *h = table_find(&t->homes, sandbox_id(s));
@@ -203,6 +227,7 @@ static struct home *home_of(struct exec_table *t, const struct sandbox *s)
 	if (!h)
 		return NULL;
 	TAILQ_INIT(&h->execs);
+	event_assign(&h->empty, t->manager->base, -1, 0, on_empty, h);
 	if (table_add(&t->homes, sandbox_id(s), h) < 0) {
 		free(h);
 		return NULL;
@@ -320,7 +345,8 @@ void exec_table_ended(struct exec_table *t, struct exec *e)
 	if (!e->home)
 		return;
 	t->running--;
-	e->home->running--;
+	if (--e->home->running == 0 && e->home->done)
+		event_active(&e->home->empty, 0, 0);
 	if (++e->home->ended > EXECS_KEPT_PER_SANDBOX_MAX) {
 		t->trim_due = true;
 		schedule(t);
@@ -329,6 +355,27 @@ void exec_table_ended(struct exec_table *t, struct exec *e)
 }
 
 /* ---- a sandbox's end ---- */
+
+int exec_table_end(struct manager *m, struct sandbox *s, enum exec_cause cause,
+		   exec_table_done *done, void *userdata)
+{
+	struct home *h = table_find(&m->execs->homes, sandbox_id(s));
+	struct exec *e;
+
+	if (!h || h->running == 0)
+		return 0;
+	(void)sandbox_unref(h->sandbox);
+	h->sandbox = sandbox_ref(s);
+	h->done = done;
+	h->userdata = userdata;
+	TAILQ_FOREACH(e, &h->execs, in_home)
+	{
+		if (e->grace_ms > EXEC_GRACE_MS)
+			e->grace_ms = EXEC_GRACE_MS;
+		exec_end(e, cause);
+	}
+	return 1;
+}
 
 void exec_table_sandbox_lost(struct manager *m, struct sandbox *s, enum exec_cause cause)
 {
@@ -359,7 +406,7 @@ void exec_table_sandbox_removed(struct manager *m, struct sandbox *s)
 	if (rows)
 		(void)store_exec_delete_sandbox(m->store, sandbox_id(s)); /* logged there */
 	(void)table_remove(&t->homes, sandbox_id(s));
-	free(h);
+	home_free(h);
 }
 
 size_t exec_table_running(const struct manager *m)
@@ -510,7 +557,7 @@ int exec_table_new(struct manager *m, struct exec_table **ret)
 static bool free_home(void *value, void *userdata)
 {
 	(void)userdata;
-	free(value);
+	home_free(value);
 	return true;
 }
 

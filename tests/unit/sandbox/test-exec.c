@@ -131,9 +131,10 @@ uint64_t sandbox_oom_kills(const struct sandbox *s)
 	return s->oom_kills;
 }
 
-bool sandbox_has_users(const struct sandbox *s)
+enum keeper_map keeper_client_map(const struct keeper_client *k)
 {
-	return s->has_users;
+	(void)k;
+	return box.has_users ? KEEPER_MAP_OWNER : KEEPER_MAP_SINGLE;
 }
 
 void sandbox_note_foreign_user(struct sandbox *s)
@@ -694,6 +695,35 @@ START_TEST(sandbox_is_stopped)
 }
 END_TEST
 
+static void on_execs_ended(struct sandbox *s, void *userdata)
+{
+	ck_assert_ptr_eq(s, &box);
+	*(bool *)userdata = true;
+}
+
+START_TEST(sandbox_is_to_stop)
+{
+	bool done = false;
+	uint64_t number;
+
+	params.grace_ms = 3600000; /* nobody waits that long for a stop */
+	number = start_running(null_fd());
+	ck_assert_int_eq(exec_table_end(&manager, &box, EXEC_CAUSE_CANCELLED, on_execs_ended,
+					&done),
+			 1);
+	(void)hear(INIT_SIGNAL);
+	turn();
+	ck_assert(!done);
+	say_exited(number, -1, SIGTERM, 0);
+	turn();
+	ck_assert(done);
+	expect(EXEC_CAUSE_CANCELLED, -1, SIGTERM);
+	ck_assert_int_eq(exec_table_end(&manager, &box, EXEC_CAUSE_CANCELLED, on_execs_ended,
+					&done),
+			 0);
+}
+END_TEST
+
 START_TEST(sandbox_is_removed_while_it_runs)
 {
 	(void)start_running(-1);
@@ -883,6 +913,7 @@ int main(void)
 	tcase_add_test(t, cancelled_before_init_knows);
 	tcase_add_loop_test(t, init_dies, 0, 2);
 	tcase_add_test(t, sandbox_is_stopped);
+	tcase_add_test(t, sandbox_is_to_stop);
 	tcase_add_test(t, sandbox_is_removed_while_it_runs);
 	tcase_add_test(t, keeper_is_gone);
 	tcase_add_test(t, init_is_a_stranger);
