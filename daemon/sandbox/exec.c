@@ -205,7 +205,9 @@ static void forget(struct exec *e)
 {
 	struct init_client *c = init_of(e);
 
-	if (c)
+	if (c && e->lost)
+		init_client_abandon(c, e->init_exec);
+	else if (c)
 		init_client_forget(c, e->init_exec);
 	e->watched = false;
 }
@@ -321,8 +323,8 @@ void exec_lose(struct exec *e, enum exec_cause cause)
 	if (e->phase == EXEC_PHASE_ENDED)
 		return;
 	(void)exec_ref(e);
-	forget(e);
 	e->lost = true;
+	forget(e);
 	if (e->ending == EXEC_CAUSE_MAX && !e->exited)
 		e->ending = cause;
 	(void)event_del(&e->timer);

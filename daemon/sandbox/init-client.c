@@ -522,15 +522,23 @@ int init_client_kill(struct init_client *c, uint64_t exec)
 	return r;
 }
 
-void init_client_forget(struct init_client *c, uint64_t exec)
+void init_client_abandon(struct init_client *c, uint64_t exec)
 {
-	struct init_exec_ref request = { .exec = exec };
 	struct watch *w = find_watch(c, exec);
 
 	if (!w)
 		return;
 	LIST_REMOVE(w, entry);
 	free(w);
+}
+
+void init_client_forget(struct init_client *c, uint64_t exec)
+{
+	struct init_exec_ref request = { .exec = exec };
+
+	if (!find_watch(c, exec))
+		return;
+	init_client_abandon(c, exec);
 	/* if it cannot be sent, init is being lost and remembers nothing */
 	(void)post_small(c, &request.header, INIT_ACK, sizeof(request), false);
 }

@@ -43,5 +43,7 @@ int init_client_exec(struct init_client *c, struct wire_message *m,
 int init_client_signal(struct init_client *c, uint64_t exec, int signal,
 		       enum init_signal_target target);
 int init_client_kill(struct init_client *c, uint64_t exec); /* answered by on_gone */
-/* Sends the ACK and drops the watch. */
+/* Sends the ACK and drops the watch: for one that has ended, init takes it as an offence else. */
 void init_client_forget(struct init_client *c, uint64_t exec);
+/* Drops the watch only: the sandbox is about to go. */
+void init_client_abandon(struct init_client *c, uint64_t exec);
