@@ -461,7 +461,7 @@ int client_send(struct sandboxd_client *c, const char *method, struct json_objec
 	CLEANUP(json_putp) struct json_object *owned = params;
 	struct pending p = { .on_reply = done, .userdata = userdata };
 
-	return params ? send_request(c, method, params, NULL, 0, &p) : -ENOMEM;
+	return owned ? send_request(c, method, owned, NULL, 0, &p) : -ENOMEM;
 }
 
 int sandboxd_cancel(struct sandboxd_client *c, uint64_t id)
@@ -512,11 +512,11 @@ int client_call(struct sandboxd_client *c, const char *method, struct json_objec
 	struct pending p = { .on_outcome = on_waited, .userdata = &w };
 	int r;
 
-	if (!params)
+	if (!owned)
 		return -ENOMEM;
 	if (c->dispatching)
 		return -EDEADLK;
-	r = send_request(c, method, params, fds, n_fds, &p);
+	r = send_request(c, method, owned, fds, n_fds, &p);
 	if (r < 0)
 		return r;
 	/* an end of the connection is told through the waiter too */

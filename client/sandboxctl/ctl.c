@@ -82,11 +82,11 @@ int ctl_call_expecting(struct ctl *ctl, const char *method, struct json_object *
 	CLEANUP_STR char *text = NULL;
 	int r;
 
-	if (!params)
+	if (!owned)
 		return ctl_transport_error(ctl, -ENOMEM);
 	if (ctl_connect(ctl) < 0)
 		return -1;
-	r = sandboxd_call(ctl->client, method, json_object_to_json_string_ext(params, JSON_FLAGS),
+	r = sandboxd_call(ctl->client, method, json_object_to_json_string_ext(owned, JSON_FLAGS),
 			  NULL, 0, &text, &e);
 	if (r == SANDBOXD_REFUSED && e.code == code)
 		return SANDBOXD_REFUSED;

@@ -17,10 +17,8 @@ struct unit {
 
 /* longest first where one begins with another */
 static const struct unit size_units[] = {
-	{ "K", 1LL << 10 },
-	{ "M", 1LL << 20 },
-	{ "G", 1LL << 30 },
-	{ "T", 1LL << 40 },
+	{ "KiB", 1LL << 10 }, { "K", 1LL << 10 }, { "MiB", 1LL << 20 }, { "M", 1LL << 20 },
+	{ "GiB", 1LL << 30 }, { "G", 1LL << 30 }, { "TiB", 1LL << 40 }, { "T", 1LL << 40 },
 };
 static const struct unit duration_units[] = {
 	{ "ms", 1 },   { "min", 60000 },     { "m", 60000 },

@@ -65,6 +65,14 @@ static struct json_object *sandbox_params(const struct run *r)
 	return params;
 }
 
+static const char *member(struct json_object *object, const char *key)
+{
+	struct json_object *value = NULL;
+
+	return json_object_object_get_ex(object, key, &value) ? json_object_get_string(value)
+							      : NULL;
+}
+
 /* Every agent but the shell speaks to its provider: without a network it would only fail, slowly
  * and in its own words. */
 static int check_network(const struct run *r, const char *mode)
@@ -76,6 +84,22 @@ static int check_network(const struct run *r, const char *mode)
 	return -1;
 }
 
+/* What a sandbox gets for which nobody chose. */
+static int check_default_network(const struct run *r)
+{
+	CTL_CLEANUP_JSON struct json_object *info = NULL;
+	struct json_object *defaults = NULL;
+	const char *mode;
+
+	if (is_shell(r))
+		return 0;
+	if (ctl_call(r->ctl, "system.info", json_object_new_object(), &info) < 0)
+		return -1;
+	(void)json_object_object_get_ex(info, "defaults", &defaults);
+	mode = member(defaults, "network");
+	return check_network(r, mode ? mode : "none");
+}
+
 static int create(const struct run *r)
 {
 	const struct options *o = &r->ctl->options;
@@ -83,21 +107,13 @@ static int create(const struct run *r)
 	bool has_rules = options_have(o, OPTION_POLICY) || options_have(o, OPTION_ALLOW_HOST);
 	struct json_object *params;
 
-	if (!has_rules && check_network(r, mode ? mode : "none") < 0)
+	if (!has_rules && (mode ? check_network(r, mode) : check_default_network(r)) < 0)
 		return -1;
 	params = create_params(o, r->tool, &r->workspace, 1);
 	if (!params)
 		return -1;
 	json_object_object_add(params, "name", json_object_new_string(r->name));
 	return ctl_call(r->ctl, "sandbox.create", params, NULL);
-}
-
-static const char *member(struct json_object *object, const char *key)
-{
-	struct json_object *value = NULL;
-
-	return json_object_object_get_ex(object, key, &value) ? json_object_get_string(value)
-							      : NULL;
 }
 
 static int use_existing(const struct run *r, struct json_object *sandbox)

@@ -46,6 +46,7 @@ START_TEST(sizes)
 		{ "512M", 0, 512LL << 20 },
 		{ "4G", 0, 4LL << 30 },
 		{ "2T", 0, 2LL << 40 },
+		{ "2GiB", 0, 2LL << 30 },
 		{ "", -EINVAL, 0 },
 		{ "M", -EINVAL, 0 },
 		{ "-1", -EINVAL, 0 },
