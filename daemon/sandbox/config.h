@@ -22,8 +22,9 @@ struct config_tool {
 
 /* All strings are owned and never NULL unless said. */
 struct config {
-	char *state_dir;
+	char *state_dir; /* NULL: no HOME, and nobody said */
 	char *runtime_dir;
+	char *config_dir;
 	char *libexec_dir;     /* NULL: beside the binary or where it was installed */
 	char *socket_group;    /* of the system daemon's socket */
 	char *crun;            /* NULL: looked up in PATH */
@@ -53,4 +54,7 @@ const struct config_tool *config_tool(const struct config *c, const char *name);
 /* "512M", "2GiB", "1024" -> bytes; "15min", "90s", "2h", "500ms", "10" (seconds) -> milliseconds.
  * Return 0, -EINVAL or -ERANGE. */
 int config_parse_size(const char *text, uint64_t *ret);
+int config_parse_level(const char *text, enum log_level *ret);
+/* From the command line: an absolute path, or one below the working directory. Logged. */
+int config_set_dir(char **field, const char *option, const char *path);
 int config_parse_duration(const char *text, int64_t *ret_ms);

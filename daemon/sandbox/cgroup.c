@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Version 1 (also hybrid): each controller's hierarchy gets <own cgroup>/sandboxd-<instance>/<uid>.
+ * Version 2: the same, but a cgroup that hands controllers down may not hold processes, so the
+ * daemon moves itself to a leaf "daemon" first. That needs a cgroup of our own (a service with
+ * Delegate=yes); root falls back to the top of the hierarchy. Whatever does not work out means "no
+ * limits", never an error: doctor tells what is lost. */
+
+#include "sandbox/cgroup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sandbox/owner.h"
+#include "util/fd.h"
+#include "util/log.h"
+#include "util/strings.h"
+
+#define PROC_FILE_MAX (1024u * 1024)
+#define REMOVE_DEPTH 4
+
+struct cgroups {
+	struct cgroup_place places[KEEPER_CGROUPS_MAX];
+	char *roots[KEEPER_CGROUPS_MAX]; /* <place>/sandboxd-<instance> */
+	size_t n;
+	char *moved_from; /* version 2: the cgroup we were in before the leaf; else NULL */
+	bool is_root;
+};
+
+static const struct {
+	const char *name;
+	uint32_t bit;
+	bool in_v2; /* as a controller that must be enabled */
+} controllers[] = {
+	{ "memory", KEEPER_CONTROLLER_MEMORY, true },
+	{ "cpu", KEEPER_CONTROLLER_CPU, true },
+	{ "pids", KEEPER_CONTROLLER_PIDS, true },
+	{ "freezer", KEEPER_CONTROLLER_FREEZER, false },
+	{ "cpuacct", KEEPER_CONTROLLER_CPUACCT, false },
+};
+
+/* The bits of those controllers that the list TEXT (separated by SEPARATOR) names. */
+static uint32_t controllers_in(const char *text, size_t length, char separator)
+{
+	const char *p = text, *end = text + length, *q;
+	uint32_t bits = 0;
+	size_t i;
+
+	for (; p < end; p = q + 1) {
+		q = memchr(p, separator, (size_t)(end - p));
+		if (!q)
+			q = end;
+		for (i = 0; i < ARRAY_SIZE(controllers); i++)
+			if (strlen(controllers[i].name) == (size_t)(q - p) &&
+			    memcmp(controllers[i].name, p, (size_t)(q - p)) == 0)
+				bits |= controllers[i].bit;
+	}
+	return bits;
+}
+
+/* ---- /proc/self/mountinfo and cgroup ---- */
+
+struct mount_line {
+	char root[256];
+	char point[256];
+	char type[32];
+	char options[256]; /* of the superblock */
+};
+
+static bool parse_mount(const char *line, struct mount_line *m)
+{
+	const char *dash = strstr(line, " - ");
+	const char *end = strchrnul(line, '\n');
+
+	if (!dash || dash >= end)
+		return false;
+	return sscanf(line, "%*s %*s %*s %255s %255s", m->root, m->point) == 2 &&
+	       sscanf(dash, " - %31s %*s %255s", m->type, m->options) == 2;
+}
+
+/* Our cgroup in the hierarchy whose controllers are BITS (0: the unified one), as a copy. */
+static char *own_cgroup(const char *self, uint32_t bits)
+{
+	const char *p, *end, *names, *path;
+
+	for (p = self; *p; p = *end ? end + 1 : end) {
+		end = strchrnul(p, '\n');
+		names = memchr(p, ':', (size_t)(end - p));
+		if (!names)
+			continue;
+		names++;
+		path = memchr(names, ':', (size_t)(end - names));
+		if (!path)
+			continue;
+		if (bits == 0 ? strncmp(p, "0::", 3) != 0
+			      : controllers_in(names, (size_t)(path - names), ',') != bits)
+			continue;
+		return strndup(path + 1, (size_t)(end - path - 1));
+	}
+	return NULL;
+}
+
+/* The directory of cgroup PATH under mount M, or NULL when it is not visible there. */
+static char *cgroup_dir(const struct mount_line *m, const char *path)
+{
+	size_t n = strcmp(m->root, "/") == 0 ? 0 : strlen(m->root);
+
+	if (strncmp(path, m->root, n) != 0 || (path[n] != '/' && path[n] != '\0') ||
+	    strstr(path, "/.."))
+		return NULL;
+	path += n;
+	return string_format("%s%s", m->point, strcmp(path, "/") == 0 ? "" : path);
+}
+
+static bool known_mount(const struct cgroup_place *places, size_t n, uint32_t bits)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (places[i].controllers == bits)
+			return true;
+	return false;
+}
+
+static bool add_place(struct cgroup_place *place, const struct mount_line *m, const char *self,
+		      uint32_t bits)
+{
+	CLEANUP_STR char *path = own_cgroup(self, bits);
+
+	if (!path)
+		return false;
+	place->dir = cgroup_dir(m, path);
+	place->mount = strdup(m->point);
+	place->controllers = bits;
+	place->version = bits == 0 ? 2 : 1;
+	if (place->dir && place->mount)
+		return true;
+	free(place->dir);
+	free(place->mount);
+	return false;
+}
+
+static size_t find_version(const char *self, const char *mountinfo, struct cgroup_place *places,
+			   bool unified)
+{
+	struct mount_line m;
+	const char *p, *end;
+	uint32_t bits;
+	size_t n = 0;
+
+	for (p = mountinfo; *p && n < KEEPER_CGROUPS_MAX; p = *end ? end + 1 : end) {
+		end = strchrnul(p, '\n');
+		if (!parse_mount(p, &m) || strcmp(m.type, unified ? "cgroup2" : "cgroup") != 0)
+			continue;
+		bits = unified ? 0 : controllers_in(m.options, strlen(m.options), ',');
+		if ((!unified && bits == 0) || known_mount(places, n, bits))
+			continue;
+		if (add_place(&places[n], &m, self, bits))
+			n++;
+	}
+	return n;
+}
+
+size_t cgroup_find_places(const char *self, const char *mountinfo,
+			  struct cgroup_place places[static KEEPER_CGROUPS_MAX])
+{
+	size_t n = find_version(self, mountinfo, places, false);
+
+	return n > 0 ? n : find_version(self, mountinfo, places, true);
+}
+
+static void place_deinit(struct cgroup_place *p)
+{
+	free(p->dir);
+	free(p->mount);
+	*p = (struct cgroup_place){ 0 };
+}
+
+/* ---- directories ---- */
+
+/* rmdir of DIR and the cgroups in it; files of cgroups go with their directory. */
+static int remove_cgroups(const char *dir, unsigned depth)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *entry;
+	int r = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	while (depth > 0 && r == 0 && (entry = readdir(d))) {
+		CLEANUP_STR char *child = NULL;
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		child = string_format("%s/%s", dir, entry->d_name);
+		r = child ? remove_cgroups(child, depth - 1) : -ENOMEM;
+	}
+	(void)closedir(d); /* only read from */
+	if (r == 0 && rmdir(dir) < 0 && errno != ENOENT)
+		r = -errno;
+	return r;
+}
+
+static int write_in(const char *dir, const char *file, const char *text)
+{
+	CLEANUP_STR char *path = string_format("%s/%s", dir, file);
+
+	return path ? fd_write_file(AT_FDCWD, path, text) : -ENOMEM;
+}
+
+static int read_bits(const char *dir, const char *file, uint32_t *ret)
+{
+	CLEANUP_STR char *path = string_format("%s/%s", dir, file);
+	CLEANUP_STR char *text = NULL;
+	int r = path ? fd_read_file(AT_FDCWD, path, PROC_FILE_MAX, &text, NULL) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	*ret = controllers_in(text, strcspn(text, "\n"), ' ');
+	return 0;
+}
+
+/* ---- version 2 ---- */
+
+/* Lets DIR hand BITS down to its children. One write per controller: all or nothing is not wanted.
+ */
+static uint32_t enable_controllers(const char *dir, uint32_t bits)
+{
+	uint32_t enabled = 0;
+	char text[16];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(controllers); i++) {
+		if (!controllers[i].in_v2 || (bits & controllers[i].bit) == 0)
+			continue;
+		(void)snprintf(text, sizeof(text), "+%s", controllers[i].name);
+		(void)write_in(dir, "cgroup.subtree_control", text); /* read back below */
+	}
+	if (read_bits(dir, "cgroup.subtree_control", &enabled) < 0)
+		return 0;
+	return enabled & bits;
+}
+
+/* True when nobody but us is in DIR. */
+static bool alone_in(const char *dir)
+{
+	CLEANUP_STR char *path = string_format("%s/cgroup.procs", dir);
+	CLEANUP_STR char *text = NULL;
+
+	if (!path || fd_read_file(AT_FDCWD, path, PROC_FILE_MAX, &text, NULL) < 0)
+		return false;
+	return strtol(text, NULL, 10) == getpid() && strcspn(text, "\n") + 1 >= strlen(text);
+}
+
+static int move_self(const char *dir)
+{
+	return write_in(dir, "cgroup.procs", "0");
+}
+
+/* Moves us from DIR into DIR/daemon, so that DIR may hand controllers down. */
+static int make_room(struct cgroups *c, const char *dir)
+{
+	CLEANUP_STR char *leaf = string_format("%s/daemon", dir);
+	int r;
+
+	if (!leaf)
+		return -ENOMEM;
+	if (!alone_in(dir))
+		return -EBUSY;
+	if (mkdir(leaf, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	r = move_self(leaf);
+	if (r < 0) {
+		(void)rmdir(leaf); /* just made, empty */
+		return r;
+	}
+	c->moved_from = strdup(dir);
+	return 0;
+}
+
+static void move_back(struct cgroups *c)
+{
+	CLEANUP_STR char *leaf = NULL;
+
+	if (!c->moved_from)
+		return;
+	leaf = string_format("%s/daemon", c->moved_from);
+	(void)write_in(c->moved_from, "cgroup.subtree_control", "-memory"); /* on or not */
+	(void)write_in(c->moved_from, "cgroup.subtree_control", "-cpu");
+	(void)write_in(c->moved_from, "cgroup.subtree_control", "-pids");
+	if (move_self(c->moved_from) == 0 && leaf)
+		(void)rmdir(leaf); /* the service manager removes it otherwise */
+	free(TAKE_PTR(c->moved_from));
+}
+
+/* What DIR can hand down, after making that possible. */
+static uint32_t prepare_v2(struct cgroups *c, const char *dir, bool is_top)
+{
+	uint32_t available = 0, enabled = 0;
+
+	if (read_bits(dir, "cgroup.controllers", &available) < 0)
+		return 0;
+	if (read_bits(dir, "cgroup.subtree_control", &enabled) < 0)
+		enabled = 0; /* the file is missing in domain threads and the like */
+	if (available == 0 || (available & ~enabled) == 0)
+		return enabled;
+	if (!is_top && make_room(c, dir) < 0)
+		return 0;
+	enabled = enable_controllers(dir, available);
+	if (enabled == 0)
+		move_back(c);
+	return enabled;
+}
+
+static int use_root(struct cgroups *c, size_t i, const char *dir, const char *instance);
+
+static void setup_v2(struct cgroups *c, const char *instance)
+{
+	struct cgroup_place *p = &c->places[0];
+	const char *candidates[] = { p->dir, c->is_root ? p->mount : NULL };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(candidates); i++) {
+		if (!candidates[i])
+			continue;
+		p->controllers = prepare_v2(c, candidates[i], strcmp(candidates[i], p->mount) == 0);
+		if (p->controllers == 0)
+			continue;
+		p->controllers |= KEEPER_CONTROLLER_FREEZER; /* built in */
+		if (use_root(c, 0, candidates[i], instance) < 0) {
+			move_back(c);
+			continue;
+		}
+		(void)enable_controllers(c->roots[0], p->controllers); /* read back by the keeper */
+		return;
+	}
+	p->controllers = 0;
+}
+
+/* Makes <DIR>/sandboxd-<instance>, emptied of what a dead daemon left. */
+static int use_root(struct cgroups *c, size_t i, const char *dir, const char *instance)
+{
+	CLEANUP_STR char *root = string_format("%s/sandboxd-%s", dir, instance);
+	int r;
+
+	if (!root)
+		return -ENOMEM;
+	r = remove_cgroups(root, REMOVE_DEPTH);
+	if (r < 0)
+		log_errno(LOG_LEVEL_WARNING, r, "%s: left over from an earlier run, reusing it",
+			  root);
+	if (mkdir(root, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	c->roots[i] = TAKE_PTR(root);
+	return 0;
+}
+
+static void setup_v1(struct cgroups *c, const char *instance)
+{
+	size_t i;
+
+	for (i = 0; i < c->n; i++)
+		if (use_root(c, i, c->places[i].dir, instance) < 0)
+			c->places[i].controllers = 0; /* not ours to write */
+}
+
+static int find_places(struct cgroups *c)
+{
+	CLEANUP_STR char *self = NULL;
+	CLEANUP_STR char *mounts = NULL;
+	int r;
+
+	r = fd_read_file(AT_FDCWD, "/proc/self/cgroup", PROC_FILE_MAX, &self, NULL);
+	if (r == 0)
+		r = fd_read_file(AT_FDCWD, "/proc/self/mountinfo", PROC_FILE_MAX, &mounts, NULL);
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		c->n = cgroup_find_places(self, mounts, c->places);
+	return r;
+}
+
+int cgroups_new(struct cgroups **ret, const char *instance, bool is_root)
+{
+	CLEANUP(cgroups_freep) struct cgroups *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	c->is_root = is_root;
+	r = find_places(c);
+	if (r < 0)
+		return r;
+	if (c->n > 0 && c->places[0].version == 2)
+		setup_v2(c, instance);
+	else
+		setup_v1(c, instance);
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
+void cgroups_free(struct cgroups *c)
+{
+	size_t i;
+	int r;
+
+	if (!c)
+		return;
+	for (i = 0; i < c->n; i++) {
+		r = c->roots[i] ? remove_cgroups(c->roots[i], REMOVE_DEPTH) : 0;
+		if (r < 0)
+			log_errno(LOG_LEVEL_WARNING, r, "cannot remove %s", c->roots[i]);
+	}
+	move_back(c);
+	for (i = 0; i < c->n; i++) {
+		free(c->roots[i]);
+		place_deinit(&c->places[i]);
+	}
+	free(c);
+}
+
+uint32_t cgroups_controllers(const struct cgroups *c)
+{
+	uint32_t bits = 0;
+	size_t i;
+
+	for (i = 0; i < c->n; i++)
+		bits |= c->places[i].controllers;
+	return bits;
+}
+
+const char *cgroups_version(const struct cgroups *c)
+{
+	if (cgroups_controllers(c) == 0)
+		return "none";
+	return c->places[0].version == 2 ? "v2" : "v1";
+}
+
+/* The keeper makes directories in DIR and moves processes into them. */
+static int give_to_keeper(const struct cgroups *c, const char *dir, const struct owner *owner)
+{
+	static const char *const files[] = { "cgroup.procs", "tasks", "cgroup.threads",
+					     "cgroup.subtree_control" };
+	uid_t uid = owner_host_uid(owner, KEEPER_ID_FENCE);
+	gid_t gid = owner_host_gid(owner, KEEPER_ID_FENCE);
+	size_t i;
+
+	if (!c->is_root)
+		return 0; /* the keeper does that itself, in its own user namespace */
+	if (chown(dir, uid, gid) < 0)
+		return -errno;
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		CLEANUP_STR char *path = string_format("%s/%s", dir, files[i]);
+
+		if (!path)
+			return -ENOMEM;
+		if (chown(path, uid, gid) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
+}
+
+static int open_place(struct cgroups *c, size_t i, const struct owner *owner)
+{
+	CLEANUP_STR char *dir = string_format("%s/%u", c->roots[i], (unsigned)owner->uid);
+	int fd;
+	int r;
+
+	if (!dir)
+		return -ENOMEM;
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	if (c->places[i].version == 2)
+		(void)enable_controllers(dir, c->places[i].controllers); /* the keeper looks */
+	r = give_to_keeper(c, dir, owner);
+	if (r < 0)
+		return r;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
+int cgroups_open_owner(struct cgroups *c, const struct owner *owner,
+		       struct keeper_cgroup out[static KEEPER_CGROUPS_MAX],
+		       int fds[static KEEPER_CGROUPS_MAX])
+{
+	int n = 0;
+	size_t i;
+	int fd;
+
+	for (i = 0; i < c->n; i++) {
+		if (c->places[i].controllers == 0)
+			continue;
+		fd = open_place(c, i, owner);
+		if (fd < 0) {
+			while (n > 0)
+				(void)close_fd(fds[--n]);
+			return fd;
+		}
+		out[n].controllers = c->places[i].controllers;
+		out[n].version = c->places[i].version;
+		fds[n++] = fd;
+	}
+	return n;
+}
+
+int cgroups_place_keeper(struct cgroups *c, uid_t owner, pid_t keeper)
+{
+	CLEANUP_STR char *dir = NULL;
+	char number[16];
+
+	if (c->n == 0 || c->places[0].version != 2 || c->places[0].controllers == 0)
+		return 0;
+	dir = string_format("%s/%u/keeper", c->roots[0], (unsigned)owner);
+	if (!dir)
+		return -ENOMEM;
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	(void)snprintf(number, sizeof(number), "%d", keeper);
+	return write_in(dir, "cgroup.procs", number);
+}
+
+int cgroups_remove_owner(struct cgroups *c, uid_t owner)
+{
+	int r, first = 0;
+	size_t i;
+
+	for (i = 0; i < c->n; i++) {
+		CLEANUP_STR char *dir = NULL;
+
+		if (!c->roots[i])
+			continue;
+		dir = string_format("%s/%u", c->roots[i], (unsigned)owner);
+		r = dir ? remove_cgroups(dir, REMOVE_DEPTH) : -ENOMEM;
+		if (r < 0 && first == 0)
+			first = r;
+	}
+	return first;
+}

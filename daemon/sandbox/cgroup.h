@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Where keepers may make cgroups: one directory per owner, below one of this daemon instance, below
+ * the daemon's own cgroup. Nothing else in the hierarchy is ever changed. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "keeper-wire.h"
+#include "macro.h"
+
+struct cgroups;
+struct owner;
+
+/* One hierarchy as /proc says: the directory of our own cgroup, and what it can limit. */
+struct cgroup_place {
+	char *dir;            /* owned */
+	char *mount;          /* owned; the hierarchy's top */
+	uint32_t controllers; /* enum keeper_controller */
+	uint32_t version;
+};
+
+/* Reads the texts of /proc/self/cgroup and /proc/self/mountinfo. Hierarchies of version 1 that hold
+ * one of our controllers; when there are none, the unified one (its controllers are not known from
+ * here: 0). Returns how many of PLACES were filled in; the caller frees their strings. */
+size_t cgroup_find_places(const char *self, const char *mountinfo,
+			  struct cgroup_place places[static KEEPER_CGROUPS_MAX]);
+
+/* Finds out what works, makes the instance's directories and removes what an earlier run with the
+ * same instance id left in them. Without any usable hierarchy: 0, and no controllers. Returns 0 or
+ * negative errno. */
+int cgroups_new(struct cgroups **ret, const char *instance, bool is_root);
+/* Removes the directories (they must be empty) and frees. */
+void cgroups_free(struct cgroups *c);
+DEFINE_CLEANUP(struct cgroups *, cgroups_free);
+
+uint32_t cgroups_controllers(const struct cgroups *c);
+/* "v1", "v2" or "none" */
+const char *cgroups_version(const struct cgroups *c);
+
+/* Makes OWNER's directories, given to the keeper's id 65535, and opens them: n of OUT and FDS (the
+ * caller's). Returns n or negative errno. */
+int cgroups_open_owner(struct cgroups *c, const struct owner *owner,
+		       struct keeper_cgroup out[static KEEPER_CGROUPS_MAX],
+		       int fds[static KEEPER_CGROUPS_MAX]);
+/* Version 2: a process can only be moved below the nearest common cgroup that the mover may write,
+ * so the keeper has to live beside its sandboxes. Returns 0 or negative errno. */
+int cgroups_place_keeper(struct cgroups *c, uid_t owner, pid_t keeper);
+/* Removes OWNER's directories. Returns 0, or -EBUSY while processes are in them. */
+int cgroups_remove_owner(struct cgroups *c, uid_t owner);
