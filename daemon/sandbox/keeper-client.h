@@ -10,6 +10,8 @@
 #include "keeper-wire.h"
 
 struct keeper_client;
+struct keeper_table;
+struct manager;
 
 /* Every reply ends in one of these: ERROR is 0 or negative errno (-ECONNRESET: the keeper is gone),
  * M the whole reply (NULL when there is none); fds not taken from it are closed afterwards. */
@@ -41,6 +43,25 @@ int keeper_client_spool_remove(struct keeper_client *k, const char *exec);
  * keeper. */
 int keeper_client_spool_read_fd(struct keeper_client *k, const char *exec,
 				enum keeper_spool_stream stream);
+
+/* ---- for sandbox*.c and main.c ---- */
+
+/* For building one request within a call; shared by all, 192 KB each time would be much. */
+struct wire_message *keeper_scratch(struct manager *m);
+uint32_t keeper_client_controllers(const struct keeper_client *k); /* those that work */
+enum keeper_map keeper_client_map(const struct keeper_client *k);
+/* Mode shifted: the user namespace through which workspaces are shown (made at first use). Returns
+ * an fd (borrowed), -1 in the other modes, or another negative errno. */
+int keeper_client_idmap(struct keeper_client *k);
+
+int keeper_table_new(struct manager *m, struct keeper_table **ret);
+void keeper_table_free(struct manager *m);
+/* Asks every keeper to end; true while one lives. */
+bool keeper_table_shutdown(struct manager *m);
+bool keeper_table_any(const struct manager *m);
+size_t keeper_table_count(const struct manager *m);
+/* True when one of our keepers has this user namespace. */
+bool keeper_table_owns_userns(const struct manager *m, uint64_t dev, uint64_t ino);
 
 /* Offsets that KEEPER_SPOOL_DATA brings go to the manager's exec table: exec.h,
  * exec_on_spool_data(). */

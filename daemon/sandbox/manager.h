@@ -43,6 +43,7 @@ struct manager {
 	bool stopping;         /* a clean stop is under way: nothing new is begun */
 	int64_t started_at_ms; /* CLOCK_MONOTONIC */
 	int state_fd;          /* the state directory, O_PATH */
+	int runtime_fd;        /* the runtime directory */
 	const char *libexec_dir;
 	char *crun; /* absolute path; NULL: not installed */
 };
@@ -53,6 +54,10 @@ struct manager {
 int manager_init(struct manager *m);
 /* Undoes it; every sandbox must be stopped before. */
 void manager_deinit(struct manager *m);
+
+/* Begins a clean stop, or goes on with it: sandboxes first (cause daemon_stopped, files stay), then
+ * keepers. True while something is still to be waited for; call again. */
+bool manager_stop(struct manager *m);
 
 /* The keeper of workspace owner OWNER, started when there is none. Returns 0 and calls DONE later
  * (never from inside the call; K NULL: E says why, the callee keeps E), or -1 with *RETERR. K stays

@@ -63,8 +63,6 @@ int sandbox_environment(const struct sandbox *s, uid_t uid, const struct pairs *
 uint32_t sandbox_nproc_limit(const struct sandbox *s); /* 0: the cgroup limits */
 /* oom kills so far, from the cgroup's own counter; 0 when there is none. Cheap (one pread). */
 uint64_t sandbox_oom_kills(const struct sandbox *s);
-/* False: its owner has a single mapped id, so it has no user but the agent. */
-bool sandbox_has_users(const struct sandbox *s);
 /* Notes that an exec ran as another user than the agent (files must be given back at release). */
 void sandbox_note_foreign_user(struct sandbox *s);
 
@@ -88,6 +86,10 @@ struct sandbox_facts {
 	pid_t pid;             /* of init as the host sees it; 0: none */
 };
 const struct sandbox_facts *sandbox_facts(const struct sandbox *s);
+
+bool sandbox_is_hidden(const struct sandbox *s);
+/* The layers that it stands on, directory names in its owner's templates. */
+struct strings sandbox_layers(const struct sandbox *s);
 
 /* A sandbox that the daemon makes for itself, for instance to build a tool's layer:
  * sandbox_create() with OWNER's keeper instead of the workspaces' owner, exactly LAYERS below (no

@@ -1,0 +1,792 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A keeper_client belongs to the manager's table from its start to its death. It dies once, in
+ * keeper_die(): then it leaves the table, every pending call is answered -ECONNRESET, its sandboxes
+ * are told, and the wake event frees it, because whoever noticed the death may still be using it.
+ *
+ * Calls are answered from the event loop only: a message that cannot be sent marks the keeper dead
+ * through the wake event instead of calling back at once. A keeper that leaves a request unanswered
+ * beyond its time is hung: it is killed, which ends its sandboxes too. */
+
+#include "sandbox/keeper-client.h"
+
+#include <event2/event.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "bounds.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/exec.h"
+#include "sandbox/idmap.h"
+#include "sandbox/keeper-internal.h"
+#include "sandbox/sandbox-internal.h"
+#include "util/child.h"
+#include "util/log.h"
+#include "util/strings.h"
+#include "util/time.h"
+
+#define KEEPER_SLACK_MS 5000
+#define KEEPER_LAYER_TIMEOUT_MS (15 * 60 * 1000)
+#define KEEPER_OUTGOING_MAX 4096 /* messages that wait for a keeper which does not read */
+#define KEEPER_SWEEP_MS 500
+#define KEEPER_SWEEPS 40
+
+struct wire_message *keeper_scratch(struct manager *m)
+{
+	return m->keepers->scratch;
+}
+
+uint32_t keeper_client_controllers(const struct keeper_client *k)
+{
+	return k->controllers;
+}
+
+enum keeper_map keeper_client_map(const struct keeper_client *k)
+{
+	return k->owner.map;
+}
+
+int keeper_client_idmap(struct keeper_client *k)
+{
+	struct keeper_table *t = k->manager->keepers;
+	int r;
+
+	if (k->owner.map != KEEPER_MAP_SHIFTED)
+		return -1;
+	if (t->idmap < 0) {
+		r = idmap_new(k->owner.sub_uid, k->owner.sub_count, &t->idmap);
+		if (r < 0)
+			return r;
+	}
+	return t->idmap;
+}
+
+/* ---- death ---- */
+
+static void keeper_free(struct keeper_client *k)
+{
+	struct keeper_outgoing *o;
+
+	while ((o = k->outgoing)) {
+		k->outgoing = o->next;
+		wire_message_done(o->message);
+		free(o->message);
+		free(o);
+	}
+	(void)event_del(&k->read_event);
+	(void)event_del(&k->write_event);
+	(void)event_del(&k->timer);
+	(void)event_del(&k->wake);
+	k->socket = close_fd(k->socket);
+	k->child = child_free(k->child);
+	free(k->start_error);
+	free(k);
+}
+
+static void fail_pending(struct keeper_client *k)
+{
+	struct keeper_pending *p;
+
+	while ((p = k->pending)) {
+		k->pending = p->next;
+		p->done(k, k->timed_out ? -ETIMEDOUT : -ECONNRESET, NULL, p->userdata);
+		free(p);
+	}
+}
+
+static void tell_waiters(struct keeper_client *k)
+{
+	struct keeper_waiter *w;
+	bool alive = k->state == KEEPER_STATE_READY;
+
+	while ((w = k->waiters)) {
+		CLEANUP_ERROR struct error e = { 0 };
+
+		k->waiters = w->next;
+		if (!alive)
+			(void)error_set(&e, ERROR_RUNTIME_FAILED, NULL,
+					"see sandboxctl doctor and the daemon's log",
+					"the keeper of uid %u does not run: %s",
+					(unsigned)k->owner.uid,
+					k->start_error ? k->start_error : "it ended");
+		w->done(alive ? k : NULL, &e, w->userdata);
+		free(w);
+	}
+}
+
+static void unlink_keeper(struct keeper_client **list, const struct keeper_client *k)
+{
+	for (; *list; list = &(*list)->next) {
+		if (*list == k) {
+			*list = k->next;
+			return;
+		}
+	}
+}
+
+static struct keeper_client *find_keeper(const struct manager *m, uid_t owner)
+{
+	struct keeper_client *k;
+
+	for (k = m->keepers->list; k; k = k->next)
+		if (k->owner.uid == owner)
+			return k;
+	return NULL;
+}
+
+static void sweep_soon(struct manager *m)
+{
+	struct timeval delay = { .tv_usec = KEEPER_SWEEP_MS * 1000 };
+
+	(void)event_add(&m->keepers->sweep, &delay); /* else at the end of the daemon */
+}
+
+static void note_remains(struct manager *m, uid_t owner)
+{
+	struct keeper_remains *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return; /* swept at the end of the daemon */
+	r->owner = owner;
+	r->tries = KEEPER_SWEEPS;
+	r->next = m->keepers->remains;
+	m->keepers->remains = r;
+	sweep_soon(m);
+}
+
+/* Marks it; the rest happens in on_wake(). May be called from anywhere, any number of times. */
+void keeper_die(struct keeper_client *k)
+{
+	if (k->state == KEEPER_STATE_DEAD)
+		return;
+	k->state = KEEPER_STATE_DEAD;
+	(void)event_del(&k->read_event);
+	(void)event_del(&k->write_event);
+	(void)event_del(&k->timer);
+	unlink_keeper(&k->manager->keepers->list, k);
+	k->next = k->manager->keepers->dead;
+	k->manager->keepers->dead = k;
+	event_active(&k->wake, 0, 0);
+}
+
+static void on_wake(evutil_socket_t fd, short events, void *userdata)
+{
+	struct keeper_client *k = userdata;
+	struct manager *m = k->manager;
+
+	(void)fd;
+	(void)events;
+	if (k->state != KEEPER_STATE_DEAD) {
+		if (k->state == KEEPER_STATE_READY)
+			tell_waiters(k);
+		return;
+	}
+	if (k->child)
+		(void)child_kill(k->child, SIGKILL); /* gone already, unless it is hung */
+	fail_pending(k);
+	sandbox_keeper_lost(m, k);
+	tell_waiters(k);
+	unlink_keeper(&m->keepers->dead, k);
+	note_remains(m, k->owner.uid);
+	keeper_free(k);
+}
+
+/* What is still there after the last try is swept with the instance's own directory. */
+static void on_sweep(evutil_socket_t fd, short events, void *userdata)
+{
+	struct manager *m = userdata;
+	struct keeper_remains **link = &m->keepers->remains, *r;
+
+	(void)fd;
+	(void)events;
+	while ((r = *link)) {
+		if (!find_keeper(m, r->owner) && --r->tries > 0 &&
+		    cgroups_remove_owner(m->cgroups, r->owner) == -EBUSY) {
+			link = &r->next;
+			continue;
+		}
+		*link = r->next;
+		free(r);
+	}
+	if (m->keepers->remains)
+		sweep_soon(m);
+}
+
+/* ---- sending ---- */
+
+static void flush(struct keeper_client *k)
+{
+	struct keeper_outgoing *o;
+	int r;
+
+	while ((o = k->outgoing)) {
+		r = wire_send(k->socket, o->message);
+		if (r == -EAGAIN) {
+			(void)event_add(&k->write_event, NULL); /* ENOMEM: the timer ends it */
+			return;
+		}
+		if (r < 0) {
+			keeper_die(k);
+			return;
+		}
+		k->outgoing = o->next;
+		wire_message_done(o->message);
+		free(o->message);
+		free(o);
+	}
+}
+
+static void on_writable(evutil_socket_t fd, short events, void *userdata)
+{
+	(void)fd;
+	(void)events;
+	flush(userdata);
+}
+
+/* Keeps a copy of REQUEST, whose fds go to the copy, at the end of the queue. */
+static int enqueue(struct keeper_client *k, struct wire_message *request)
+{
+	size_t size = offsetof(struct wire_message, data) + request->size;
+	struct keeper_outgoing *o = calloc(1, sizeof(*o)), **end;
+	size_t n = 0;
+
+	if (o)
+		o->message = malloc(size);
+	if (!o || !o->message) {
+		free(o);
+		return -ENOMEM;
+	}
+	for (end = &k->outgoing; *end; end = &(*end)->next)
+		n++;
+	if (n >= KEEPER_OUTGOING_MAX) {
+		free(o->message);
+		free(o);
+		return -ENOBUFS;
+	}
+	memcpy(o->message, request, size);
+	request->n_fds = 0;
+	*end = o;
+	(void)event_add(&k->write_event, NULL); /* ENOMEM: the timer ends it */
+	return 0;
+}
+
+static int send_or_queue(struct keeper_client *k, struct wire_message *request)
+{
+	int r;
+
+	if (k->outgoing)
+		return enqueue(k, request);
+	r = wire_send(k->socket, request);
+	if (r == -EAGAIN)
+		return enqueue(k, request);
+	wire_message_done(request);
+	if (r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN) {
+		keeper_die(k); /* answered -ECONNRESET with the rest */
+		return 0;
+	}
+	return r;
+}
+
+static int64_t timeout_of(const struct wire_message *request)
+{
+	const struct wire_header *h = (const void *)request->data;
+	const struct keeper_spool_finish *finish = (const void *)request->data;
+
+	switch (h->type) {
+	case KEEPER_LAYER_SAVE:
+	case KEEPER_LAYER_REMOVE:
+		return KEEPER_LAYER_TIMEOUT_MS;
+	case KEEPER_SPOOL_FINISH:
+		return (int64_t)finish->wait_ms + KEEPER_CREATE_TIMEOUT_MS + KEEPER_SLACK_MS;
+	default:
+		return KEEPER_CREATE_TIMEOUT_MS + KEEPER_SLACK_MS;
+	}
+}
+
+static void set_timer(struct keeper_client *k)
+{
+	const struct keeper_pending *p;
+	int64_t first = INT64_MAX, left;
+	struct timeval delay;
+
+	for (p = k->pending; p; p = p->next)
+		if (p->deadline_ms < first)
+			first = p->deadline_ms;
+	if (first == INT64_MAX) {
+		(void)event_del(&k->timer);
+		return;
+	}
+	left = first - time_monotonic_ms();
+	if (left < 0)
+		left = 0;
+	delay.tv_sec = left / 1000;
+	delay.tv_usec = left % 1000 * 1000;
+	(void)event_add(&k->timer, &delay); /* ENOMEM: a hung keeper is then noticed by nobody */
+}
+
+int keeper_client_call(struct keeper_client *k, struct wire_message *request, keeper_reply *done,
+		       void *userdata)
+{
+	struct keeper_pending *p, **end;
+	int r;
+
+	if (k->state == KEEPER_STATE_DEAD || k->state == KEEPER_STATE_CLOSING) {
+		wire_message_done(request);
+		return -ECONNRESET;
+	}
+	p = calloc(1, sizeof(*p));
+	if (!p) {
+		wire_message_done(request);
+		return -ENOMEM;
+	}
+	p->serial = ++k->last_serial;
+	p->deadline_ms = time_monotonic_ms() + timeout_of(request);
+	p->done = done;
+	p->userdata = userdata;
+	wire_head(request)->serial = p->serial;
+	wire_head(request)->version = KEEPER_WIRE_VERSION;
+	r = send_or_queue(k, request);
+	if (r < 0) {
+		wire_message_done(request);
+		free(p);
+		return r;
+	}
+	for (end = &k->pending; *end; end = &(*end)->next)
+		;
+	*end = p;
+	if (k->state != KEEPER_STATE_DEAD && !evtimer_pending(&k->timer, NULL))
+		set_timer(k);
+	return 0;
+}
+
+static void on_timer(evutil_socket_t fd, short events, void *userdata)
+{
+	struct keeper_client *k = userdata;
+	const struct keeper_pending *p;
+	int64_t now = time_monotonic_ms();
+
+	(void)fd;
+	(void)events;
+	if (k->state == KEEPER_STATE_CLOSING) {
+		keeper_die(k);
+		return;
+	}
+	for (p = k->pending; p; p = p->next) {
+		if (p->deadline_ms > now)
+			continue;
+		log_error("the keeper of uid %u does not answer, killing it and its sandboxes",
+			  (unsigned)k->owner.uid);
+		k->timed_out = true;
+		keeper_die(k);
+		return;
+	}
+	set_timer(k);
+}
+
+/* ---- receiving ---- */
+
+static void take_reply(struct keeper_client *k, struct wire_message *m)
+{
+	struct keeper_pending **link, *p;
+	int error = wire_head(m)->error;
+
+	for (link = &k->pending; (p = *link); link = &p->next)
+		if (p->serial == wire_head(m)->serial)
+			break;
+	if (!p) {
+		log_warning("the keeper of uid %u answers what nobody asked, ignoring it",
+			    (unsigned)k->owner.uid);
+		return;
+	}
+	*link = p->next;
+	p->done(k, error > 0 ? -EBADMSG : error, m, p->userdata);
+	free(p);
+}
+
+static void take_event(struct keeper_client *k, struct wire_message *m)
+{
+	const struct keeper_spool_data *data = (const void *)m->data;
+	const struct keeper_ended *ended = (const void *)m->data;
+	const char *name;
+	bool bad = false;
+
+	if (wire_head(m)->type == KEEPER_SPOOL_DATA && m->size >= sizeof(*data)) {
+		name = wire_string(m, data->exec, &bad);
+		if (name)
+			exec_on_spool_data(k->manager, name, data->streams);
+	} else if (wire_head(m)->type == KEEPER_ENDED && m->size >= sizeof(*ended)) {
+		name = wire_string(m, ended->id, &bad);
+		if (name)
+			sandbox_on_ended(k->manager, k, name, ended);
+	}
+}
+
+/* It is tidying up and will end by itself; if not, the timer ends it. */
+static void keeper_close(struct keeper_client *k)
+{
+	struct timeval delay = { .tv_usec = KEEPER_SWEEP_MS * 1000 };
+
+	k->state = KEEPER_STATE_CLOSING;
+	(void)event_del(&k->read_event);
+	(void)event_del(&k->write_event);
+	if (!k->child || event_add(&k->timer, &delay) < 0)
+		keeper_die(k);
+}
+
+static void on_readable(evutil_socket_t fd, short events, void *userdata)
+{
+	struct keeper_client *k = userdata;
+	struct wire_message *m = k->manager->keepers->incoming;
+	unsigned budget = 64; /* others want their turn */
+	int r;
+
+	(void)events;
+	while ((k->state == KEEPER_STATE_READY || k->state == KEEPER_STATE_STARTING) &&
+	       budget-- > 0) {
+		r = wire_receive(fd, m);
+		if (r == -EAGAIN)
+			return;
+		if (r <= 0 || wire_head(m)->version != KEEPER_WIRE_VERSION) {
+			if (r != 0 && r != -ECONNRESET)
+				log_warning("the keeper of uid %u sends nonsense, killing it",
+					    (unsigned)k->owner.uid);
+			if (r > 0)
+				wire_message_done(m);
+			keeper_close(k);
+			return;
+		}
+		if (wire_head(m)->serial == 0)
+			take_event(k, m);
+		else
+			take_reply(k, m);
+		wire_message_done(m);
+	}
+}
+
+/* ---- start ---- */
+
+static void on_hello(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
+{
+	const struct keeper_hello_reply *reply;
+
+	(void)userdata;
+	if (k->state == KEEPER_STATE_DEAD)
+		return;
+	if (error == 0 && m->size < sizeof(*reply))
+		error = -EBADMSG;
+	if (error < 0) {
+		k->start_error = string_format("it refused: %s", strerror(-error));
+		keeper_die(k);
+		return;
+	}
+	reply = (const void *)m->data;
+	k->userns_dev = reply->userns_dev;
+	k->userns_ino = reply->userns_ino;
+	k->controllers = reply->controllers;
+	k->state = KEEPER_STATE_READY;
+	log_info("keeper of uid %u runs", (unsigned)k->owner.uid);
+	event_active(&k->wake, 0, 0);
+}
+
+static int watch(struct keeper_client *k)
+{
+	struct event_base *base = k->manager->base;
+
+	if (event_assign(&k->read_event, base, k->socket, EV_READ | EV_PERSIST, on_readable, k) <
+		    0 ||
+	    event_assign(&k->write_event, base, k->socket, EV_WRITE, on_writable, k) < 0 ||
+	    event_add(&k->read_event, NULL) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int keeper_begin(struct keeper_client *k, char **ret_reason)
+{
+	struct wire_message *m = keeper_scratch(k->manager);
+	int r;
+
+	r = keeper_start(k, ret_reason);
+	if (r == 0)
+		r = watch(k);
+	if (r == 0)
+		r = keeper_hello(k, m, ret_reason);
+	if (r == 0)
+		r = keeper_client_call(k, m, on_hello, NULL);
+	return r;
+}
+
+static struct keeper_client *keeper_alloc(struct manager *m)
+{
+	struct keeper_client *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->manager = m;
+	k->socket = -1;
+	event_assign(&k->read_event, m->base, -1, 0, on_readable, k);
+	event_assign(&k->write_event, m->base, -1, 0, on_writable, k);
+	event_assign(&k->wake, m->base, -1, 0, on_wake, k);
+	evtimer_assign(&k->timer, m->base, on_timer, k);
+	return k;
+}
+
+static int keeper_new(struct manager *m, uid_t owner, struct keeper_client **ret,
+		      struct error *reterr)
+{
+	CLEANUP_STR char *reason = NULL;
+	struct keeper_client *k = keeper_alloc(m);
+	int r;
+
+	if (!k)
+		return error_set_errno(reterr, -ENOMEM, "cannot start a keeper");
+	k->next = m->keepers->list;
+	m->keepers->list = k;
+	r = owner_lookup(&k->owner, owner, m->uid);
+	if (r == 0)
+		r = keeper_begin(k, &reason);
+	if (r < 0) {
+		unlink_keeper(&m->keepers->list, k);
+		keeper_free(k);
+		log_errno(LOG_LEVEL_ERROR, r, "cannot start the keeper of uid %u%s%s",
+			  (unsigned)owner, reason ? ": " : "", reason ? reason : "");
+		return error_set(reterr, ERROR_RUNTIME_FAILED, NULL, "sandboxctl doctor",
+				 "the keeper of uid %u cannot be started: %s%s%s", (unsigned)owner,
+				 reason ? reason : "", reason ? ": " : "", strerror(-r));
+	}
+	*ret = k;
+	return 0;
+}
+
+int manager_keeper(struct manager *m, uid_t owner, manager_keeper_done *done, void *userdata,
+		   struct error *reterr)
+{
+	struct keeper_client *k = find_keeper(m, owner);
+	struct keeper_waiter *w, **end;
+
+	if (k && k->state == KEEPER_STATE_CLOSING) {
+		keeper_die(k);
+		k = NULL;
+	}
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return error_set_errno(reterr, -ENOMEM, "cannot wait for a keeper");
+	if (!k && (keeper_new(m, owner, &k, reterr) < 0 || !k)) {
+		free(w);
+		return -1;
+	}
+	w->done = done;
+	w->userdata = userdata;
+	for (end = &k->waiters; *end; end = &(*end)->next)
+		;
+	*end = w;
+	if (k->state == KEEPER_STATE_READY)
+		event_active(&k->wake, 0, 0);
+	return 0;
+}
+
+/* ---- the table ---- */
+
+int keeper_table_new(struct manager *m, struct keeper_table **ret)
+{
+	struct keeper_table *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->seccomp = t->idmap = -1;
+	t->incoming = malloc(sizeof(*t->incoming));
+	t->scratch = malloc(sizeof(*t->scratch));
+	if (!t->incoming || !t->scratch) {
+		free(t->incoming);
+		free(t->scratch);
+		free(t);
+		return -ENOMEM;
+	}
+	evtimer_assign(&t->sweep, m->base, on_sweep, m);
+	*ret = t;
+	return 0;
+}
+
+static void free_list(struct keeper_client *k)
+{
+	struct keeper_client *next;
+	struct keeper_waiter *w;
+	struct keeper_pending *p;
+
+	for (; k; k = next) {
+		next = k->next;
+		while ((w = k->waiters)) {
+			k->waiters = w->next;
+			free(w);
+		}
+		while ((p = k->pending)) {
+			k->pending = p->next;
+			free(p);
+		}
+		keeper_free(k);
+	}
+}
+
+void keeper_table_free(struct manager *m)
+{
+	struct keeper_table *t = TAKE_PTR(m->keepers);
+	struct keeper_remains *r;
+
+	if (!t)
+		return;
+	(void)event_del(&t->sweep);
+	while ((r = t->remains)) {
+		t->remains = r->next;
+		free(r);
+	}
+	free_list(t->list);
+	free_list(t->dead);
+	(void)close_fd(t->seccomp);
+	(void)close_fd(t->idmap);
+	free(t->incoming);
+	free(t->scratch);
+	free(t);
+}
+
+static void on_shutdown_done(struct keeper_client *k, int error, struct wire_message *m,
+			     void *userdata)
+{
+	(void)k; /* its end is what counts */
+	(void)error;
+	(void)m;
+	(void)userdata;
+}
+
+bool keeper_table_shutdown(struct manager *m)
+{
+	struct wire_message *scratch = m->keepers->scratch;
+	struct keeper_client *k, *next;
+
+	for (k = m->keepers->list; k; k = next) {
+		next = k->next;
+		if (k->shutting_down)
+			continue;
+		k->shutting_down = true;
+		wire_begin(scratch, KEEPER_WIRE_VERSION, KEEPER_SHUTDOWN, 0,
+			   sizeof(struct wire_header));
+		if (keeper_client_call(k, scratch, on_shutdown_done, NULL) < 0)
+			keeper_die(k);
+	}
+	return keeper_table_any(m);
+}
+
+bool keeper_table_any(const struct manager *m)
+{
+	return m->keepers->list || m->keepers->dead;
+}
+
+size_t keeper_table_count(const struct manager *m)
+{
+	const struct keeper_client *k;
+	size_t n = 0;
+
+	for (k = m->keepers->list; k; k = k->next)
+		n++;
+	return n;
+}
+
+bool keeper_table_owns_userns(const struct manager *m, uint64_t dev, uint64_t ino)
+{
+	const struct keeper_client *k;
+
+	for (k = m->keepers->list; k; k = k->next)
+		if (k->state == KEEPER_STATE_READY && k->userns_dev == dev && k->userns_ino == ino)
+			return true;
+	return false;
+}
+
+/* ---- spool ---- */
+
+static uint32_t keeper_id_of(const struct keeper_client *k, uid_t uid)
+{
+	if (k->owner.map == KEEPER_MAP_SINGLE || uid == 1000)
+		return KEEPER_ID_AGENT;
+	return uid < 1000 ? uid + KEEPER_ID_ROOT : uid;
+}
+
+int keeper_client_spool_open(struct keeper_client *k, const struct spool_request *request,
+			     keeper_reply *done, void *userdata)
+{
+	struct wire_message *m = keeper_scratch(k->manager);
+	struct keeper_spool_open *open_request = (void *)m->data;
+	int r;
+
+	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_SPOOL_OPEN, 0, sizeof(*open_request));
+	open_request->streams = request->streams;
+	open_request->uid = keeper_id_of(k, request->uid);
+	open_request->max_bytes = request->max_bytes;
+	open_request->pty = request->pty >= 0;
+	r = request->pty >= 0 ? wire_add_fd(m, request->pty) : 0;
+	if (r >= 0)
+		r = wire_add_string(m, offsetof(struct keeper_spool_open, exec), request->exec);
+	if (r < 0) {
+		wire_message_done(m);
+		return r;
+	}
+	return keeper_client_call(k, m, done, userdata);
+}
+
+int keeper_client_spool_finish(struct keeper_client *k, const char *exec, uint32_t wait_ms,
+			       bool remove, keeper_reply *done, void *userdata)
+{
+	struct wire_message *m = keeper_scratch(k->manager);
+	struct keeper_spool_finish *finish = (void *)m->data;
+	int r;
+
+	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_SPOOL_FINISH, 0, sizeof(*finish));
+	finish->wait_ms = wait_ms;
+	finish->remove = remove;
+	r = wire_add_string(m, offsetof(struct keeper_spool_finish, exec), exec);
+	return r < 0 ? r : keeper_client_call(k, m, done, userdata);
+}
+
+static void on_spool_removed(struct keeper_client *k, int error, struct wire_message *m,
+			     void *userdata)
+{
+	(void)m;
+	(void)userdata;
+	if (error < 0 && error != -ENOENT && error != -ECONNRESET && log_ratelimit())
+		log_errno(LOG_LEVEL_WARNING, error, "a spool of uid %u stays behind",
+			  (unsigned)k->owner.uid);
+}
+
+int keeper_client_spool_remove(struct keeper_client *k, const char *exec)
+{
+	struct wire_message *m = keeper_scratch(k->manager);
+	int r;
+
+	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_SPOOL_REMOVE, 0, sizeof(struct keeper_spool_ref));
+	r = wire_add_string(m, offsetof(struct keeper_spool_ref, exec), exec);
+	return r < 0 ? r : keeper_client_call(k, m, on_spool_removed, NULL);
+}
+
+int keeper_client_spool_read_fd(struct keeper_client *k, const char *exec,
+				enum keeper_spool_stream stream)
+{
+	static const char *const suffixes[] = { "stdout", "stderr", "output" };
+	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+					   RESOLVE_NO_MAGICLINKS };
+	CLEANUP_STR char *path = string_format("owners/%u/spool/%s.%s", (unsigned)k->owner.uid,
+					       exec, suffixes[stream]);
+	CLEANUP_FD int fd = -1;
+	struct stat st;
+
+	if (!path)
+		return -ENOMEM;
+	fd = (int)syscall(SYS_openat2, k->manager->state_fd, path, &how, sizeof(how));
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != owner_host_uid(&k->owner, KEEPER_ID_AGENT))
+		return -EPERM;
+	return TAKE_FD(fd);
+}

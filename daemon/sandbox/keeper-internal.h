@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Inside keeper-client.c and keeper-start.c: the body of a keeper's client. */
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sandbox/keeper-client.h"
+#include "sandbox/manager.h"
+#include "sandbox/owner.h"
+
+struct child;
+
+enum keeper_state {
+	KEEPER_STATE_STARTING, /* HELLO is not answered yet */
+	KEEPER_STATE_READY,
+	KEEPER_STATE_CLOSING, /* it closed the connection; its process is about to end */
+	KEEPER_STATE_DEAD,    /* out of the table; waits for its reap event */
+};
+
+/* A request without an answer yet. */
+struct keeper_pending {
+	uint64_t serial;
+	int64_t deadline_ms; /* monotonic */
+	keeper_reply *done;
+	void *userdata;
+	struct keeper_pending *next;
+};
+
+/* A message that the socket did not take at once; only the first bytes of it are allocated. */
+struct keeper_outgoing {
+	struct keeper_outgoing *next;
+	struct wire_message *message;
+};
+
+/* Who asked manager_keeper() and was not told yet. */
+struct keeper_waiter {
+	manager_keeper_done *done;
+	void *userdata;
+	struct keeper_waiter *next;
+};
+
+struct keeper_client {
+	struct manager *manager;
+	struct owner owner;
+	enum keeper_state state;
+	int socket;
+	struct child *child;
+	struct event read_event;
+	struct event write_event;
+	struct event timer;
+	struct event wake; /* tells waiters; when dead, reaps */
+	uint64_t last_serial;
+	struct keeper_pending *pending;
+	struct keeper_outgoing *outgoing;
+	struct keeper_waiter *waiters;
+	uint32_t controllers; /* that really work */
+	uint64_t userns_dev;
+	uint64_t userns_ino;
+	bool timed_out;
+	bool shutting_down;
+	char *start_error; /* why it could not be started */
+	struct keeper_client *next;
+};
+
+/* Cgroup directories of a dead keeper, which stay busy until the last process in them is gone. */
+struct keeper_remains {
+	uid_t owner;
+	unsigned tries;
+	struct keeper_remains *next;
+};
+
+struct keeper_table {
+	struct keeper_client *list;
+	struct keeper_client *dead; /* waiting for their reap */
+	struct wire_message *incoming;
+	struct wire_message *scratch;
+	int seccomp; /* the program for init, made once; -1 */
+	int idmap;   /* of owner 0's workspaces, made once; -1 */
+	struct event sweep;
+	struct keeper_remains *remains;
+};
+
+/* keeper-start.c: makes directories, starts the process, connects. On success K->socket and
+ * K->child are set. Returns 0 or negative errno, with a sentence in *RET_REASON. */
+int keeper_start(struct keeper_client *k, char **ret_reason);
+/* Fills HELLO into M. Returns 0 or negative errno. */
+int keeper_hello(struct keeper_client *k, struct wire_message *m, char **ret_reason);
+/* keeper-client.c: for keeper-start.c's child callback. */
+void keeper_die(struct keeper_client *k);

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Makes and unmakes everything in struct manager, in order, and sweeps what a daemon that died
+ * left: its sockets, its cgroups, its half-made sandboxes. Its keepers have noticed and killed
+ * theirs. */
+
+#include "sandbox/manager.h"
+
+#include <dirent.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sandbox/cgroup.h"
+#include "sandbox/config.h"
+#include "sandbox/keeper-client.h"
+#include "sandbox/sandbox-internal.h"
+#include "store/store.h"
+#include "util/fd.h"
+#include "util/id.h"
+#include "util/log.h"
+#include "util/path.h"
+#include "util/strings.h"
+#include "util/time.h"
+
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+#define BOOT_ID_MAX 64
+
+_Static_assert(INSTANCE_ID_SIZE == SHORT_ID_SIZE, "an instance id is a short id");
+
+/* The state directory's own name for itself, made once. */
+static int load_instance(struct manager *m)
+{
+	CLEANUP_STR char *text = NULL;
+	int r;
+
+	r = store_meta_get(m->store, "instance", &text);
+	if (r < 0)
+		return r;
+	if (text && strlen(text) == INSTANCE_ID_SIZE - 1) {
+		memcpy(m->instance, text, INSTANCE_ID_SIZE);
+		return 0;
+	}
+	r = id_make_short(m->instance);
+	return r < 0 ? r : store_meta_set(m->store, "instance", m->instance);
+}
+
+/* Why sandboxes that ran are not running any more. */
+static const char *load_cause(struct manager *m)
+{
+	CLEANUP_STR char *now = NULL;
+	CLEANUP_STR char *before = NULL;
+	const char *cause = "daemon_stopped";
+
+	if (fd_read_file(AT_FDCWD, BOOT_ID, BOOT_ID_MAX, &now, NULL) < 0)
+		return cause;
+	if (store_meta_get(m->store, "boot", &before) == 0 && before && strcmp(now, before) != 0)
+		cause = "host_crash";
+	if (store_meta_set(m->store, "boot", now) < 0)
+		log_warning("the database does not take the boot id, going on");
+	return cause;
+}
+
+static int open_dirs(struct manager *m)
+{
+	m->state_fd = open(m->config->state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	m->runtime_fd = open(m->config->runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (m->state_fd < 0 || m->runtime_fd < 0)
+		return -errno;
+	return 0;
+}
+
+/* Sockets of sandboxes and keepers of a daemon that died. */
+static int make_runtime_dirs(struct manager *m)
+{
+	static const char *const names[] = { "sandboxes", "keepers" };
+	size_t i;
+	int r;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		r = path_remove_tree(m->runtime_fd, names[i]);
+		if (r < 0)
+			return r;
+		if (mkdirat(m->runtime_fd, names[i], 0700) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* The first executable NAME in the usual places. */
+static char *find_program(const char *name)
+{
+	static const char *const dirs[] = { "/usr/local/bin",  "/usr/bin",  "/bin",
+					    "/usr/local/sbin", "/usr/sbin", "/sbin" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
+		CLEANUP_STR char *path = string_format("%s/%s", dirs[i], name);
+
+		if (path && access(path, X_OK) == 0)
+			return TAKE_PTR(path);
+	}
+	return NULL;
+}
+
+static void find_runtime(struct manager *m)
+{
+	m->crun = m->config->crun ? strdup(m->config->crun) : find_program("crun");
+	if (!m->crun)
+		log_warning("crun is not installed: no sandbox can be made until it is");
+}
+
+static int make_tables(struct manager *m)
+{
+	int r;
+
+	r = cgroups_new(&m->cgroups, m->instance, m->is_root);
+	if (r == 0)
+		r = keeper_table_new(m, &m->keepers);
+	if (r == 0)
+		r = sandbox_table_new(&m->sandboxes);
+	if (r == 0)
+		r = template_table_new(m, &m->templates);
+	return r;
+}
+
+int manager_init(struct manager *m)
+{
+	int r;
+
+	m->started_at_ms = time_monotonic_ms();
+	m->state_fd = m->runtime_fd = -1;
+	r = open_dirs(m);
+	if (r == 0)
+		r = load_instance(m);
+	if (r == 0)
+		r = make_runtime_dirs(m);
+	if (r < 0)
+		return r;
+	find_runtime(m);
+	r = make_tables(m);
+	if (r == 0)
+		r = sandbox_rows_load(m, load_cause(m));
+	if (r == 0)
+		r = exec_table_new(m, &m->execs);
+	if (r < 0)
+		return r;
+	sandbox_table_sweep(m);
+	return 0;
+}
+
+void manager_deinit(struct manager *m)
+{
+	if (m->execs)
+		exec_table_free(TAKE_PTR(m->execs));
+	if (m->templates)
+		template_table_free(TAKE_PTR(m->templates));
+	sandbox_table_free(m);
+	keeper_table_free(m);
+	cgroups_free(TAKE_PTR(m->cgroups));
+	free(TAKE_PTR(m->crun));
+	if (m->runtime_fd >= 0) {
+		(void)path_remove_tree(m->runtime_fd, "sandboxes"); /* swept at the next start */
+		(void)path_remove_tree(m->runtime_fd, "keepers");
+	}
+	m->state_fd = close_fd(m->state_fd);
+	m->runtime_fd = close_fd(m->runtime_fd);
+}
+
+bool manager_stop(struct manager *m)
+{
+	if (!m->stopping) {
+		m->stopping = true;
+		(void)sandbox_table_stop(m); /* asked again below */
+	}
+	return sandbox_table_busy(m) || keeper_table_shutdown(m);
+}

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a row to a running sandbox: template, keeper, KEEPER_CREATE, init, KEEPER_CLAIM. Each step
+ * ends in one callback that begins the next or boot_fail(), which undoes what `phase` says was
+ * done.
+ *
+ * A create that fails leaves nothing; when its keeper died under it, what the keeper had made on
+ * disk is removed by a REMOVE that follows. A start that fails leaves a stopped sandbox. */
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "sandbox/claim.h"
+#include "sandbox/config.h"
+#include "sandbox/exec.h"
+#include "sandbox/init-client.h"
+#include "sandbox/keeper-client.h"
+#include "sandbox/sandbox-internal.h"
+#include "sandbox/workspace.h"
+#include "store/sandboxes.h"
+#include "util/fd.h"
+#include "util/log.h"
+#include "util/strings.h"
+
+#define HOSTNAME_SIZE 64
+
+static bool is_create(const struct sandbox *s)
+{
+	return s->ops->verb == SANDBOX_VERB_CREATE;
+}
+
+static void want_keeper(struct sandbox *s);
+
+/* ---- failure ---- */
+
+static void boot_failed(struct sandbox *s, bool keeper_gone)
+{
+	struct error *e = TAKE_PTR(s->boot_error);
+
+	sandbox_release(s);
+	(void)sandbox_ref(s);
+	if (!is_create(s)) {
+		sandbox_set_state(s, SANDBOX_STATE_STOPPED, "start_failed");
+	} else if (keeper_gone) {
+		sandbox_set_state(s, SANDBOX_STATE_FAILED, "keeper_lost");
+		if (sandbox_submit(s, SANDBOX_VERB_REMOVE, NULL, NULL, NULL,
+				   SANDBOX_STATE_REMOVED) < 0)
+			log_error("no memory to remove sandbox %s, it stays as failed",
+				  s->facts.name);
+	} else {
+		sandbox_set_state(s, SANDBOX_STATE_REMOVED, "create_failed");
+		if (store_sandbox_delete(s->manager->store, s->facts.id) < 0)
+			log_error("the row of sandbox %s stays behind, removed at the next start",
+				  s->facts.name);
+		sandbox_leave(s);
+	}
+	sandbox_op_end(s, e);
+	error_clear(e);
+	free(e);
+	(void)sandbox_unref(s);
+}
+
+static void on_undone(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
+{
+	struct sandbox *s = userdata;
+
+	(void)k;
+	(void)m;
+	if (error < 0 && error != -ESRCH && error != -ENOENT)
+		log_errno(LOG_LEVEL_WARNING, error, "what sandbox %s left is not undone",
+			  s->facts.name);
+	boot_failed(s, error == -ECONNRESET || error == -ETIMEDOUT);
+}
+
+/* Takes E's contents. */
+static void boot_fail(struct sandbox *s, struct error *e)
+{
+	bool with_keeper = s->phase == SANDBOX_PHASE_INIT || s->phase == SANDBOX_PHASE_CLAIM;
+	uint16_t type = is_create(s) ? KEEPER_REMOVE : KEEPER_KILL;
+	struct error *copy = calloc(1, sizeof(*copy));
+
+	log_warning("sandbox %s: %s", s->facts.name, e->message ? e->message : "failed");
+	if (copy)
+		error_move(copy, e);
+	s->boot_error = copy; /* NULL only without memory: then the client hears of success of
+				 nothing, so say that at least */
+	s->init = init_client_free(s->init);
+	s->phase = SANDBOX_PHASE_NONE;
+	if (with_keeper && s->keeper && sandbox_call_end(s, s->keeper, type, on_undone) == 0)
+		return;
+	boot_failed(s, with_keeper);
+}
+
+static void boot_fail_errno(struct sandbox *s, int r, const char *what)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+
+	(void)error_set_errno(&e, r, "%s", what);
+	boot_fail(s, &e);
+}
+
+/* What the keeper answered: REASON is its sentence, or NULL. */
+static void boot_fail_keeper(struct sandbox *s, int r, const char *reason)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+
+	if (r == -ETIMEDOUT)
+		(void)error_set(&e, ERROR_TIMEOUT, NULL, "see the daemon's log", "%s",
+				reason ? reason : "the runtime did not answer");
+	else if (r == -ENOSPC || r == -EDQUOT)
+		(void)error_set(&e, ERROR_LIMIT_REACHED, NULL, "free some disk space",
+				"no space left for sandbox %s", s->facts.name);
+	else
+		(void)error_set(&e, ERROR_RUNTIME_FAILED, NULL, "sandboxctl doctor", "%s",
+				reason ? reason : strerror(-r));
+	boot_fail(s, &e);
+}
+
+/* True when the boot must not go on. */
+static bool gave_up(struct sandbox *s)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+
+	if (!s->manager->stopping)
+		return false;
+	(void)error_set(&e, ERROR_CANCELLED, NULL, NULL, "the daemon is stopping");
+	boot_fail(s, &e);
+	return true;
+}
+
+/* ---- claim ---- */
+
+static void on_claimed(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
+{
+	const struct keeper_reason_reply *reply = m ? (const void *)m->data : NULL;
+	struct sandbox *s = userdata;
+	const char *reason = NULL;
+	bool bad = false;
+
+	(void)k;
+	if (error < 0) {
+		if (m && m->size >= sizeof(*reply))
+			reason = wire_string(m, reply->reason, &bad);
+		boot_fail_keeper(s, error, reason);
+		return;
+	}
+	if (gave_up(s))
+		return;
+	s->phase = SANDBOX_PHASE_NONE;
+	sandbox_close_workspaces(s);
+	sandbox_set_state(s, SANDBOX_STATE_RUNNING, NULL);
+	sandbox_op_end(s, NULL);
+}
+
+/* A name may hold what a host name may not. */
+static void make_hostname(const char *name, char hostname[static HOSTNAME_SIZE])
+{
+	size_t i;
+
+	for (i = 0; name[i] && i < HOSTNAME_SIZE - 1; i++)
+		hostname[i] = isalnum((unsigned char)name[i]) ? name[i] : '-';
+	while (i > 1 && hostname[i - 1] == '-')
+		i--;
+	hostname[i] = '\0';
+}
+
+static void fill_limits(const struct sandbox *s, struct keeper_limits *limits)
+{
+	limits->memory_bytes = s->facts.limits.memory_bytes;
+	limits->shm_bytes = s->facts.limits.shm_bytes;
+	limits->cpu_milli = s->facts.limits.cpu_milli;
+	limits->pids = s->facts.limits.pids;
+}
+
+static void send_claim(struct sandbox *s)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	CLEANUP_STR char *reason = string_format("sandboxd: sandbox %s works on it; `sandboxctl rm "
+						 "%s` frees it",
+						 s->facts.name, s->facts.name);
+	struct wire_message *m = keeper_scratch(s->manager);
+	char hostname[HOSTNAME_SIZE];
+	struct claim claim = { .sandbox_id = s->facts.id,
+			       .hostname = hostname,
+			       .workspaces = s->workspaces,
+			       .n_workspaces = s->n_workspaces,
+			       .lock_reason = reason,
+			       .idmap = keeper_client_idmap(s->keeper) };
+	int r;
+
+	if (!reason || claim.idmap < -1) {
+		boot_fail_errno(s, reason ? claim.idmap : -ENOMEM, "idmapped mounts do not work");
+		return;
+	}
+	make_hostname(s->facts.name, hostname);
+	fill_limits(s, &claim.limits);
+	if (claim_message(m, &claim, &e) < 0) {
+		wire_message_done(m);
+		boot_fail(s, &e);
+		return;
+	}
+	s->phase = SANDBOX_PHASE_CLAIM;
+	r = keeper_client_call(s->keeper, m, on_claimed, s);
+	if (r < 0)
+		boot_fail_errno(s, r, "the keeper does not answer");
+}
+
+/* ---- init ---- */
+
+static void on_init_ready(struct init_client *c, int error, void *userdata)
+{
+	struct sandbox *s = userdata;
+
+	(void)c;
+	if (error < 0) {
+		boot_fail_errno(s, error, "sandbox-init does not answer");
+		return;
+	}
+	if (!gave_up(s))
+		send_claim(s);
+}
+
+static void on_init_lost(struct init_client *c, void *userdata)
+{
+	struct sandbox *s = userdata;
+
+	(void)c;
+	if (s->phase == SANDBOX_PHASE_INIT)
+		boot_fail_errno(s, -ECONNRESET, "sandbox-init ended");
+	else if (s->phase == SANDBOX_PHASE_NONE)
+		sandbox_init_lost(s); /* during a claim the keeper says what happened */
+}
+
+static char *init_path(const struct sandbox *s)
+{
+	return string_format("%s/sandboxes/%s/init.sock", s->manager->config->runtime_dir,
+			     s->facts.id);
+}
+
+static void connect_init(struct sandbox *s)
+{
+	static const struct init_client_watch watch = { on_init_ready, on_init_lost };
+	CLEANUP_STR char *path = init_path(s);
+	int r;
+
+	s->phase = SANDBOX_PHASE_INIT;
+	r = path ? init_client_new(&s->init, s->manager->base, path, &watch, s) : -ENOMEM;
+	if (r < 0)
+		boot_fail_errno(s, r, "cannot connect to sandbox-init");
+}
+
+/* ---- create ---- */
+
+static void take_created(struct sandbox *s, struct wire_message *m)
+{
+	const struct keeper_create_reply *reply = (const void *)m->data;
+
+	s->facts.pid = reply->pid;
+	s->memory_version = reply->memory_version;
+	s->oom_fd = wire_take_fd(m, 0);
+	connect_init(s);
+}
+
+static void on_created(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
+{
+	const struct keeper_create_reply *reply = m ? (const void *)m->data : NULL;
+	struct sandbox *s = userdata;
+	const char *reason = NULL;
+	bool bad = false;
+
+	(void)k;
+	if (error == 0 && m->size < sizeof(*reply))
+		error = -EBADMSG;
+	if (error == 0) {
+		take_created(s, m);
+		return;
+	}
+	if (error == -ECONNRESET && !s->retried && !s->manager->stopping) {
+		s->retried = true; /* most likely it had just decided to end for lack of work */
+		s->keeper = NULL;
+		want_keeper(s);
+		return;
+	}
+	if (error == -ECONNRESET || error == -ETIMEDOUT)
+		s->phase = SANDBOX_PHASE_INIT; /* it may have made something */
+	if (m && m->size >= sizeof(*reply))
+		reason = wire_string(m, reply->reason, &bad);
+	boot_fail_keeper(s, error, reason);
+}
+
+static int listen_for_init(struct sandbox *s)
+{
+	CLEANUP_STR char *path = init_path(s);
+	char dir[64];
+
+	if (!path)
+		return -ENOMEM;
+	(void)snprintf(dir, sizeof(dir), "sandboxes/%s", s->facts.id);
+	if (mkdirat(s->manager->runtime_fd, dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return fd_listen_unix(path, SOCK_SEQPACKET, 0600, 4);
+}
+
+static int fill_create(const struct sandbox *s, struct wire_message *m)
+{
+	struct keeper_create *create = (void *)m->data;
+	size_t i;
+	int r;
+
+	if (s->layers.count > KEEPER_LOWERS_MAX)
+		return -E2BIG;
+	create->flags = is_create(s) ? KEEPER_CREATE_DISCARD : KEEPER_CREATE_REUSE;
+	if (s->facts.network == NETWORK_HOST)
+		create->flags |= KEEPER_CREATE_NETWORK_HOST;
+	fill_limits(s, &create->limits);
+	r = wire_add_string(m, offsetof(struct keeper_create, id), s->facts.id);
+	for (i = 0; r == 0 && i < s->layers.count; i++)
+		r = wire_add_string(m,
+				    offsetof(struct keeper_create, lowers) +
+					    i * sizeof(struct wire_str),
+				    s->layers.items[i]);
+	create->n_lowers = (uint32_t)s->layers.count;
+	return r;
+}
+
+static void send_create(struct sandbox *s)
+{
+	struct wire_message *m = keeper_scratch(s->manager);
+	int fd, r;
+
+	s->phase = SANDBOX_PHASE_CREATE;
+	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_CREATE, 0, sizeof(struct keeper_create));
+	fd = listen_for_init(s);
+	r = fd < 0 ? fd : wire_add_fd(m, fd);
+	if (r >= 0)
+		r = fill_create(s, m);
+	if (r < 0)
+		wire_message_done(m);
+	else
+		r = keeper_client_call(s->keeper, m, on_created, s);
+	if (r < 0)
+		boot_fail_errno(s, r, "the keeper cannot be asked");
+}
+
+/* ---- keeper ---- */
+
+static void on_keeper(struct keeper_client *k, struct error *e, void *userdata)
+{
+	struct sandbox *s = userdata;
+
+	if (!k) {
+		boot_fail(s, e);
+		return;
+	}
+	s->keeper = k;
+	if (!gave_up(s))
+		send_create(s);
+}
+
+static void want_keeper(struct sandbox *s)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+
+	s->phase = SANDBOX_PHASE_KEEPER;
+	if (manager_keeper(s->manager, s->facts.owner, on_keeper, s, &e) < 0)
+		boot_fail(s, &e);
+}
+
+/* ---- template ---- */
+
+static int keep_template(struct sandbox *s, const struct template_resolved *t)
+{
+	char *name = NULL;
+	size_t i;
+	int r = string_copy(t->name, &name);
+
+	string_list_deinit(&s->layers);
+	for (i = 0; r == 0 && i < t->layers.count; i++)
+		r = string_list_add(&s->layers, t->layers.items[i]);
+	if (r < 0) {
+		free(name);
+		return r;
+	}
+	free(s->facts.template_name);
+	s->facts.template_name = name;
+	sandbox_save(s);
+	return 0;
+}
+
+static void on_template(const struct template_resolved *t, struct error *e, void *userdata)
+{
+	struct sandbox *s = userdata;
+	int r;
+
+	if (!t) {
+		boot_fail(s, e);
+		return;
+	}
+	r = keep_template(s, t);
+	if (r < 0)
+		boot_fail_errno(s, r, "the template cannot be used");
+	else if (!gave_up(s))
+		want_keeper(s);
+}
+
+static void want_template(struct sandbox *s)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	const struct template_query query = {
+		.peer = s->facts.peer,
+		.owner = s->facts.owner,
+		.tool = s->facts.tool,
+		.template_name = s->template_given ? s->facts.template_name : NULL,
+	};
+
+	s->phase = SANDBOX_PHASE_TEMPLATE;
+	if (template_resolve(s->manager, &query, on_template, NULL, s, &e) < 0)
+		boot_fail(s, &e);
+}
+
+/* ---- the verbs ---- */
+
+/* True when the start goes on. */
+static bool start_begins(struct sandbox *s)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+
+	switch (s->facts.state) {
+	case SANDBOX_STATE_STOPPED:
+	case SANDBOX_STATE_FAILED:
+		break;
+	case SANDBOX_STATE_RUNNING:
+		sandbox_op_end(s, NULL);
+		return false;
+	case SANDBOX_STATE_CREATING:
+	case SANDBOX_STATE_PAUSED:
+	case SANDBOX_STATE_REMOVED:
+	case SANDBOX_STATE_MAX:
+		(void)error_set(&e, ERROR_INVALID_STATE, "sandbox", NULL, "sandbox %s is %s",
+				s->facts.name, sandbox_state_to_string(s->facts.state));
+		sandbox_op_end(s, &e);
+		return false;
+	}
+	sandbox_set_state(s, SANDBOX_STATE_CREATING, NULL);
+	if (sandbox_open_workspaces(s, &e) == 0)
+		return true;
+	boot_fail(s, &e);
+	return false;
+}
+
+void sandbox_boot(struct sandbox *s)
+{
+	s->retried = false;
+	s->phase = SANDBOX_PHASE_NONE;
+	if (!is_create(s) && !start_begins(s))
+		return;
+	if (gave_up(s))
+		return;
+	if (is_create(s) && !s->layers_given)
+		want_template(s);
+	else
+		want_keeper(s);
+}
+
+void sandbox_boot_keeper_lost(struct sandbox *s)
+{
+	s->keeper = NULL;
+	if (s->phase == SANDBOX_PHASE_INIT)
+		boot_fail_keeper(s, -ECONNRESET, "the keeper ended");
+}
+
+int sandbox_start(struct sandbox *s, sandbox_done *done, void *userdata, struct error *reterr)
+{
+	int r;
+
+	if (s->manager->stopping)
+		return error_set(reterr, ERROR_UNAVAILABLE, NULL, "start the daemon again",
+				 "the daemon is stopping");
+	r = sandbox_submit(s, SANDBOX_VERB_START, done, userdata, NULL, SANDBOX_STATE_RUNNING);
+	return r < 0 ? error_set_errno(reterr, r, "sandbox %s cannot be started", s->facts.name)
+		     : 0;
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From running to stopped or removed: execs first, then the keeper kills, then what belonged to the
+ * run is closed. And what happens by itself: an init or a keeper that ended. */
+
+#include <string.h>
+
+#include "sandbox/exec.h"
+#include "sandbox/init-client.h"
+#include "sandbox/keeper-client.h"
+#include "sandbox/sandbox-internal.h"
+#include "store/sandboxes.h"
+#include "util/log.h"
+
+/* KEEPER_KILL or KEEPER_REMOVE */
+int sandbox_call_end(struct sandbox *s, struct keeper_client *k, uint16_t type, keeper_reply *done)
+{
+	struct wire_message *m = keeper_scratch(s->manager);
+	struct keeper_end *end = (void *)m->data;
+	int r;
+
+	wire_begin(m, KEEPER_WIRE_VERSION, type, 0, sizeof(*end));
+	end->give_back = s->foreign_user;
+	r = wire_add_string(m, offsetof(struct keeper_end, id), s->facts.id);
+	return r < 0 ? r : keeper_client_call(k, m, done, s);
+}
+
+static void leave_run(struct sandbox *s)
+{
+	if (s->init)
+		init_client_shutdown(s->init); /* in case nobody killed it */
+	sandbox_release(s);
+}
+
+/* ---- stop ---- */
+
+static void stopped(struct sandbox *s)
+{
+	leave_run(s);
+	sandbox_op_end(s, NULL);
+}
+
+static void on_killed(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
+{
+	struct sandbox *s = userdata;
+
+	(void)k;
+	(void)m;
+	if (error < 0 && error != -ESRCH && error != -ENOENT && error != -ECONNRESET)
+		log_errno(LOG_LEVEL_ERROR, error, "sandbox %s: the keeper cannot kill it",
+			  s->facts.name);
+	stopped(s);
+}
+
+static void end_run(struct sandbox *s, enum sandbox_state state, const char *cause)
+{
+	exec_table_sandbox_lost(s->manager, s, EXEC_CAUSE_SANDBOX_LOST);
+	sandbox_set_state(s, state, cause);
+}
+
+static void stop_begin(struct sandbox *s)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+
+	switch (s->facts.state) {
+	case SANDBOX_STATE_RUNNING:
+	case SANDBOX_STATE_PAUSED:
+		break;
+	case SANDBOX_STATE_STOPPED:
+	case SANDBOX_STATE_FAILED:
+		sandbox_op_end(s, NULL);
+		return;
+	case SANDBOX_STATE_CREATING:
+	case SANDBOX_STATE_REMOVED:
+	case SANDBOX_STATE_MAX:
+		(void)error_set(&e, ERROR_NOT_FOUND, "sandbox", NULL, "sandbox %s is gone",
+				s->facts.name);
+		sandbox_op_end(s, &e);
+		return;
+	}
+	end_run(s, s->ops->end_state, s->ops->cause);
+	if (!s->keeper || sandbox_call_end(s, s->keeper, KEEPER_KILL, on_killed) < 0)
+		stopped(s);
+}
+
+/* ---- remove ---- */
+
+static void removed(struct sandbox *s)
+{
+	int r;
+
+	leave_run(s);
+	exec_table_sandbox_removed(s->manager, s);
+	if (s->facts.state != SANDBOX_STATE_REMOVED)
+		sandbox_set_state(s, SANDBOX_STATE_REMOVED, NULL);
+	r = store_sandbox_delete(s->manager->store, s->facts.id);
+	if (r < 0)
+		log_errno(LOG_LEVEL_ERROR, r, "the row of sandbox %s stays behind", s->facts.name);
+	(void)sandbox_ref(s);
+	sandbox_leave(s);
+	sandbox_op_end(s, NULL);
+	(void)sandbox_unref(s);
+}
+
+/* What the keeper could not remove may still be there: the sandbox stays, so that it can be tried
+ * again. */
+static void remove_failed(struct sandbox *s, struct error *e)
+{
+	leave_run(s);
+	if (s->facts.state == SANDBOX_STATE_STOPPED)
+		sandbox_set_state(s, SANDBOX_STATE_FAILED, "remove_failed");
+	sandbox_op_end(s, e);
+}
+
+static void on_removed(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	struct sandbox *s = userdata;
+
+	(void)k;
+	(void)m;
+	if (error == 0 || error == -ESRCH || error == -ENOENT) {
+		removed(s);
+		return;
+	}
+	(void)error_set(&e, error == -ETIMEDOUT ? ERROR_TIMEOUT : ERROR_RUNTIME_FAILED, NULL,
+			"try again", "sandbox %s cannot be removed: %s", s->facts.name,
+			strerror(-error));
+	remove_failed(s, &e);
+}
+
+static void on_remove_keeper(struct keeper_client *k, struct error *e, void *userdata)
+{
+	CLEANUP_ERROR struct error own = { 0 };
+	struct sandbox *s = userdata;
+	int r;
+
+	if (!k) {
+		remove_failed(s, e);
+		return;
+	}
+	r = sandbox_call_end(s, k, KEEPER_REMOVE, on_removed);
+	if (r < 0) {
+		(void)error_set_errno(&own, r, "sandbox %s cannot be removed", s->facts.name);
+		remove_failed(s, &own);
+	}
+}
+
+static void remove_begin(struct sandbox *s)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+
+	if (s->facts.state == SANDBOX_STATE_REMOVED) {
+		(void)error_set(&e, ERROR_NOT_FOUND, "sandbox", NULL, "sandbox %s is gone",
+				s->facts.name);
+		sandbox_op_end(s, &e);
+		return;
+	}
+	if (s->facts.state == SANDBOX_STATE_RUNNING || s->facts.state == SANDBOX_STATE_PAUSED)
+		end_run(s, SANDBOX_STATE_STOPPED, "removed");
+	if (manager_keeper(s->manager, s->facts.owner, on_remove_keeper, s, &e) < 0)
+		remove_failed(s, &e);
+}
+
+/* ---- verbs ---- */
+
+void sandbox_end(struct sandbox *s)
+{
+	if (s->ops->verb == SANDBOX_VERB_STOP)
+		stop_begin(s);
+	else
+		remove_begin(s);
+}
+
+int sandbox_stop(struct sandbox *s, const char *cause, sandbox_done *done, void *userdata,
+		 struct error *reterr)
+{
+	int r = sandbox_submit(s, SANDBOX_VERB_STOP, done, userdata, cause, SANDBOX_STATE_STOPPED);
+
+	return r < 0 ? error_set_errno(reterr, r, "sandbox %s cannot be stopped", s->facts.name)
+		     : 0;
+}
+
+int sandbox_remove(struct sandbox *s, bool force, sandbox_done *done, void *userdata,
+		   struct error *reterr)
+{
+	size_t running = exec_running_in(s->manager, s);
+	int r;
+
+	if (!force && running > 0) {
+		(void)error_set(reterr, ERROR_INVALID_STATE, "sandbox",
+				"sandboxctl rm --force, or force: true",
+				"sandbox %s has %zu running exec%s", s->facts.name, running,
+				running == 1 ? "" : "s");
+		error_set_resource(reterr, "sandbox %s", s->facts.name);
+		return -1;
+	}
+	r = sandbox_submit(s, SANDBOX_VERB_REMOVE, done, userdata, NULL, SANDBOX_STATE_REMOVED);
+	return r < 0 ? error_set_errno(reterr, r, "sandbox %s cannot be removed", s->facts.name)
+		     : 0;
+}
+
+/* ---- by itself ---- */
+
+static const char *ended_cause(const struct keeper_ended *ended)
+{
+	if (ended->counters.oom_kills > 0 && ended->signal != 0)
+		return "oom";
+	if (ended->signal == 0 && ended->exit_code == 0)
+		return "init_exited";
+	return "sandbox_lost";
+}
+
+void sandbox_on_ended(struct manager *m, struct keeper_client *k, const char *id,
+		      const struct keeper_ended *ended)
+{
+	struct sandbox *s = table_find(&m->sandboxes->by_id, id);
+	const char *cause = ended_cause(ended);
+
+	if (!s || s->keeper != k) {
+		log_debug("a sandbox that is not ours ended, ignoring it");
+		return;
+	}
+	if (s->facts.state != SANDBOX_STATE_RUNNING)
+		return; /* a boot or an end is under way and hears of it by itself */
+	end_run(s, strcmp(cause, "init_exited") == 0 ? SANDBOX_STATE_STOPPED : SANDBOX_STATE_FAILED,
+		cause);
+	leave_run(s);
+}
+
+/* Its connection ended. Usually the keeper tells how in the same moment; if not, this makes sure
+ * that nothing of it runs on. */
+void sandbox_init_lost(struct sandbox *s)
+{
+	if (s->facts.state != SANDBOX_STATE_RUNNING || s->ops)
+		return;
+	if (sandbox_submit(s, SANDBOX_VERB_STOP, NULL, NULL, "sandbox_lost", SANDBOX_STATE_FAILED) <
+	    0)
+		log_error("no memory to stop sandbox %s, whose init is gone", s->facts.name);
+}
+
+struct lost_scope {
+	struct keeper_client *keeper;
+};
+
+static bool lose_one(struct sandbox *s, void *userdata)
+{
+	const struct lost_scope *scope = userdata;
+
+	if (s->keeper != scope->keeper)
+		return true;
+	if (s->facts.state == SANDBOX_STATE_RUNNING) {
+		end_run(s, SANDBOX_STATE_FAILED, "keeper_lost");
+		leave_run(s);
+	} else {
+		(void)sandbox_ref(s);
+		sandbox_boot_keeper_lost(s);
+		(void)sandbox_unref(s);
+	}
+	return true;
+}
+
+void sandbox_keeper_lost(struct manager *m, struct keeper_client *k)
+{
+	struct lost_scope scope = { .keeper = k };
+
+	manager_each_sandbox(m, lose_one, &scope);
+}

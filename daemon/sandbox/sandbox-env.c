@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The environment of an exec, from the weakest to the strongest: ours, the tool's, the host's
+ * certificates, the sandbox's own, the exec's. Nothing else of the daemon's environment goes in. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sandbox/sandbox-internal.h"
+#include "sandbox/tool.h"
+#include "util/path.h"
+#include "util/strings.h"
+
+#define AGENT_UID 1000
+#define BASE_PATH "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+
+/* The host's git settings for places that are not the sandbox's to tidy up: the common directory of
+ * a worktree is read-only, and owned by another id when an exec runs as root. */
+static int add_git(struct string_list *env)
+{
+	static const char *const settings[][2] = {
+		{ "gc.auto", "0" },
+		{ "maintenance.auto", "0" },
+		{ "safe.directory", "*" },
+	};
+	char key[32];
+	size_t i;
+	int r;
+
+	(void)snprintf(key, sizeof(key), "%zu", ARRAY_SIZE(settings));
+	r = string_list_set_env(env, "GIT_CONFIG_COUNT", key);
+	for (i = 0; r == 0 && i < ARRAY_SIZE(settings); i++) {
+		(void)snprintf(key, sizeof(key), "GIT_CONFIG_KEY_%zu", i);
+		r = string_list_set_env(env, key, settings[i][0]);
+		(void)snprintf(key, sizeof(key), "GIT_CONFIG_VALUE_%zu", i);
+		if (r == 0)
+			r = string_list_set_env(env, key, settings[i][1]);
+	}
+	return r;
+}
+
+/* Only what the host template shows inside at the same path. */
+static int add_certificates(struct string_list *env)
+{
+	static const char *const names[] = { "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE" };
+	const char *path;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < ARRAY_SIZE(names); i++) {
+		path = getenv(names[i]);
+		if (path && path_is_clean(path) &&
+		    (path_is_below(path, "/etc/ssl") || path_is_below(path, "/usr")) &&
+		    access(path, R_OK) == 0)
+			r = string_list_set_env(env, names[i], path);
+	}
+	return r;
+}
+
+static int add_user(struct string_list *env, uid_t uid)
+{
+	char number[16];
+	const char *name = number;
+	int r;
+
+	(void)snprintf(number, sizeof(number), "%u", (unsigned)uid);
+	if (uid == 0)
+		name = "root";
+	else if (uid == AGENT_UID)
+		name = "agent";
+	r = string_list_set_env(env, "HOME", uid == 0 ? "/root" : "/home/agent");
+	if (r == 0)
+		r = string_list_set_env(env, "USER", name);
+	if (r == 0)
+		r = string_list_set_env(env, "LOGNAME", name);
+	return r;
+}
+
+static int add_tool(struct string_list *env, const char *tool)
+{
+	const struct tool_profile *profile = tool_find(tool);
+	CLEANUP_STR char *path = NULL;
+	const char *const *p;
+	int r;
+
+	if (!profile || !profile->bin_dir)
+		return string_list_set_env(env, "PATH", BASE_PATH);
+	path = string_format("%s:" BASE_PATH, profile->bin_dir);
+	r = path ? string_list_set_env(env, "PATH", path) : -ENOMEM;
+	for (p = profile->env; r == 0 && p && *p; p++)
+		r = string_list_add(env, *p);
+	return r;
+}
+
+static int add_pairs(struct string_list *env, const struct pairs *pairs)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; pairs && r == 0 && i < pairs->count; i++)
+		r = string_list_set_env(env, pairs->items[i].key, pairs->items[i].value);
+	return r;
+}
+
+int sandbox_environment(const struct sandbox *s, uid_t uid, const struct pairs *extra, char ***ret)
+{
+	CLEANUP_STRINGS struct string_list env = { 0 };
+	int r;
+
+	r = add_tool(&env, s->facts.tool);
+	if (r == 0)
+		r = add_user(&env, uid);
+	if (r == 0)
+		r = string_list_set_env(&env, "LANG", "C.UTF-8");
+	if (r == 0)
+		r = add_git(&env);
+	if (r == 0)
+		r = add_certificates(&env);
+	if (r == 0)
+		r = add_pairs(&env, &s->facts.env);
+	if (r == 0)
+		r = add_pairs(&env, extra);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(env.items);
+	env.count = 0;
+	return 0;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Inside sandbox*.c and keeper-client.c: the body of a sandbox, and the queue of what is done to
+ * it. */
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bounds.h"
+#include "keeper-wire.h"
+#include "sandbox/manager.h"
+#include "sandbox/sandbox.h"
+#include "util/strings.h"
+#include "util/table.h"
+
+struct workspace;
+
+enum sandbox_verb {
+	SANDBOX_VERB_CREATE,
+	SANDBOX_VERB_START,
+	SANDBOX_VERB_STOP,
+	SANDBOX_VERB_REMOVE,
+};
+
+/* One verb, waiting or (at the head) under way. Holds a reference to its sandbox. */
+struct sandbox_op {
+	enum sandbox_verb verb;
+	sandbox_done *done; /* may be NULL */
+	void *userdata;
+	char *cause;                  /* STOP */
+	enum sandbox_state end_state; /* STOP: STOPPED or FAILED */
+	struct sandbox_op *next;
+};
+
+/* How far a boot has come: what a failure has to undo. */
+enum sandbox_phase {
+	SANDBOX_PHASE_NONE,
+	SANDBOX_PHASE_TEMPLATE, /* waits for template_resolve() */
+	SANDBOX_PHASE_KEEPER,   /* waits for manager_keeper() */
+	SANDBOX_PHASE_CREATE,   /* waits for KEEPER_CREATE */
+	SANDBOX_PHASE_INIT,     /* the keeper has it; waits for init's HELLO */
+	SANDBOX_PHASE_CLAIM,    /* waits for KEEPER_CLAIM */
+};
+
+struct sandbox {
+	struct sandbox_facts facts;
+	struct manager *manager;
+	unsigned references;
+	bool hidden;
+	bool foreign_user;
+	bool retried; /* the keeper ended just when it was asked: once more with a new one */
+	bool in_table;
+	struct string_list layers;
+	bool template_given; /* by the client; else facts.template_name is a guess */
+	bool layers_given;   /* sandbox_create_own(): nothing to resolve */
+	struct workspace *workspaces[WORKSPACES_MAX]; /* open from a boot's begin to its end */
+	size_t n_workspaces;
+	struct keeper_client *keeper;
+	struct init_client *init;
+	int oom_fd;
+	uint32_t memory_version;
+	enum sandbox_phase phase;
+	struct error *boot_error; /* why the boot under way is being undone */
+	struct sandbox_op *ops;
+	struct event kick; /* begins the op at the head */
+	struct sandbox *previous;
+	struct sandbox *next;
+};
+
+struct sandbox_table {
+	struct table by_id;
+	struct table by_name; /* "<peer>/<name>" */
+	struct sandbox *first;
+	struct sandbox *last;
+	size_t count;
+};
+
+/* ---- sandbox.c ---- */
+/* Asserts that the edge is legal, logs it, and writes the row. CAUSE may be NULL. */
+void sandbox_set_state(struct sandbox *s, enum sandbox_state state, const char *cause);
+/* Writes what can change of the row; what fails is logged. */
+void sandbox_save(struct sandbox *s);
+/* Enters it into the table. Returns 0, -EEXIST (the name) or -ENOMEM. */
+int sandbox_enter(struct sandbox *s);
+/* Takes it out again and drops the table's reference. */
+void sandbox_leave(struct sandbox *s);
+struct sandbox *sandbox_alloc(struct manager *m);
+int sandbox_copy_workspaces(struct sandbox *s, const struct workspace_params *items, size_t count);
+int sandbox_copy_pairs(struct pairs *to, const struct pairs *from);
+/* Appends an op; it begins from the event loop. Returns 0 or -ENOMEM. */
+int sandbox_submit(struct sandbox *s, enum sandbox_verb verb, sandbox_done *done, void *userdata,
+		   const char *cause, enum sandbox_state end_state);
+/* Ends the op at the head (E may be NULL: success) and begins the next. */
+void sandbox_op_end(struct sandbox *s, struct error *e);
+/* Closes what belongs to a run: init client, oom counter, socket directory, workspaces. */
+void sandbox_release(struct sandbox *s);
+
+/* ---- sandbox-row.c ---- */
+int sandbox_row_insert(struct sandbox *s);
+int sandbox_row_update(struct sandbox *s);
+/* Loads every row: what cannot be read is logged and skipped. CAUSE for those that ran. */
+int sandbox_rows_load(struct manager *m, const char *cause);
+
+/* ---- sandbox-boot.c ---- */
+void sandbox_boot(struct sandbox *s); /* the op at the head is CREATE or START */
+/* The keeper is gone; its calls were answered. */
+void sandbox_boot_keeper_lost(struct sandbox *s);
+/* Opens S's workspaces under the rules for its peer. Returns 0, or -1 with *RETERR. */
+int sandbox_open_workspaces(struct sandbox *s, struct error *reterr);
+void sandbox_close_workspaces(struct sandbox *s);
+
+/* ---- sandbox-end.c ---- */
+void sandbox_end(struct sandbox *s); /* the op at the head is STOP or REMOVE */
+void sandbox_init_lost(struct sandbox *s);
+
+/* Sends KEEPER_KILL or KEEPER_REMOVE for S. Returns 0 or negative errno. */
+int sandbox_call_end(struct sandbox *s, struct keeper_client *k, uint16_t type,
+		     void (*done)(struct keeper_client *k, int error, struct wire_message *m,
+				  void *userdata));
+
+/* ---- for keeper-client.c ---- */
+void sandbox_keeper_lost(struct manager *m, struct keeper_client *k);
+void sandbox_on_ended(struct manager *m, struct keeper_client *k, const char *id,
+		      const struct keeper_ended *ended);
+
+/* ---- for manager.c ---- */
+int sandbox_table_new(struct sandbox_table **ret);
+void sandbox_table_free(struct manager *m);
+/* Asks every sandbox to stop; true while one has not. */
+bool sandbox_table_stop(struct manager *m);
+bool sandbox_table_busy(const struct manager *m);
+/* After the load: removes what was half made. */
+void sandbox_table_sweep(struct manager *m);

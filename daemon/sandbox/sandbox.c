@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A sandbox is owned by the table from sandbox_enter() to sandbox_leave(), and by every op in its
+ * queue; whoever else holds it has a reference. States change in sandbox_set_state() only.
+ *
+ * Verbs are ops in a queue per sandbox: one is under way, the others wait, and each looks at the
+ * state again when its turn comes. So a stop during a create waits for it, and nobody has to think
+ * about two verbs at once. sandbox-boot.c has create and start, sandbox-end.c stop and remove. */
+
+#include "sandbox/sandbox.h"
+
+#include <assert.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "sandbox/cgroup.h"
+#include "sandbox/config.h"
+#include "sandbox/init-client.h"
+#include "sandbox/sandbox-internal.h"
+#include "store/sandboxes.h"
+#include "util/log.h"
+#include "util/path.h"
+#include "util/time.h"
+
+static const char *const state_names[SANDBOX_STATE_MAX] = {
+	[SANDBOX_STATE_CREATING] = "creating", [SANDBOX_STATE_RUNNING] = "running",
+	[SANDBOX_STATE_PAUSED] = "paused",     [SANDBOX_STATE_STOPPED] = "stopped",
+	[SANDBOX_STATE_FAILED] = "failed",     [SANDBOX_STATE_REMOVED] = "removed",
+};
+
+const char *sandbox_state_to_string(enum sandbox_state s)
+{
+	return state_names[s];
+}
+
+#define TO(state) (1u << SANDBOX_STATE_##state)
+static const unsigned legal_edges[SANDBOX_STATE_MAX] = {
+	[SANDBOX_STATE_CREATING] = TO(RUNNING) | TO(REMOVED) | TO(FAILED) | TO(STOPPED),
+	[SANDBOX_STATE_RUNNING] = TO(STOPPED) | TO(FAILED) | TO(REMOVED),
+	[SANDBOX_STATE_PAUSED] = TO(RUNNING) | TO(STOPPED) | TO(FAILED) | TO(REMOVED),
+	[SANDBOX_STATE_STOPPED] = TO(CREATING) | TO(REMOVED) | TO(FAILED),
+	[SANDBOX_STATE_FAILED] = TO(CREATING) | TO(REMOVED) | TO(STOPPED),
+	[SANDBOX_STATE_REMOVED] = 0,
+};
+
+void sandbox_set_state(struct sandbox *s, enum sandbox_state state, const char *cause)
+{
+	const struct log_fields fields = { .sandbox = s->facts.name };
+	bool restart = state == SANDBOX_STATE_CREATING;
+	char *copy = NULL;
+
+	assert(legal_edges[s->facts.state] & (1u << state));
+	log_message(LOG_LEVEL_INFO, &fields, "%s -> %s%s%s", state_names[s->facts.state],
+		    state_names[state], cause ? ": " : "", cause ? cause : "");
+	s->facts.state = state;
+	if (string_copy(cause, &copy) == 0) {
+		free(s->facts.cause);
+		s->facts.cause = copy;
+	}
+	/* The row of a start says stopped until it runs: rows that say creating are swept. */
+	if (state != SANDBOX_STATE_REMOVED && !restart)
+		sandbox_save(s);
+}
+
+void sandbox_save(struct sandbox *s)
+{
+	int r = sandbox_row_update(s);
+
+	if (r < 0 && log_ratelimit())
+		log_errno(LOG_LEVEL_ERROR, r, "cannot save the state of sandbox %s, going on",
+			  s->facts.name);
+}
+
+/* ---- memory ---- */
+
+static void free_const(const void *p)
+{
+	free((void *)(uintptr_t)p); /* const for readers only */
+}
+
+static void free_pairs(struct pairs *pairs)
+{
+	size_t i;
+
+	for (i = 0; i < pairs->count; i++) {
+		free_const(pairs->items[i].key);
+		free_const(pairs->items[i].value);
+	}
+	free_const(pairs->items);
+	*pairs = (struct pairs){ 0 };
+}
+
+int sandbox_copy_pairs(struct pairs *to, const struct pairs *from)
+{
+	struct pair *items = calloc(from->count + 1, sizeof(*items));
+	size_t i;
+
+	if (!items)
+		return -ENOMEM;
+	*to = (struct pairs){ items, from->count };
+	for (i = 0; i < from->count; i++) {
+		items[i].key = strdup(from->items[i].key);
+		items[i].value = strdup(from->items[i].value);
+		if (!items[i].key || !items[i].value)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int sandbox_copy_workspaces(struct sandbox *s, const struct workspace_params *from, size_t count)
+{
+	struct workspace_params *items = calloc(count + 1, sizeof(*items));
+	size_t i;
+
+	if (!items)
+		return -ENOMEM;
+	s->facts.workspaces = (struct workspaces_params){ items, count };
+	for (i = 0; i < count; i++) {
+		items[i] = from[i];
+		items[i].path = strdup(from[i].path);
+		if (!items[i].path)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void on_kick(evutil_socket_t fd, short events, void *userdata)
+{
+	struct sandbox *s = userdata;
+
+	(void)fd;
+	(void)events;
+	if (!s->ops)
+		return;
+	if (s->ops->verb == SANDBOX_VERB_CREATE || s->ops->verb == SANDBOX_VERB_START)
+		sandbox_boot(s);
+	else
+		sandbox_end(s);
+}
+
+struct sandbox *sandbox_alloc(struct manager *m)
+{
+	struct sandbox *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->manager = m;
+	s->references = 1;
+	s->oom_fd = -1;
+	event_assign(&s->kick, m->base, -1, 0, on_kick, s);
+	return s;
+}
+
+static void sandbox_free(struct sandbox *s)
+{
+	size_t i;
+
+	sandbox_release(s);
+	(void)event_del(&s->kick);
+	for (i = 0; i < s->facts.workspaces.count; i++)
+		free_const(s->facts.workspaces.items[i].path);
+	free_const(s->facts.workspaces.items);
+	free_pairs(&s->facts.env);
+	free_pairs(&s->facts.labels);
+	string_list_deinit(&s->layers);
+	free(s->facts.id);
+	free(s->facts.name);
+	free(s->facts.tool);
+	free(s->facts.template_name);
+	free(s->facts.cause);
+	free(s);
+}
+
+struct sandbox *sandbox_ref(struct sandbox *s)
+{
+	s->references++;
+	return s;
+}
+
+struct sandbox *sandbox_unref(struct sandbox *s)
+{
+	if (s && --s->references == 0)
+		sandbox_free(s);
+	return NULL;
+}
+
+void sandbox_release(struct sandbox *s)
+{
+	struct manager *m = s->manager;
+	char name[64];
+
+	s->init = init_client_free(s->init);
+	s->oom_fd = close_fd(s->oom_fd);
+	s->keeper = NULL;
+	s->facts.pid = 0;
+	s->phase = SANDBOX_PHASE_NONE;
+	sandbox_close_workspaces(s);
+	if (s->facts.id) {
+		(void)snprintf(name, sizeof(name), "sandboxes/%s", s->facts.id);
+		(void)path_remove_tree(m->runtime_fd, name); /* swept at the next start */
+	}
+}
+
+/* ---- ops ---- */
+
+int sandbox_submit(struct sandbox *s, enum sandbox_verb verb, sandbox_done *done, void *userdata,
+		   const char *cause, enum sandbox_state end_state)
+{
+	struct sandbox_op *op = calloc(1, sizeof(*op)), **end;
+
+	if (!op || string_copy(cause, &op->cause) < 0) {
+		free(op);
+		return -ENOMEM;
+	}
+	op->verb = verb;
+	op->done = done;
+	op->userdata = userdata;
+	op->end_state = end_state;
+	for (end = &s->ops; *end; end = &(*end)->next)
+		;
+	*end = op;
+	(void)sandbox_ref(s);
+	if (s->ops == op)
+		event_active(&s->kick, 0, 0);
+	return 0;
+}
+
+void sandbox_op_end(struct sandbox *s, struct error *e)
+{
+	CLEANUP_ERROR struct error none = { 0 };
+	struct sandbox_op *op = s->ops;
+
+	s->ops = op->next;
+	if (s->ops)
+		event_active(&s->kick, 0, 0);
+	if (op->done)
+		op->done(s, e ? e : &none, op->userdata);
+	free(op->cause);
+	free(op);
+	(void)sandbox_unref(s);
+}
+
+/* ---- table ---- */
+
+int sandbox_table_new(struct sandbox_table **ret)
+{
+	struct sandbox_table *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	*ret = t;
+	return 0;
+}
+
+static void name_key(char *key, size_t size, uid_t peer, const char *name)
+{
+	(void)snprintf(key, size, "%u/%s", (unsigned)peer, name);
+}
+
+#define NAME_KEY_SIZE (NAME_LENGTH_MAX + 16)
+
+int sandbox_enter(struct sandbox *s)
+{
+	struct sandbox_table *t = s->manager->sandboxes;
+	char key[NAME_KEY_SIZE];
+	int r;
+
+	name_key(key, sizeof(key), s->facts.peer, s->facts.name);
+	r = s->hidden ? 0 : table_add(&t->by_name, key, s);
+	if (r < 0)
+		return r;
+	r = table_add(&t->by_id, s->facts.id, s);
+	if (r < 0) {
+		if (!s->hidden)
+			(void)table_remove(&t->by_name, key);
+		return r;
+	}
+	s->previous = t->last;
+	*(t->last ? &t->last->next : &t->first) = s;
+	t->last = s;
+	t->count++;
+	s->in_table = true;
+	(void)sandbox_ref(s);
+	return 0;
+}
+
+void sandbox_leave(struct sandbox *s)
+{
+	struct sandbox_table *t = s->manager->sandboxes;
+	char key[NAME_KEY_SIZE];
+
+	if (!s->in_table)
+		return;
+	s->in_table = false;
+	name_key(key, sizeof(key), s->facts.peer, s->facts.name);
+	if (!s->hidden)
+		(void)table_remove(&t->by_name, key);
+	(void)table_remove(&t->by_id, s->facts.id);
+	*(s->previous ? &s->previous->next : &t->first) = s->next;
+	*(s->next ? &s->next->previous : &t->last) = s->previous;
+	t->count--;
+	(void)sandbox_unref(s);
+}
+
+void sandbox_table_free(struct manager *m)
+{
+	struct sandbox_table *t = m->sandboxes;
+
+	if (!t)
+		return;
+	while (t->first) {
+		struct sandbox *s = t->first;
+
+		while (s->ops) { /* only when a clean stop ran out of time */
+			s->ops->done = NULL;
+			sandbox_op_end(s, NULL);
+		}
+		sandbox_leave(s);
+	}
+	table_deinit(&t->by_id);
+	table_deinit(&t->by_name);
+	free(t);
+	m->sandboxes = NULL;
+}
+
+static bool may_see(const struct sandbox *s, uid_t peer)
+{
+	return !s->hidden && (peer == 0 || s->facts.peer == peer);
+}
+
+struct sandbox *sandbox_find(struct manager *m, uid_t peer, const char *name_or_id,
+			     struct error *reterr)
+{
+	char key[NAME_KEY_SIZE];
+	struct sandbox *s;
+
+	name_key(key, sizeof(key), peer, name_or_id);
+	s = table_find(&m->sandboxes->by_name, key);
+	if (!s)
+		s = table_find(&m->sandboxes->by_id, name_or_id);
+	if (s && may_see(s, peer))
+		return s;
+	(void)error_set(reterr, ERROR_NOT_FOUND, "sandbox", "sandboxctl ls",
+			"there is no sandbox %s", name_or_id);
+	error_set_resource(reterr, "sandbox %s", name_or_id);
+	return NULL;
+}
+
+void manager_each_sandbox(struct manager *m, bool (*fn)(struct sandbox *s, void *userdata),
+			  void *userdata)
+{
+	struct sandbox *s, *next;
+
+	for (s = m->sandboxes->first; s; s = next) {
+		next = s->next;
+		if (!fn(s, userdata))
+			return;
+	}
+}
+
+size_t manager_sandbox_count(const struct manager *m)
+{
+	return m->sandboxes->count;
+}
+
+bool sandbox_table_busy(const struct manager *m)
+{
+	const struct sandbox *s;
+
+	for (s = m->sandboxes->first; s; s = s->next)
+		if (s->ops || s->facts.state == SANDBOX_STATE_RUNNING)
+			return true;
+	return false;
+}
+
+bool sandbox_table_stop(struct manager *m)
+{
+	struct sandbox *s;
+
+	for (s = m->sandboxes->first; s; s = s->next)
+		if ((s->ops || s->facts.state == SANDBOX_STATE_RUNNING) &&
+		    sandbox_submit(s, SANDBOX_VERB_STOP, NULL, NULL, "daemon_stopped",
+				   SANDBOX_STATE_STOPPED) < 0)
+			log_error("no memory to stop sandbox %s, its keeper will", s->facts.name);
+	return sandbox_table_busy(m);
+}
+
+void sandbox_table_sweep(struct manager *m)
+{
+	struct sandbox *s;
+
+	for (s = m->sandboxes->first; s; s = s->next) {
+		if (s->facts.state != SANDBOX_STATE_CREATING && !s->hidden)
+			continue;
+		log_info("removing sandbox %s, which was never finished", s->facts.name);
+		if (s->facts.state == SANDBOX_STATE_CREATING)
+			sandbox_set_state(s, SANDBOX_STATE_FAILED, "never_finished");
+		(void)sandbox_submit(s, SANDBOX_VERB_REMOVE, NULL, NULL, NULL,
+				     SANDBOX_STATE_REMOVED); /* ENOMEM: shown as failed */
+	}
+}
+
+/* ---- what others ask ---- */
+
+const struct sandbox_facts *sandbox_facts(const struct sandbox *s)
+{
+	return &s->facts;
+}
+
+bool sandbox_is_hidden(const struct sandbox *s)
+{
+	return s->hidden;
+}
+
+struct strings sandbox_layers(const struct sandbox *s)
+{
+	return (struct strings){ (const char *const *)s->layers.items, s->layers.count };
+}
+
+enum sandbox_state sandbox_state(const struct sandbox *s)
+{
+	return s->facts.state;
+}
+
+const char *sandbox_id(const struct sandbox *s)
+{
+	return s->facts.id;
+}
+
+const char *sandbox_name(const struct sandbox *s)
+{
+	return s->facts.name;
+}
+
+uid_t sandbox_owner(const struct sandbox *s)
+{
+	return s->facts.owner;
+}
+
+struct init_client *sandbox_init(const struct sandbox *s)
+{
+	return s->init;
+}
+
+struct keeper_client *sandbox_keeper(const struct sandbox *s)
+{
+	return s->keeper;
+}
+
+const char *sandbox_default_workdir(const struct sandbox *s)
+{
+	return s->facts.workspaces.count > 0 ? s->facts.workspaces.items[0].path : "/home/agent";
+}
+
+uint32_t sandbox_nproc_limit(const struct sandbox *s)
+{
+	if (cgroups_controllers(s->manager->cgroups) & KEEPER_CONTROLLER_PIDS)
+		return 0;
+	return s->facts.limits.pids;
+}
+
+/* "oom_kill N" is a line of memory.events (v2) and memory.oom_control (v1). */
+uint64_t sandbox_oom_kills(const struct sandbox *s)
+{
+	char text[512];
+	const char *line;
+	ssize_t n;
+
+	if (s->oom_fd < 0)
+		return 0;
+	n = pread(s->oom_fd, text, sizeof(text) - 1, 0);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	line = strstr(text, "oom_kill ");
+	return line ? strtoull(line + strlen("oom_kill "), NULL, 10) : 0;
+}
+
+void sandbox_note_foreign_user(struct sandbox *s)
+{
+	if (s->foreign_user)
+		return;
+	s->foreign_user = true;
+	sandbox_save(s);
+}
