@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one place where method ids meet functions. rpc.* is answered by the server itself; the rest
+ * that is missing here is not available in this version. */
+
+#include "api/api.h"
+
+#include "methods.h"
+
+method_handler *const api_handlers[METHOD_MAX] = {
+	[METHOD_SYSTEM_PING] = method_system_ping,
+	[METHOD_SYSTEM_INFO] = method_system_info,
+	[METHOD_SYSTEM_DOCTOR] = method_system_doctor,
+	[METHOD_SANDBOX_CREATE] = method_sandbox_create,
+	[METHOD_SANDBOX_GET] = method_sandbox_get,
+	[METHOD_SANDBOX_LIST] = method_sandbox_list,
+	[METHOD_SANDBOX_STOP] = method_sandbox_stop,
+	[METHOD_SANDBOX_START] = method_sandbox_start,
+	[METHOD_SANDBOX_REMOVE] = method_sandbox_remove,
+	[METHOD_EXEC_RUN] = method_exec_run,
+	[METHOD_EXEC_ATTACH] = method_exec_attach,
+	[METHOD_EXEC_WAIT] = method_exec_wait,
+	[METHOD_EXEC_GET] = method_exec_get,
+	[METHOD_EXEC_LIST] = method_exec_list,
+	[METHOD_EXEC_READ] = method_exec_read,
+	[METHOD_EXEC_WRITE] = method_exec_write,
+	[METHOD_EXEC_CLOSE_STDIN] = method_exec_close_stdin,
+	[METHOD_EXEC_RESIZE] = method_exec_resize,
+	[METHOD_EXEC_SIGNAL] = method_exec_signal,
+	[METHOD_EXEC_CANCEL] = method_exec_cancel,
+	[METHOD_TEMPLATE_LIST] = method_template_list,
+	[METHOD_TEMPLATE_GET] = method_template_get,
+	[METHOD_TEMPLATE_BUILD] = method_template_build,
+	[METHOD_TEMPLATE_REMOVE] = method_template_remove,
+};

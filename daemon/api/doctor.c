@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The child's output is smaller than a pipe, so it is read in one go when the child has ended. A
+ * doctor_run belongs to its child and is freed when that has ended. */
+
+#include "api/doctor.h"
+
+#include <event2/event.h>
+#include <fcntl.h>
+#include <json.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "api/values.h"
+#include "rpc/request.h"
+#include "sandbox/config.h"
+#include "sandbox/manager.h"
+#include "util/checks.h"
+#include "util/child.h"
+#include "util/fd.h"
+
+#define OUTPUT_MAX 65536
+#define TIMEOUT_SECONDS 20
+
+struct doctor_run {
+	struct request *request;
+	struct child *child;
+	struct event *timer; /* first the child's limit, then the freeing of all this */
+	int output;
+};
+
+static struct json_object *check_value(const struct check *c)
+{
+	struct json_object *o = json_object_new_object();
+	struct json_object *fix;
+	size_t i;
+
+	value_add_string(o, "name", c->name);
+	json_object_object_add(o, "ok", json_object_new_boolean(c->ok));
+	value_add_string(o, "severity", c->severity == CHECK_REQUIRED ? "required" : "optional");
+	json_object_object_add(o, "detail", value_string(c->detail));
+	json_object_object_add(o, "hint", value_string(c->hint));
+	if (!c->fix[0])
+		return o;
+	fix = json_object_new_array();
+	for (i = 0; c->fix[i]; i++)
+		(void)json_object_array_add(fix, value_string(c->fix[i])); /* memory: shorter */
+	json_object_object_add(o, "fix", fix);
+	return o;
+}
+
+int doctor_print(const struct config *config)
+{
+	const struct checks_scope scope = { .uid = geteuid(),
+					    .state_dir = config->state_dir,
+					    .runtime_dir = config->runtime_dir,
+					    .crun = config->crun };
+	struct json_object *result = json_object_new_object();
+	struct json_object *list = json_object_new_array();
+	struct check checks[CHECKS_MAX];
+	size_t i, n = checks_run(&scope, checks);
+	const char *text;
+	int r;
+
+	for (i = 0; i < n; i++)
+		(void)json_object_array_add(list, check_value(&checks[i])); /* memory: shorter */
+	json_object_object_add(result, "checks", list);
+	text = json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN);
+	r = !text || puts(text) < 0 || fflush(stdout) != 0 ? -EIO : 0;
+	(void)json_object_put(result); /* 1: it was the last reference */
+	return r;
+}
+
+static void run_free(struct doctor_run *run)
+{
+	if (!run)
+		return;
+	if (run->timer)
+		event_free(run->timer);
+	run->child = child_free(run->child);
+	run->output = close_fd(run->output);
+	free(run);
+}
+DEFINE_CLEANUP(struct doctor_run *, run_free);
+
+static struct json_object *read_result(int fd)
+{
+	struct json_object *o;
+	char *text = malloc(OUTPUT_MAX);
+	ssize_t n = text ? read(fd, text, OUTPUT_MAX - 1) : -1;
+
+	if (n <= 0) {
+		free(text);
+		return NULL;
+	}
+	text[n] = '\0';
+	o = json_tokener_parse(text);
+	free(text);
+	return o;
+}
+
+static void on_ended(struct child *c, bool exited, int status, void *userdata)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	struct doctor_run *run = userdata;
+	struct request *r = TAKE_PTR(run->request);
+	struct timeval now = { 0 };
+	struct json_object *result;
+
+	(void)c;
+	result = exited && status == 0 ? read_result(run->output) : NULL;
+	if (result) {
+		request_reply(r, result);
+	} else {
+		(void)error_set(&e, ERROR_TIMEOUT, NULL, "run sandboxctl doctor without the daemon",
+				"the checks did not end well");
+		request_fail(r, &e);
+	}
+	(void)event_add(run->timer, &now); /* it was added before, so there is memory */
+}
+
+static void on_timer(evutil_socket_t fd, short events, void *userdata)
+{
+	struct doctor_run *run = userdata;
+
+	(void)fd;
+	(void)events;
+	if (run->request)
+		(void)child_kill(run->child, SIGKILL); /* its end comes by itself */
+	else
+		run_free(run);
+}
+
+static int run_start(struct doctor_run *run, struct manager *m, int out)
+{
+	const char *const argv[] = { "/proc/self/exe",
+				     "--doctor",
+				     "--state-dir",
+				     m->config->state_dir,
+				     "--runtime-dir",
+				     m->config->runtime_dir,
+				     NULL };
+	const int fds[] = { -1, out, -1 };
+	const struct child_config config = { .base = m->base,
+					     .argv = argv,
+					     .fds = fds,
+					     .n_fds = 3,
+					     .ended = on_ended,
+					     .userdata = run };
+	struct timeval limit = { .tv_sec = TIMEOUT_SECONDS };
+
+	run->timer = evtimer_new(m->base, on_timer, run);
+	if (!run->timer || event_add(run->timer, &limit) < 0)
+		return -ENOMEM;
+	return child_start(&run->child, &config);
+}
+
+void doctor_answer(struct manager *m, struct request *r)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	CLEANUP(run_freep) struct doctor_run *run = calloc(1, sizeof(*run));
+	CLEANUP_FD int out = -1;
+	int pipes[2];
+	int result = -ENOMEM;
+
+	if (run) {
+		run->output = -1;
+		result = pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
+	}
+	if (result == 0) {
+		run->output = pipes[0];
+		out = pipes[1];
+		run->request = r;
+		result = run_start(run, m, out);
+	}
+	if (result == 0) {
+		(void)TAKE_PTR(run); /* its child's now */
+		return;
+	}
+	(void)error_set_errno(&e, result, "the checks cannot be run");
+	request_fail(r, &e);
+}

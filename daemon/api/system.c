@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* system.*: what the daemon says about itself. */
+
+#include <json.h>
+
+#include "api/api.h"
+#include "api/doctor.h"
+#include "api/values.h"
+#include "bounds.h"
+#include "methods.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/exec.h"
+#include "sandbox/keeper-client.h"
+#include "sandbox/manager.h"
+#include "sandbox/sandbox.h"
+#include "util/time.h"
+
+void method_system_ping(struct request *r, void *userdata)
+{
+	(void)userdata;
+	request_reply(r, json_object_new_object());
+}
+
+static struct json_object *string_array(const char *const *items, size_t n)
+{
+	struct json_object *list = json_object_new_array();
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		(void)json_object_array_add(list, value_string(items[i])); /* memory: shorter */
+	return list;
+}
+
+static struct json_object *value_cgroup(const struct manager *m)
+{
+	static const struct {
+		const char *name;
+		uint32_t bit;
+	} names[] = { { "memory", KEEPER_CONTROLLER_MEMORY },
+		      { "cpu", KEEPER_CONTROLLER_CPU },
+		      { "pids", KEEPER_CONTROLLER_PIDS },
+		      { "freezer", KEEPER_CONTROLLER_FREEZER } };
+	uint32_t bits = cgroups_controllers(m->cgroups);
+	struct json_object *o = json_object_new_object();
+	struct json_object *list = json_object_new_array();
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (bits & names[i].bit)
+			(void)json_object_array_add(list, value_string(names[i].name)); /* memory */
+	value_add_string(o, "version", cgroups_version(m->cgroups));
+	json_object_object_add(o, "controllers", list);
+	value_add_string(o, "limits", bits ? "enforced" : "none");
+	return o;
+}
+
+static struct json_object *value_transport_limits(void)
+{
+	struct json_object *o = json_object_new_object();
+
+	value_add_int(o, "lineBytes", RPC_LINE_MAX);
+	value_add_int(o, "batch", RPC_BATCH_MAX);
+	value_add_int(o, "inFlight", RPC_IN_FLIGHT_MAX);
+	value_add_int(o, "fds", RPC_FDS_MAX);
+	value_add_int(o, "nesting", RPC_NESTING_MAX);
+	return o;
+}
+
+static bool count_state(struct sandbox *s, void *userdata)
+{
+	size_t *running = userdata;
+
+	if (sandbox_state(s) == SANDBOX_STATE_RUNNING)
+		(*running)++;
+	return true;
+}
+
+static struct json_object *value_counts(struct manager *m)
+{
+	struct json_object *o = json_object_new_object();
+	size_t running = 0;
+
+	manager_each_sandbox(m, count_state, &running);
+	value_add_int(o, "sandboxes", (int64_t)manager_sandbox_count(m));
+	value_add_int(o, "sandboxesRunning", (int64_t)running);
+	value_add_int(o, "execsRunning", (int64_t)exec_table_running(m));
+	value_add_int(o, "keepers", (int64_t)keeper_table_count(m));
+	value_add_int(o, "connections", (int64_t)server_connection_count(m->server));
+	return o;
+}
+
+static struct json_object *value_runtimes(const struct manager *m)
+{
+	struct json_object *list = json_object_new_array();
+	struct json_object *crun;
+
+	if (!m->crun)
+		return list;
+	crun = json_object_new_object();
+	value_add_string(crun, "name", "crun");
+	json_object_object_add(crun, "path", value_string(m->crun));
+	(void)json_object_array_add(list, crun); /* out of memory: empty */
+	return list;
+}
+
+void method_system_info(struct request *r, void *userdata)
+{
+	static const char *const features[] = { "fd-passing",  "stream", "batch",
+						"idempotency", "attach", "templates" };
+	struct manager *m = userdata;
+	struct json_object *o = json_object_new_object();
+
+	value_add_string(o, "version", SANDBOXD_VERSION);
+	value_add_string(o, "protocol", PROTOCOL_VERSION);
+	json_object_object_add(o, "features", string_array(features, ARRAY_SIZE(features)));
+	value_add_string(o, "instanceId", m->instance);
+	value_add_int(o, "uptimeMs", time_monotonic_ms() - m->started_at_ms);
+	json_object_object_add(o, "runtimes", value_runtimes(m));
+	json_object_object_add(o, "cgroup", value_cgroup(m));
+	json_object_object_add(o, "rootless", json_object_new_boolean(!m->is_root));
+	json_object_object_add(o, "limits", value_transport_limits());
+	json_object_object_add(o, "counts", value_counts(m));
+	request_reply(r, o);
+}
+
+void method_system_doctor(struct request *r, void *userdata)
+{
+	doctor_answer(userdata, r);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* json-c's own out-of-memory behaviour is NULL objects, which become null in the text: a result
+ * that lacks something is better than no daemon. */
+
+#include "api/values.h"
+
+#include <json.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "sandbox/sandbox.h"
+#include "text.h"
+#include "util/time.h"
+
+static const char *const network_names[] = { [NETWORK_UNSET] = "none",
+					     [NETWORK_NONE] = "none",
+					     [NETWORK_GATEWAY] = "gateway",
+					     [NETWORK_HOST] = "host" };
+
+struct json_object *value_time(int64_t realtime_ms)
+{
+	char text[TIME_TEXT_SIZE];
+
+	if (realtime_ms <= 0)
+		return NULL;
+	time_format(realtime_ms, text);
+	return json_object_new_string(text);
+}
+
+struct json_object *value_string(const char *text)
+{
+	return text ? json_object_new_string(text) : NULL;
+}
+
+struct json_object *value_base64(const void *data, size_t size)
+{
+	size_t n = base64_encoded_size(size);
+	struct json_object *o = json_object_new_object();
+	char *text = malloc(n + 1);
+
+	if (text) {
+		base64_encode(data, size, text);
+		json_object_object_add(o, "base64", json_object_new_string_len(text, (int)n));
+	}
+	free(text);
+	return o;
+}
+
+struct json_object *value_text(const void *data, size_t size)
+{
+	if (size > INT32_MAX / 2)
+		return NULL; /* callers cap long before */
+	if (utf8_valid_length(data, size) == size && !(size > 0 && memchr(data, '\0', size)))
+		return json_object_new_string_len(size > 0 ? data : "", (int)size);
+	return value_base64(data, size);
+}
+
+size_t utf8_complete_prefix(const void *data, size_t size)
+{
+	const unsigned char *bytes = data;
+	size_t back;
+
+	/* only the last three bytes can be the start of a character that is not whole */
+	for (back = 1; back <= 3 && back <= size; back++) {
+		if ((bytes[size - back] & 0xc0) == 0x80)
+			continue;
+		return utf8_is_partial(bytes + size - back, back) ? size - back : size;
+	}
+	return size;
+}
+
+void value_add_string(struct json_object *o, const char *key, const char *text)
+{
+	if (text)
+		json_object_object_add(o, key, json_object_new_string(text));
+}
+
+void value_add_int(struct json_object *o, const char *key, int64_t number)
+{
+	json_object_object_add(o, key, json_object_new_int64(number));
+}
+
+static struct json_object *value_workspaces(const struct workspaces_params *w)
+{
+	struct json_object *list = json_object_new_array();
+	size_t i;
+
+	for (i = 0; i < w->count; i++) {
+		struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "path",
+				       value_text(w->items[i].path, strlen(w->items[i].path)));
+		json_object_object_add(o, "readOnly",
+				       json_object_new_boolean(w->items[i].read_only));
+		if (w->items[i].git_config_writable)
+			value_add_string(o, "gitConfig", "writable");
+		(void)json_object_array_add(list, o); /* out of memory: shorter */
+	}
+	return list;
+}
+
+static void add_limit(struct json_object *o, const char *key, uint64_t value)
+{
+	if (value > 0)
+		value_add_int(o, key, (int64_t)value);
+}
+
+static struct json_object *value_limits(const struct limits_params *l)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_limit(o, "memoryBytes", l->memory_bytes);
+	add_limit(o, "cpuMilli", l->cpu_milli);
+	add_limit(o, "pids", l->pids);
+	add_limit(o, "shmBytes", l->shm_bytes);
+	return o;
+}
+
+static struct json_object *value_pairs(const struct pairs *pairs)
+{
+	struct json_object *o = json_object_new_object();
+	size_t i;
+
+	for (i = 0; i < pairs->count; i++)
+		json_object_object_add(o, pairs->items[i].key,
+				       json_object_new_string(pairs->items[i].value));
+	return o;
+}
+
+struct json_object *value_sandbox(const struct sandbox *s)
+{
+	const struct sandbox_facts *f = sandbox_facts(s);
+	struct json_object *o = json_object_new_object();
+	struct json_object *network = json_object_new_object();
+
+	json_object_object_add(o, "name", value_string(f->name));
+	json_object_object_add(o, "id", value_string(f->id));
+	value_add_string(o, "tool", f->tool);
+	json_object_object_add(o, "template", value_string(f->template_name));
+	value_add_string(o, "runtime", "crun");
+	value_add_string(o, "state", sandbox_state_to_string(f->state));
+	value_add_string(o, "cause", f->cause);
+	json_object_object_add(o, "workspaces", value_workspaces(&f->workspaces));
+	value_add_string(o, "user", "agent");
+	value_add_string(network, "mode", network_names[f->network]);
+	json_object_object_add(o, "network", network);
+	json_object_object_add(o, "limits", value_limits(&f->limits));
+	json_object_object_add(o, "labels", value_pairs(&f->labels));
+	json_object_object_add(o, "createdAt", value_time(f->created_at_ms));
+	value_add_string(o, "launchType", "cold");
+	json_object_object_add(o, "pid", f->pid > 0 ? json_object_new_int64(f->pid) : NULL);
+	return o;
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sandboxd: options, configuration, places, then the event loop until a signal; wiring only.
+ *
+ * A clean stop: nothing new is accepted, every sandbox is stopped (its files stay), keepers end,
+ * the last replies are sent. It is bounded by STOP_LIMIT_MS; what is left then is killed by its
+ * keeper, which sees our connection end. */
+
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include "api/api.h"
+#include "api/doctor.h"
+#include "macro.h"
+#include "rpc/server.h"
+#include "sandbox/config.h"
+#include "sandbox/manager.h"
+#include "sandbox/peer.h"
+#include "sandbox/place.h"
+#include "store/store.h"
+#include "util/fd.h"
+#include "util/log.h"
+#include "util/path.h"
+#include "util/strings.h"
+#include "util/time.h"
+
+#define STOP_LIMIT_MS 60000
+#define STOP_POLL_MS 20       /* only while stopping: many parties, one condition */
+#define CHECKPOINT_SECONDS 30 /* the database's log is moved when this long has passed */
+
+struct daemon {
+	struct manager manager;
+	struct config *config;
+	struct store *store;
+	struct server *server;
+	struct event *signals[3];
+	struct event *stop_timer;
+	struct event *checkpoint_timer;
+	int64_t stop_deadline_ms;
+	int lock;
+	bool socket_is_ours;
+};
+
+struct options {
+	const char *config_file;
+	const char *state_dir;
+	const char *runtime_dir;
+	const char *log_level;
+	bool check_config;
+	bool doctor;
+};
+
+static const char usage[] =
+	"usage: sandboxd [OPTION]...\n"
+	"Runs sandboxes for agents; see sandboxctl(1).\n"
+	"\n"
+	"  --config FILE       read this file instead of the standard one\n"
+	"  --state-dir DIR     keep sandboxes and templates here\n"
+	"  --runtime-dir DIR   make the socket here\n"
+	"  --log-level LEVEL   error, warning, notice, info, debug\n"
+	"  --check-config      read the configuration, report, exit\n"
+	"  --doctor            check the host, print the outcome as JSON, exit\n"
+	"  --version\n"
+	"  --help\n";
+
+/* ---- clean stop ---- */
+
+static void stop_step(struct daemon *d)
+{
+	struct timeval delay = { .tv_usec = STOP_POLL_MS * 1000 };
+	bool late = time_monotonic_ms() > d->stop_deadline_ms;
+
+	if (!late && (manager_stop(&d->manager) || !server_is_flushed(d->server))) {
+		(void)event_add(d->stop_timer, &delay); /* armed before: cannot run out of memory */
+		return;
+	}
+	if (late)
+		log_warning("not everything has stopped in %d s, the keepers kill what is left",
+			    STOP_LIMIT_MS / 1000);
+	(void)event_base_loopbreak(d->manager.base); /* we are inside the loop */
+}
+
+static void on_stop_timer(evutil_socket_t fd, short events, void *userdata)
+{
+	(void)fd;
+	(void)events;
+	stop_step(userdata);
+}
+
+static void on_signal(evutil_socket_t number, short events, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	(void)events;
+	if (number == SIGHUP) {
+		log_info("SIGHUP: the configuration is read at start only, ignoring it");
+		return;
+	}
+	if (d->manager.stopping)
+		return; /* under way, and bounded */
+	log_notice("stopping: %s", strsignal((int)number));
+	(void)sd_notify(0, "STOPPING=1\nSTATUS=Stopping sandboxes"); /* nobody may listen */
+	d->stop_deadline_ms = time_monotonic_ms() + STOP_LIMIT_MS;
+	server_stop_accepting(d->server);
+	stop_step(d);
+}
+
+static void on_checkpoint(evutil_socket_t fd, short events, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	(void)fd;
+	(void)events;
+	store_checkpoint(d->store);
+}
+
+static int add_events(struct daemon *d)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	struct timeval interval = { .tv_sec = CHECKPOINT_SECONDS };
+	struct event_base *base = d->manager.base;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		d->signals[i] = evsignal_new(base, numbers[i], on_signal, d);
+		if (!d->signals[i] || event_add(d->signals[i], NULL) < 0)
+			return -ENOMEM;
+	}
+	d->stop_timer = evtimer_new(base, on_stop_timer, d);
+	d->checkpoint_timer = event_new(base, -1, EV_PERSIST, on_checkpoint, d);
+	if (!d->stop_timer || !d->checkpoint_timer || event_add(d->checkpoint_timer, &interval) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static void free_events(struct daemon *d)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(d->signals); i++)
+		if (d->signals[i])
+			event_free(d->signals[i]);
+	if (d->stop_timer)
+		event_free(d->stop_timer);
+	if (d->checkpoint_timer)
+		event_free(d->checkpoint_timer);
+}
+
+/* ---- libevent's own words ---- */
+
+static void on_libevent_log(int severity, const char *text)
+{
+	enum log_level level = severity >= EVENT_LOG_WARN ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG;
+
+	log_message(level, NULL, "libevent: %s", text);
+}
+
+static void on_libevent_fatal(int error)
+{
+	log_error("libevent: fatal error %d, ending", error);
+	_exit(70); /* it must not return; keepers see our end and stop their sandboxes */
+}
+
+/* ---- start ---- */
+
+/* In a build tree the other programs lie beside ours. */
+static char *find_libexec(const struct config *config)
+{
+	const char *from_environment = getenv("SANDBOXD_LIBEXEC_DIR");
+	CLEANUP_STR char *self = NULL;
+	CLEANUP_STR char *keeper = NULL;
+
+	if (from_environment && path_is_clean(from_environment))
+		return strdup(from_environment);
+	if (config->libexec_dir)
+		return strdup(config->libexec_dir);
+	if (path_of_self(&self) == 0)
+		keeper = string_format("%s/keeper/sandbox-keeper", self);
+	if (keeper && access(keeper, X_OK) == 0)
+		return TAKE_PTR(self);
+	return strdup(SANDBOXD_LIBEXEC_DIR);
+}
+
+static int open_store(struct daemon *d)
+{
+	CLEANUP_STR char *path = string_format("%s/state.db", d->config->state_dir);
+	int r = path ? store_open(&d->store, path, d->config->durable) : -ENOMEM;
+
+	if (r < 0)
+		log_errno(LOG_LEVEL_ERROR, r, "cannot use the database in %s",
+			  d->config->state_dir);
+	return r;
+}
+
+static int make_server(struct daemon *d)
+{
+	struct server_config config = { .base = d->manager.base,
+					.handlers = api_handlers,
+					.userdata = &d->manager,
+					.admit = peer_admit };
+	int r;
+
+	config.listen_fd = place_listen(d->config, d->manager.uid, &d->socket_is_ours);
+	if (config.listen_fd < 0)
+		return config.listen_fd;
+	r = server_new(&d->server, &config);
+	if (r < 0)
+		return log_errno(LOG_LEVEL_ERROR, r, "cannot serve");
+	d->manager.server = d->server;
+	return 0;
+}
+
+static int make_manager(struct daemon *d)
+{
+	struct manager *m = &d->manager;
+	int r;
+
+	m->config = d->config;
+	m->store = d->store;
+	m->libexec_dir = find_libexec(d->config);
+	m->base = event_base_new();
+	if (!m->base || !m->libexec_dir)
+		return -ENOMEM;
+	r = manager_init(m);
+	if (r < 0)
+		log_errno(LOG_LEVEL_ERROR, r, "cannot start");
+	return r;
+}
+
+static int start(struct daemon *d)
+{
+	int r;
+
+	r = place_make(d->config, d->manager.uid);
+	if (r < 0)
+		return r;
+	d->lock = place_lock(d->config);
+	if (d->lock < 0)
+		return d->lock;
+	r = open_store(d);
+	if (r == 0)
+		r = make_manager(d);
+	if (r == 0)
+		r = add_events(d);
+	if (r == 0)
+		r = make_server(d);
+	return r;
+}
+
+static void shut_down(struct daemon *d)
+{
+	server_free(d->server);
+	if (d->manager.base)
+		manager_deinit(&d->manager);
+	free_events(d);
+	if (d->manager.base)
+		event_base_free(d->manager.base);
+	if (d->socket_is_ours)
+		place_unlink_socket(d->config);
+	store_free(d->store);
+	free((void *)(uintptr_t)d->manager.libexec_dir); /* const for everybody else */
+	(void)close_fd(d->lock);
+	config_free(d->config);
+}
+
+static int run(struct daemon *d)
+{
+	int r = start(d);
+
+	if (r == 0) {
+		log_notice("sandboxd " SANDBOXD_VERSION " is ready");
+		(void)sd_notify(0, "READY=1\nSTATUS=Ready"); /* nobody may listen */
+		r = event_base_dispatch(d->manager.base);
+	}
+	shut_down(d);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* ---- options ---- */
+
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option known[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "state-dir", required_argument, NULL, 's' },
+		{ "runtime-dir", required_argument, NULL, 'r' },
+		{ "log-level", required_argument, NULL, 'l' },
+		{ "check-config", no_argument, NULL, 'C' },
+		{ "doctor", no_argument, NULL, 'D' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
+		switch (c) {
+		case 'c':
+			o->config_file = optarg;
+			break;
+		case 's':
+			o->state_dir = optarg;
+			break;
+		case 'r':
+			o->runtime_dir = optarg;
+			break;
+		case 'l':
+			o->log_level = optarg;
+			break;
+		case 'C':
+			o->check_config = true;
+			break;
+		case 'D':
+			o->doctor = true;
+			break;
+		case 'V':
+			(void)puts("sandboxd " SANDBOXD_VERSION); /* to a closed stdout: no harm */
+			exit(EXIT_SUCCESS);
+		case 'h':
+			(void)fputs(usage, stdout); /* to a closed stdout: no harm */
+			exit(EXIT_SUCCESS);
+		default:
+			return -EINVAL;
+		}
+	}
+	if (optind == argc)
+		return 0;
+	log_error("unexpected argument %s, see sandboxd --help", argv[optind]);
+	return -EINVAL;
+}
+
+/* The command line is stronger than the file. */
+static int override(struct config *c, const struct options *o)
+{
+	int r = 0;
+
+	if (o->state_dir)
+		r = config_set_dir(&c->state_dir, "--state-dir", o->state_dir);
+	if (r == 0 && o->runtime_dir)
+		r = config_set_dir(&c->runtime_dir, "--runtime-dir", o->runtime_dir);
+	if (r == 0 && o->log_level) {
+		r = config_parse_level(o->log_level, &c->log_level);
+		if (r < 0)
+			log_error("--log-level %s is none of error, warning, notice, info, debug",
+				  o->log_level);
+	}
+	return r;
+}
+
+static int configure(struct daemon *d, const struct options *o)
+{
+	int r;
+
+	r = config_new(&d->config, d->manager.uid);
+	if (r == 0)
+		r = config_load(d->config, o->config_file);
+	if (r == 0)
+		r = override(d->config, o);
+	if (r == 0)
+		log_set_level(d->config->log_level);
+	return r;
+}
+
+/* What concerns the process itself. */
+static void prepare_process(void)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	(void)umask(022);
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+	if (prctl(PR_SET_DUMPABLE, 0) < 0) /* environments and later secrets are in our memory */
+		log_errno(LOG_LEVEL_WARNING, -errno, "cannot forbid core dumps");
+	if (fd_raise_limit() < 0)
+		log_warning("cannot raise the limit of open files, going on");
+	event_set_log_callback(on_libevent_log);
+	event_set_fatal_callback(on_libevent_fatal);
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon d = { .lock = -1 };
+	struct options options = { 0 };
+	int r;
+
+	d.manager.uid = geteuid();
+	d.manager.is_root = d.manager.uid == 0;
+	d.manager.state_fd = d.manager.runtime_fd = -1;
+	if (parse_options(argc, argv, &options) < 0)
+		return 2;
+	r = configure(&d, &options);
+	if (r == 0 && options.check_config)
+		r = d.config->problems > 0 ? -EINVAL : 0;
+	else if (r == 0 && options.doctor)
+		r = doctor_print(d.config);
+	if (r < 0 || options.check_config || options.doctor) {
+		config_free(d.config);
+		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	}
+	prepare_process();
+	return run(&d);
+}

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each check fills one struct from what it sees; a table lists them. Features of the kernel are
+ * tried, not derived from its version: distributions switch them off. What changes namespaces is
+ * tried in a child, so that nothing of it stays. */
+
+#include "util/checks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SUB_IDS_NEEDED 65535ul
+#define DISK_NEEDED_MIB 1024ul
+#define SECCOMP_PROFILE "/usr/share/containers/seccomp.json"
+
+typedef void check_function(const struct checks_scope *scope, struct check *c);
+
+static void __attribute__((format(printf, 3, 4)))
+found(struct check *c, bool ok, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(c->detail, sizeof(c->detail), format, args); /* cut if longer */
+	va_end(args);
+	c->ok = ok;
+}
+
+static void set_fix(struct check *c, const char *const *argv)
+{
+	size_t i;
+
+	for (i = 0; i < CHECK_FIX_MAX - 1 && argv[i]; i++)
+		c->fix[i] = argv[i];
+	c->fix[i] = NULL;
+}
+
+static void fix_install(struct check *c, const char *package)
+{
+	const char *const argv[] = { "apt-get", "install", "-y", package, NULL };
+
+	set_fix(c, argv);
+}
+
+static bool find_program(const char *name, char *path, size_t size)
+{
+	static const char *const dirs[] = { "/usr/local/bin",  "/usr/bin",  "/bin",
+					    "/usr/local/sbin", "/usr/sbin", "/sbin" };
+	size_t i;
+
+	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		if (snprintf(path, size, "%s/%s", dirs[i], name) < (int)size &&
+		    access(path, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The first line that `PATH --version` prints. */
+static void first_line_of_version(const char *path, char *line, size_t size)
+{
+	char command[300];
+	FILE *p;
+
+	line[0] = '\0';
+	if (snprintf(command, sizeof(command), "'%s' --version 2>/dev/null </dev/null", path) >=
+		    (int)sizeof(command) ||
+	    strchr(path, '\''))
+		return;
+	p = popen(command, "re");
+	if (!p)
+		return;
+	if (!fgets(line, (int)size, p))
+		line[0] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	(void)pclose(p); /* what it printed is what counts */
+}
+
+/* Runs TRY in a child in a new user namespace with a single mapped id. 0, or the errno that it (or
+ * the way there) met. */
+static int in_user_namespace(int (*try)(void), unsigned long flags)
+{
+	char map[64];
+	int status, fd;
+	pid_t pid;
+	uid_t uid = geteuid();
+
+	pid = fork();
+	if (pid < 0)
+		return errno;
+	if (pid == 0) {
+		if (unshare((int)(CLONE_NEWUSER | flags)) < 0)
+			_exit(errno & 0xff);
+		(void)snprintf(map, sizeof(map), "0 %u 1", (unsigned)uid);
+		fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, map, strlen(map)) < 0)
+			_exit(errno & 0xff);
+		_exit(try() & 0xff);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+}
+
+/* ---- kernel ---- */
+
+static void check_kernel(const struct checks_scope *scope, struct check *c)
+{
+	struct utsname u;
+	int fd, saved;
+
+	(void)scope;
+	if (uname(&u) < 0)
+		u.release[0] = '\0';
+	/* bad arguments: a kernel that has the call says so, one without says ENOSYS */
+	fd = (int)syscall(SYS_open_tree, -1, "", 0u);
+	saved = errno;
+	if (fd >= 0)
+		(void)close(fd);
+	if (fd < 0 && saved == ENOSYS) {
+		found(c, false, "Linux %s has no open_tree", u.release);
+		return;
+	}
+	if (syscall(SYS_mount_setattr, -1, "", 0u, NULL, 0ul) < 0 && errno == ENOSYS)
+		found(c, false, "Linux %s has no mount_setattr", u.release);
+	else if (syscall(SYS_pidfd_open, getpid(), 0u) < 0 && errno == ENOSYS)
+		found(c, false, "Linux %s has no pidfd_open", u.release);
+	else
+		found(c, true, "Linux %s", u.release);
+}
+
+static int try_nothing(void)
+{
+	return 0;
+}
+
+static void check_userns(const struct checks_scope *scope, struct check *c)
+{
+	int error = in_user_namespace(try_nothing, 0);
+
+	(void)scope;
+	if (error == 0)
+		found(c, true, "allowed");
+	else
+		found(c, false, "not allowed: %s", strerror(error));
+}
+
+/* On a tmpfs in the new mount namespace: nothing of it is seen outside. */
+static int try_overlay(void)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("tmpfs", "/tmp", "tmpfs", 0, "size=1m") < 0 || mkdir("/tmp/lower", 0755) < 0 ||
+	    mkdir("/tmp/upper", 0755) < 0 || mkdir("/tmp/work", 0755) < 0 ||
+	    mkdir("/tmp/all", 0755) < 0 ||
+	    mount("overlay", "/tmp/all", "overlay", 0,
+		  "userxattr,volatile,lowerdir=/tmp/lower,upperdir=/tmp/upper,workdir=/tmp/work") <
+		    0)
+		return errno;
+	return 0;
+}
+
+static void check_overlay(const struct checks_scope *scope, struct check *c)
+{
+	int error = in_user_namespace(try_overlay, CLONE_NEWNS);
+
+	(void)scope;
+	if (error == 0)
+		found(c, true, "works in a user namespace");
+	else
+		found(c, false, "does not work in a user namespace: %s", strerror(error));
+}
+
+/* ---- ids ---- */
+
+/* Most ids in one entry for NAME or UID. */
+static unsigned long sub_ids(const char *file, const char *name, uid_t uid)
+{
+	unsigned long first, count, most = 0;
+	char line[256], who[128], number[16];
+	FILE *f = fopen(file, "re");
+
+	(void)snprintf(number, sizeof(number), "%u", (unsigned)uid);
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%127[^:]:%20lu:%20lu", who, &first, &count) != 3 || first == 0)
+			continue;
+		if ((strcmp(who, number) == 0 || (name && strcmp(who, name) == 0)) && count > most)
+			most = count;
+	}
+	(void)fclose(f); /* only read from */
+	return most;
+}
+
+static void check_sub_ids(const struct checks_scope *scope, struct check *c)
+{
+	const struct passwd *p = getpwuid(scope->uid);
+	const char *name = p ? p->pw_name : NULL;
+	unsigned long uids = sub_ids("/etc/subuid", name, scope->uid);
+	unsigned long gids = sub_ids("/etc/subgid", name, scope->uid);
+	const char *const argv[] = { "usermod",
+				     "--add-subuids",
+				     "100000-165535",
+				     "--add-subgids",
+				     "100000-165535",
+				     c->text,
+				     NULL };
+
+	if (scope->uid == 0) {
+		found(c, true, "root takes a range of its own");
+		return;
+	}
+	if (uids >= SUB_IDS_NEEDED && gids >= SUB_IDS_NEEDED) {
+		found(c, true, "%lu uids, %lu gids", uids, gids);
+		return;
+	}
+	found(c, false,
+	      "%lu uids and %lu gids, %lu are needed; without them init shares the agent's uid and "
+	      "supplementary groups stay",
+	      uids, gids, SUB_IDS_NEEDED);
+	(void)snprintf(c->text, sizeof(c->text), "%s", name ? name : "USER");
+	set_fix(c, argv);
+}
+
+static void check_uidmap(const struct checks_scope *scope, struct check *c)
+{
+	static const char *const programs[] = { "newuidmap", "newgidmap" };
+	char path[64];
+	struct stat st;
+	size_t i;
+
+	(void)scope;
+	for (i = 0; i < 2; i++) {
+		if (!find_program(programs[i], path, sizeof(path))) {
+			found(c, false, "%s is not installed", programs[i]);
+			fix_install(c, "uidmap");
+			return;
+		}
+		/* distributions use the setuid bit or a file capability; bits are what can be seen
+		 */
+		if (stat(path, &st) == 0 && (st.st_mode & S_ISUID) == 0 &&
+		    syscall(SYS_getxattr, path, "security.capability", NULL, 0ul) <= 0) {
+			found(c, false, "%s has neither setuid nor a capability", path);
+			fix_install(c, "uidmap");
+			return;
+		}
+	}
+	found(c, true, "installed");
+}
+
+/* ---- programs and files ---- */
+
+static void check_crun(const struct checks_scope *scope, struct check *c)
+{
+	char path[256], line[100];
+
+	if (scope->crun)
+		(void)snprintf(path, sizeof(path), "%s", scope->crun);
+	if (scope->crun ? access(path, X_OK) < 0 : !find_program("crun", path, sizeof(path))) {
+		found(c, false, "not installed");
+		fix_install(c, "crun");
+		return;
+	}
+	first_line_of_version(path, line, sizeof(line));
+	if (strncmp(line, "crun version ", 13) != 0)
+		found(c, false, "%s does not say its version", path);
+	else
+		found(c, true, "%s, %s", path, line);
+}
+
+static void check_seccomp(const struct checks_scope *scope, struct check *c)
+{
+	(void)scope;
+	if (access(SECCOMP_PROFILE, R_OK) == 0) {
+		found(c, true, SECCOMP_PROFILE);
+		return;
+	}
+	found(c, false, SECCOMP_PROFILE " is missing");
+	fix_install(c, "golang-github-containers-common");
+}
+
+static void check_program(struct check *c, const char *name, const char *package)
+{
+	char path[64], line[100];
+
+	if (!find_program(name, path, sizeof(path))) {
+		found(c, false, "not installed");
+		fix_install(c, package);
+		return;
+	}
+	first_line_of_version(path, line, sizeof(line));
+	found(c, true, "%s %s", path, line);
+}
+
+static void check_git(const struct checks_scope *scope, struct check *c)
+{
+	(void)scope;
+	check_program(c, "git", "git");
+}
+
+static void check_npm(const struct checks_scope *scope, struct check *c)
+{
+	(void)scope;
+	check_program(c, "npm", "npm");
+}
+
+/* ---- limits ---- */
+
+static bool file_has_word(const char *path, const char *word)
+{
+	char text[512], *p, *save = NULL;
+	FILE *f = fopen(path, "re");
+	bool has = false;
+
+	if (!f)
+		return false;
+	if (fgets(text, sizeof(text), f))
+		for (p = strtok_r(text, " \n", &save); p && !has; p = strtok_r(NULL, " \n", &save))
+			has = strcmp(p, word) == 0;
+	(void)fclose(f); /* only read from */
+	return has;
+}
+
+/* The path of our cgroup: of CONTROLLER's hierarchy, or of the unified one (NULL). */
+static bool own_cgroup(const char *controller, char *path, size_t size)
+{
+	char line[512], wanted[64];
+	bool found_it = false;
+	FILE *f = fopen("/proc/self/cgroup", "re");
+
+	if (!f)
+		return false;
+	(void)snprintf(wanted, sizeof(wanted), ":%s:", controller ? controller : "");
+	while (!found_it && fgets(line, sizeof(line), f)) {
+		const char *p = controller ? strstr(line, wanted)
+					   : (strncmp(line, "0::", 3) == 0 ? line + 1 : NULL);
+
+		if (!p)
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		p = strchr(p + 1, ':') + 1;
+		found_it = snprintf(path, size, "/sys/fs/cgroup%s%s%s", controller ? "/" : "",
+				    controller ? controller : "",
+				    strcmp(p, "/") == 0 ? "" : p) < (int)size;
+	}
+	(void)fclose(f); /* only read from */
+	return found_it;
+}
+
+static void check_limits(const struct checks_scope *scope, struct check *c)
+{
+	static const char *const names[] = { "memory", "pids", "cpu" };
+	char path[512], file[600], works[64] = "";
+	bool v2 = access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
+	size_t i, n = 0;
+
+	(void)scope;
+	for (i = 0; i < 3; i++) {
+		if (!own_cgroup(v2 ? NULL : names[i], path, sizeof(path)))
+			continue;
+		(void)snprintf(file, sizeof(file), "%s/cgroup.controllers", path);
+		if (access(path, W_OK) < 0 || (v2 && !file_has_word(file, names[i])))
+			continue;
+		(void)snprintf(works + strlen(works), sizeof(works) - strlen(works), "%s%s",
+			       n++ ? ", " : "", names[i]);
+	}
+	found(c, n == 3, "cgroup %s, writable: %s", v2 ? "v2" : "v1", n ? works : "nothing");
+}
+
+/* ---- places ---- */
+
+static void check_dir(struct check *c, const char *dir)
+{
+	struct stat st;
+
+	if (!dir)
+		found(c, true, "not looked at: no daemon runs");
+	else if (stat(dir, &st) < 0)
+		found(c, errno == ENOENT, "%s: %s", dir, strerror(errno));
+	else if (!S_ISDIR(st.st_mode) || access(dir, W_OK) < 0)
+		found(c, false, "%s cannot be written", dir);
+	else
+		found(c, true, "%s", dir);
+}
+
+static void check_state_dir(const struct checks_scope *scope, struct check *c)
+{
+	check_dir(c, scope->state_dir);
+}
+
+static void check_runtime_dir(const struct checks_scope *scope, struct check *c)
+{
+	check_dir(c, scope->runtime_dir);
+}
+
+static void check_disk(const struct checks_scope *scope, struct check *c)
+{
+	const char *dir = scope->state_dir;
+	unsigned long long mib;
+	struct statvfs v;
+
+	if (!dir || statvfs(dir, &v) < 0) {
+		found(c, true, "not looked at");
+		return;
+	}
+	mib = (unsigned long long)v.f_bavail * v.f_frsize >> 20;
+	found(c, mib >= DISK_NEEDED_MIB, "%llu MiB free in %s", mib, dir);
+}
+
+static const struct {
+	const char *name;
+	enum check_severity severity;
+	check_function *run;
+	const char *hint;
+} checks_table[] = {
+	{ "kernel", CHECK_REQUIRED, check_kernel, "Linux 5.14 or newer is needed" },
+	{ "user namespaces", CHECK_REQUIRED, check_userns,
+	  "sysctl kernel.unprivileged_userns_clone=1 and user.max_user_namespaces above 0" },
+	{ "overlay", CHECK_REQUIRED, check_overlay, "modprobe overlay, or a newer kernel" },
+	{ "subordinate ids", CHECK_OPTIONAL, check_sub_ids,
+	  "give the user a range in /etc/subuid and /etc/subgid" },
+	{ "newuidmap", CHECK_OPTIONAL, check_uidmap, "install uidmap" },
+	{ "crun", CHECK_REQUIRED, check_crun, "install crun" },
+	{ "seccomp profile", CHECK_REQUIRED, check_seccomp,
+	  "install containers-common's seccomp profile" },
+	{ "git", CHECK_OPTIONAL, check_git, "install git" },
+	{ "npm", CHECK_OPTIONAL, check_npm, "install npm: tool layers are made with it" },
+	{ "limits", CHECK_OPTIONAL, check_limits,
+	  "run sandboxd as a service with Delegate=yes; without a writable cgroup only the number "
+	  "of "
+	  "processes and /dev/shm are limited" },
+	{ "state directory", CHECK_REQUIRED, check_state_dir, "make it writable" },
+	{ "runtime directory", CHECK_REQUIRED, check_runtime_dir, "make it writable" },
+	{ "disk space", CHECK_OPTIONAL, check_disk, "free some: a tool layer takes about 600 MiB" },
+};
+
+_Static_assert(sizeof(checks_table) / sizeof(checks_table[0]) <= CHECKS_MAX, "CHECKS_MAX");
+
+size_t checks_run(const struct checks_scope *scope, struct check checks[static CHECKS_MAX])
+{
+	size_t n = sizeof(checks_table) / sizeof(checks_table[0]);
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		memset(&checks[i], 0, sizeof(checks[i]));
+		checks[i].name = checks_table[i].name;
+		checks[i].severity = checks_table[i].severity;
+		checks_table[i].run(scope, &checks[i]);
+		if (!checks[i].ok)
+			checks[i].hint = checks_table[i].hint;
+	}
+	return n;
+}
