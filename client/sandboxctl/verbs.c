@@ -189,6 +189,7 @@ const struct verb verbs[] = {
 	{ "template rm", "TEMPLATE...", "delete templates", template_rm_options, 1, MANY, COMMON, CALL("template.remove", "template") },
 	{ "template inspect", "TEMPLATE...", "show all about templates", no_options, 1, MANY, COMMON, verb_inspect, "template.get", "template", NULL, NULL },
 	{ "info", "", "show the daemon and what it can do", no_options, 0, 0, COMMON, .run = verb_info },
+	{ "doctor", "", "check this machine; works without a daemon", no_options, 0, 0, COMMON, .run = verb_doctor },
 	{ "daemon start", "", "start the daemon in the background", daemon_start_options, 0, 0, COMMON, .run = verb_daemon_start },
 	{ "daemon stop", "", "stop the daemon and every sandbox", no_options, 0, 0, COMMON, .run = verb_daemon_stop },
 	{ "daemon status", "", "say whether the daemon runs; status 3 if not", no_options, 0, 0, COMMON, .run = verb_daemon_status },

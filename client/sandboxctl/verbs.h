@@ -44,6 +44,7 @@ int verb_kill(struct ctl *ctl);
 int verb_wait(struct ctl *ctl);
 int verb_template_build(struct ctl *ctl);
 int verb_info(struct ctl *ctl);
+int verb_doctor(struct ctl *ctl);
 int verb_version(struct ctl *ctl);
 int verb_rpc(struct ctl *ctl);
 int verb_daemon_start(struct ctl *ctl);
