@@ -29,10 +29,13 @@
 #include "worker.h"
 
 #define AGENT_INSIDE 1000
+#define COVER_SIZE "64k"
 
-struct part { /* one mount to be moved */
-	int tree;
+struct part {     /* one mount to be moved */
+	int tree; /* -1 until made: a cover */
 	bool directory;
+	bool cover; /* a file system of its own, empty but for the targets of later parts */
+	dev_t device;
 	const char *target;
 };
 
@@ -202,11 +205,14 @@ static int add_part(struct claim *c, int fd, bool read_only, const char *target)
 	return 0;
 }
 
-static int cover(struct claim *c, const char *target)
+static void add_cover(struct claim *c, const char *target)
 {
-	CLEANUP_FD int empty = open(TREE_EMPTY, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct part *p = &c->parts[c->n_parts++];
 
-	return empty < 0 ? -errno : add_part(c, empty, true, target);
+	p->tree = -1;
+	p->directory = true;
+	p->cover = true;
+	p->target = target;
 }
 
 struct texts {
@@ -220,8 +226,6 @@ static int prepare_mount(struct claim *c, const struct keeper_mount *mount, cons
 	CLEANUP_FD int fd = -1;
 	int root, r = 0;
 
-	if (mount->flags & KEEPER_MOUNT_EMPTY)
-		return cover(c, t->target);
 	if (mount->root >= c->request->n_roots)
 		return -EBADMSG;
 	root = c->roots[mount->root];
@@ -237,6 +241,10 @@ static int prepare_mount(struct claim *c, const struct keeper_mount *mount, cons
 		return 0;
 	if (fd < 0)
 		return fd;
+	if (mount->flags & KEEPER_MOUNT_EMPTY) {
+		add_cover(c, t->target);
+		return 0;
+	}
 	return add_part(c, fd, mount->flags & KEEPER_MOUNT_READONLY, t->target);
 }
 
@@ -268,6 +276,7 @@ static int prepare_mounts(struct claim *c)
 /* ---- inside the sandbox ---- */
 
 struct walk {
+	const struct claim *claim;
 	dev_t root; /* where directories may be made and opened up: the sandbox's own file system */
 	dev_t run;
 	char name[NAME_MAX + 1];
@@ -299,8 +308,14 @@ static bool next_component(const char **path, char *name, int *error)
 static bool own_filesystem(const struct walk *w, int dir)
 {
 	struct stat st;
+	size_t i;
 
-	return fstat(dir, &st) == 0 && (st.st_dev == w->root || st.st_dev == w->run);
+	if (fstat(dir, &st) < 0)
+		return false;
+	for (i = 0; i < w->claim->n_parts; i++)
+		if (w->claim->parts[i].cover && w->claim->parts[i].device == st.st_dev)
+			return true;
+	return st.st_dev == w->root || st.st_dev == w->run;
 }
 
 static int make_inside(const struct walk *w, int dir, bool directory)
@@ -368,12 +383,45 @@ static int open_target(struct walk *w, const char *target, bool directory)
 	return dir < 0 ? -errno : r < 0 ? r : TAKE_FD(dir);
 }
 
-static int move_part(struct walk *w, const struct part *p)
+/* A tmpfs of the sandbox's own. It is made read-only when the last target in it exists. */
+static int make_cover(struct part *p)
+{
+	CLEANUP_FD int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+	struct stat st;
+
+	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "size", COVER_SIZE, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0755", 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -errno;
+	p->tree = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	if (p->tree < 0 || fstat(p->tree, &st) < 0)
+		return -errno;
+	p->device = st.st_dev;
+	return 0;
+}
+
+static int close_covers(struct claim *c)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	struct part *p;
+
+	for (p = c->parts; p < c->parts + c->n_parts; p++) {
+		if (!p->cover)
+			continue;
+		if (mount_setattr(p->tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+			return -errno;
+		p->tree = -1; /* the descriptor is the helper's and ends with it */
+	}
+	return 0;
+}
+
+static int move_part(struct walk *w, struct part *p)
 {
 	CLEANUP_FD int at = open_target(w, p->target, p->directory);
+	int r = at >= 0 && p->cover ? make_cover(p) : 0;
 
-	if (at < 0)
-		return at;
+	if (at < 0 || r < 0)
+		return at < 0 ? at : r;
 	return move_mount(p->tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
 			       0
 		       ? -errno
@@ -390,6 +438,7 @@ static int move_inside(void *arg)
 
 	if (stat("/", &root) < 0 || stat("/run", &run) < 0)
 		return -errno;
+	w.claim = c;
 	w.root = root.st_dev;
 	w.run = run.st_dev;
 	for (i = 0; i < c->n_parts; i++) {
@@ -399,6 +448,9 @@ static int move_inside(void *arg)
 			return r;
 		}
 	}
+	r = close_covers(c);
+	if (r < 0)
+		return r;
 	if (c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0) {
 		c->failed = "host name";
 		return -errno;
@@ -446,7 +498,8 @@ int claim_run(const struct claim_target *t, struct wire_message *m, char *reason
 		c->roots[i] = -1;
 	r = run(c);
 	for (i = 0; i < c->n_parts; i++)
-		(void)close_fd(c->parts[i].tree);
+		if (!c->parts[i].cover) /* those were the helper's */
+			(void)close_fd(c->parts[i].tree);
 	for (i = 0; i < KEEPER_ROOTS_MAX; i++)
 		(void)close_fd(c->roots[i]);
 	free(c);

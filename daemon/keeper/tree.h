@@ -20,7 +20,6 @@
 #define TREE_PATH "/sys/fs/cgroup"
 #define TREE_INIT TREE_PATH "/init/init"
 #define TREE_SKELETON TREE_PATH "/skeleton"
-#define TREE_EMPTY TREE_PATH "/empty"
 #define TREE_CRUN TREE_PATH "/crun"
 #define TREE_STATE TREE_PATH "/state"
 
