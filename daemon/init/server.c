@@ -495,20 +495,25 @@ static void handle_events(struct server *s, const struct pollfd fds[POLL_COUNT])
 		on_connection(s);
 }
 
-void server_run(struct server *s)
+bool server_turn(struct server *s, int *delay)
 {
 	struct pollfd fds[POLL_COUNT];
-	int delay = -1;
-	int left;
+	int left = patience_left(s);
 
-	while (!s->shutdown) {
-		left = patience_left(s);
-		if (left == 0)
-			return;
-		wait_for_events(s, fds, shorter(delay, left));
-		handle_events(s, fds);
-		delay = go_on_killing(s);
-	}
+	if (left == 0)
+		return false;
+	wait_for_events(s, fds, shorter(*delay, left));
+	handle_events(s, fds);
+	*delay = go_on_killing(s);
+	return !s->shutdown;
+}
+
+void server_run(struct server *s)
+{
+	int delay = -1;
+
+	while (server_turn(s, &delay))
+		;
 }
 
 /* ---- start ---- */

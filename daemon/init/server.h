@@ -35,3 +35,7 @@ int server_init(struct server *s, const char **ret_what);
 /* Serves until INIT_SHUTDOWN or until nobody has controlled it for too long; then the caller ends,
  * and the kernel ends the sandbox. */
 void server_run(struct server *s);
+
+/* One turn of that: sleeps at most *DELAY ms (-1: until something happens), handles what is there,
+ * sets *DELAY for the next. False: the end. */
+bool server_turn(struct server *s, int *delay);

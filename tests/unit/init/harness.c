@@ -201,10 +201,11 @@ static void remove_directory(const struct harness *h)
 	(void)rmdir(h->directory);
 }
 
-void harness_start(struct harness *h, enum harness_kind kind, int seccomp, int orphan_ms)
+bool harness_launch(struct harness *h, enum harness_kind kind, int seccomp, int orphan_ms)
 {
 	struct start s = { .kind = kind, .seccomp = seccomp, .orphan_ms = orphan_ms };
 	int sync[2], ready[2];
+	bool is_ready;
 	char c;
 
 	memset(h, 0, offsetof(struct harness, message));
@@ -224,16 +225,23 @@ void harness_start(struct harness *h, enum harness_kind kind, int seccomp, int o
 	(void)close(ready[1]);
 	(void)close(sync[1]);
 	map_ids(h->outer, sync[0]);
-	if (read(ready[0], &c, 1) != 1) {
-		remove_directory(h);
-		ck_abort_msg("init did not get ready");
-	}
+	is_ready = read(ready[0], &c, 1) == 1;
 	(void)close(ready[0]);
 	(void)close(sync[0]);
 	(void)close(s.listener);
 	(void)close(s.binary);
 	(void)close(s.victim);
 	(void)close(s.seccomp);
+	if (!is_ready) {
+		remove_directory(h);
+		(void)waitpid(h->outer, NULL, 0);
+	}
+	return is_ready;
+}
+
+void harness_start(struct harness *h, enum harness_kind kind, int seccomp, int orphan_ms)
+{
+	ck_assert(harness_launch(h, kind, seccomp, orphan_ms));
 	h->socket = harness_connect(h);
 	h->next_exec = 1;
 	hello(h);

@@ -21,6 +21,9 @@ struct harness {
 };
 
 /* SECCOMP: a memfd or -1 (taken over). ORPHAN_MS: 0 leaves it alone; the library's only. */
+/* Returns whether init got ready; if not, nothing is left. */
+bool harness_launch(struct harness *h, enum harness_kind kind, int seccomp, int orphan_ms);
+/* The same, and connects as the controller. */
 void harness_start(struct harness *h, enum harness_kind kind, int seccomp, int orphan_ms);
 void harness_stop(struct harness *h); /* SHUTDOWN, and waits for the end */
 int harness_connect(const struct harness *h);
