@@ -23,12 +23,35 @@ static void on_done(struct sandbox *s, struct error *e, void *userdata)
 		request_reply(r, value_sandbox(s));
 }
 
+static void on_progress(const char *message, void *userdata)
+{
+	struct request *r = userdata;
+	struct json_object *params = json_object_new_object();
+
+	json_object_object_add(params, "requestId", json_object_get(request_id(r)));
+	value_add_string(params, "message", message);
+	request_notify(r, "progress", params);
+}
+
+static void on_cancel(struct request *r, void *userdata)
+{
+	(void)r; /* answered by on_done() */
+	sandbox_cancel_create(userdata);
+}
+
+/* A client that goes away does not take its sandbox along: the create goes on. */
 void method_sandbox_create(struct request *r, void *userdata)
 {
+	static const struct request_watch watch = { .on_cancel = on_cancel };
 	CLEANUP_ERROR struct error e = { 0 };
+	struct sandbox *s;
 
-	if (sandbox_create(userdata, request_uid(r), request_params(r), on_done, r, NULL, &e) < 0)
+	if (sandbox_create(userdata, request_uid(r), request_params(r), on_done, r, &s, &e) < 0) {
 		request_fail(r, &e);
+		return;
+	}
+	sandbox_on_progress(s, on_progress, r);
+	request_watch(r, &watch, s); /* lives until on_done() at least */
 }
 
 /* The sandbox that R names, or NULL: then R was answered. */

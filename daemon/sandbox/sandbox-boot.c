@@ -18,6 +18,7 @@
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/sandbox-internal.h"
+#include "sandbox/template.h"
 #include "sandbox/workspace.h"
 #include "store/sandboxes.h"
 #include "util/fd.h"
@@ -37,8 +38,10 @@ static void want_keeper(struct sandbox *s);
 
 static void boot_failed(struct sandbox *s, bool keeper_gone)
 {
-	struct error *e = TAKE_PTR(s->boot_error);
+	CLEANUP_ERROR struct error e = { 0 };
 
+	error_move(&e, &s->boot_error);
+	s->on_progress = NULL;
 	sandbox_release(s);
 	(void)sandbox_ref(s);
 	if (!is_create(s)) {
@@ -56,9 +59,7 @@ static void boot_failed(struct sandbox *s, bool keeper_gone)
 				  s->facts.name);
 		sandbox_leave(s);
 	}
-	sandbox_op_end(s, e);
-	error_clear(e);
-	free(e);
+	sandbox_op_end(s, &e);
 	(void)sandbox_unref(s);
 }
 
@@ -79,13 +80,11 @@ static void boot_fail(struct sandbox *s, struct error *e)
 {
 	bool with_keeper = s->phase == SANDBOX_PHASE_INIT || s->phase == SANDBOX_PHASE_CLAIM;
 	uint16_t type = is_create(s) ? KEEPER_REMOVE : KEEPER_KILL;
-	struct error *copy = calloc(1, sizeof(*copy));
 
 	log_warning("sandbox %s: %s", s->facts.name, e->message ? e->message : "failed");
-	if (copy)
-		error_move(copy, e);
-	s->boot_error = copy; /* NULL only without memory: then the client hears of success of
-				 nothing, so say that at least */
+	if (e->kind == ERROR_NONE)
+		(void)error_set(e, ERROR_INTERNAL, NULL, NULL, "the sandbox cannot be made");
+	error_move(&s->boot_error, e);
 	s->init = init_client_free(s->init);
 	s->phase = SANDBOX_PHASE_NONE;
 	if (with_keeper && s->keeper && sandbox_call_end(s, s->keeper, type, on_undone) == 0)
@@ -123,9 +122,10 @@ static bool gave_up(struct sandbox *s)
 {
 	CLEANUP_ERROR struct error e = { 0 };
 
-	if (!s->manager->stopping)
+	if (!s->manager->stopping && !s->cancelled)
 		return false;
-	(void)error_set(&e, ERROR_CANCELLED, NULL, NULL, "the daemon is stopping");
+	(void)error_set(&e, ERROR_CANCELLED, NULL, NULL, "%s",
+			s->cancelled ? "the create was cancelled" : "the daemon is stopping");
 	boot_fail(s, &e);
 	return true;
 }
@@ -149,6 +149,7 @@ static void on_claimed(struct keeper_client *k, int error, struct wire_message *
 	if (gave_up(s))
 		return;
 	s->phase = SANDBOX_PHASE_NONE;
+	s->on_progress = NULL;
 	sandbox_close_workspaces(s);
 	sandbox_set_state(s, SANDBOX_STATE_RUNNING, NULL);
 	sandbox_op_end(s, NULL);
@@ -405,6 +406,14 @@ static void on_template(const struct template_resolved *t, struct error *e, void
 		want_keeper(s);
 }
 
+static void on_template_progress(const char *message, void *userdata)
+{
+	const struct sandbox *s = userdata;
+
+	if (s->on_progress)
+		s->on_progress(message, s->progress_userdata);
+}
+
 static void want_template(struct sandbox *s)
 {
 	CLEANUP_ERROR struct error e = { 0 };
@@ -416,7 +425,7 @@ static void want_template(struct sandbox *s)
 	};
 
 	s->phase = SANDBOX_PHASE_TEMPLATE;
-	if (template_resolve(s->manager, &query, on_template, NULL, s, &e) < 0)
+	if (template_resolve(s->manager, &query, on_template, on_template_progress, s, &e) < 0)
 		boot_fail(s, &e);
 }
 
@@ -462,6 +471,24 @@ void sandbox_boot(struct sandbox *s)
 		want_template(s);
 	else
 		want_keeper(s);
+}
+
+void sandbox_on_progress(struct sandbox *s, void (*fn)(const char *message, void *userdata),
+			 void *userdata)
+{
+	s->on_progress = fn;
+	s->progress_userdata = userdata;
+}
+
+void sandbox_cancel_create(struct sandbox *s)
+{
+	if (!s->ops || !is_create(s))
+		return;
+	s->cancelled = true;
+	if (s->phase != SANDBOX_PHASE_TEMPLATE)
+		return; /* the step under way is short, and looks at it when it ends */
+	template_forget(s->manager, s);
+	(void)gave_up(s);
 }
 
 void sandbox_boot_keeper_lost(struct sandbox *s)

@@ -51,6 +51,9 @@ struct sandbox {
 	bool foreign_user;
 	bool retried; /* the keeper ended just when it was asked: once more with a new one */
 	bool in_table;
+	bool cancelled; /* nobody wants the create under way */
+	void (*on_progress)(const char *message, void *userdata);
+	void *progress_userdata;
 	struct string_list layers;
 	bool template_given; /* by the client; else facts.template_name is a guess */
 	bool layers_given;   /* sandbox_create_own(): nothing to resolve */
@@ -61,7 +64,7 @@ struct sandbox {
 	int oom_fd;
 	uint32_t memory_version;
 	enum sandbox_phase phase;
-	struct error *boot_error; /* why the boot under way is being undone */
+	struct error boot_error; /* why the boot under way is being undone */
 	struct sandbox_op *ops;
 	struct event kick; /* begins the op at the head */
 	struct sandbox *previous;

@@ -163,6 +163,7 @@ static void sandbox_free(struct sandbox *s)
 	free_pairs(&s->facts.env);
 	free_pairs(&s->facts.labels);
 	string_list_deinit(&s->layers);
+	error_clear(&s->boot_error);
 	free(s->facts.id);
 	free(s->facts.name);
 	free(s->facts.tool);

@@ -34,6 +34,11 @@ typedef void sandbox_done(struct sandbox *s, struct error *e, void *userdata);
  * never call DONE. */
 int sandbox_create(struct manager *m, uid_t peer, const struct sandbox_create_params *params,
 		   sandbox_done *done, void *userdata, struct sandbox **ret, struct error *reterr);
+/* While S is being created: who hears what a build of its tool's layer has to say (until DONE), and
+ * giving it up: DONE follows with CANCELLED, unless it is too late. */
+void sandbox_on_progress(struct sandbox *s, void (*fn)(const char *message, void *userdata),
+			 void *userdata);
+void sandbox_cancel_create(struct sandbox *s);
 int sandbox_stop(struct sandbox *s, const char *cause, sandbox_done *done, void *userdata,
 		 struct error *reterr);
 int sandbox_start(struct sandbox *s, sandbox_done *done, void *userdata, struct error *reterr);

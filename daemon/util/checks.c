@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #define SUB_IDS_NEEDED 65535ul
+#define NOBODY 65534
 #define DISK_NEEDED_MIB 1024ul
 #define SECCOMP_PROFILE "/usr/share/containers/seccomp.json"
 
@@ -89,26 +91,53 @@ static void first_line_of_version(const char *path, char *line, size_t size)
 	(void)pclose(p); /* what it printed is what counts */
 }
 
+static int write_proc(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int error = 0;
+
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, strlen(text)) < 0)
+		error = errno;
+	(void)close(fd); /* nothing is buffered */
+	return error;
+}
+
+/* As nobody when we are root: host uid 0 must not be in any map. */
+static int enter_user_namespace(unsigned long flags)
+{
+	char map[64], gid_map[64];
+	int error;
+
+	if (geteuid() == 0 &&
+	    (setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
+		return errno;
+	/* changing ids, or a daemon's own wish, gave /proc/self to root */
+	(void)prctl(PR_SET_DUMPABLE, 1);
+	(void)snprintf(map, sizeof(map), "0 %u 1", (unsigned)geteuid());
+	(void)snprintf(gid_map, sizeof(gid_map), "0 %u 1", (unsigned)getegid());
+	if (unshare((int)(CLONE_NEWUSER | flags)) < 0)
+		return errno;
+	error = write_proc("/proc/self/uid_map", map);
+	if (error == 0)
+		error = write_proc("/proc/self/setgroups", "deny");
+	return error ? error : write_proc("/proc/self/gid_map", gid_map);
+}
+
 /* Runs TRY in a child in a new user namespace with a single mapped id. 0, or the errno that it (or
  * the way there) met. */
 static int in_user_namespace(int (*try)(void), unsigned long flags)
 {
-	char map[64];
-	int status, fd;
+	int status, error;
 	pid_t pid;
-	uid_t uid = geteuid();
 
 	pid = fork();
 	if (pid < 0)
 		return errno;
 	if (pid == 0) {
-		if (unshare((int)(CLONE_NEWUSER | flags)) < 0)
-			_exit(errno & 0xff);
-		(void)snprintf(map, sizeof(map), "0 %u 1", (unsigned)uid);
-		fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
-		if (fd < 0 || write(fd, map, strlen(map)) < 0)
-			_exit(errno & 0xff);
-		_exit(try() & 0xff);
+		error = enter_user_namespace(flags);
+		_exit((error ? error : try()) & 0xff);
 	}
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
@@ -206,10 +235,26 @@ static unsigned long sub_ids(const char *file, const char *name, uid_t uid)
 	return most;
 }
 
+/* The login name of UID, or NULL. Not getpwuid: sandboxctl is linked statically, and glibc's name
+ * service is not made for that. Who is not in /etc/passwd is in /etc/subuid by number. */
+static const char *login_name(uid_t uid, char *name, size_t size)
+{
+	const struct passwd *p;
+	FILE *f = fopen("/etc/passwd", "re");
+	bool known = false;
+
+	while (f && !known && (p = fgetpwent(f)))
+		known = p->pw_uid == uid &&
+			snprintf(name, size, "%s", p->pw_name) < (int)size;
+	if (f)
+		(void)fclose(f); /* only read from */
+	return known ? name : NULL;
+}
+
 static void check_sub_ids(const struct checks_scope *scope, struct check *c)
 {
-	const struct passwd *p = getpwuid(scope->uid);
-	const char *name = p ? p->pw_name : NULL;
+	char buffer[sizeof(c->text)];
+	const char *name = login_name(scope->uid, buffer, sizeof(buffer));
 	unsigned long uids = sub_ids("/etc/subuid", name, scope->uid);
 	unsigned long gids = sub_ids("/etc/subgid", name, scope->uid);
 	const char *const argv[] = { "usermod",
