@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -45,43 +44,22 @@ static void answer(struct request *r, int result, struct error *e)
 
 /* ---- exec.run, exec.attach ---- */
 
-/* Two streams may share one descriptor, as after 2>&1. Returns an fd, or -1 with *RETERR. */
-static int take_fd(struct request *r, unsigned index, const char *field, const unsigned *taken,
-		   const int *fds, size_t n_taken, struct error *reterr)
-{
-	int fd = -1;
-	size_t i;
-
-	for (i = 0; i < n_taken; i++) {
-		if (fds[i] < 0 || taken[i] != index)
-			continue;
-		fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
-		if (fd < 0)
-			return error_set_errno(reterr, -errno, "no descriptor is left");
-		return fd;
-	}
-	fd = request_take_fd(r, index);
-	if (fd < 0)
-		return error_set(reterr, ERROR_INVALID_PARAMS, field,
-				 "an index below params.fds, which says how many were sent",
-				 "there is no descriptor %u with this request", index);
-	return fd;
-}
-
+/* The gate has checked that it is there, of a kind that is accepted, and used only once. */
 static int take_fds(struct request *r, const struct exec_run_params *p, int fds[3],
 		    struct error *reterr)
 {
 	const bool given[3] = { p->in.kind == STDIN_FD, p->out.given, p->err.given };
 	const unsigned index[3] = { p->in.fd, p->out.fd, p->err.fd };
-	static const char *const fields[3] = { "stdin.fd", "stdout.fd", "stderr.fd" };
+	static const char *const fields[3] = { "stdin", "stdout", "stderr" };
 	size_t i;
 
 	for (i = 0; i < 3; i++) {
 		if (!given[i])
 			continue;
-		fds[i] = take_fd(r, index[i], fields[i], index, fds, i, reterr);
+		fds[i] = request_take_fd(r, index[i]);
 		if (fds[i] < 0)
-			return -1;
+			return error_set(reterr, ERROR_INVALID_PARAMS, fields[i], NULL,
+					 "there is no descriptor %u with this request", index[i]);
 	}
 	return 0;
 }

@@ -179,6 +179,14 @@ static int add_term(char ***env)
 	return r;
 }
 
+/* Where no workspace says otherwise, it is the agent's home, which other users cannot enter. */
+static const char *default_work_dir(const struct exec *e)
+{
+	if (e->uid != AGENT_UID && e->uid != 0 && sandbox_facts(e->sandbox)->workspaces.count == 0)
+		return "/";
+	return sandbox_default_workdir(e->sandbox);
+}
+
 /* Builds the request in M. Returns 0, -E2BIG (it cannot be tried), or negative errno. */
 static int build(struct exec *e, struct wire_message *m, const struct exec_run_params *p,
 		 uint32_t gid)
@@ -188,7 +196,7 @@ static int build(struct exec *e, struct wire_message *m, const struct exec_run_p
 	char **env = NULL;
 	int r;
 
-	payload.work_dir = p->work_dir ? p->work_dir : sandbox_default_workdir(e->sandbox);
+	payload.work_dir = p->work_dir ? p->work_dir : default_work_dir(e);
 	r = sandbox_environment(e->sandbox, e->uid, &p->env, &env);
 	if (r == 0 && p->tty.given)
 		r = add_term(&env);
