@@ -13,9 +13,10 @@ struct verb;
 struct ctl {
 	const struct verb *verb;
 	struct options options;
-	const char *socket; /* --socket, or NULL */
-	bool json;          /* -o json */
-	bool quiet;         /* no progress */
+	const char *socket;  /* --socket, or NULL */
+	bool json;           /* -o json */
+	bool quiet;          /* no progress */
+	const char *command; /* what exec or run runs, for messages; NULL: unknown */
 	struct sandboxd_client *client;
 	char socket_buffer[128]; /* for a socket that had to be put together */
 };

@@ -10,12 +10,12 @@
 #include "macro.h"
 #include "message.h"
 
-static int start_status(const struct sandboxd_exec_result *result)
+static int start_status(const struct ctl *ctl, const struct sandboxd_exec_result *result)
 {
 	const char *kind = result->start_error;
 
-	message_error(NULL, "%s",
-		      result->start_message ? result->start_message : "the command did not start");
+	message_error(NULL, "%s: %s", ctl->command ? ctl->command : "the command",
+		      result->start_message ? result->start_message : "it did not start");
 	if (strcmp(kind, "not_found") == 0)
 		return STATUS_NOT_FOUND;
 	if (strcmp(kind, "not_executable") == 0)
@@ -40,10 +40,10 @@ static void tell_cause(const char *cause)
 			message_error(NULL, "%s", told[i][1]);
 }
 
-static int status_of(const struct sandboxd_exec_result *result)
+static int status_of(const struct ctl *ctl, const struct sandboxd_exec_result *result)
 {
 	if (result->start_error)
-		return start_status(result);
+		return start_status(ctl, result);
 	tell_cause(result->cause);
 	if (strcmp(result->cause, "timeout") == 0)
 		return STATUS_TIMEOUT;
@@ -82,7 +82,7 @@ int result_finish(struct ctl *ctl, const char *text, size_t size)
 		ctl_transport_error(ctl, r);
 		return STATUS_FAILURE;
 	}
-	status = status_of(result);
+	status = status_of(ctl, result);
 	sandboxd_exec_result_free(result);
 	if (ctl->json && write_line(STDOUT_FILENO, text, size) < 0)
 		status = STATUS_FAILURE;

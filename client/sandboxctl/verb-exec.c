@@ -40,5 +40,6 @@ int verb_exec(struct ctl *ctl)
 		.detach = options_have(o, OPTION_DETACH),
 	};
 
+	ctl->command = o->operands[1];
 	return params ? exec_params_run(ctl, params, &stdio) : STATUS_FAILURE;
 }

@@ -177,6 +177,7 @@ int verb_run(struct ctl *ctl)
 
 	if (read_operands(&r) < 0 || ensure_sandbox(&r) < 0)
 		return STATUS_FAILURE;
+	ctl->command = is_shell(&r) ? "bash" : r.tool;
 	params = sandbox_params(&r);
 	json_object_object_add(params, "command", command(&r));
 	if (timeout > 0)
