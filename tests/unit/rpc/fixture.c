@@ -274,11 +274,12 @@ void client_send_fds(struct client *c, const char *text, const int *fds, size_t 
 			    .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 
+	ck_assert_ptr_nonnull(h);
 	h->cmsg_level = SOL_SOCKET;
 	h->cmsg_type = SCM_RIGHTS;
 	h->cmsg_len = CMSG_LEN(n * sizeof(int));
 	memcpy(CMSG_DATA(h), fds, n * sizeof(int));
-	ck_assert_int_eq(sendmsg(c->fd, &m, 0), strlen(text));
+	ck_assert_int_eq(sendmsg(c->fd, &m, 0), (ssize_t)strlen(text));
 	free(iov.iov_base);
 }
 
