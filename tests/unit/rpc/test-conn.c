@@ -59,9 +59,11 @@ END_TEST
 
 START_TEST(waits_for_the_rest_of_a_line)
 {
-	client_send_bytes(&c, CALL("1", "system.ping"), 20);
+	static const char line[] = CALL("1", "system.ping");
+
+	client_send_bytes(&c, line, 20);
 	client_expect_silence(&c);
-	client_send(&c, CALL("1", "system.ping") + 20);
+	client_send(&c, &line[20]);
 	client_expect_result(&c, "1");
 }
 END_TEST
@@ -149,15 +151,16 @@ END_TEST
 
 START_TEST(stops_reading_while_output_waits)
 {
-	const char *read =
-		CALL_WITH("%d", "exec.read", "{\"execId\":\"e\",\"stream\":\"stdout\"}") "\n";
 	struct json_object *reply;
 	char line[128];
 	int sent = 0, n;
 
 	/* Each answer is 1 MiB: after a few the server must leave the rest in the socket. */
 	for (;;) {
-		n = snprintf(line, sizeof(line), read, sent);
+		n = snprintf(line, sizeof(line),
+			     CALL_WITH("%d", "exec.read",
+				       "{\"execId\":\"e\",\"stream\":\"stdout\"}") "\n",
+			     sent);
 		if (send(c.fd, line, (size_t)n, MSG_DONTWAIT) < 0)
 			break;
 		sent++;
@@ -319,7 +322,7 @@ static int pipe_with(const char *text)
 	int fds[2];
 
 	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-	ck_assert_int_eq(write(fds[1], text, strlen(text)), strlen(text));
+	ck_assert_int_eq(write(fds[1], text, strlen(text)), (ssize_t)strlen(text));
 	close_fd(fds[1]);
 	return fds[0];
 }
