@@ -117,7 +117,7 @@ static void on_sandbox_removed(struct sandbox *s, struct error *e, void *userdat
 	struct build *b = userdata;
 
 	(void)s;
-	if (e)
+	if (e->kind != ERROR_NONE)
 		note_failure(b, e);
 	b->sandbox = sandbox_unref(b->sandbox);
 	end(b);
@@ -210,7 +210,7 @@ static void on_sandbox_stopped(struct sandbox *s, struct error *e, void *userdat
 	CLEANUP_ERROR struct error own = { 0 };
 
 	(void)s;
-	if (e)
+	if (e->kind != ERROR_NONE)
 		note_failure(b, e);
 	if (b->failed) {
 		remove_sandbox(b);
@@ -418,7 +418,7 @@ static void on_sandbox_created(struct sandbox *s, struct error *e, void *userdat
 
 	(void)s;
 	b->creating = false;
-	if (e)
+	if (e->kind != ERROR_NONE)
 		note_failure(b, e);
 	if (b->failed)
 		remove_sandbox(b);
