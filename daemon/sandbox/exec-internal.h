@@ -77,6 +77,8 @@ void exec_set_phase(struct exec *e, enum exec_phase phase);
 void exec_spawn(struct exec *e, struct wire_message *m);
 /* It never ran; told from the loop. */
 void exec_never_started(struct exec *e, enum init_start_error why, int error_number);
+/* The same from negative errno; a broken connection means that the sandbox is lost. */
+void exec_fail_start(struct exec *e, int error);
 /* Init and all processes are gone. */
 void exec_lose(struct exec *e, enum exec_cause cause);
 /* The same, and nothing is waited for. */

@@ -288,7 +288,7 @@ static int run(struct exec *e, const struct exec_run_params *p, uint32_t gid)
 		return 0;
 	}
 	if (r < 0)
-		exec_never_started(e, INIT_START_INTERNAL, -r);
+		exec_fail_start(e, r);
 	else if (e->timeout_ms > 0 && e->phase < EXEC_PHASE_CLOSING)
 		exec_arm(e, e->timeout_ms);
 	return r;

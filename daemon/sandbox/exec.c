@@ -481,6 +481,14 @@ static void on_lost(void *userdata)
 	exec_lose(e, EXEC_CAUSE_SANDBOX_LOST);
 }
 
+void exec_fail_start(struct exec *e, int error)
+{
+	if (error == -ECONNRESET || error == -EPIPE)
+		exec_lose(e, EXEC_CAUSE_SANDBOX_LOST); /* init or the keeper went at that moment */
+	else
+		exec_never_started(e, INIT_START_INTERNAL, -error);
+}
+
 void exec_spawn(struct exec *e, struct wire_message *m)
 {
 	static const struct init_exec_watch watch = { on_started, on_exited, on_gone, on_lost };
@@ -500,12 +508,12 @@ void exec_spawn(struct exec *e, struct wire_message *m)
 	}
 	if (!c) {
 		wire_message_done(m);
-		exec_never_started(e, INIT_START_INTERNAL, ECONNRESET);
+		exec_fail_start(e, -ECONNRESET);
 		return;
 	}
 	r = init_client_exec(c, m, &watch, e, &e->init_exec);
 	if (r < 0)
-		exec_never_started(e, INIT_START_INTERNAL, -r);
+		exec_fail_start(e, r);
 	else
 		e->watched = true;
 }
@@ -556,7 +564,7 @@ void exec_spool_opened(struct exec *e, int error, struct wire_message *m)
 		return;
 	r = error < 0 ? error : take_pipes(e, m);
 	if (r < 0)
-		exec_never_started(e, INIT_START_INTERNAL, -r);
+		exec_fail_start(e, r);
 	else if (e->ending != EXEC_CAUSE_MAX)
 		close_output(e);
 	else

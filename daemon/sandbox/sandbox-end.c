@@ -57,6 +57,19 @@ static void end_run(struct sandbox *s, enum sandbox_state state, const char *cau
 	sandbox_set_state(s, state, cause);
 }
 
+static void stop_now(struct sandbox *s)
+{
+	end_run(s, s->ops->end_state, s->ops->cause);
+	if (!s->keeper || sandbox_call_end(s, s->keeper, KEEPER_KILL, on_killed) < 0)
+		stopped(s);
+}
+
+static void on_execs_ended(struct sandbox *s, void *userdata)
+{
+	(void)userdata;
+	stop_now(s);
+}
+
 static void stop_begin(struct sandbox *s)
 {
 	CLEANUP_ERROR struct error e = { 0 };
@@ -77,9 +90,10 @@ static void stop_begin(struct sandbox *s)
 		sandbox_op_end(s, &e);
 		return;
 	}
-	end_run(s, s->ops->end_state, s->ops->cause);
-	if (!s->keeper || sandbox_call_end(s, s->keeper, KEEPER_KILL, on_killed) < 0)
-		stopped(s);
+	/* a wanted stop gives commands their grace; where init is gone there is nobody to ask */
+	if (s->ops->end_state != SANDBOX_STATE_STOPPED || s->facts.state != SANDBOX_STATE_RUNNING ||
+	    exec_table_end(s->manager, s, EXEC_CAUSE_CANCELLED, on_execs_ended, NULL) == 0)
+		stop_now(s);
 }
 
 /* ---- remove ---- */
