@@ -112,8 +112,6 @@ static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attri
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(actions, log, STDERR_FILENO);
 	if (r == 0)
-		r = posix_spawn_file_actions_addchdir_np(actions, "/");
-	if (r == 0)
 		r = posix_spawnattr_setsigmask(attributes, &none);
 	if (r == 0)
 		r = posix_spawnattr_setflags(attributes,

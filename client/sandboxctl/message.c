@@ -82,8 +82,12 @@ void message_error(const char *hint, const char *format, ...)
 
 void message_refused(const struct sandboxd_error *e)
 {
+	size_t n = strlen(e->message);
+
+	if (n > 0 && e->message[n - 1] == '.')
+		n--;
 	if (e->field && !strstr(e->message, e->field))
-		message_error(e->hint, "%s (%s)", e->message, e->field);
+		message_error(e->hint, "%.*s (%s)", (int)n, e->message, e->field);
 	else
 		message_error(e->hint, "%s", e->message);
 }

@@ -26,10 +26,9 @@ static void fill_tables(struct getopt_tables *t, const struct option_row *rows,
 {
 	char *s = t->shorts;
 
-	memset(t, 0, sizeof *t);
 	*s++ = style == OPERANDS_END_OPTIONS ? '+' : '-';
 	*s++ = ':';
-	for (int i = 0; rows[i].name && i < OPTION_ROWS_MAX; i++) {
+	for (int i = 0; i < OPTION_ROWS_MAX && rows[i].name; i++) {
 		t->longs[i] = (struct option){ rows[i].name,
 					       rows[i].argument ? required_argument : no_argument,
 					       NULL, VALUE_BASE + i };
@@ -149,7 +148,7 @@ static int read_options(struct options *o, const struct option_row *rows,
 int options_parse(struct options *o, const struct option_row *rows, enum operand_style style,
 		  int argc, char **argv)
 {
-	struct getopt_tables t;
+	struct getopt_tables t = { .shorts = "" };
 	int r;
 
 	*o = (struct options){ .end = argc };

@@ -23,6 +23,12 @@
 #define START_INTERVAL_MS 10
 #define STOP_TIMEOUT_MS 60000
 #define STATUS_NOT_RUNNING 3
+#define SOCKET_NAME "sandboxd.sock"
+
+struct daemon_start {
+	struct ctl *ctl;
+	char runtime_dir[256]; /* "": the daemon's default */
+};
 
 static int64_t now_ms(void)
 {
@@ -77,44 +83,72 @@ static int open_log(const char *path)
 
 /* ---- start ---- */
 
-/* The socket to wait for: that of --runtime-dir, if it is given. */
-static int set_socket(struct ctl *ctl)
+static int too_long(const char *dir)
 {
-	const char *dir = options_text(&ctl->options, OPTION_RUNTIME_DIR);
-	int n;
+	message_error("a socket's path has at most 107 bytes", "--runtime-dir %s", dir);
+	return -1;
+}
 
-	if (!dir)
+/* Which runtime directory the daemon is told: --runtime-dir, or that of the socket which is asked
+ * for; empty: its own default. */
+static int choose_runtime_dir(const struct ctl *ctl, char *buffer, size_t size)
+{
+	static const char name[] = "/" SOCKET_NAME;
+	const char *dir = options_text(&ctl->options, OPTION_RUNTIME_DIR);
+	char path[128] = "?";
+	size_t n;
+
+	buffer[0] = '\0';
+	if (dir && snprintf(buffer, size, "%s", dir) < (int)size)
 		return 0;
-	n = snprintf(ctl->socket_buffer, sizeof ctl->socket_buffer, "%s/sandboxd.sock", dir);
-	if (n < 0 || (size_t)n >= sizeof ctl->socket_buffer) {
-		message_error("a socket's path has at most 107 bytes", "--runtime-dir %s", dir);
+	if (dir)
+		return too_long(dir);
+	if (sandboxd_socket_candidate(ctl->socket, 1, path, sizeof path) != -ENOENT)
+		return 0; /* nobody named one */
+	n = sandboxd_socket_candidate(ctl->socket, 0, path, sizeof path) == 0 ? strlen(path) : 0;
+	if (n < sizeof name || strcmp(path + n - sizeof name + 1, name) != 0) {
+		message_error("name one that ends in /" SOCKET_NAME ", or use --runtime-dir",
+			      "a daemon cannot be started for the socket %s", path);
 		return -1;
 	}
+	(void)snprintf(buffer, size, "%.*s", (int)(n - sizeof name + 1),
+		       path); /* shorter than PATH */
+	return 0;
+}
+
+/* The socket to wait for. */
+static int set_socket(struct ctl *ctl, const char *dir)
+{
+	int n;
+
+	if (dir[0] == '\0')
+		return 0;
+	n = snprintf(ctl->socket_buffer, sizeof ctl->socket_buffer, "%s/" SOCKET_NAME, dir);
+	if (n < 0 || (size_t)n >= sizeof ctl->socket_buffer)
+		return too_long(dir);
 	ctl->socket = ctl->socket_buffer;
 	return 0;
 }
 
-static size_t add_argument(char **argv, size_t n, const struct ctl *ctl, const char *name,
-			   enum option_id id)
+static size_t add_argument(char **argv, size_t n, const char *name, const char *value)
 {
-	const char *value = options_text(&ctl->options, id);
-
-	if (!value)
+	if (!value || value[0] == '\0')
 		return n;
 	argv[n++] = (char *)(uintptr_t)name;
 	argv[n++] = (char *)(uintptr_t)value;
 	return n;
 }
 
-static int spawn(const struct ctl *ctl, char *program, int log)
+static int spawn(const struct daemon_start *s, char *program, int log)
 {
+	const struct options *o = &s->ctl->options;
 	char *argv[8] = { program };
 	size_t n = 1;
 	int r;
 
-	n = add_argument(argv, n, ctl, "--config", OPTION_CONFIG);
-	n = add_argument(argv, n, ctl, "--state-dir", OPTION_STATE_DIR);
-	n = add_argument(argv, n, ctl, "--runtime-dir", OPTION_RUNTIME_DIR);
+	n = add_argument(argv, n, "--config", options_text(o, OPTION_CONFIG));
+	n = add_argument(argv, n, "--state-dir", options_text(o, OPTION_STATE_DIR));
+	n = add_argument(argv, n, "--runtime-dir", s->runtime_dir);
 	argv[n] = NULL;
 	r = daemon_process_spawn(argv, log);
 	if (r < 0)
@@ -152,15 +186,15 @@ static void show_log(const char *path, off_t from)
 		(void)message_write(STDERR_FILENO, buffer, (size_t)n); /* nobody left to tell */
 }
 
-static int start_and_wait(struct ctl *ctl, char *program, const char *path, int log)
+static int start_and_wait(const struct daemon_start *s, char *program, const char *path, int log)
 {
 	off_t from = lseek(log, 0, SEEK_END);
-	CLEANUP_FD int process = spawn(ctl, program, log);
+	CLEANUP_FD int process = spawn(s, program, log);
 	int r;
 
 	if (process < 0)
 		return -1;
-	r = wait_until_ready(ctl, process);
+	r = wait_until_ready(s->ctl, process);
 	if (r == 0)
 		return 0;
 	show_log(path, from);
@@ -169,10 +203,10 @@ static int start_and_wait(struct ctl *ctl, char *program, const char *path, int 
 	return -1;
 }
 
-static int start(struct ctl *ctl)
+static int start(const struct daemon_start *s)
 {
 	CLEANUP_STR char *program = daemon_process_program();
-	CLEANUP_STR char *path = log_path(ctl);
+	CLEANUP_STR char *path = log_path(s->ctl);
 	CLEANUP_FD int log = -1;
 
 	if (!program || !path) {
@@ -185,18 +219,21 @@ static int start(struct ctl *ctl)
 		message_error(NULL, "%s: %s", path, strerror(-log));
 		return -1;
 	}
-	return start_and_wait(ctl, program, path, log);
+	return start_and_wait(s, program, path, log);
 }
 
 int verb_daemon_start(struct ctl *ctl)
 {
-	if (set_socket(ctl) < 0)
+	struct daemon_start s = { .ctl = ctl };
+	int r = choose_runtime_dir(ctl, s.runtime_dir, sizeof s.runtime_dir);
+
+	if (r < 0 || set_socket(ctl, s.runtime_dir) < 0)
 		return ctl->verb->failure;
 	if (sandboxd_connect(&ctl->client, ctl->socket) == 0) {
 		message_note("sandboxd is running already");
 		return 0;
 	}
-	if (start(ctl) < 0)
+	if (start(&s) < 0)
 		return ctl->verb->failure;
 	printf("sandboxd is running at %s\n", sandboxd_client_path(ctl->client));
 	return 0;

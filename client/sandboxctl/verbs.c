@@ -170,7 +170,7 @@ static const struct column template_columns[] = {
 #define COMMON .style = OPERANDS_ANYWHERE, .failure = 1
 
 const struct verb verbs[] = {
-	{ "create", "TOOL WORKSPACE[:ro] [EXTRA[:ro]]...", "make a sandbox for a tool", create_options, 1, MANY, COMMON, .run = verb_create },
+	{ "create", "TOOL WORKSPACE[:ro] [EXTRA[:ro]]...", "make a sandbox for a tool", create_options, 2, MANY, COMMON, .run = verb_create },
 	{ "run", "TOOL [WORKSPACE] [-- ARGS...]", "run a tool's agent on this terminal", run_options, 1, MANY, OPERANDS_ANYWHERE, OWN_FAILURE, .run = verb_run },
 	{ "exec", "SANDBOX COMMAND [ARG]...", "run a command in a sandbox", exec_options, 2, MANY, OPERANDS_END_OPTIONS, OWN_FAILURE, .run = verb_exec },
 	{ "ls", "", "list sandboxes", no_options, 0, 0, COMMON, verb_list, "sandbox.list", NULL, "sandboxes", sandbox_columns },
