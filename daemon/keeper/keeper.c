@@ -6,10 +6,12 @@
 #include "keeper.h"
 
 #include <errno.h>
+#include <linux/keyctl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "keeper-wire.h"
@@ -168,6 +170,9 @@ static int start(struct keeper *k, int connection)
 
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || getrlimit(RLIMIT_NOFILE, &k->nofile) < 0)
 		return -errno;
+	/* Sandboxes share our session keyring: one that holds nothing. Without keyrings in the
+	 * kernel there is nothing to hide. */
+	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
 	many = k->nofile;
 	many.rlim_cur = many.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &many); /* raising to the hard limit is always allowed */

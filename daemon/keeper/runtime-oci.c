@@ -266,11 +266,12 @@ exec_crun(const struct creation *c, const struct start_fds *fds)
 {
 	static char pid_file[PATH_TEXT_MAX + 8];
 	const struct oci_job *job = c->job;
+	/* no keyring: an owner has only 200 keys */
 	const char *argv[] = {
-		"crun",   "--root",   TREE_CRUN,          "--cgroup-manager=disabled",
-		"run",    "--detach", "--preserve-fds=3", "--pid-file",
-		pid_file, "--bundle", c->bundle,          job->name,
-		NULL
+		"crun",       "--root",   TREE_CRUN,          "--cgroup-manager=disabled",
+		"run",        "--detach", "--no-new-keyring", "--preserve-fds=3",
+		"--pid-file", pid_file,   "--bundle",         c->bundle,
+		job->name,    NULL
 	};
 	const char *envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
 	int memfd, r;
@@ -289,6 +290,10 @@ exec_crun(const struct creation *c, const struct start_fds *fds)
 	(void)signal(SIGPIPE, SIG_DFL);
 	(void)execveat(memfd, "", (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp,
 		       AT_EMPTY_PATH);
+	/* a script's interpreter has to open it again */
+	if (errno == ENOENT && fcntl(memfd, F_SETFD, 0) == 0)
+		(void)execveat(memfd, "", (char *const *)(uintptr_t)argv,
+			       (char *const *)(uintptr_t)envp, AT_EMPTY_PATH);
 	child_failed("runtime", -errno);
 }
 
@@ -395,6 +400,8 @@ static int wait_crun(struct creation *c, pid_t pid)
 		(void)fcntl(c->output, F_SETFL, O_NONBLOCK); /* cannot fail on a pipe */
 		hear(c);
 	}
+	while (c->said > 0 && c->result.reason[c->said - 1] == '\n')
+		c->result.reason[--c->said] = '\0';
 	return -EPROTO;
 }
 

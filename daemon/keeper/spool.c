@@ -42,6 +42,7 @@ struct spool {
 	struct timer notify;
 	struct timer retry;
 	struct timer finish;
+	struct keeper_stream_state told[KEEPER_STREAM_MAX];
 	bool dirty;
 	bool finishing;
 	bool remove;
@@ -72,15 +73,25 @@ static void send_data(struct spool *s)
 	m = link_begin(s->all->link, KEEPER_SPOOL_DATA, 0, sizeof(*data));
 	data = (struct keeper_spool_data *)(void *)m->data;
 	fill_states(s, data->streams);
+	memcpy(s->told, data->streams, sizeof(s->told));
 	(void)wire_add_string(m, offsetof(struct keeper_spool_data, exec), s->exec); /* short */
 	link_send(s->all->link);
 	timer_set(s->all->loop, &s->notify, SPOOL_NOTIFY_MS);
 }
 
+/* A full disk is tried again and again; it is told once. */
+static bool news(const struct spool *s)
+{
+	struct keeper_stream_state now[KEEPER_STREAM_MAX];
+
+	fill_states(s, now);
+	return memcmp(now, s->told, sizeof(now)) != 0;
+}
+
 static void notify(struct spool *s)
 {
-	s->dirty = true;
-	if (!s->notify.armed && !link_busy(s->all->link))
+	s->dirty = news(s);
+	if (s->dirty && !s->notify.armed && !link_busy(s->all->link))
 		send_data(s);
 }
 
