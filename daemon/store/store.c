@@ -40,7 +40,7 @@ int store_error(struct store *s, int code, const char *what)
 		break;
 	}
 	if (log_ratelimit())
-		log_error("database: %s (%d, errno %d) in: %s",
+		log_error("database: %s (%d, errno %d) in: %.100s",
 			  s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code), code, os, what);
 	return (code & 0xff) == SQLITE_NOTADB || (code & 0xff) == SQLITE_CORRUPT ? -EBADMSG : -EIO;
 }

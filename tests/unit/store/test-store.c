@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/execs.h"
+#include "store/sandboxes.h"
+#include "store/store.h"
+#include "store/templates.h"
+#include "util/path.h"
+
+static char dir[64];
+static char db[96];
+
+static void setup(void)
+{
+	strcpy(dir, "/tmp/test-store-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	(void)snprintf(db, sizeof(db), "%s/state.db", dir);
+}
+
+static void teardown(void)
+{
+	ck_assert_int_eq(path_remove_tree(AT_FDCWD, dir), 0);
+}
+
+static struct store *open_store(void)
+{
+	struct store *s = NULL;
+
+	ck_assert_int_eq(store_open(&s, db, false), 0);
+	return s;
+}
+
+static struct store_sandbox sample_sandbox(const char *id, const char *name)
+{
+	return (struct store_sandbox){
+		.id = id,
+		.name = name,
+		.peer = 1000,
+		.owner = 1001,
+		.template_name = "host",
+		.layers = { "l1\0l2", 6 },
+		.network = NETWORK_HOST,
+		.limits = { .memory_bytes = 5, .shm_bytes = 6, .cpu_milli = 7, .pids = 8 },
+		.workspaces = { "/w\0rg", 6 },
+		.state = "creating",
+		.created_at_ms = 123,
+	};
+}
+
+struct seen {
+	int count;
+	char last[64];
+};
+
+static int see_sandbox(const struct store_sandbox *row, void *userdata)
+{
+	struct seen *seen = userdata;
+
+	seen->count++;
+	(void)snprintf(seen->last, sizeof(seen->last), "%s", row->id);
+	ck_assert_uint_eq(row->peer, 1000);
+	ck_assert_uint_eq(row->owner, 1001);
+	ck_assert_ptr_null(row->tool);
+	ck_assert_uint_eq(row->layers.size, 6);
+	ck_assert_int_eq(memcmp(row->layers.data, "l1\0l2", 6), 0);
+	ck_assert_int_eq(row->network, NETWORK_HOST);
+	ck_assert_uint_eq(row->limits.memory_bytes, 5);
+	ck_assert_uint_eq(row->limits.pids, 8);
+	ck_assert_uint_eq(row->env.size, 0);
+	return 0;
+}
+
+START_TEST(sandboxes_survive_reopening)
+{
+	struct store *s = open_store();
+	struct store_sandbox row = sample_sandbox("id1", "a");
+	struct seen seen = { 0 };
+
+	ck_assert_int_eq(store_sandbox_insert(s, &row), 0);
+	ck_assert_int_eq(store_sandbox_insert(s, &row), -EEXIST);
+	row = sample_sandbox("id2", "a");
+	ck_assert_int_eq(store_sandbox_insert(s, &row), -EEXIST);
+	row = sample_sandbox("id2", "b");
+	ck_assert_int_eq(store_sandbox_insert(s, &row), 0);
+	row.state = "running";
+	row.foreign_user = true;
+	ck_assert_int_eq(store_sandbox_update(s, &row), 0);
+	row.id = "id9";
+	ck_assert_int_eq(store_sandbox_update(s, &row), -ENOENT);
+	store_free(s);
+	s = open_store();
+	ck_assert_int_eq(store_sandbox_load(s, see_sandbox, &seen), 0);
+	ck_assert_int_eq(seen.count, 2);
+	ck_assert_str_eq(seen.last, "id2");
+	ck_assert_int_eq(store_sandbox_delete(s, "id1"), 0);
+	ck_assert_int_eq(store_sandbox_delete(s, "id1"), -ENOENT);
+	store_free(s);
+}
+END_TEST
+
+static int see_exec(const struct store_exec *row, void *userdata)
+{
+	int *count = userdata;
+
+	(*count)++;
+	ck_assert_str_eq(row->id, "e1");
+	ck_assert_str_eq(row->key, "key");
+	ck_assert_ptr_nonnull(row->digest);
+	ck_assert_uint_eq(row->command_size, 10);
+	ck_assert_int_eq(row->state, EXEC_STATE_ENDED);
+	ck_assert_uint_eq(row->stream_end[KEEPER_STREAM_OUTPUT], 30);
+	ck_assert_uint_eq(row->stream_start[KEEPER_STREAM_STDOUT], 1);
+	ck_assert_int_eq(row->result.exit_code, -1);
+	ck_assert_int_eq(row->result.signal, 9);
+	ck_assert_int_eq(row->result.cause, EXEC_CAUSE_TIMEOUT);
+	ck_assert_uint_eq(row->result.oom_kills, 3);
+	return 77;
+}
+
+START_TEST(execs_keep_their_result)
+{
+	static const uint8_t digest[STORE_DIGEST_SIZE] = { 1, 2, 3 };
+	struct store *s = open_store();
+	struct store_exec row = { .id = "e1",
+				  .sandbox = "s1",
+				  .peer = 5,
+				  .key = "key",
+				  .digest = digest,
+				  .command = "/bin/true",
+				  .command_size = 10,
+				  .state = EXEC_STATE_STARTING };
+	struct store_exec other;
+	int count = 0;
+
+	ck_assert_int_eq(store_exec_insert(s, &row), 0);
+	other = row;
+	other.id = "e2"; /* the same key of the same client in the same sandbox */
+	ck_assert_int_eq(store_exec_insert(s, &other), -EEXIST);
+	row.state = EXEC_STATE_ENDED;
+	row.stream_end[KEEPER_STREAM_OUTPUT] = 30;
+	row.stream_start[KEEPER_STREAM_STDOUT] = 1;
+	row.result = (struct exec_result){
+		.exit_code = -1, .signal = 9, .cause = EXEC_CAUSE_TIMEOUT, .oom_kills = 3
+	};
+	ck_assert_int_eq(store_exec_update(s, &row), 0);
+	ck_assert_int_eq(store_exec_load(s, see_exec, &count), 77);
+	ck_assert_int_eq(count, 1);
+	ck_assert_int_eq(store_exec_delete_sandbox(s, "s1"), 0);
+	ck_assert_int_eq(store_exec_delete(s, "e1"), -ENOENT);
+	ck_assert_int_eq(store_exec_load(s, see_exec, &count), 0);
+	store_free(s);
+}
+END_TEST
+
+static int see_template(const struct store_template *row, void *userdata)
+{
+	int *count = userdata;
+
+	(*count)++;
+	ck_assert_str_eq(row->name, "claude");
+	ck_assert_uint_eq(row->owner, 1000);
+	ck_assert_str_eq(row->state, "ready");
+	ck_assert_uint_eq(row->size_bytes, 99);
+	ck_assert_ptr_null(row->base);
+	return 0;
+}
+
+START_TEST(templates_are_per_owner)
+{
+	struct store *s = open_store();
+	struct store_template row = {
+		.name = "claude", .owner = 1000, .peer = 1, .state = "building"
+	};
+	int count = 0;
+
+	ck_assert_int_eq(store_template_insert(s, &row), 0);
+	ck_assert_int_eq(store_template_insert(s, &row), -EEXIST);
+	row.state = "ready";
+	row.size_bytes = 99;
+	ck_assert_int_eq(store_template_update(s, &row), 0);
+	ck_assert_int_eq(store_template_list(s, see_template, &count), 0);
+	ck_assert_int_eq(count, 1);
+	ck_assert_int_eq(store_template_delete(s, 1001, "claude"), -ENOENT);
+	ck_assert_int_eq(store_template_delete(s, 1000, "claude"), 0);
+	store_free(s);
+}
+END_TEST
+
+START_TEST(meta_is_a_dictionary)
+{
+	struct store *s = open_store();
+	char *text = NULL;
+
+	ck_assert_int_eq(store_meta_get(s, "x", &text), 0);
+	ck_assert_ptr_null(text);
+	ck_assert_int_eq(store_meta_set(s, "x", "1"), 0);
+	ck_assert_int_eq(store_meta_set(s, "x", "2"), 0);
+	ck_assert_int_eq(store_meta_get(s, "x", &text), 0);
+	ck_assert_str_eq(text, "2");
+	free(text);
+	store_checkpoint(s);
+	store_free(s);
+}
+END_TEST
+
+START_TEST(the_file_is_nobody_elses)
+{
+	struct store *s = open_store();
+	struct stat st;
+
+	ck_assert_int_eq(stat(db, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0600);
+	store_free(s);
+}
+END_TEST
+
+static void raw(const char *sql)
+{
+	sqlite3 *handle;
+
+	ck_assert_int_eq(sqlite3_open(db, &handle), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_close(handle), SQLITE_OK);
+}
+
+START_TEST(a_newer_database_is_refused)
+{
+	struct store *s = NULL;
+
+	store_free(open_store());
+	raw("PRAGMA user_version = 99");
+	ck_assert_int_eq(store_open(&s, db, false), -EPROTO);
+	ck_assert_ptr_null(s);
+}
+END_TEST
+
+START_TEST(an_empty_old_database_is_migrated)
+{
+	struct store *s;
+
+	raw("PRAGMA user_version = 0");
+	s = open_store();
+	ck_assert_int_eq(store_meta_set(s, "a", "b"), 0);
+	store_free(s);
+}
+END_TEST
+
+START_TEST(a_migration_that_fails_leaves_nothing)
+{
+	struct store *s = NULL;
+	sqlite3 *handle;
+
+	raw("CREATE TABLE templates (in_the_way TEXT)");
+	ck_assert_int_lt(store_open(&s, db, false), 0);
+	ck_assert_ptr_null(s);
+	ck_assert_int_eq(sqlite3_open(db, &handle), SQLITE_OK);
+	ck_assert_int_ne(sqlite3_exec(handle, "SELECT * FROM meta", NULL, NULL, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_close(handle), SQLITE_OK);
+}
+END_TEST
+
+START_TEST(a_damaged_file_is_refused)
+{
+	struct store *s = NULL;
+	char junk[8192];
+	int fd;
+
+	memset(junk, 'j', sizeof(junk));
+	fd = open(db, O_CREAT | O_WRONLY, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, junk, sizeof(junk)), sizeof(junk));
+	(void)close(fd);
+	ck_assert_int_eq(store_open(&s, db, false), -EBADMSG);
+	ck_assert_ptr_null(s);
+}
+END_TEST
+
+/* Each test runs in a process of its own, so the mount namespace is the test's alone. */
+START_TEST(a_full_disk_is_an_error_and_passes)
+{
+	static char big[65536];
+	struct store_sandbox row = sample_sandbox("id", "name");
+	struct store *s;
+	char id[16], fill[96];
+	int i, fd, r = 0;
+
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0)
+		return; /* an ordinary user cannot mount: the root run covers it */
+	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	ck_assert_int_eq(mount("tmpfs", dir, "tmpfs", 0, "size=2m"), 0);
+	s = open_store();
+	(void)snprintf(fill, sizeof(fill), "%s/fill", dir);
+	fd = open(fill, O_CREAT | O_WRONLY, 0600);
+	while (write(fd, big, sizeof(big)) > 0)
+		;
+	row.env = (struct bytes){ big, sizeof(big) };
+	for (i = 0; i < 100 && r == 0; i++) {
+		(void)snprintf(id, sizeof(id), "id%d", i);
+		row.id = row.name = id;
+		r = store_sandbox_insert(s, &row);
+	}
+	ck_assert_int_eq(r, -ENOSPC);
+	store_checkpoint(s);
+	ck_assert_int_eq(ftruncate(fd, 0), 0);
+	(void)close(fd);
+	ck_assert_int_eq(store_sandbox_insert(s, &row), 0);
+	store_free(s);
+	ck_assert_int_eq(umount(dir), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("store");
+	TCase *t = tcase_create("store");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 30);
+	tcase_add_test(t, sandboxes_survive_reopening);
+	tcase_add_test(t, execs_keep_their_result);
+	tcase_add_test(t, templates_are_per_owner);
+	tcase_add_test(t, meta_is_a_dictionary);
+	tcase_add_test(t, the_file_is_nobody_elses);
+	tcase_add_test(t, a_newer_database_is_refused);
+	tcase_add_test(t, an_empty_old_database_is_migrated);
+	tcase_add_test(t, a_migration_that_fails_leaves_nothing);
+	tcase_add_test(t, a_damaged_file_is_refused);
+	tcase_add_test(t, a_full_disk_is_an_error_and_passes);
+	suite_add_tcase(suite, t);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
