@@ -3,9 +3,9 @@
 """Remembers what of the host the suite must not change, and compares: host-state.py save|compare FILE.
 
 lstat of every node in /dev (mode, owner, device number), the cgroup tree (directories, their owner
-and mode), the mounts of this namespace, and processes with our programs' names. Where systemd runs
-it makes and removes cgroups and mounts of its own all the time; there only what bears our name
-counts as new.
+and mode), the mounts of this namespace, and processes with our programs' names. A service manager
+makes and removes cgroups all the time: where systemd runs, and beside the cgroup in which we are
+ourselves, only what bears our name counts as new.
 """
 
 import json
@@ -84,21 +84,42 @@ def ours(path):
     return "sandbox" in path
 
 
+def others_places():
+    """Folders in which somebody else makes cgroups: those that hold the ones we are in."""
+    found = []
+    with open("/proc/self/cgroup", encoding="utf-8") as lines:
+        for line in lines:
+            _, controllers, own = line.rstrip("\n").split(":", 2)
+            parent = os.path.dirname(own)
+            if parent in ("", "/"):
+                continue
+            for name in (*controllers.split(","), controllers, "unified", ""):
+                found.append(os.path.normpath(f"/sys/fs/cgroup/{name}{parent}") + "/")
+    return tuple(found)
+
+
 def differences(before, after):
     systemd = os.path.isdir("/run/systemd/system")
+    places = others_places()
+
+    def theirs(kind, path):
+        if kind == "processes":
+            return False
+        if kind == "cgroups" and path.startswith(places):
+            return not ours(path)
+        return systemd and kind != "devices" and not ours(path)
+
     for kind in before:
         old, new = before[kind], after[kind]
         for path in sorted(old.keys() | new.keys()):
-            if old.get(path) == new.get(path):
+            if old.get(path) == new.get(path) or theirs(kind, path):
                 continue
-            if path not in new:
-                if kind != "processes" and not (systemd and kind != "devices"):
-                    yield f"{kind}: {path} is gone"
-            elif path not in old:
-                if kind == "processes" or not systemd or ours(path):
-                    yield f"{kind}: {path} is new"
-            else:
+            if path in old and path in new:
                 yield f"{kind}: {path} was {old[path]}, is {new[path]}"
+            elif path in new:
+                yield f"{kind}: {path} is new"
+            elif kind != "processes":
+                yield f"{kind}: {path} is gone"
 
 
 def main():
