@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the RPC reference from the OpenRPC document that a command prints.
 
-    docs/generate-rpc.py docs/rpc.md build/docs/print-discover
+    docs/generate-rpc.py docs/rpc.md build/docs/rpc-discover
     docs/generate-rpc.py --check docs/rpc.md sandboxctl rpc rpc.discover
 
 With --check nothing is written; the exit status is 1 if the file is stale.
