@@ -35,6 +35,7 @@ struct session {
 	int signals;
 	unsigned interrupts;
 	int early_signal; /* arrived before exec_id */
+	bool early_resize;
 	struct terminal terminal;
 	bool reading; /* our stdin is to be read */
 	bool writing; /* an exec.write has no reply yet */
@@ -90,6 +91,8 @@ static void on_started(struct sandboxd_client *c, const struct sandboxd_started 
 	memcpy(s->exec_id, started->exec_id, strlen(started->exec_id) + 1);
 	if (s->early_signal)
 		request_signal(s, s->early_signal);
+	if (s->early_resize)
+		request_resize(s);
 }
 
 static void on_output(struct sandboxd_client *c, const struct sandboxd_output *output,
@@ -196,6 +199,8 @@ static void on_signal(struct session *s, int number)
 	if (number == SIGWINCH) {
 		if (s->exec_id[0] != '\0')
 			request_resize(s);
+		else
+			s->early_resize = true;
 		return;
 	}
 	if (++s->interrupts > 1)
