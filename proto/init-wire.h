@@ -6,7 +6,8 @@
  * the seccomp filter from INIT_FD_SECCOMP (raw struct sock_filter array; empty = none), writes one
  * byte to INIT_FD_READY when it listens and is fenced, and closes it. It accepts up to
  * INIT_CONNECTIONS_MAX connections. The one that sent INIT_HELLO last is the controller: exec
- * requests come from it and events go to it. Any connection may ask INIT_LISTEN.
+ * requests come from it and events go to it. Any connection may ask INIT_LISTEN. Who sends anything
+ * malformed, asks what only the controller may, or does not read, loses its connection.
  *
  * An exec is numbered by sandboxd (never reused in a sandbox's life). Its end is told as
  * INIT_EXITED and remembered until INIT_ACK, so that a sandboxd that comes back still learns it.
@@ -132,13 +133,16 @@ struct init_exited {
 	int32_t signal;    /* 0 when it exited */
 	uint64_t cpu_usec; /* user + system, of the leader and what it waited for */
 	uint64_t max_rss_bytes;
-	uint32_t alive; /* processes of this exec that outlive the leader; 0: nothing is left */
+	/* processes of this exec that outlive the leader. 0: nothing is left, for sure; else at
+	 * least so many, some of which may already be dying */
+	uint32_t alive;
 	uint32_t reserved;
 };
 
+/* header.error: -ESRCH no such exec, -EBUSY too many kills of it at once. */
 struct init_gone {
 	struct wire_header header;
 	uint64_t exec;
-	uint32_t killed; /* processes beside the leader that had to be killed */
+	uint32_t killed; /* processes beside the leader that had to be killed, by all its kills */
 	uint32_t reserved;
 };

@@ -18,11 +18,11 @@ struct job {
 	uint64_t mark; /* its UTS namespace; 0 when nothing of it can be left */
 	pid_t pid;
 	bool running; /* the leader was not reaped yet */
+	bool untold;  /* INIT_EXITED waits for room in the controller's socket */
 	bool fresh;   /* it was reaped and INIT_EXITED is not made yet */
 	bool acked;   /* forgotten as soon as no kill is under way */
 	bool killing;
-	bool gone;       /* the kill is done and to be answered */
-	unsigned sweeps; /* of /proc since the kill began */
+	bool gone; /* the kill is done and to be answered */
 	uint32_t killed;
 	uint32_t n_kills;
 	uint64_t kills[JOB_KILLS_MAX]; /* their serials */

@@ -2,8 +2,7 @@
 /* Every process of an exec descends from its leader and can neither leave nor forge the leader's
  * UTS namespace. When the leader is dead, each living process of the exec hangs below a child of
  * init that carries the same mark: so "nothing is left" is decided by init's children alone, which
- * only init can reap. Killing walks all of /proc, again and again, until that is true. A process
- * with SIGKILL pending cannot fork, so each pass leaves only what was born behind its back. */
+ * only init can reap. Killing walks all of /proc, again and again, until that is true. */
 
 #include "init/leftovers.h"
 
@@ -12,9 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of sweeps in one kill: from here on whole groups die at once, and from here on everything. */
-#define SWEEPS_GROUP 2
-#define SWEEPS_ALL 4
+#include "init/clock.h"
+
+#define FREEZE_AFTER_MS 200 /* a kill that takes longer fights a fork bomb */
+#define COUNT_MS_MAX 50     /* for the count of what is left; init has other work */
 #define ROOT_ROUNDS 8
 #define IDLE_MS_MAX 20
 
@@ -70,6 +70,7 @@ static bool has_root(struct tree *t, struct jobs *j, uint64_t mark)
 
 uint32_t leftovers_alive(struct tree *t, struct jobs *j, const struct job *job)
 {
+	const int64_t end = clock_now_ms() + COUNT_MS_MAX;
 	uint32_t count = 0;
 	uint64_t its = 0;
 	pid_t pid;
@@ -78,7 +79,7 @@ uint32_t leftovers_alive(struct tree *t, struct jobs *j, const struct job *job)
 	if (job->mark == 0 || !has_root(t, j, job->mark))
 		return 0;
 	scan_rewind(&t->processes);
-	while ((pid = scan_directory(&t->processes)) > 0) {
+	while ((pid = scan_directory(&t->processes)) > 0 && clock_now_ms() < end) {
 		if (pid == getpid() || jobs_find_leader(j, pid))
 			continue;
 		r = tree_mark(t, pid, &its);
@@ -125,22 +126,8 @@ static void count_victim(struct killer *k, struct job *job, pid_t pid)
 		return;
 	*byte |= bit;
 	k->progress = true;
-	if (pid != job->pid)
+	if (!job->running || pid != job->pid)
 		job->killed++;
-}
-
-/* Process groups are within one session and sessions within one exec, so a whole group may be
- * killed at once, which no fork can outrun. */
-static void kill_victim(const struct job *job, pid_t pid, bool readable)
-{
-	pid_t group;
-
-	(void)kill(pid, SIGKILL); /* gone already: so much the better */
-	if (job->sweeps < SWEEPS_GROUP || !readable)
-		return;
-	group = getpgid(pid);
-	if (group > 1)
-		(void)kill(-group, SIGKILL);
 }
 
 static void visit(struct killer *k, struct tree *t, struct jobs *j, pid_t pid)
@@ -157,18 +144,17 @@ static void visit(struct killer *k, struct tree *t, struct jobs *j, pid_t pid)
 	job = owner_of(j, pid, mark, r == 0);
 	if (!job)
 		return;
-	kill_victim(job, pid, r == 0);
+	(void)kill(pid, SIGKILL); /* gone already: so much the better */
 	count_victim(k, job, pid);
 }
 
-/* Does JOB own everything that lives here? Then the kernel's own "everybody" is exact, and atomic.
- * Only ever as PID 1: anywhere else it means the whole machine. */
+/* Does JOB own everything that lives here? */
 static bool is_alone(const struct jobs *j, const struct job *job)
 {
 	const struct job *other;
 	size_t i;
 
-	if (getpid() != 1 || j->strays)
+	if (j->strays)
 		return false;
 	for (i = 0; i < j->count; i++) {
 		other = &j->entries[i];
@@ -196,32 +182,61 @@ static bool finish(struct tree *t, struct jobs *j)
 	return more;
 }
 
-static void begin_sweep(struct killer *k, struct tree *t, struct jobs *j)
+/* Everything that is to die is all there is: then it dies at once. Else everybody is stopped, so
+ * that what forks faster than we kill, or leaves us no processor, holds still while we choose. One
+ * system call either way, which no fork can outrun. Others sleep for some milliseconds, and one
+ * that was stopped before wakes up: the price of an end that is certain. */
+static void freeze(struct killer *k, const struct jobs *j)
 {
-	struct job *job;
 	size_t i;
 
+	if (getpid() != 1)
+		return; /* never: there "everybody" is the whole machine */
+	for (i = 0; i < j->count; i++)
+		if (j->entries[i].killing && is_alone(j, &j->entries[i])) {
+			(void)kill(-1, SIGKILL);
+			return;
+		}
+	(void)kill(-1, SIGSTOP);
+	k->frozen = true;
+}
+
+static void thaw(struct killer *k)
+{
+	if (k->frozen)
+		(void)kill(-1, SIGCONT); /* frozen: so we are PID 1 */
+	k->frozen = false;
+	k->since_ms = clock_now_ms();
+}
+
+static void begin_sweep(struct killer *k, struct tree *t)
+{
 	k->walking = true;
 	k->progress = false;
-	for (i = 0; i < j->count; i++) {
-		job = &j->entries[i];
-		job->sweeps++;
-		if (job->killing && job->sweeps >= SWEEPS_ALL && is_alone(j, job))
-			(void)kill(-1, SIGKILL); /* ESRCH: nobody there */
-	}
 	scan_rewind(&t->sweep);
+}
+
+/* What has its signal but is still dying deep in the kernel tells nobody when it is done: so the
+ * delay grows while nothing new is found. */
+static int end_sweep(struct killer *k)
+{
+	k->walking = false;
+	k->idle = k->progress ? 0 : k->idle + 1;
+	if (k->frozen)
+		thaw(k);
+	return k->idle < IDLE_MS_MAX ? k->idle : IDLE_MS_MAX;
 }
 
 void leftovers_kill(struct killer *k, struct job *job)
 {
 	if (!k->active) {
 		k->active = true;
-		k->walking = false;
+		k->walking = k->frozen = false;
 		k->idle = 0;
+		k->since_ms = clock_now_ms();
 		memset(k->seen, 0, sizeof(k->seen));
 	}
 	job->killing = true;
-	job->sweeps = 0;
 	if (job->running) {
 		(void)kill(-job->pid, SIGKILL); /* its group; none when it left it */
 		(void)kill(job->pid, SIGKILL);
@@ -230,26 +245,26 @@ void leftovers_kill(struct killer *k, struct job *job)
 
 int leftovers_step(struct killer *k, struct tree *t, struct jobs *j, unsigned budget)
 {
-	pid_t pid = 0;
+	pid_t pid;
 
 	if (!k->active)
 		return -1;
 	k->active = finish(t, j);
-	if (!k->active)
+	if (!k->active) {
+		thaw(k);
 		return -1;
+	}
+	if (!k->frozen && k->idle == 0 && clock_now_ms() - k->since_ms > FREEZE_AFTER_MS) {
+		freeze(k, j);
+		k->walking = false;
+	}
 	if (!k->walking)
-		begin_sweep(k, t, j);
+		begin_sweep(k, t);
 	for (; budget > 0; budget--) {
 		pid = scan_directory(&t->sweep);
 		if (pid == 0)
-			break;
+			return end_sweep(k);
 		visit(k, t, j, pid);
 	}
-	if (pid != 0)
-		return 0;
-	k->walking = false;
-	k->idle = k->progress ? 0 : k->idle + 1;
-	/* What has its signal but is still dying deep in the kernel tells nobody when it is done.
-	 */
-	return k->idle < IDLE_MS_MAX ? k->idle : IDLE_MS_MAX;
+	return 0;
 }

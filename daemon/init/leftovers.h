@@ -9,13 +9,16 @@
 struct killer {
 	bool active;
 	bool walking;       /* a sweep was interrupted and goes on */
-	bool progress;      /* it killed something new */
+	bool frozen;        /* everybody in the sandbox is stopped */
+	bool progress;      /* the sweep found something new */
 	int idle;           /* sweeps without progress, since one with */
+	int64_t since_ms;   /* of the kill, or of the last thaw */
 	uint8_t seen[4096]; /* by process number, modulo: so that nobody is counted twice */
 };
 
 /* How many processes of JOB, whose leader has been reaped, live. In the usual case, when all
- * children of init are leaders, this is one read. */
+ * children of init are leaders, this is one read. Exact when 0; else at least so many (counting
+ * ends after a while). */
 uint32_t leftovers_alive(struct tree *t, struct jobs *j, const struct job *job);
 
 /* Sends SIGNAL to all processes of JOB that one walk over /proc finds. */

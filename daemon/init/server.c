@@ -15,8 +15,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "init/clock.h"
 #include "init/fence.h"
 #include "init/net.h"
 #include "init/terminal.h"
@@ -24,14 +24,6 @@
 
 #define SWEEP_BUDGET 256 /* processes looked at per turn while killing */
 #define START_PATIENCE 3 /* times INIT_ORPHAN_MS, until the first controller */
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void drop_connection(struct server *s, int c)
 {
@@ -41,7 +33,8 @@ static void drop_connection(struct server *s, int c)
 	if (s->controller != c)
 		return;
 	s->controller = -1;
-	s->alone_since_ms = now_ms();
+	s->congested = false;
+	s->alone_since_ms = clock_now_ms();
 	s->patience_ms = s->orphan_ms;
 	for (i = 0; i < s->jobs.count; i++)
 		s->jobs.entries[i].n_kills = 0; /* nobody is left to answer */
@@ -71,9 +64,12 @@ static void send_done(struct server *s, int c, uint64_t serial, int error)
 	send_out(s, c);
 }
 
-static void send_exited(struct server *s, const struct job *job)
+/* Ends come in bursts that a socket need not hold (hundreds, to a new controller): what does not
+ * fit waits for POLLOUT. Nothing else is sent unasked. */
+static void send_exited(struct server *s, struct job *job)
 {
 	struct init_exited *e;
+	int r;
 
 	if (s->controller < 0)
 		return;
@@ -81,7 +77,22 @@ static void send_exited(struct server *s, const struct job *job)
 	*e = job->exited;
 	e->header.version = INIT_WIRE_VERSION;
 	e->header.type = INIT_EXITED;
-	send_out(s, s->controller);
+	r = s->congested ? -EAGAIN : wire_send(s->connections[s->controller], &s->out);
+	job->untold = r == -EAGAIN;
+	if (r == -EAGAIN)
+		s->congested = true;
+	else if (r < 0)
+		drop_connection(s, s->controller);
+}
+
+static void send_untold(struct server *s)
+{
+	size_t i;
+
+	s->congested = false;
+	for (i = 0; i < s->jobs.count && !s->congested; i++)
+		if (s->jobs.entries[i].untold)
+			send_exited(s, &s->jobs.entries[i]);
 }
 
 static void send_gone(struct server *s, uint64_t exec, uint64_t serial, uint32_t killed, int error)
@@ -123,9 +134,10 @@ static int handle_hello(struct server *s, int c)
 	s->controller = c;
 	(void)begin_out(s, INIT_HELLO, wire_head(&s->in)->serial, sizeof(struct wire_header));
 	send_out(s, c);
-	for (i = 0; i < s->jobs.count && s->controller == c; i++)
-		if (!s->jobs.entries[i].running && !s->jobs.entries[i].acked)
-			send_exited(s, &s->jobs.entries[i]);
+	for (i = 0; i < s->jobs.count; i++)
+		s->jobs.entries[i].untold =
+			!s->jobs.entries[i].running && !s->jobs.entries[i].acked;
+	send_untold(s);
 	return 0;
 }
 
@@ -451,7 +463,7 @@ static int patience_left(const struct server *s)
 
 	if (s->controller >= 0)
 		return -1;
-	left = s->alone_since_ms + s->patience_ms - now_ms();
+	left = s->alone_since_ms + s->patience_ms - clock_now_ms();
 	return left > 0 ? (int)left : 0;
 }
 
@@ -476,7 +488,9 @@ static void wait_for_events(const struct server *s, struct pollfd fds[POLL_COUNT
 	fds[POLL_SIGNALS] = (struct pollfd){ s->signals, POLLIN, 0 };
 	fds[POLL_LISTENER] = (struct pollfd){ s->listener, POLLIN, 0 };
 	for (i = 0; i < INIT_CONNECTIONS_MAX; i++)
-		fds[POLL_CONNECTIONS + i] = (struct pollfd){ s->connections[i], POLLIN, 0 };
+		fds[POLL_CONNECTIONS + i] =
+			(struct pollfd){ s->connections[i],
+					 s->congested && i == s->controller ? POLLOUT : POLLIN, 0 };
 	if (poll(fds, POLL_COUNT, timeout) < 0)
 		for (i = 0; i < POLL_COUNT; i++)
 			fds[i].revents = 0; /* ENOMEM at worst: the next turn tries again */
@@ -488,9 +502,14 @@ static void handle_events(struct server *s, const struct pollfd fds[POLL_COUNT])
 
 	if (fds[POLL_SIGNALS].revents != 0)
 		on_child(s);
-	for (i = 0; i < INIT_CONNECTIONS_MAX; i++)
-		if (fds[POLL_CONNECTIONS + i].revents != 0 && s->connections[i] >= 0)
+	for (i = 0; i < INIT_CONNECTIONS_MAX; i++) {
+		if (fds[POLL_CONNECTIONS + i].revents == 0 || s->connections[i] < 0)
+			continue;
+		if (s->congested && i == s->controller)
+			send_untold(s); /* an end of file shows here as EPIPE */
+		else
 			on_readable(s, i);
+	}
 	if (fds[POLL_LISTENER].revents != 0)
 		on_connection(s);
 }
@@ -595,7 +614,7 @@ int server_init(struct server *s, const char **ret_what)
 	if (r < 0)
 		return r;
 	(void)close_fd(INIT_FD_SECCOMP);
-	s->alone_since_ms = now_ms();
+	s->alone_since_ms = clock_now_ms();
 	s->orphan_ms = INIT_ORPHAN_MS;
 	s->patience_ms = START_PATIENCE * INIT_ORPHAN_MS;
 	*ret_what = "ready pipe";

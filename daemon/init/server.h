@@ -14,6 +14,8 @@ struct server {
 	int signals; /* signalfd: SIGCHLD */
 	int null;    /* /dev/null, opened before anybody could replace it */
 	int connections[INIT_CONNECTIONS_MAX];
+	bool congested; /* the controller's socket was full: it gets the rest before it may ask more
+			 */
 	int controller; /* index of a connection, or -1 */
 	int64_t alone_since_ms;
 	int orphan_ms;   /* how long without a controller, once there was one */

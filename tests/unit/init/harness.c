@@ -58,8 +58,23 @@ static void copy_victim(int source)
 	(void)close(fd);
 }
 
-static void lay_out(int victim)
+/* A program that nobody inside may read: its owner is host root, who is not in the map. */
+static void bind_unreadable(int source)
 {
+	char from[64];
+	int fd = open("/tmp/unreadable", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	must(fd >= 0, "unreadable");
+	(void)close(fd);
+	(void)snprintf(from, sizeof(from), "/proc/self/fd/%d", source);
+	must(mount(from, "/tmp/unreadable", NULL, MS_BIND, NULL) == 0, "bind");
+}
+
+static void lay_out(int victim, const char *unreadable)
+{
+	int source = open(unreadable, O_PATH | O_CLOEXEC);
+
+	must(source >= 0, unreadable);
 	must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "private");
 	must(mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0, "proc");
 	must(mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") == 0, "tmpfs");
@@ -67,6 +82,8 @@ static void lay_out(int victim)
 		   "newinstance,ptmxmode=0666,mode=0620,gid=5") == 0,
 	     "devpts");
 	copy_victim(victim);
+	bind_unreadable(source);
+	(void)close(source);
 }
 
 static void place(int fd, int at)
@@ -95,6 +112,7 @@ struct start {
 	enum harness_kind kind;
 	int listener, seccomp, ready, binary, victim, sync;
 	int orphan_ms;
+	char unreadable[96];
 };
 
 static void run_first(const struct start *start)
@@ -102,7 +120,7 @@ static void run_first(const struct start *start)
 	char *argv[] = { (char[]){ "sandbox-init" }, NULL };
 	char *envp[] = { NULL };
 
-	lay_out(start->victim);
+	lay_out(start->victim, start->unreadable);
 	/* Out of the way of 3 to 5 first. */
 	int listener = fcntl(start->listener, F_DUPFD, 20);
 	int seccomp = fcntl(start->seccomp, F_DUPFD, 20);
@@ -178,6 +196,36 @@ static int open_built(const char *variable)
 	return fd;
 }
 
+/* A copy that can be executed and not read, as the keeper makes it of init. Returns an O_PATH
+ * descriptor. */
+static int copy_unreadable(const char *variable, const char *to)
+{
+	int from = open_built(variable);
+	int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0111);
+	struct stat st;
+
+	ck_assert_int_eq(fstat(from, &st), 0);
+	ck_assert_int_eq(sendfile(fd, from, NULL, (size_t)st.st_size), st.st_size);
+	ck_assert_int_eq(fchmod(fd, 0111), 0);
+	(void)close(from);
+	(void)close(fd);
+	fd = open(to, O_PATH | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+/* Both copies are gone from the directory before anything is tested. */
+static int copy_init(const struct harness *h)
+{
+	char path[96];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/sandbox-init", h->directory);
+	fd = copy_unreadable("SANDBOX_INIT", path);
+	(void)unlink(path);
+	return fd;
+}
+
 static void map_ids(pid_t pid, int sync)
 {
 	char c;
@@ -210,7 +258,10 @@ bool harness_launch(struct harness *h, enum harness_kind kind, int seccomp, int 
 
 	memset(h, 0, offsetof(struct harness, message));
 	s.listener = listen_at(h);
-	s.binary = open_built("SANDBOX_INIT");
+	s.binary = copy_init(h);
+	(void)snprintf(s.unreadable, sizeof(s.unreadable), "%s/unreadable", h->directory);
+	(void)close(copy_unreadable("INIT_VICTIM", s.unreadable));
+	ck_assert_int_eq(chmod(h->directory, 0755), 0);
 	s.victim = open_built("INIT_VICTIM");
 	if (s.seccomp < 0)
 		s.seccomp = memfd_create("none", MFD_CLOEXEC);
@@ -226,6 +277,7 @@ bool harness_launch(struct harness *h, enum harness_kind kind, int seccomp, int 
 	(void)close(sync[1]);
 	map_ids(h->outer, sync[0]);
 	is_ready = read(ready[0], &c, 1) == 1;
+	(void)unlink(s.unreadable);
 	(void)close(ready[0]);
 	(void)close(sync[0]);
 	(void)close(s.listener);

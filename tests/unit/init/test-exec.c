@@ -336,9 +336,9 @@ START_TEST(stdio)
 }
 END_TEST
 
-static void leave(const char *mode, const char *count, uint32_t expected)
+static void leave(const char *program, const char *mode, const char *count, uint32_t expected)
 {
-	const char *const argv[] = { "/tmp/victim", mode, count, NULL };
+	const char *const argv[] = { program, mode, count, NULL };
 	struct harness_exec e = as_agent(argv);
 	uint64_t exec = harness_exec(&h, &e);
 	struct init_exited x = harness_exited(&h, exec);
@@ -349,14 +349,17 @@ static void leave(const char *mode, const char *count, uint32_t expected)
 	ck_assert_uint_eq(harness_kill(&h, exec).killed, expected);
 	ck_assert_uint_eq(harness_kill(&h, exec).killed, expected); /* once more: the same answer */
 	harness_ref(&h, INIT_ACK, exec);
-	ck_assert_int_eq(harness_shell(&h, 1000, "! pgrep victim", out, sizeof(out)), 0);
+	ck_assert_int_eq(harness_shell(&h, 1000, "! pgrep 'victim|unreadable'", out, sizeof(out)),
+			 0);
 }
 
 START_TEST(leftovers)
 {
-	leave("hide", "1", 1);
-	leave("hide", "20", 20);
-	leave("half-dead", "3", 3);
+	leave("/tmp/victim", "hide", "1", 1);
+	leave("/tmp/victim", "hide", "20", 20);
+	leave("/tmp/victim", "half-dead", "3", 3);
+	leave("/tmp/unreadable", "hide", "2", 2);
+	leave("/tmp/unreadable", "half-dead", "2", 2);
 }
 END_TEST
 
@@ -414,7 +417,10 @@ static void end_bomb(const char *mode, const char *count)
 	begin = seconds();
 	ck_assert_uint_gt(harness_kill(&h, exec).killed, 0);
 	(void)printf("%s ended in %.3f s\n", mode, seconds() - begin);
-	ck_assert_int_eq(harness_shell(&h, 1001, "! pgrep victim && pgrep sleep", out, sizeof(out)),
+	ck_assert_int_eq(harness_shell(&h, 1001,
+				       "! pgrep victim && pgrep sleep && "
+				       "! ps -o stat= -C sleep | grep T",
+				       out, sizeof(out)),
 			 0);
 	harness_ref(&h, INIT_KILL, sleeper);
 	(void)harness_exited(&h, sleeper);
@@ -460,8 +466,9 @@ START_TEST(signals)
 	exec = harness_exec(&h, &e);
 	(void)usleep(200000);
 	ck_assert_int_eq(send_signal(exec, SIGTERM, INIT_TARGET_GROUP), 0);
-	ck_assert_uint_eq(harness_exited(&h, exec).alive, 1);
-	ck_assert_uint_eq(harness_kill(&h, exec).killed, 1);
+	/* The one in a session of its own is left; the other may still be dying. */
+	ck_assert_uint_ge(harness_exited(&h, exec).alive, 1);
+	ck_assert_uint_ge(harness_kill(&h, exec).killed, 1);
 	exec = harness_exec(&h, &e);
 	(void)usleep(200000);
 	ck_assert_int_eq(send_signal(exec, SIGTERM, INIT_TARGET_ALL), 0);
@@ -593,6 +600,15 @@ START_TEST(table_full)
 	for (i = 0; i < 512; i++)
 		(void)harness_exited(&h, harness_exec(&h, &e));
 	expect_refusal(&e, INIT_START_INTERNAL, ENOSPC);
+	/* More ends than a socket holds, to a new controller that is slow. */
+	(void)close(h.socket);
+	h.socket = harness_connect(&h);
+	wire_begin(&h.message, INIT_WIRE_VERSION, INIT_HELLO, 5, sizeof(struct wire_header));
+	harness_send(&h);
+	(void)usleep(100000);
+	(void)harness_expect(&h, INIT_HELLO);
+	for (i = 0; i < 512; i++)
+		(void)harness_expect(&h, INIT_EXITED);
 	harness_ref(&h, INIT_ACK, 77);
 	(void)harness_exited(&h, harness_exec(&h, &e));
 }
