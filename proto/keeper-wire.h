@@ -41,6 +41,8 @@ enum keeper_message_type {
 	/* events */
 	KEEPER_ENDED,
 	KEEPER_SPOOL_DATA,
+	/* a request again */
+	KEEPER_SPOOL_HOLD,
 };
 
 /* How the owner's ids are mapped; keeper command line --map. */
@@ -143,7 +145,9 @@ enum keeper_mount_flags {
 	KEEPER_MOUNT_MAKE_DIR = 1 << 2, /* make source as an empty directory if absent (kept) */
 	KEEPER_MOUNT_OPTIONAL = 1 << 3, /* absent: skip */
 	KEEPER_MOUNT_EMPTY = 1 << 4,    /* not source: an empty read-only directory covers target */
-	KEEPER_MOUNT_ONLY_MAKE = 1 << 5, /* make it, but mount nothing */
+	KEEPER_MOUNT_ONLY_MAKE = 1 << 5,  /* make it, but mount nothing */
+	KEEPER_MOUNT_QUARANTINE = 1 << 6, /* a workspace: nested .git that were made or steered
+					   * inside are renamed at release */
 };
 
 /* Mounts, in order: roots[root]/source (beneath it, no symlinks; "" is the root itself) appears at
@@ -259,6 +263,17 @@ struct keeper_spool_data {
 	struct wire_header header;
 	struct wire_str exec;
 	struct keeper_stream_state streams[KEEPER_STREAM_MAX];
+};
+
+/* Someone reads along and must miss nothing: bytes from offset[stream] on are not punched out. When
+ * max_bytes of them are there, the producer waits until the offset moves. KEEPER_HOLD_NONE: nobody
+ * does any more; FINISH ends it too. Reply: header. */
+#define KEEPER_HOLD_NONE UINT64_MAX
+
+struct keeper_spool_hold {
+	struct wire_header header;
+	struct wire_str exec;
+	uint64_t offset[KEEPER_STREAM_MAX];
 };
 
 struct keeper_spool_ref { /* SPOOL_REMOVE; reply: header */

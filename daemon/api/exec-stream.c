@@ -41,13 +41,31 @@ struct session {
 	bool keep;
 	bool started; /* exec.started was sent */
 	bool cancelled;
+	bool holds; /* the spool keeps what was not sent yet */
 	struct cursor cursors[KEEPER_STREAM_MAX];
+	uint64_t sent;   /* since the spool was told last */
 	uint8_t *buffer; /* CHUNK_SIZE */
 };
+
+/* Tells the spool what may go. */
+static void hold(struct session *s)
+{
+	uint64_t offset[KEEPER_STREAM_MAX];
+	size_t i;
+
+	for (i = 0; i < KEEPER_STREAM_MAX; i++)
+		offset[i] = s->cursors[i].offset;
+	exec_hold(s->exec, offset);
+	s->holds = true;
+	s->sent = 0;
+}
 
 static void session_free(struct session *s)
 {
 	size_t i;
+
+	if (s->holds)
+		exec_hold(s->exec, NULL);
 
 	s->follow = exec_unfollow(s->follow);
 	if (s->again)
@@ -154,6 +172,9 @@ static bool pump_stream(struct session *s, unsigned stream)
 		return false;
 	send_data(s, stream, c->offset, whole);
 	c->offset += whole;
+	s->sent += whole;
+	if (s->holds && s->sent >= exec_facts(s->exec)->spool_max / 4)
+		hold(s);
 	return true;
 }
 
@@ -210,6 +231,8 @@ static void on_started(struct exec *e, void *userdata)
 	send_started(s);
 	if (s->detach)
 		finish(s, value_exec(e, true));
+	else if (s->is_run && s->send_data && exec_facts(e)->tty)
+		hold(s); /* a terminal's spool is opened only now */
 }
 
 static void on_output(struct exec *e, void *userdata)
@@ -318,6 +341,8 @@ void exec_stream_begin(struct request *r, struct exec *e, const struct exec_stre
 		return;
 	}
 	request_watch(r, &watch, s);
+	if (s->is_run && s->send_data)
+		hold(s); /* who attaches later sees what is kept and stops nobody */
 	if (exec_facts(e)->state != EXEC_STATE_STARTING)
 		send_started(s);
 	if (!config->is_run) /* what is there already; a run has nothing yet, and tells of its end

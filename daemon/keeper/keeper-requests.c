@@ -383,6 +383,11 @@ static void on_spool_finish(struct keeper *k, struct wire_message *m)
 	spools_finish(&k->spools, m);
 }
 
+static void on_spool_hold(struct keeper *k, struct wire_message *m)
+{
+	spools_hold(&k->spools, m);
+}
+
 static void on_spool_remove(struct keeper *k, struct wire_message *m)
 {
 	spools_remove(&k->spools, m);
@@ -407,6 +412,7 @@ static const struct {
 	[KEEPER_SPOOL_OPEN] = { sizeof(struct keeper_spool_open), on_spool_open },
 	[KEEPER_SPOOL_FINISH] = { sizeof(struct keeper_spool_finish), on_spool_finish },
 	[KEEPER_SPOOL_REMOVE] = { sizeof(struct keeper_spool_ref), on_spool_remove },
+	[KEEPER_SPOOL_HOLD] = { sizeof(struct keeper_spool_hold), on_spool_hold },
 	[KEEPER_LAYER_SAVE] = { sizeof(struct keeper_layer), on_layer },
 	[KEEPER_LAYER_REMOVE] = { sizeof(struct keeper_layer), on_layer },
 	[KEEPER_SHUTDOWN] = { sizeof(struct wire_header), on_shutdown },

@@ -14,15 +14,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "keeper-wire.h"
 #include "macro.h"
 
 #define PUNCH_MIN (1u << 20)
 #define BLOCK 4096u
+#define HOLD_MIN (64u * 1024)
 
 void stream_init(struct stream *s)
 {
 	memset(s, 0, sizeof(*s));
 	s->source = s->file = -1;
+	s->hold = KEEPER_HOLD_NONE;
 }
 
 void stream_deinit(struct stream *s)
@@ -32,6 +35,14 @@ void stream_deinit(struct stream *s)
 	free(s->pending);
 	s->pending = NULL;
 	s->n_pending = 0;
+}
+
+bool stream_is_held(const struct stream *s)
+{
+	/* a reader that waits for the rest of a character must get it, however small the spool */
+	uint64_t room = s->max_bytes > HOLD_MIN ? s->max_bytes : HOLD_MIN;
+
+	return s->max_bytes > 0 && s->end >= s->hold && s->end - s->hold >= room;
 }
 
 static int open_file(struct stream *s, int dir, const char *name)
@@ -59,7 +70,10 @@ static void drop_oldest(struct stream *s)
 
 	if (s->max_bytes == 0 || s->end - s->start <= s->max_bytes + slack)
 		return;
-	to = (s->end - s->max_bytes) / BLOCK * BLOCK;
+	to = s->end - s->max_bytes;
+	if (to > s->hold)
+		to = s->hold;
+	to = to / BLOCK * BLOCK;
 	if (to <= s->start)
 		return;
 	r = punch(s, to);

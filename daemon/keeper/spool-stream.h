@@ -18,12 +18,16 @@ struct stream {
 	uint64_t start;
 	uint64_t end;
 	uint64_t max_bytes;
+	uint64_t hold;    /* bytes from here on stay; KEEPER_HOLD_NONE: as max_bytes says */
 	uint8_t *pending; /* read from a pty, not yet written */
 	size_t n_pending;
 };
 
 void stream_init(struct stream *s);
 void stream_deinit(struct stream *s);
+
+/* As much as may be kept is there and held: the producer has to wait. */
+bool stream_is_held(const struct stream *s);
 
 /* Moves what is there, at most one chunk. DIR and NAME say where the file is made. BUFFER holds
  * STREAM_CHUNK bytes. Returns bytes moved (> 0), 0 when nothing is there now or the stream has

@@ -181,6 +181,10 @@ static bool pump(struct spool_stream *t)
 	struct spool *s = t->spool;
 	int64_t n;
 
+	if (stream_is_held(&t->stream)) { /* spools_hold() goes on */
+		loop_forget(s->all->loop, &t->watch);
+		return false;
+	}
 	n = stream_pump(&t->stream, s->all->dir, t->file, s->all->buffer);
 	if (n < 0) { /* the producer blocks on the full pipe until there is room again */
 		loop_forget(s->all->loop, &t->watch);
@@ -393,6 +397,47 @@ void spools_open(struct spools *all, struct wire_message *m)
 	all->on_change(all->userdata);
 }
 
+/* Lets a producer go on that is not held any more. */
+static void go_on(struct spool *s)
+{
+	struct spool_stream *t;
+	size_t i;
+
+	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
+		t = &s->streams[i];
+		if (t->stream.source < 0 || t->watch.active || t->stream.error < 0 ||
+		    stream_is_held(&t->stream))
+			continue;
+		t->watch.fd = t->stream.source;
+		(void)loop_watch(s->all->loop, &t->watch, EPOLLIN); /* as in on_retry() */
+	}
+}
+
+/* The producer is dead, so what still comes is bounded by its pipes. */
+static void release(struct spool *s)
+{
+	size_t i;
+
+	for (i = 0; i < KEEPER_STREAM_MAX; i++)
+		s->streams[i].stream.hold = KEEPER_HOLD_NONE;
+	go_on(s);
+}
+
+void spools_hold(struct spools *all, struct wire_message *m)
+{
+	const struct keeper_spool_hold *request = (const void *)m->data;
+	bool bad = false;
+	const char *exec = wire_string(m, request->exec, &bad);
+	struct spool *s = bad || !exec ? NULL : find(all, exec);
+	size_t i;
+
+	for (i = 0; s && !s->finishing && i < KEEPER_STREAM_MAX; i++)
+		s->streams[i].stream.hold = request->offset[i];
+	if (s)
+		go_on(s);
+	link_reply(all->link, KEEPER_SPOOL_HOLD, request->header.serial, s ? 0 : -ENOENT);
+}
+
 void spools_finish(struct spools *all, struct wire_message *m)
 {
 	const struct keeper_spool_finish *request = (const void *)m->data;
@@ -407,6 +452,7 @@ void spools_finish(struct spools *all, struct wire_message *m)
 			       : -ENOENT);
 		return;
 	}
+	release(s);
 	s->finishing = true;
 	s->remove = request->remove != 0;
 	s->finish_serial = request->header.serial;

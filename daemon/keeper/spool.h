@@ -28,11 +28,12 @@ int spools_init(struct spools *s, struct loop *loop, struct link *link, const st
 /* Closes all of them; files stay. */
 void spools_deinit(struct spools *s);
 
-/* The three requests; each is answered through the link, FINISH when it is finished. M holds at
+/* The requests; each is answered through the link, FINISH when it is finished. M holds at
  * least the request's struct. */
 void spools_open(struct spools *s, struct wire_message *m);
 void spools_finish(struct spools *s, struct wire_message *m);
 void spools_remove(struct spools *s, struct wire_message *m);
+void spools_hold(struct spools *s, struct wire_message *m);
 
 /* The link takes events again. */
 void spools_flush(struct spools *s);

@@ -49,7 +49,6 @@ struct exec {
 	bool save_queued;
 	uint64_t init_exec;
 	uint64_t oom_kills_before;
-	uint64_t spool_max;
 	uint32_t uid; /* as the sandbox sees it */
 	uint32_t alive;
 	int64_t timeout_ms; /* -1: none */

@@ -149,7 +149,7 @@ int exec_spool_open(struct exec *e, int terminal)
 					 .streams = e->facts.streams,
 					 .uid = e->uid,
 					 .pty = terminal,
-					 .max_bytes = e->spool_max };
+					 .max_bytes = e->facts.spool_max };
 	int r;
 
 	if (!k) {
@@ -162,6 +162,17 @@ int exec_spool_open(struct exec *e, int terminal)
 	(void)exec_ref(e); /* on_opened() gives it back */
 	e->spool_opened = true;
 	return 0;
+}
+
+void exec_hold(struct exec *e, const uint64_t offset[KEEPER_STREAM_MAX])
+{
+	static const uint64_t none[KEEPER_STREAM_MAX] = { KEEPER_HOLD_NONE, KEEPER_HOLD_NONE,
+							  KEEPER_HOLD_NONE };
+	struct keeper_client *k = sandbox_keeper(e->sandbox);
+
+	/* a keeper that cannot be told is going, and the spool with it */
+	if (k && e->spool_opened && !e->spool_finishing && !e->spool_finished)
+		(void)keeper_client_spool_hold(k, e->key, offset ? offset : none);
 }
 
 static void on_finished(struct keeper_client *k, int error, struct wire_message *m, void *userdata)

@@ -261,7 +261,7 @@ static int describe(struct exec *e, const struct exec_run_params *p, const int *
 	e->timeout_ms = p->timeout_ms;
 	e->grace_ms = p->grace_ms >= 0 ? p->grace_ms : EXEC_GRACE_MS;
 	e->keep_leftovers = p->leftovers == LEFTOVERS_KEEP;
-	e->spool_max =
+	e->facts.spool_max =
 		p->max_output_bytes > 0 ? (uint64_t)p->max_output_bytes : EXEC_SPOOL_BYTES_MAX;
 	e->oom_kills_before = sandbox_oom_kills(e->sandbox);
 	r = strings_pack(p->command.items, p->command.count, &f->command, &f->command_size);

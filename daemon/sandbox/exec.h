@@ -82,6 +82,7 @@ struct exec_facts {
 	int64_t created_at_ms; /* CLOCK_REALTIME */
 	uint32_t streams;      /* 1 << enum keeper_spool_stream: those that are spooled */
 	uint32_t passed;       /* and those that went to the caller's own descriptors */
+	uint64_t spool_max;    /* bytes of each stream that are kept */
 	struct keeper_stream_state stream[KEEPER_STREAM_MAX];
 	struct exec_result result; /* meaningful when ENDED; started_at_ms from RUNNING on */
 };
@@ -91,6 +92,10 @@ struct sandbox *exec_sandbox(const struct exec *e); /* borrowed, never NULL */
 /* A descriptor for reading the spool of STREAM (pread, offsets as in exec_facts), or negative
  * errno: -ENOENT nothing was written, or it is not spooled. */
 int exec_open_spool(const struct exec *e, enum keeper_spool_stream stream);
+
+/* Someone reads along and must miss nothing: what is at OFFSET and behind stays, and when as much
+ * is there as the spool may hold, the command waits. NULL: nobody does any more. */
+void exec_hold(struct exec *e, const uint64_t offset[KEEPER_STREAM_MAX]);
 
 /* ---- stdin ---- */
 

@@ -747,6 +747,28 @@ int keeper_client_spool_finish(struct keeper_client *k, const char *exec, uint32
 	return r < 0 ? r : keeper_client_call(k, m, done, userdata);
 }
 
+static void on_spool_held(struct keeper_client *k, int error, struct wire_message *m,
+			  void *userdata)
+{
+	(void)k;
+	(void)error; /* -ENOENT: it is finished, nothing is punched any more */
+	(void)m;
+	(void)userdata;
+}
+
+int keeper_client_spool_hold(struct keeper_client *k, const char *exec,
+			     const uint64_t offset[KEEPER_STREAM_MAX])
+{
+	struct wire_message *m = keeper_scratch(k->manager);
+	struct keeper_spool_hold *hold = (void *)m->data;
+	int r;
+
+	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_SPOOL_HOLD, 0, sizeof(*hold));
+	memcpy(hold->offset, offset, sizeof(hold->offset));
+	r = wire_add_string(m, offsetof(struct keeper_spool_hold, exec), exec);
+	return r < 0 ? r : keeper_client_call(k, m, on_spool_held, NULL);
+}
+
 static void on_spool_removed(struct keeper_client *k, int error, struct wire_message *m,
 			     void *userdata)
 {

@@ -36,6 +36,9 @@ int keeper_client_spool_open(struct keeper_client *k, const struct spool_request
 			     keeper_reply *done, void *userdata);
 int keeper_client_spool_finish(struct keeper_client *k, const char *exec, uint32_t wait_ms,
 			       bool remove, keeper_reply *done, void *userdata);
+/* See struct keeper_spool_hold; whether it came in time is nobody's business. */
+int keeper_client_spool_hold(struct keeper_client *k, const char *exec,
+			     const uint64_t offset[KEEPER_STREAM_MAX]);
 int keeper_client_spool_remove(struct keeper_client *k, const char *exec);
 
 /* A spool file for reading, or negative errno (-ENOENT: nothing was written yet). Opened beneath

@@ -199,3 +199,34 @@ def test_stream_comes_at_once(t):
     equal(c.note("exec.data")["data"], "now\n", "data")
     check(time.monotonic() - started < 1.5, "it came late")
     c.notify("rpc.cancel", {"id": rid})
+
+
+@timeout(120)
+def test_slow_reader_misses_nothing(t):
+    """More than the spool may hold, read late: the command waits, no byte is dropped."""
+    s = t.sandbox()
+    for extra, stream in (({}, "stdout"), ({"tty": {"rows": 24, "cols": 80}}, "output")):
+        c = t.connect()
+        params = {
+            "sandbox": s["name"],
+            "command": ["/bin/sh", "-c", "stty -opost 2>/dev/null; seq 1 3000000"],
+            "stream": True,
+            "maxOutputBytes": 1 << 20,
+            **extra,
+        }
+        rid = c.send("exec.run", params)
+        time.sleep(1)
+        r = c.wait(rid, 60)
+        got = hashlib.sha256()
+        at = 0
+        for n in c.notes:
+            if n["method"] == "exec.data":
+                equal((n["params"]["stream"], n["params"]["offset"]), (stream, at), "where a chunk is")
+                data = text_of(n["params"]["data"])
+                at += len(data)
+                got.update(data)
+        want = hashlib.sha256()
+        for i in range(1, 3000001, 1000):
+            want.update("".join(f"{j}\n" for j in range(i, i + 1000)).encode())
+        exited(r)
+        equal(got.hexdigest(), want.hexdigest(), f"hash of {at} bytes of {stream}")

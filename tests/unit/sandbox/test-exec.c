@@ -267,6 +267,15 @@ int keeper_client_spool_finish(struct keeper_client *k, const char *exec, uint32
 	return 0;
 }
 
+int keeper_client_spool_hold(struct keeper_client *k, const char *exec,
+			     const uint64_t offset[KEEPER_STREAM_MAX])
+{
+	(void)k;
+	(void)exec;
+	(void)offset;
+	return 0;
+}
+
 int keeper_client_spool_remove(struct keeper_client *k, const char *exec)
 {
 	(void)k;
