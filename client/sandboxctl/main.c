@@ -96,6 +96,15 @@ static int no_verb(const struct options *o, int argc, char **argv)
 	return EXIT_USAGE;
 }
 
+/* What stdio still holds must get out, or the status is a lie. */
+static int flushed(const struct verb *verb, int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	message_error(NULL, "writing to stdout failed");
+	return verb ? verb->failure : 1;
+}
+
 int main(int argc, char **argv)
 {
 	CLEANUP(options_deinit) struct options global = { .end = 0 };
@@ -111,6 +120,6 @@ int main(int argc, char **argv)
 	ctl.verb = verb_find(argc, argv, &words);
 	if (!ctl.verb || options_have(&global, OPTION_HELP) ||
 	    options_have(&global, OPTION_VERSION))
-		return no_verb(&global, argc, argv);
-	return run_verb(&ctl, argc - words + 1, argv + words - 1);
+		return flushed(NULL, no_verb(&global, argc, argv));
+	return flushed(ctl.verb, run_verb(&ctl, argc - words + 1, argv + words - 1));
 }
