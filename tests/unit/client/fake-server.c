@@ -9,6 +9,8 @@
 #include "macro.h"
 #include "sandboxd/client.h"
 
+#define LINE_MAX_HERE (1u << 20)
+
 void fake_server_init(struct fake_server *s)
 {
 	int pair[2];
@@ -46,16 +48,28 @@ static size_t take_fds(struct msghdr *m, int *fds)
 	return n;
 }
 
-/* Byte by byte: with a line's first byte come its descriptors, and none with the others. */
+/* How much of the line is there, its newline included; 0 at end of file. */
+static size_t available(int fd)
+{
+	char data[4096];
+	ssize_t n = recv(fd, data, sizeof data, MSG_PEEK);
+	const char *newline = n > 0 ? memchr(data, '\n', (size_t)n) : NULL;
+
+	if (n <= 0)
+		return 0;
+	return newline ? (size_t)(newline + 1 - data) : (size_t)n;
+}
+
+/* The first byte alone: with it come the line's descriptors, and none with the others. */
 char *fake_server_hear(struct fake_server *s, int *fds, size_t *ret_n_fds)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(64 * sizeof(int))];
 	size_t size = 0;
-	char *line = malloc(1 << 20);
+	char *line = malloc(LINE_MAX_HERE);
 
 	*ret_n_fds = 0;
-	for (;;) {
-		struct iovec iov = { .iov_base = line + size, .iov_len = 1 };
+	do {
+		struct iovec iov = { .iov_base = line + size };
 		struct msghdr m = {
 			.msg_iov = &iov,
 			.msg_iovlen = 1,
@@ -63,19 +77,20 @@ char *fake_server_hear(struct fake_server *s, int *fds, size_t *ret_n_fds)
 			.msg_controllen = sizeof control,
 		};
 		size_t n_fds;
+		ssize_t n;
 
-		if (recvmsg(s->fd, &m, MSG_CMSG_CLOEXEC) <= 0) {
+		iov.iov_len = size == 0 ? 1 : available(s->fd);
+		ck_assert_uint_lt(size + iov.iov_len, LINE_MAX_HERE);
+		n = recvmsg(s->fd, &m, MSG_CMSG_CLOEXEC);
+		if (n <= 0) {
 			free(line);
 			return NULL;
 		}
 		n_fds = take_fds(&m, fds + *ret_n_fds);
 		ck_assert(n_fds == 0 || size == 0);
 		*ret_n_fds += n_fds;
-		if (line[size] == '\n')
-			break;
-		size++;
-		ck_assert_uint_lt(size, 1 << 20);
-	}
-	line[size] = '\0';
+		size += (size_t)n;
+	} while (line[size - 1] != '\n');
+	line[size - 1] = '\0';
 	return line;
 }
