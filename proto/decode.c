@@ -83,8 +83,8 @@ static int refuse(struct decoder *d, const struct path *p, const char *hint, con
 	char text[FIELD_TEXT_MAX];
 
 	field_text(p, text);
-	return error_set(d->reterr, ERROR_INVALID_PARAMS, text, hint, "parameter %s %s", text,
-			 what);
+	(void)error_set(d->reterr, ERROR_INVALID_PARAMS, text, hint, "parameter %s %s", text, what);
+	return -1;
 }
 
 static int refuse_unavailable(struct decoder *d, const struct path *p)
@@ -92,13 +92,15 @@ static int refuse_unavailable(struct decoder *d, const struct path *p)
 	char text[FIELD_TEXT_MAX];
 
 	field_text(p, text);
-	return error_set(d->reterr, ERROR_UNAVAILABLE, text, UNAVAILABLE_HINT,
-			 "parameter %s cannot be used yet", text);
+	(void)error_set(d->reterr, ERROR_UNAVAILABLE, text, UNAVAILABLE_HINT,
+			"parameter %s cannot be used yet", text);
+	return -1;
 }
 
 static int no_memory(struct decoder *d)
 {
-	return error_set_errno(d->reterr, ENOMEM, "decoding parameters");
+	(void)error_set_errno(d->reterr, ENOMEM, "decoding parameters");
+	return -1;
 }
 
 /* ---- strings ---- */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -166,6 +167,14 @@ START_TEST(goes_before_its_requests)
 }
 END_TEST
 
+/* valgrind plays RLIMIT_NOFILE itself: it accepts, and then closes what is beyond. */
+static bool on_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload && strstr(preload, "vgpreload");
+}
+
 int main(void)
 {
 	Suite *s = suite_create("rpc/server");
@@ -178,10 +187,12 @@ int main(void)
 	tcase_add_test(t, turns_away_who_is_not_admitted);
 	tcase_add_test(t, serves_many_at_once);
 	tcase_add_test(t, does_not_let_one_client_starve_another);
-	tcase_add_test(t, bounds_connections_of_one_user);
-	tcase_add_test(t, pauses_when_there_are_no_descriptors);
+	if (!on_valgrind())
+		tcase_add_test(t, pauses_when_there_are_no_descriptors);
 	tcase_add_test(t, stops_accepting_and_finishes);
 	tcase_add_test(t, goes_before_its_requests);
+	/* The last one: without forks nobody is root after it. */
+	tcase_add_test(t, bounds_connections_of_one_user);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
