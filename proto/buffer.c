@@ -7,8 +7,9 @@
 #include <string.h>
 
 #define CAPACITY_MIN 512
-#define CAPACITY_KEPT 16384 /* by an empty buffer: a thousand idle connections cost nothing much   \
-			     */
+#define CAPACITY_KEPT                                                                              \
+	16384 /* by an empty buffer: a thousand idle connections cost nothing much                 \
+	       */
 
 static int reserve(struct buffer *b, size_t size)
 {
