@@ -291,6 +291,10 @@ static int commit(struct sandbox *s, sandbox_done *done, void *userdata, struct 
 		if (r < 0)
 			sandbox_leave(s);
 	}
+	if (r == -ENOSPC)
+		return error_set(reterr, ERROR_LIMIT_REACHED, NULL,
+				 "free some space for the state directory",
+				 "no space left to record sandbox %s", s->facts.name);
 	if (r < 0)
 		return error_set_errno(reterr, r, "sandbox %s cannot be recorded", s->facts.name);
 	return 0;
