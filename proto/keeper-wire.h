@@ -145,9 +145,10 @@ enum keeper_mount_flags {
 	KEEPER_MOUNT_MAKE_DIR = 1 << 2, /* make source as an empty directory if absent (kept) */
 	KEEPER_MOUNT_OPTIONAL = 1 << 3, /* absent: skip */
 	KEEPER_MOUNT_EMPTY = 1 << 4,    /* not source: an empty read-only directory covers target */
-	KEEPER_MOUNT_ONLY_MAKE = 1 << 5,  /* make it, but mount nothing */
-	KEEPER_MOUNT_QUARANTINE = 1 << 6, /* a workspace: nested .git that were made or steered
-					   * inside are renamed at release */
+	KEEPER_MOUNT_ONLY_MAKE = 1 << 5, /* make it, but mount nothing */
+	/* A workspace: nested .git that were made or steered inside are renamed at release. */
+	KEEPER_MOUNT_QUARANTINE = 1 << 6,
+	KEEPER_MOUNT_NO_GIT = 1 << 7, /* with it: its own .git, too, for it had none */
 };
 
 /* Mounts, in order: roots[root]/source (beneath it, no symlinks; "" is the root itself) appears at

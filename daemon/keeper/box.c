@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A box is freed in one place, leave(), which is reached once the worker is gone and init is reaped
- * (in either order) and then goes through: cgroups, giving files back, unmaking files, answers.
+ * (in either order) and then goes through: cgroups, restoring workspaces, unmaking files, answers.
  * Each step that has to wait returns and is entered again by its event. */
 
 #include "box.h"
@@ -144,18 +144,21 @@ static int start_worker(struct box *b, struct worker_job *job)
 	return worker_start(&b->keeper->workers, job, &b->worker) == 0;
 }
 
-static int give_back(struct box *b)
+static int restore(struct box *b)
 {
 	struct worker_job job;
 	size_t i;
 
-	if (b->given_back || !wants_give_back(b) || b->release.n_roots == 0)
+	if (b->restored)
 		return 0;
-	b->given_back = true;
+	b->restored = true;
+	b->release.give_back = wants_give_back(b);
+	if (!release_hand_over(&b->release))
+		return 0;
 	job = keeper_worker_job(b->keeper, -1);
 	for (i = 0; i < b->release.n_roots && job.n_fds < WORKER_FDS_MAX; i++)
-		job.fds[job.n_fds++] = b->release.roots[i];
-	job.run = release_give_back;
+		job.fds[job.n_fds++] = b->release.roots[i].fd;
+	job.run = release_restore;
 	job.arg = &b->release;
 	return start_worker(b, &job);
 }
@@ -195,7 +198,7 @@ static void leave(struct box *b)
 {
 	if (b->state != BOX_LEAVING || b->worker)
 		return;
-	if (tidy_up(b) || remove_cgroups(b) || give_back(b))
+	if (tidy_up(b) || remove_cgroups(b) || restore(b))
 		return;
 	release_unmake(&b->release);
 	answer_all(b);
@@ -273,7 +276,7 @@ void box_create(struct keeper *k, uint64_t serial, const struct oci_job *job)
 	b->create_serial = serial;
 	b->pidfd = -1;
 	b->retry = (struct timer){ .on_time = on_retry, .userdata = b };
-	release_init(&b->release);
+	release_init(&b->release, &k->releases);
 	b->next = k->boxes;
 	k->boxes = b;
 	keeper_touch(k);

@@ -52,7 +52,7 @@ struct box {
 	size_t n_ends;
 	struct keeper_counters counters;
 	bool counted;
-	bool given_back;
+	bool restored; /* the workspaces */
 	unsigned int tries;
 	struct timer retry;
 };

@@ -166,7 +166,7 @@ static int make_source(struct claim *c, int root, const char *source, const char
 	}
 	r = file_make_at(parent, name, content, (struct owned){ 0, 0644 });
 	if (r == -EEXIST)
-		return 0; /* someone else's: used, never removed */
+		return release_note_found(c->target->release, parent, name);
 	return r < 0 ? r : release_note_made(c->target->release, parent, name, content);
 }
 
@@ -185,8 +185,9 @@ static int clone_private(int fd, bool read_only)
 	return TAKE_FD(tree);
 }
 
-static int add_part(struct claim *c, int fd, bool read_only, const char *target)
+static int add_part(struct claim *c, int fd, uint32_t flags, const char *target)
 {
+	bool read_only = (flags & KEEPER_MOUNT_READONLY) != 0;
 	struct part *p = &c->parts[c->n_parts];
 	struct stat st;
 
@@ -200,9 +201,9 @@ static int add_part(struct claim *c, int fd, bool read_only, const char *target)
 	p->directory = S_ISDIR(st.st_mode);
 	p->target = target;
 	c->n_parts++;
-	if (!read_only && p->directory)
-		release_note_root(c->target->release, fd);
-	return 0;
+	if (read_only || !p->directory)
+		return 0;
+	return release_note_root(c->target->release, fd, flags);
 }
 
 static void add_cover(struct claim *c, const char *target)
@@ -245,7 +246,7 @@ static int prepare_mount(struct claim *c, const struct keeper_mount *mount, cons
 		add_cover(c, t->target);
 		return 0;
 	}
-	return add_part(c, fd, mount->flags & KEEPER_MOUNT_READONLY, t->target);
+	return add_part(c, fd, mount->flags, t->target);
 }
 
 static int prepare_mounts(struct claim *c)

@@ -27,6 +27,7 @@ struct keeper {
 	struct workers workers;
 	struct spools spools;
 	struct box *boxes;
+	struct releases releases;
 	int seccomp;
 	bool greeted;
 	bool ending;

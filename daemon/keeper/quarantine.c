@@ -13,7 +13,7 @@
  * by then, but the owner's other processes are not: renames stay in the directory that was opened.
  */
 
-#include "keeper/quarantine.h"
+#include "quarantine.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -154,10 +154,16 @@ static bool is_directory(int dir, const struct dirent *entry)
 	return fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
+struct walk {
+	int top;
+	bool own; /* the top's .git, too */
+	const struct timespec *since;
+};
+
 /* Looks at one directory: returns 1 if its .git was renamed, 0, or negative errno. */
-static int look_at(int top, const char *path, struct pending *pending, const struct timespec *since)
+static int look_at(const struct walk *w, const char *path, struct pending *pending)
 {
-	int fd = open_below(top, path[0] ? path : ".", O_RDONLY | O_DIRECTORY);
+	int fd = open_below(w->top, path[0] ? path : ".", O_RDONLY | O_DIRECTORY);
 	struct dirent *entry;
 	int r = 0, renamed = 0;
 	DIR *d;
@@ -169,7 +175,7 @@ static int look_at(int top, const char *path, struct pending *pending, const str
 		close_fd(fd);
 		return -ENOMEM;
 	}
-	if (path[0] != '\0' && is_the_agents(fd, since)) {
+	if ((path[0] != '\0' || w->own) && is_the_agents(fd, w->since)) {
 		r = rename_aside(fd);
 		renamed = r == 0;
 	}
@@ -177,7 +183,7 @@ static int look_at(int top, const char *path, struct pending *pending, const str
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		/* The workspace's own repository has no work tree inside. */
-		if (path[0] == '\0' && strcmp(entry->d_name, ".git") == 0)
+		if (path[0] == '\0' && !w->own && strcmp(entry->d_name, ".git") == 0)
 			continue;
 		if (is_directory(fd, entry))
 			r = push(pending, path, entry->d_name);
@@ -186,15 +192,16 @@ static int look_at(int top, const char *path, struct pending *pending, const str
 	return r < 0 ? r : renamed;
 }
 
-int quarantine_nested_git(int dir, const struct timespec *since)
+int quarantine_nested_git(int dir, bool own, const struct timespec *since)
 {
+	const struct walk w = { .top = dir, .own = own, .since = since };
 	struct pending pending = { 0 };
 	int r = push(&pending, "", ""), count = 0, error = 0;
 	char *path;
 
 	while (r == 0 && pending.count > 0) {
 		path = pending.paths[--pending.count];
-		r = look_at(dir, path, &pending, since);
+		r = look_at(&w, path, &pending);
 		free(path);
 		if (r > 0)
 			count++;

@@ -7,12 +7,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "files.h"
+#include "keeper-wire.h"
 #include "macro.h"
+#include "quarantine.h"
 #include "worker.h"
 
 struct made {
@@ -23,9 +27,22 @@ struct made {
 	char *content;
 };
 
-void release_init(struct release *r)
+void release_init(struct release *r, struct releases *all)
 {
 	memset(r, 0, sizeof(*r));
+	r->all = all;
+	r->next = all->first;
+	all->first = r;
+}
+
+static void leave_all(struct release *r)
+{
+	struct release **at;
+
+	for (at = &r->all->first; *at && *at != r; at = &(*at)->next)
+		;
+	if (*at)
+		*at = r->next;
 }
 
 static struct made *made_free(struct made *m)
@@ -49,8 +66,35 @@ void release_deinit(struct release *r)
 		(void)made_free(m);
 	}
 	for (i = 0; i < r->n_roots; i++)
-		(void)close_fd(r->roots[i]);
-	release_init(r);
+		r->roots[i].fd = close_fd(r->roots[i].fd);
+	r->n_roots = 0;
+	leave_all(r);
+}
+
+static bool same_inode(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static const struct made *find_made(const struct release *r, const struct stat *st)
+{
+	const struct made *m;
+
+	for (m = r->made; m; m = m->next)
+		if (same_inode(&m->was, st))
+			return m;
+	return NULL;
+}
+
+static const struct made *made_by_another(const struct release *r, const struct stat *st)
+{
+	const struct made *m = NULL;
+	const struct release *other;
+
+	for (other = r->all->first; other && !m; other = other->next)
+		if (other != r)
+			m = find_made(other, st);
+	return m;
 }
 
 int release_note_made(struct release *r, int dir, const char *name, const char *content)
@@ -76,15 +120,32 @@ int release_note_made(struct release *r, int dir, const char *name, const char *
 	return 0;
 }
 
-void release_note_root(struct release *r, int root)
+int release_note_found(struct release *r, int dir, const char *name)
 {
-	int fd;
+	const struct made *theirs;
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	theirs = made_by_another(r, &st);
+	return theirs ? release_note_made(r, dir, name, theirs->content) : 0;
+}
+
+int release_note_root(struct release *r, int root, uint32_t flags)
+{
+	struct release_root *place = &r->roots[r->n_roots];
 
 	if (r->n_roots == RELEASE_ROOTS_MAX)
-		return;
-	fd = fcntl(root, F_DUPFD_CLOEXEC, 3);
-	if (fd >= 0)
-		r->roots[r->n_roots++] = fd;
+		return -E2BIG;
+	if (clock_gettime(CLOCK_REALTIME_COARSE, &place->since) < 0)
+		return -errno;
+	place->fd = fcntl(root, F_DUPFD_CLOEXEC, 3);
+	if (place->fd < 0)
+		return -errno;
+	place->quarantine = (flags & KEEPER_MOUNT_QUARANTINE) != 0;
+	place->own = (flags & KEEPER_MOUNT_NO_GIT) != 0;
+	r->n_roots++;
+	return 0;
 }
 
 static bool still_ours(const struct made *m)
@@ -103,7 +164,7 @@ void release_unmake(struct release *r)
 	struct made *m;
 
 	for (m = r->made; m; m = m->next)
-		if (still_ours(m))
+		if (still_ours(m) && !made_by_another(r, &m->was))
 			(void)unlinkat(m->dir, m->name, 0); /* its directory may be gone */
 }
 
@@ -140,21 +201,96 @@ static void give_back_below(int fd, dev_t device, int depth)
 	(void)closedir(d);
 }
 
-void release_give_back(void *arg)
+static struct release_root *find_root(struct release *r, const struct stat *st)
+{
+	struct stat mine;
+	size_t i;
+
+	for (i = 0; i < r->n_roots; i++)
+		if (r->roots[i].quarantine && fstat(r->roots[i].fd, &mine) == 0 &&
+		    same_inode(&mine, st))
+			return &r->roots[i];
+	return NULL;
+}
+
+/* The other claim looks back to the beginning of this one, if that was earlier. */
+static bool leave_to_another(struct release *r, const struct release_root *root)
+{
+	struct release_root *theirs = NULL;
+	struct release *other;
+	struct stat st;
+
+	if (fstat(root->fd, &st) < 0)
+		return false;
+	for (other = r->all->first; other && !theirs; other = other->next)
+		if (other != r)
+			theirs = find_root(other, &st);
+	if (!theirs)
+		return false;
+	if (theirs->since.tv_sec > root->since.tv_sec ||
+	    (theirs->since.tv_sec == root->since.tv_sec &&
+	     theirs->since.tv_nsec > root->since.tv_nsec))
+		theirs->since = root->since;
+	return true;
+}
+
+bool release_hand_over(struct release *r)
+{
+	bool work = r->give_back && r->n_roots > 0;
+	size_t i;
+
+	for (i = 0; i < r->n_roots; i++) {
+		if (!r->roots[i].quarantine)
+			continue;
+		r->roots[i].quarantine = !leave_to_another(r, &r->roots[i]);
+		work = work || r->roots[i].quarantine;
+	}
+	return work;
+}
+
+static void set_aside(const struct release_root *root)
+{
+	char link[64], path[PATH_MAX] = "";
+	int r = quarantine_nested_git(root->fd, root->own, &root->since);
+
+	if (r == 0)
+		return;
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", root->fd);
+	if (readlink(link, path, sizeof(path) - 1) < 0)
+		path[0] = '\0'; /* the number alone is worth telling */
+	if (r > 0)
+		(void)fprintf(stderr,
+			      "workspace %s: %d nested .git made inside the sandbox renamed to "
+			      ".git%s\n",
+			      path, r, QUARANTINE_SUFFIX);
+	else
+		(void)fprintf(stderr, "workspace %s: looking for nested .git: %s\n", path,
+			      strerror(-r));
+}
+
+static void give_back(const struct release_root *root)
+{
+	struct stat st;
+	int fd = dir_open_at(root->fd, ".");
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		(void)close_fd(fd);
+		return;
+	}
+	give_back_below(fd, st.st_dev, RELEASE_DEPTH_MAX);
+}
+
+void release_restore(void *arg)
 {
 	const struct release *r = arg;
 	struct worker_result result = { 0 };
-	struct stat st;
 	size_t i;
-	int fd;
 
 	for (i = 0; i < r->n_roots; i++) {
-		fd = dir_open_at(r->roots[i], ".");
-		if (fd < 0 || fstat(fd, &st) < 0) {
-			(void)close_fd(fd);
-			continue;
-		}
-		give_back_below(fd, st.st_dev, RELEASE_DEPTH_MAX);
+		if (r->roots[i].quarantine)
+			set_aside(&r->roots[i]);
+		if (r->give_back)
+			give_back(&r->roots[i]);
 	}
 	worker_answer(&result);
 }

@@ -1,36 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What a claim left outside the sandbox and what is undone when it ends: files we made (worktree
- * locks), and directories in which files of subordinate ids are given back to the owner. */
+ * locks), directories in which files of subordinate ids are given back to the owner, and workspaces
+ * in which repositories that the agent made are set aside (quarantine.h).
+ *
+ * Two sandboxes may share a workspace. Then the last one that is released undoes for both. */
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
+#include <time.h>
 
-#define RELEASE_ROOTS_MAX 32
+#define RELEASE_ROOTS_MAX 60
 #define RELEASE_MADE_MAX 64
 #define RELEASE_DEPTH_MAX 512 /* directories deeper than this are not given back */
 
 struct made;
 
-struct release {
-	struct made *made;
-	size_t n_made;
-	int roots[RELEASE_ROOTS_MAX];
-	size_t n_roots;
+struct release_root {
+	int fd;
+	bool quarantine;       /* a workspace, not a part of a repository */
+	bool own;              /* which had no .git of its own */
+	struct timespec since; /* CLOCK_REALTIME of the first claim of it */
 };
 
-void release_init(struct release *r);
+/* All releases of a keeper: who else has claimed a file or a workspace. */
+struct releases {
+	struct release *first;
+};
+
+struct release {
+	struct releases *all;
+	struct release *next;
+	struct made *made;
+	size_t n_made;
+	struct release_root roots[RELEASE_ROOTS_MAX];
+	size_t n_roots;
+	bool give_back; /* chown, too */
+};
+
+/* ALL must outlive R. */
+void release_init(struct release *r, struct releases *all);
 void release_deinit(struct release *r);
 
 /* FILE (borrowed, open) was made as NAME in DIR (borrowed) with CONTENT. Returns 0 or -ENOMEM,
  * -E2BIG. */
 int release_note_made(struct release *r, int dir, const char *name, const char *content);
-/* ROOT (borrowed) is writable for the sandbox. Beyond the cap it is not noted. */
-void release_note_root(struct release *r, int root);
+/* NAME in DIR was there already. If it is a file that another claim made, it lives until both are
+ * released. Returns 0 or negative errno. */
+int release_note_found(struct release *r, int dir, const char *name);
+/* ROOT (borrowed) is writable for the sandbox; FLAGS are enum keeper_mount_flags. -E2BIG: too many.
+ */
+int release_note_root(struct release *r, int root, uint32_t flags);
 
-/* Removes each made file that is still the same file with the same content. */
+/* Removes each made file that is still the same file with the same content, and that nobody else
+ * has claimed. */
 void release_unmake(struct release *r);
 
-/* Worker function: chowns what does not belong to keeper id 0 below the roots. ARG is a struct
- * release. */
-void release_give_back(void *arg);
+/* Leaves to the others what they still work on. Called once, before release_restore(). Returns
+ * whether that has anything to do. */
+bool release_hand_over(struct release *r);
+/* Worker function: quarantines, and with give_back chowns what does not belong to keeper id 0,
+ * below the roots. ARG is a struct release. */
+void release_restore(void *arg);

@@ -242,10 +242,14 @@ static int add_repository(struct builder *b, int root, const struct workspace *w
 
 static int add_workspace(struct builder *b, const struct workspace *w)
 {
-	struct place self = { .source = "",
-			      .flags = workspace_read_only(w) ? KEEPER_MOUNT_READONLY : 0 };
+	struct place self = { .source = "" };
 	int root = add_root(b, workspace_fd(w), workspace_path(w));
 
+	if (workspace_read_only(w))
+		self.flags = KEEPER_MOUNT_READONLY;
+	else if (!workspace_git_config_writable(w))
+		self.flags = KEEPER_MOUNT_QUARANTINE |
+			     (workspace_git(w)->kind == GIT_NONE ? KEEPER_MOUNT_NO_GIT : 0);
 	if (root < 0 || add_places(b, root, workspace_path(w), &self, 1) < 0)
 		return -1;
 	switch (workspace_git(w)->kind) {

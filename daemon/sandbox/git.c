@@ -131,10 +131,28 @@ static int split_own_path(struct git_layout *g, const char *own_path)
 	return g->common && g->name ? 0 : -ENOMEM;
 }
 
+static bool has_directory(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool holds_repository(int git)
+{
+	return has_directory(git, "objects") && has_directory(git, "refs");
+}
+
+static const char *inspect_repository(int workspace)
+{
+	CLEANUP_FD int git = open_at(workspace, ".git", O_PATH | O_DIRECTORY);
+
+	return git >= 0 && holds_repository(git) ? NULL : "it holds no repository";
+}
+
 static const char *check_common(struct git_layout *g, int own, const char *path, uid_t owner)
 {
 	char text[GIT_FILE_MAX];
-	struct stat st;
 
 	if (read_small(own, "commondir", text, sizeof(text)) < 0 || strcmp(text, "../..") != 0)
 		return "the worktree's commondir does not say ../..";
@@ -143,9 +161,7 @@ static const char *check_common(struct git_layout *g, int own, const char *path,
 		return "the repository does not belong to the workspace's owner";
 	if (is_inside(g->common, path))
 		return "the repository is inside the workspace";
-	if (fstatat(g->common_fd, "objects", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISDIR(st.st_mode) || fstatat(g->common_fd, "refs", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISDIR(st.st_mode))
+	if (!holds_repository(g->common_fd))
 		return "what it names is no repository";
 	return NULL;
 }
@@ -189,6 +205,7 @@ int git_inspect(struct git_layout *g, int workspace, const char *path, uid_t own
 		why = "it does not belong to the workspace's owner";
 	} else if (S_ISDIR(st.st_mode)) {
 		g->kind = GIT_REPOSITORY;
+		why = inspect_repository(workspace);
 	} else if (S_ISREG(st.st_mode)) {
 		g->kind = GIT_WORKTREE;
 		why = inspect_worktree(g, workspace, path, owner);

@@ -9,7 +9,7 @@ from harness import exited
 from lib import check
 
 
-def attack(t, script, plain=False, user="agent"):
+def attack(t, script, plain=False, user="agent", while_it_lives=True):
     """SCRIPT runs inside, with $CANARY, $TREE, $GITDIR, $COMMON; then git runs outside."""
     if plain:
         tree = repo = repository(t)
@@ -20,7 +20,8 @@ def attack(t, script, plain=False, user="agent"):
     s = t.sandbox(workspace=tree)
     env = {"CANARY": canary.program, "TREE": tree, "GITDIR": gitdir, "COMMON": repo + "/.git"}
     t.run(s, ["/bin/sh", "-c", INSIDE + script], env=env, user=user)
-    canary.after_host_git(tree, repo)
+    if while_it_lives:
+        canary.after_host_git(tree, repo)
     t.client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
     canary.after_host_git(tree, repo)
 
@@ -94,13 +95,14 @@ def test_common_config(t):
 
 
 def test_gitlink_with_its_own_repository(t):
-    """A gitlink in the index makes git status look into sub/.git/config."""
+    """A gitlink in the index makes git status look into sub/.git/config. The index and the tree are the
+    agent's to write, so this is undone at release (docs/git.md says what to do until then)."""
     script = (
         "git init -q sub; cd sub; git commit -q --allow-empty -m x; "
         'git config core.fsmonitor "$CANARY"; cd ..; git add sub; git commit -q -m gitlink'
     )
-    attack(t, script)
-    attack(t, script, plain=True)
+    attack(t, script, while_it_lives=False)
+    attack(t, script, plain=True, while_it_lives=False)
 
 
 def test_gitlink_through_a_git_file(t):
@@ -111,8 +113,19 @@ def test_gitlink_through_a_git_file(t):
         "git update-index --add --cacheinfo 160000,$(git -C other rev-parse HEAD),sub; "
         "git commit -q -m gitlink"
     )
-    attack(t, script)
-    attack(t, script, plain=True)
+    attack(t, script, while_it_lives=False)
+    attack(t, script, plain=True, while_it_lives=False)
+
+
+def test_repository_in_a_plain_directory(t):
+    """A workspace without .git gets one that the agent made."""
+    ws = t.workspace()
+    canary = Canary(t, ws)
+    s = t.sandbox(workspace=ws)
+    script = 'git init -q . && git config core.fsmonitor "$CANARY"'
+    t.run(s, ["/bin/sh", "-c", script], env={"CANARY": canary.program})
+    t.client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
+    check(os.path.isdir(ws + "/.git.quarantined"), "the repository is still in git's reach")
 
 
 def test_hooks(t):

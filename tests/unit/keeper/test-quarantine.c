@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nested repositories: what an agent made or steered is renamed, what was there before is not. */
+
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "macro.h"
+#include "quarantine.h"
+
+static char top[64];
+static struct timespec claimed;
+
+static void run(const char *script)
+{
+	char command[1024];
+
+	(void)snprintf(command, sizeof(command), "cd %s && { %s; }", top, script);
+	ck_assert_msg(system(command) == 0, "failed: %s", command);
+}
+
+/* ctime has the resolution of the kernel's tick. */
+static void let_the_clock_tick(void)
+{
+	const struct timespec tick = { .tv_nsec = 20 * 1000 * 1000 };
+
+	(void)nanosleep(&tick, NULL);
+}
+
+static void setup(void)
+{
+	(void)strcpy(top, "/tmp/sandboxd-unit-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	run("git init -q . && git init -q old/repo && mkdir -p deep/er");
+	let_the_clock_tick();
+	ck_assert_int_eq(clock_gettime(CLOCK_REALTIME, &claimed), 0);
+	let_the_clock_tick();
+}
+
+static void teardown(void)
+{
+	run("rm -rf \"$PWD\"");
+}
+
+static int release_with(bool own)
+{
+	CLEANUP_FD int dir = open(top, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	ck_assert_int_ge(dir, 0);
+	return quarantine_nested_git(dir, own, &claimed);
+}
+
+static int release(void)
+{
+	return release_with(false);
+}
+
+START_TEST(test_own)
+{
+	run("rm -rf .git && git init -q .");
+	ck_assert_int_eq(release(), 0);
+	ck_assert_int_eq(release_with(true), 1);
+	run("test ! -e .git");
+}
+END_TEST
+
+START_TEST(test_untouched_stay)
+{
+	run("touch deep/er/file && git status >/dev/null");
+	ck_assert_int_eq(release(), 0);
+	run("test -d .git && test -d old/repo/.git");
+}
+END_TEST
+
+START_TEST(test_commits_in_an_old_repository_are_fine)
+{
+	run("cd old/repo && git -c user.name=a -c user.email=a@a commit -q --allow-empty -m x");
+	ck_assert_int_eq(release(), 0);
+}
+END_TEST
+
+/* Each makes one nested .git that must not be left to the host's git. */
+static const char *const attacks[] = {
+	"git init -q sub",
+	"mkdir sub && echo 'gitdir: ../x' > sub/.git",
+	"ln -s ../old/repo/.git deep/.git",
+	"git init -q deep/er",
+	"git init -q sub && touch -d '2001-01-01' sub/.git sub/.git/config",
+	"git -C old/repo config core.fsmonitor /tmp/evil",
+	"echo '#!/bin/sh' > old/repo/.git/hooks/post-checkout",
+	"echo /tmp/evil > old/repo/.git/commondir",
+	"git init -q hidden && mv hidden/.git deep/er/.git && rmdir hidden",
+};
+
+START_TEST(test_attacks)
+{
+	run(attacks[_i]);
+	ck_assert_int_eq(release(), 1);
+	run("test -d .git");
+	ck_assert_int_eq(release(), 0);
+}
+END_TEST
+
+START_TEST(test_name_is_taken)
+{
+	run("mkdir sub && touch sub/.git.quarantined && git init -q sub");
+	ck_assert_int_eq(release(), 1);
+	run("test -f sub/.git.quarantined && test -d sub/.git.quarantined.1");
+}
+END_TEST
+
+START_TEST(test_depth)
+{
+	run("d=.; for i in $(seq 900); do d=$d/d; done; mkdir -p $d && git init -q $d");
+	ck_assert_int_eq(release(), 1);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("quarantine");
+	TCase *tc = tcase_create("quarantine");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, test_own);
+	tcase_add_test(tc, test_untouched_stay);
+	tcase_add_test(tc, test_commits_in_an_old_repository_are_fine);
+	tcase_add_loop_test(tc, test_attacks, 0, (int)ARRAY_SIZE(attacks));
+	tcase_add_test(tc, test_name_is_taken);
+	tcase_add_test(tc, test_depth);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
