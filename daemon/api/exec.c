@@ -221,8 +221,8 @@ void method_exec_wait(struct request *r, void *userdata)
 {
 	const struct exec_ref_params *p = request_params(r);
 	struct manager *m = userdata;
+	int64_t timeout_ms = p->timeout_ms; /* find_or_fail() may end the request */
 	struct exec *e = find_or_fail(r, m, p->exec_id);
-	int64_t timeout_ms = p->timeout_ms;
 	struct waiting *w;
 
 	if (!e)
