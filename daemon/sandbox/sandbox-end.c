@@ -67,7 +67,10 @@ static void stop_now(struct sandbox *s)
 static void on_execs_ended(struct sandbox *s, void *userdata)
 {
 	(void)userdata;
-	stop_now(s);
+	if (s->facts.state == SANDBOX_STATE_RUNNING)
+		stop_now(s);
+	else
+		stopped(s); /* its init or keeper ended meanwhile */
 }
 
 static void stop_begin(struct sandbox *s)

@@ -244,8 +244,7 @@ static const char *login_name(uid_t uid, char *name, size_t size)
 	bool known = false;
 
 	while (f && !known && (p = fgetpwent(f)))
-		known = p->pw_uid == uid &&
-			snprintf(name, size, "%s", p->pw_name) < (int)size;
+		known = p->pw_uid == uid && snprintf(name, size, "%s", p->pw_name) < (int)size;
 	if (f)
 		(void)fclose(f); /* only read from */
 	return known ? name : NULL;

@@ -14,8 +14,9 @@
 #include <sys/wait.h>
 
 #define CHILD_FDS_MAX 8
-#define CHILD_FD_FLOOR 16 /* copies go above every target number, so that no dup2 overwrites one   \
-			   */
+#define CHILD_FD_FLOOR                                                                             \
+	16 /* copies go above every target number, so that no dup2 overwrites one                  \
+	    */
 
 struct child {
 	struct event *event;
