@@ -22,12 +22,12 @@
 
 #define BIT(capability) (1ull << (capability))
 
-/* The default of the OCI runtimes. */
+/* The default of the OCI runtimes but CAP_NET_RAW: no raw sockets. */
 #define CAPABILITIES_KEPT                                                                          \
 	(BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FSETID) | BIT(CAP_FOWNER) |              \
-	 BIT(CAP_MKNOD) | BIT(CAP_NET_RAW) | BIT(CAP_SETGID) | BIT(CAP_SETUID) |                   \
-	 BIT(CAP_SETFCAP) | BIT(CAP_SETPCAP) | BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SYS_CHROOT) |   \
-	 BIT(CAP_KILL) | BIT(CAP_AUDIT_WRITE))
+	 BIT(CAP_MKNOD) | BIT(CAP_SETGID) | BIT(CAP_SETUID) | BIT(CAP_SETFCAP) |                   \
+	 BIT(CAP_SETPCAP) | BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SYS_CHROOT) | BIT(CAP_KILL) |      \
+	 BIT(CAP_AUDIT_WRITE))
 
 static int empty_inheritable(void)
 {
@@ -100,8 +100,8 @@ static int load_filter(int fd)
 	return r;
 }
 
-/* glibc's posix_spawn() leaves its own two signals ignored, and no libc lets anybody touch those: so
- * without libc. All zero is SIG_DFL without flags or mask. */
+/* glibc's posix_spawn() leaves its own two signals ignored, and no libc lets anybody touch those:
+ * so without libc. All zero is SIG_DFL without flags or mask. */
 static void calm_signals(void)
 {
 	static const unsigned long standard[4];

@@ -95,15 +95,11 @@ static int write_file(const struct payload_file *f)
 	char temporary[64];
 	struct text t = { temporary, sizeof(temporary), 0 };
 	const char *name = NULL;
-	CLEANUP_FD int dir = -1;
+	CLEANUP_FD int dir = open_parent(f->path, &name); /* a negative errno is not closed */
 	int r;
 
-	dir = open_parent(f->path, &name);
-	if (dir < 0) {
-		r = dir;
-		dir = -1;
-		return r;
-	}
+	if (dir < 0)
+		return dir;
 	text_add(&t, ".sandbox-init-");
 	text_add_number(&t, (uint64_t)getpid());
 	r = write_temporary(dir, temporary, f);

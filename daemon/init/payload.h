@@ -7,7 +7,8 @@
 
 #include "init-wire.h"
 
-#define PAYLOAD_MAX (40u * 1024 * 1024) /* a request line's files and 1 MiB of argv+env, roomy */
+#define PAYLOAD_MAX                                                                                \
+	((size_t)40 * 1024 * 1024) /* a request line's files and 1 MiB of argv+env, roomy */
 
 struct payload_file {
 	const char *path;

@@ -7,7 +7,7 @@
 #include "init/payload.h"
 #include "init/tree.h"
 
-#define SPAWN_STACK_SIZE (64u * 1024)
+#define SPAWN_STACK_SIZE ((size_t)64 * 1024)
 
 /* What to start. Everything is borrowed. */
 struct spawn {

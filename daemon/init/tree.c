@@ -195,7 +195,7 @@ int tree_mark(const struct tree *t, pid_t pid, uint64_t *ret_mark)
 
 uint64_t tree_own_mark(const struct tree *t)
 {
-	uint64_t mark;
+	uint64_t mark = 0;
 
 	return mark_at(t->processes.fd, "self/ns/uts", &mark) == 0 ? mark : 0;
 }

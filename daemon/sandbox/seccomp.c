@@ -322,7 +322,7 @@ static int join(const struct code *first, const struct code *second, struct code
 	struct sock_filter *all, *at;
 	size_t i;
 
-	if (count > BPF_MAXINSNS)
+	if (count == 0 || count > BPF_MAXINSNS)
 		return -E2BIG;
 	all = calloc(count, sizeof(*all));
 	if (!all)
