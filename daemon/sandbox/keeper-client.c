@@ -483,8 +483,6 @@ static void on_hello(struct keeper_client *k, int error, struct wire_message *m,
 		return;
 	}
 	reply = (const void *)m->data;
-	k->userns_dev = reply->userns_dev;
-	k->userns_ino = reply->userns_ino;
 	k->controllers = reply->controllers;
 	k->state = KEEPER_STATE_READY;
 	log_info("keeper of uid %u runs", (unsigned)k->owner.uid);
@@ -690,16 +688,6 @@ size_t keeper_table_count(const struct manager *m)
 	for (k = m->keepers->list; k; k = k->next)
 		n++;
 	return n;
-}
-
-bool keeper_table_owns_userns(const struct manager *m, uint64_t dev, uint64_t ino)
-{
-	const struct keeper_client *k;
-
-	for (k = m->keepers->list; k; k = k->next)
-		if (k->state == KEEPER_STATE_READY && k->userns_dev == dev && k->userns_ino == ino)
-			return true;
-	return false;
 }
 
 /* ---- spool ---- */

@@ -63,8 +63,6 @@ void keeper_table_free(struct manager *m);
 bool keeper_table_shutdown(struct manager *m);
 bool keeper_table_any(const struct manager *m);
 size_t keeper_table_count(const struct manager *m);
-/* True when one of our keepers has this user namespace. */
-bool keeper_table_owns_userns(const struct manager *m, uint64_t dev, uint64_t ino);
 
 /* Offsets that KEEPER_SPOOL_DATA brings go to the manager's exec table: exec.h,
  * exec_on_spool_data(). */

@@ -56,8 +56,6 @@ struct keeper_client {
 	struct keeper_outgoing *outgoing;
 	struct keeper_waiter *waiters;
 	uint32_t controllers; /* that really work */
-	uint64_t userns_dev;
-	uint64_t userns_ino;
 	bool timed_out;
 	bool shutting_down;
 	char *start_error; /* why it could not be started */
