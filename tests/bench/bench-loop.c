@@ -26,8 +26,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 static void fail(const char *what)
 {
 	fprintf(stderr, "bench-loop: %s: %s\n", what, strerror(errno));

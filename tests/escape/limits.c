@@ -90,14 +90,17 @@ static int raise_rlimits(char **argv)
 		more.rlim_cur = more.rlim_max = now.rlim_max + 1;
 		holes += tried(setrlimit((__rlimit_resource_t)limits[i].what, &more) == 0,
 			       "raise %s beyond %lu", limits[i].name, (unsigned long)now.rlim_max);
-		more = now;
 		holes += tried(prlimit(1, (__rlimit_resource_t)limits[i].what, &more, NULL) == 0,
 			       "prlimit %s of 1", limits[i].name);
 	}
-	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	holes += tried(fd >= 0 && write(fd, "-1000", 5) == 5, "oom_score_adj -1000");
-	if (fd >= 0)
-		(void)close(fd);
+	for (size_t i = 0; i < 2; i++) {
+		const char *path = i ? "/proc/1/oom_score_adj" : "/proc/self/oom_score_adj";
+
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		holes += tried(fd >= 0 && write(fd, "-1000", 5) == 5, "-1000 to %s", path);
+		if (fd >= 0)
+			(void)close(fd);
+	}
 	return holes;
 }
 

@@ -108,6 +108,26 @@ static int trace_pids(char **argv)
 	return holes;
 }
 
+/* A directory of which something can be read: the numbers alone say nothing. */
+static bool shows_entries(int fd)
+{
+	DIR *d = errno == EISDIR ? fdopendir(dup(fd)) : NULL;
+	struct dirent *e;
+	bool any = false;
+
+	while (d && (e = readdir(d))) {
+		char target[64];
+		int entry = e->d_name[0] == '.' ? -1 : openat(fd, e->d_name, O_RDONLY | O_CLOEXEC);
+
+		any = any || entry >= 0 || readlinkat(fd, e->d_name, target, sizeof(target)) > 0;
+		if (entry >= 0)
+			(void)close(entry);
+	}
+	if (d)
+		(void)closedir(d);
+	return any;
+}
+
 /* What /proc/1 could show of the keeper and the host. */
 static int proc_one(char **argv)
 {
@@ -128,7 +148,7 @@ static int proc_one(char **argv)
 
 		(void)snprintf(path, sizeof(path), "/proc/1/%s", files[i]);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
-		readable = fd >= 0 && (read(fd, &byte, 1) > 0 || errno == EISDIR);
+		readable = fd >= 0 && (read(fd, &byte, 1) > 0 || shows_entries(fd));
 		holes += tried(readable, "read %s", path);
 		if (fd >= 0)
 			(void)close(fd);

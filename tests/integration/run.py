@@ -142,6 +142,8 @@ class Runner:
     def fail(self, name, text, started=None):
         self.failed += 1
         took = f" ({time.monotonic() - started:.2f} s)" if started else ""
+        if not self.verbose and len(text) > 1200:
+            text = text[:1200] + " ..."
         print(f"FAIL {name}{took}: {text}", flush=True)
 
     def one(self, name, fn):
@@ -161,7 +163,7 @@ class Runner:
         except Exception as e:
             outcome, text = "FAIL", f"{type(e).__name__}: {e}"
             if self.verbose:
-                traceback.print_exc()
+                traceback.print_exc(limit=-3)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
         self.conclude(t, name, (outcome, text), started)

@@ -71,7 +71,8 @@ def test_dev_stderr_can_be_opened(t):
     """Pipes belong to the exec's uid, else /dev/stderr is EACCES."""
     s = t.sandbox()
     for user in ("agent", "root", "1234"):
-        r = exited(t.run(s, ["/bin/sh", "-c", "echo a >/dev/stdout; echo b >/dev/stderr"], user=user))
+        script = "echo a >/dev/stdout; echo b >/dev/stderr"
+        r = exited(t.run(s, ["/bin/sh", "-c", script], user=user, workDir="/"))
         equal((r["stdout"], r["stderr"]), ("a\n", "b\n"), f"as {user}")
 
 
@@ -107,8 +108,8 @@ def test_identity(t):
     s = t.sandbox()
     equal(t.sh(s, "id -u; id -g; id -G; id -un"), "1000\n1000\n1000\nagent\n", "agent")
     equal(t.sh(s, "id -u; id -g; id -G; id -un", user="root"), "0\n0\n0\nroot\n", "root")
-    equal(t.sh(s, "id -u; id -g", user="2000"), "2000\n2000\n", "UID")
-    equal(t.sh(s, "id -u; id -g", user="2000:3000"), "2000\n3000\n", "UID:GID")
+    equal(t.sh(s, "id -u; id -g", user="2000", workDir="/"), "2000\n2000\n", "UID")
+    equal(t.sh(s, "id -u; id -g", user="2000:3000", workDir="/"), "2000\n3000\n", "UID:GID")
     name = t.sh(s, "hostname").strip()
     check(name and name != socket.gethostname(), f"hostname {name}")
 
@@ -387,12 +388,16 @@ def test_tty(t):
 def test_tty_resize_and_input(t):
     s = t.sandbox()
     c = t.client
-    script = "trap 'stty size' WINCH; echo ready; while ! read -t 0.2 x; do :; done; echo got $x; stty size"
+    script = (
+        "import os,signal\n"
+        "signal.signal(signal.SIGWINCH, lambda *_: print(*os.get_terminal_size()[::-1], flush=True))\n"
+        "print('ready', flush=True)\nprint('got', input())"
+    )
     rid = c.send(
         "exec.run",
         {
             "sandbox": s["name"],
-            "command": ["/bin/bash", "-c", script],
+            "command": ["/usr/bin/python3", "-c", script],
             "tty": {"rows": 24, "cols": 80},
             "stdin": "stream",
             "stream": True,

@@ -2,6 +2,7 @@
 """The line protocol itself, byte by byte: contract.md, Transport."""
 
 import array
+import grp
 import json
 import os
 import socket
@@ -39,7 +40,7 @@ def test_params_may_be_absent(t):
 
 def test_ids(t):
     c = t.client
-    for rid in ("", "x", "é", "a" * 128, 0, -1, 7, 2**53, -(2**63), 2**63 - 1):
+    for rid in ("", "x", "é", "a" * 128, 0, -1, 7, 2**53, -(2**63) + 1, 2**63 - 1):
         c.raw(json.dumps({"jsonrpc": "2.0", "id": rid, "method": "system.ping"}).encode() + b"\n")
         reply = json.loads(c.line())
         equal((reply.get("id"), type(reply.get("id"))), (rid, type(rid)), "id")
@@ -234,23 +235,16 @@ def test_10000_requests_without_reading(t):
 
 
 def test_in_flight_limit(t):
-    """The 1025th request in flight is refused with limit_reached, the others end well."""
+    """Beyond 1024 requests in flight the daemon reads no further: none is lost, none refused."""
     s = t.sandbox()
     c = t.connect()
     e = t.run(s, ["sleep", "4"], client=c, detach=True)
     for _ in range(1100):
         c.send("exec.wait", {"execId": e["execId"]})
-    ok = refusals = 0
+    equal(t.client.call("system.ping", timeout=1), {}, "ping of another client")
     for _ in range(1100):
         m = c.message(20)
-        while "method" in m:
-            m = c.message(20)
-        if "error" in m:
-            equal(m["error"]["code"], -32007, "code")
-            refusals += 1
-        else:
-            ok += 1
-    check(ok >= 1000 and refusals >= 50, f"{ok} answered, {refusals} refused")
+        equal(m.get("result", {}).get("exitCode"), 0, "answer")
 
 
 def test_batch(t):
@@ -428,7 +422,7 @@ def test_forbidden_kinds_of_fds(t):
             params = {"sandbox": s["name"], "command": ["true"], field: {"fd": 0}}
             try:
                 e = c.error("exec.run", params, [fd])
-                if (e.code, e.field) not in ((-32602, field), (-32006, field)):
+                if (e.code, e.field) != (-32602, field + ".fd"):
                     bad.append(f"{name}: {e}")
             except AssertionError as e:
                 bad.append(f"{name}: {e}")
@@ -500,10 +494,15 @@ def test_duplicate_keys(t):
 def test_socket_and_folder_modes(t):
     st = os.stat(t.daemon.socket)
     top = os.stat(t.daemon.run)
+    try:
+        grp.getgrnam("sandboxd")
+        group = True
+    except KeyError:
+        group = False  # nobody but root then
     if t.mode == "user":
         equal((st.st_mode & 0o777, top.st_mode & 0o777), (0o600, 0o700), "modes")
     else:
-        equal((st.st_mode & 0o777, top.st_mode & 0o777), (0o660, 0o755), "modes")
+        equal((st.st_mode & 0o777, top.st_mode & 0o777), (0o660 if group else 0o600, 0o755), "modes")
 
 
 def test_nobody_else_connects(t):
