@@ -14,9 +14,8 @@
 #include <sys/wait.h>
 
 #define CHILD_FDS_MAX 8
-#define CHILD_FD_FLOOR                                                                             \
-	16 /* copies go above every target number, so that no dup2 overwrites one                  \
-	    */
+/* Copies go above every target number, so that no dup2 overwrites one. */
+#define CHILD_FD_FLOOR 16
 
 struct child {
 	struct event *event;
