@@ -4,7 +4,9 @@
  * A layer depends on nothing of the host's but its npm, and on that only while it is built: node
  * comes from the npm package of the platform (`node` itself is a wrapper whose preinstall script
  * downloads that package a second time). Scripts of packages are not run, with one exception by
- * name: claude-code's own, which puts its native binary in place, and that by the layer's node. */
+ * name: claude-code's own, which puts its native binary in place, and that by the layer's node.
+ * --prefix would do without a package.json, but npm then reads its global configuration, where the
+ * host's certificates may be named, from below that prefix too. */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -28,10 +30,11 @@ static const struct tool_step claude_steps[] = {
 			  " *) echo \"no node package for $(uname -m)\"; exit 1 ;; esac\n"
 			  "mkdir -p \"$HOME\" \"$TOOL_PREFIX\"\n"
 			  "cd \"$TOOL_PREFIX\"\n"
-			  "npm install --prefix . --no-save --no-package-lock --ignore-scripts"
+			  "echo '{}' >package.json\n" /* else npm looks for one further up */
+			  "npm install --no-save --no-package-lock --ignore-scripts"
 			  " --no-audit --no-fund --no-update-notifier --loglevel error"
 			  " --cache /tmp/npm-cache"
-			  " --fetch-retry-mintimeout 1000 --fetch-retry-maxtimeout 5000"
+			  " --fetch-retry-mintimeout 1000 --fetch-retry-factor 2"
 			  " \"@anthropic-ai/claude-code@$TOOL_VERSION\""
 			  " \"node-linux-$arch@$NODE_VERSION\" </dev/null\n"
 			  "rm -rf /tmp/npm-cache \"node_modules/node-linux-$arch/include\"\n"
