@@ -74,10 +74,16 @@ static const struct field sandbox_create_fields[] = {
 };
 
 #define SANDBOX { "sandbox", FIELD_NAME, R, AT(sandbox_ref_params, sandbox), .doc = "Name or id." }
-#define TIMEOUT { "timeoutMs", FIELD_INT64, AT(sandbox_ref_params, timeout_ms), MS, .doc = "How long to wait for the answer." }
+#define TIMEOUT { "timeoutMs", FIELD_INT64, U, AT(sandbox_ref_params, timeout_ms), MS, .doc = "How long to wait for the answer." }
 static const struct field sandbox_get_fields[] = { SANDBOX, END };
 static const struct field sandbox_start_fields[] = { SANDBOX, TIMEOUT, END };
-static const struct field sandbox_end_fields[] = {
+static const struct field sandbox_stop_fields[] = {
+	SANDBOX,
+	TIMEOUT,
+	{ "force", FIELD_BOOL, U, AT(sandbox_ref_params, force), .doc = "Without a grace for its commands." },
+	END
+};
+static const struct field sandbox_remove_fields[] = {
 	SANDBOX,
 	TIMEOUT,
 	{ "force", FIELD_BOOL, AT(sandbox_ref_params, force), .doc = "Even if commands are running in it." },
@@ -232,11 +238,11 @@ const struct method methods[METHOD_MAX] = {
 	[METHOD_SANDBOX_CREATE] = { "sandbox.create", A | S, PARAMS(sandbox_create_fields, sandbox_create_params), &schema_sandbox, "Makes and starts a sandbox." },
 	[METHOD_SANDBOX_GET] = { "sandbox.get", A | RO, PARAMS(sandbox_get_fields, sandbox_ref_params), &schema_sandbox, "One sandbox." },
 	[METHOD_SANDBOX_LIST] = { "sandbox.list", A | RO, PARAMS(list_fields, list_params), &schema_sandbox_list, "The caller's sandboxes." },
-	[METHOD_SANDBOX_STOP] = { "sandbox.stop", A, PARAMS(sandbox_end_fields, sandbox_ref_params), &schema_sandbox, "Ends its processes and keeps its files." },
+	[METHOD_SANDBOX_STOP] = { "sandbox.stop", A, PARAMS(sandbox_stop_fields, sandbox_ref_params), &schema_sandbox, "Ends its processes and keeps its files." },
 	[METHOD_SANDBOX_START] = { "sandbox.start", A, PARAMS(sandbox_start_fields, sandbox_ref_params), &schema_sandbox, "Brings a stopped sandbox back." },
 	[METHOD_SANDBOX_PAUSE] = { "sandbox.pause", 0, .result = &schema_sandbox, .doc = "Freezes its processes." },
 	[METHOD_SANDBOX_RESUME] = { "sandbox.resume", 0, .result = &schema_sandbox, .doc = "Lets frozen processes go on." },
-	[METHOD_SANDBOX_REMOVE] = { "sandbox.remove", A, PARAMS(sandbox_end_fields, sandbox_ref_params), &schema_sandbox, "Ends it and deletes its files; workspaces stay." },
+	[METHOD_SANDBOX_REMOVE] = { "sandbox.remove", A, PARAMS(sandbox_remove_fields, sandbox_ref_params), &schema_sandbox, "Ends it and deletes its files; workspaces stay." },
 	[METHOD_SANDBOX_STATS] = { "sandbox.stats", RO, .result = &schema_stats, .doc = "What a sandbox uses." },
 	[METHOD_SANDBOX_SAVE] = { "sandbox.save", 0, .result = &schema_template, .doc = "Makes a template of a sandbox's files." },
 	[METHOD_EXEC_RUN] = { "exec.run", A | S | METHOD_BATCH_DETACHED, PARAMS(exec_run_fields, exec_run_params), &schema_exec_result, "Runs a command in a sandbox until its leader ends; with detach the result is an Exec at once." },

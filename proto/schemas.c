@@ -66,7 +66,7 @@ static const struct field doctor_fields[] = {
 const struct schema schema_doctor = { "Doctor", doctor_fields, "The state of the host." };
 
 static const struct field workspace_fields[] = {
-	{ "path", FIELD_STRING, R, .doc = "The same inside and outside." },
+	{ "path", FIELD_TEXT, R, .doc = "The same inside and outside." },
 	{ "readOnly", FIELD_BOOL, R, .doc = "Whether the sandbox can only read it." },
 	{ "gitConfig", FIELD_STRING, .doc = "\"writable\" when git's configuration may be changed inside." },
 	END

@@ -170,6 +170,8 @@ static const struct {
 	  "network.block" },
 	{ RUN, "{" COMMAND ",\"secrets\":[]}", ERROR_UNAVAILABLE, "secrets" },
 	{ RUN, "{" COMMAND ",\"idempotencyKey\":\"k\"}", ERROR_UNAVAILABLE, "idempotencyKey" },
+	{ "sandbox.stop", "{\"sandbox\":\"a\",\"force\":true}", ERROR_UNAVAILABLE, "force" },
+	{ "sandbox.remove", "{\"sandbox\":\"a\",\"timeoutMs\":5}", ERROR_UNAVAILABLE, "timeoutMs" },
 	{ "exec.cancel", "{\"idempotencyKey\":\"k\"}", ERROR_UNAVAILABLE, "idempotencyKey" },
 };
 

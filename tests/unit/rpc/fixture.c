@@ -40,14 +40,20 @@ static void on_disconnect(struct request *r, void *userdata)
 	f->disconnected++;
 }
 
-static void hold(struct request *r, struct fixture *f)
+void fixture_watch(struct fixture *f)
 {
 	static const struct request_watch watch = { .on_cancel = on_cancel,
 						    .on_disconnect = on_disconnect };
 
+	request_watch(f->held[f->held_count - 1], &watch, f);
+}
+
+static void hold(struct request *r, struct fixture *f)
+{
 	ck_assert_uint_lt(f->held_count, HELD_MAX);
 	f->held[f->held_count++] = r;
-	request_watch(r, &watch, f);
+	if (!f->watch_late)
+		fixture_watch(f);
 }
 
 static void method_sandbox_get(struct request *r, void *userdata)
@@ -100,17 +106,22 @@ static void method_exec_run(struct request *r, void *userdata)
 	request_reply(r, result);
 }
 
-static void method_exec_read(struct request *r, void *userdata)
+static void reply_with(struct request *r, size_t size)
 {
-	const struct exec_read_params *p = request_params(r);
-	size_t size = (size_t)p->limit_bytes;
 	char *text = malloc(size);
 
-	(void)userdata;
 	ck_assert_ptr_nonnull(text);
 	memset(text, 'x', size);
 	request_reply(r, json_object_new_string_len(text, (int)size));
 	free(text);
+}
+
+static void method_exec_read(struct request *r, void *userdata)
+{
+	const struct exec_read_params *p = request_params(r);
+
+	(void)userdata;
+	reply_with(r, (size_t)p->limit_bytes);
 }
 
 static void stream(struct request *r, void *userdata)
@@ -210,6 +221,12 @@ void fixture_release(struct fixture *f)
 {
 	ck_assert_uint_gt(f->held_count, 0);
 	request_reply(f->held[--f->held_count], NULL);
+}
+
+void fixture_release_with(struct fixture *f, size_t size)
+{
+	ck_assert_uint_gt(f->held_count, 0);
+	reply_with(f->held[--f->held_count], size);
 }
 
 /* ---- clients ---- */

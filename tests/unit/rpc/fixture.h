@@ -25,6 +25,7 @@ struct fixture {
 	char dir[32];
 	char path[64];
 	bool refuse_peers; /* what admit() says */
+	bool watch_late;   /* held requests are not watched until fixture_watch() */
 	struct request *held[HELD_MAX];
 	size_t held_count;
 	size_t cancelled;
@@ -47,6 +48,10 @@ void fixture_close(struct fixture *f);
 void fixture_run(struct fixture *f);
 /* Ends the newest held request with {}. */
 void fixture_release(struct fixture *f);
+/* The same with SIZE bytes of text. */
+void fixture_release_with(struct fixture *f, size_t size);
+/* Watches the newest held request. */
+void fixture_watch(struct fixture *f);
 
 void client_open(struct client *c, struct fixture *f);
 void client_close(struct client *c);

@@ -216,6 +216,34 @@ START_TEST(stops_reading_at_the_cap_of_requests)
 }
 END_TEST
 
+static void hold_requests(size_t n)
+{
+	char line[128];
+
+	for (size_t i = 0; i < n; i++) {
+		(void)snprintf(line, sizeof(line),
+			       CALL_WITH("%zu", "exec.wait", "{\"execId\":\"e\"}"), i);
+		client_send(&c, line);
+	}
+	fixture_run(&f);
+	ck_assert_uint_eq(f.held_count, n);
+}
+
+START_TEST(drops_a_client_that_lets_its_answers_pile_up)
+{
+	size_t size = 1 << 20, n = RPC_OUTPUT_MAX / size + 20;
+
+	hold_requests(n);
+	while (f.held_count > 0)
+		fixture_release_with(&f, size);
+	fixture_run(&f);
+	ck_assert_uint_eq(server_connection_count(f.server), 0);
+	client_close(&c);
+	client_open(&c, &f);
+	expect_alive();
+}
+END_TEST
+
 /* ---- order ---- */
 
 START_TEST(sends_notifications_before_the_reply)
@@ -263,15 +291,24 @@ START_TEST(tells_requests_that_the_client_is_gone)
 }
 END_TEST
 
+START_TEST(tells_a_request_that_begins_to_care_too_late)
+{
+	f.watch_late = true;
+	hold_requests(1);
+	client_close(&c);
+	fixture_run(&f);
+	ck_assert_uint_eq(f.disconnected, 0);
+	fixture_watch(&f);
+	ck_assert_uint_eq(f.disconnected, 0); /* not from inside the call */
+	fixture_run(&f);
+	ck_assert_uint_eq(f.disconnected, 1);
+}
+END_TEST
+
 START_TEST(notices_a_client_that_goes_while_not_read_from)
 {
-	char line[128];
-
-	for (int i = 0; i < RPC_IN_FLIGHT_MAX + 10; i++) {
-		(void)snprintf(line, sizeof(line),
-			       CALL_WITH("%d", "exec.wait", "{\"execId\":\"e\"}"), i);
-		client_send(&c, line);
-	}
+	hold_requests(RPC_IN_FLIGHT_MAX);
+	client_send(&c, CALL("\"x\"", "system.ping"));
 	fixture_run(&f);
 	client_close(&c);
 	fixture_run(&f);
@@ -542,6 +579,7 @@ static TCase *output(void)
 	tcase_add_test(t, stops_reading_while_output_waits);
 	tcase_add_test(t, pauses_a_stream_that_is_not_read);
 	tcase_add_test(t, stops_reading_at_the_cap_of_requests);
+	tcase_add_test(t, drops_a_client_that_lets_its_answers_pile_up);
 	tcase_add_test(t, sends_notifications_before_the_reply);
 	tcase_add_test(t, sends_what_one_turn_made_at_once);
 	return t;
@@ -552,6 +590,7 @@ static TCase *ends(void)
 	TCase *t = tcase_create("ends");
 
 	tcase_add_test(t, tells_requests_that_the_client_is_gone);
+	tcase_add_test(t, tells_a_request_that_begins_to_care_too_late);
 	tcase_add_test(t, notices_a_client_that_goes_while_not_read_from);
 	tcase_add_test(t, answers_a_client_that_only_stopped_sending);
 	tcase_add_test(t, notices_a_client_that_stopped_sending_and_then_goes);
