@@ -119,6 +119,7 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "sandbox-keeper: bad arguments\n");
 		return 2;
 	}
+	(void)setsid(); /* a terminal's signals are for sandboxd, which ends us its own way */
 	connection = accept_one();
 	if (connection < 0) {
 		(void)fprintf(stderr, "sandbox-keeper: no connection: %s\n", strerror(-connection));

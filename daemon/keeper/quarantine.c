@@ -66,10 +66,11 @@ static int open_below(int dir, const char *path, int flags)
 	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
 }
 
+/* The same tick counts: files get the coarse clock's time, which SINCE was read from, too. */
 static bool is_after(struct statx_timestamp t, const struct timespec *since)
 {
 	return t.tv_sec > since->tv_sec ||
-	       (t.tv_sec == since->tv_sec && t.tv_nsec > (unsigned)since->tv_nsec);
+	       (t.tv_sec == since->tv_sec && t.tv_nsec >= (unsigned)since->tv_nsec);
 }
 
 /* Was the entry changed (or, for BORN, made) since then? An absent one was not. */

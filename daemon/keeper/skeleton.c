@@ -102,7 +102,8 @@ static const struct {
 	{ "etc/hostname", "sandbox\n", 0644, 0 },
 	{ "etc/resolv.conf", "", 0644, 0 },
 	{ "etc/nsswitch.conf",
-	  "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n"
+	  "passwd: files\ngroup: files\nshadow: files\nhosts: files myhostname dns\nnetworks: "
+	  "files\n"
 	  "protocols: files\nservices: files\n",
 	  0644, 0 },
 	{ "etc/host.conf", "multi on\n", 0644, 0 },

@@ -24,6 +24,8 @@
 #define SPOOL_NOTIFY_MS 4
 #define SPOOL_RETRY_MS 500
 #define SPOOL_PIPE_SIZE (1 << 20)
+#define SPOOL_BIG_MAX 8 /* execs with large pipes: an owner has 64 MiB of them on the whole host   \
+			 */
 #define SPOOL_PUMPS_MAX 64 /* chunks taken at the end without looking at others */
 
 static const char *const stream_names[KEEPER_STREAM_MAX] = { "stdout", "stderr", "output" };
@@ -287,7 +289,7 @@ static struct spool *spool_new(struct spools *all, const char *exec, uint64_t ma
 
 /* A pipe whose inode belongs to keeper id UID: opening /dev/stderr again is allowed to its owner.
  * Returns the write end. */
-static int make_pipe(uint32_t uid, int *ret_read)
+static int make_pipe(uint32_t uid, bool big, int *ret_read)
 {
 	int fds[2], r = 0;
 
@@ -299,8 +301,9 @@ static int make_pipe(uint32_t uid, int *ret_read)
 	(void)setfsgid(0);
 	if (r < 0)
 		return r;
-	(void)fcntl(fds[1], F_SETPIPE_SZ, SPOOL_PIPE_SIZE); /* over quota: it stays small */
-	(void)fcntl(fds[0], F_SETFL, O_NONBLOCK);           /* cannot fail on a pipe */
+	if (big)
+		(void)fcntl(fds[1], F_SETPIPE_SZ, SPOOL_PIPE_SIZE); /* over quota: it stays small */
+	(void)fcntl(fds[0], F_SETFL, O_NONBLOCK);                   /* cannot fail on a pipe */
 	*ret_read = fds[0];
 	return fds[1];
 }
@@ -326,7 +329,7 @@ static int open_pipes(struct spool *s, const struct keeper_spool_open *request,
 	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
 		if ((request->streams & (1u << i)) == 0)
 			continue;
-		sink = make_pipe(request->uid, &source);
+		sink = make_pipe(request->uid, s->all->count <= SPOOL_BIG_MAX, &source);
 		if (sink < 0)
 			return sink;
 		r = wire_add_fd(reply, sink);
