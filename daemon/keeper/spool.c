@@ -24,7 +24,7 @@
 #define SPOOL_NOTIFY_MS 4
 #define SPOOL_RETRY_MS 500
 #define SPOOL_PIPE_SIZE (1 << 20)
-#define SPOOL_BIG_MAX 8 /* execs with large pipes: an owner has 64 MiB of them in all */
+#define SPOOL_BIG_MAX 8    /* execs with large pipes: an owner has 64 MiB of them in all */
 #define SPOOL_PUMPS_MAX 64 /* chunks taken at the end without looking at others */
 
 static const char *const stream_names[KEEPER_STREAM_MAX] = { "stdout", "stderr", "output" };
