@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exec side between a made-up init (a seqpacket socket that the test plays), a made-up keeper
- * and a made-up sandbox. */
+/* The exec side between a made-up init (a seqpacket socket that the test plays) and the made-up
+ * neighbours of exec-fixture.c. */
 #undef NDEBUG
 #include <assert.h>
 #include <check.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bounds.h"
+#include "exec-fixture.h"
 #include "macro.h"
 #include "sandbox/exec.h"
 #include "sandbox/init-client.h"
@@ -29,259 +30,12 @@
 #define GRACE_MS 60
 #define PATIENCE_MS 2000
 
-struct sandbox {
-	struct init_client *init;
-	bool has_keeper;
-	bool has_users;
-	uint64_t oom_kills;
-	struct sandbox_facts facts;
-};
-
 static struct manager manager;
-static struct sandbox box;
 static char directory[] = "/tmp/test-exec-XXXXXX";
 static char socket_path[64];
 static int init_fd = -1; /* init's end */
 static struct wire_message *said;
 static bool ready, client_lost;
-static unsigned rows;
-
-/* ---- the made-up sandbox ---- */
-
-static char box_id[] = "boxid", box_name[] = "box";
-
-struct sandbox *sandbox_ref(struct sandbox *s)
-{
-	return s;
-}
-
-struct sandbox *sandbox_unref(struct sandbox *s)
-{
-	(void)s;
-	return NULL;
-}
-
-enum sandbox_state sandbox_state(const struct sandbox *s)
-{
-	return s->init ? SANDBOX_STATE_RUNNING : SANDBOX_STATE_STOPPED;
-}
-
-const char *sandbox_state_to_string(enum sandbox_state s)
-{
-	return s == SANDBOX_STATE_RUNNING ? "running" : "stopped";
-}
-
-const char *sandbox_id(const struct sandbox *s)
-{
-	return s->facts.id;
-}
-
-const char *sandbox_name(const struct sandbox *s)
-{
-	return s->facts.name;
-}
-
-uid_t sandbox_owner(const struct sandbox *s)
-{
-	return s->facts.owner;
-}
-
-const struct sandbox_facts *sandbox_facts(const struct sandbox *s)
-{
-	return &s->facts;
-}
-
-struct init_client *sandbox_init(const struct sandbox *s)
-{
-	return s->init;
-}
-
-struct keeper_client *sandbox_keeper(const struct sandbox *s)
-{
-	return s->has_keeper ? (struct keeper_client *)&box : NULL;
-}
-
-const char *sandbox_default_workdir(const struct sandbox *s)
-{
-	(void)s;
-	return "/work";
-}
-
-int sandbox_environment(const struct sandbox *s, uid_t uid, const struct pairs *extra, char ***ret)
-{
-	char **env = calloc(2, sizeof(*env));
-
-	(void)s;
-	(void)uid;
-	(void)extra;
-	assert(env);
-	env[0] = strdup("A=1");
-	*ret = env;
-	return 0;
-}
-
-uint32_t sandbox_nproc_limit(const struct sandbox *s)
-{
-	(void)s;
-	return 0;
-}
-
-uint64_t sandbox_oom_kills(const struct sandbox *s)
-{
-	return s->oom_kills;
-}
-
-enum keeper_map keeper_client_map(const struct keeper_client *k)
-{
-	(void)k;
-	return box.has_users ? KEEPER_MAP_OWNER : KEEPER_MAP_SINGLE;
-}
-
-void sandbox_note_foreign_user(struct sandbox *s)
-{
-	(void)s;
-}
-
-struct sandbox *sandbox_find(struct manager *m, uid_t peer, const char *name, struct error *reterr)
-{
-	(void)m;
-	(void)peer;
-	(void)reterr;
-	return strcmp(name, box_id) == 0 ? &box : NULL;
-}
-
-/* ---- the made-up store ---- */
-
-int store_exec_insert(struct store *s, const struct store_exec *row)
-{
-	(void)s;
-	(void)row;
-	rows++;
-	return 0;
-}
-
-int store_exec_update(struct store *s, const struct store_exec *row)
-{
-	(void)s;
-	(void)row;
-	return 0;
-}
-
-int store_exec_delete(struct store *s, const char *id)
-{
-	(void)s;
-	(void)id;
-	rows--;
-	return 0;
-}
-
-int store_exec_delete_sandbox(struct store *s, const char *sandbox)
-{
-	(void)s;
-	(void)sandbox;
-	rows = 0;
-	return 0;
-}
-
-int store_exec_load(struct store *s, store_exec_row *fn, void *userdata)
-{
-	static const struct store_exec mine = { .id = "old",
-						.sandbox = "boxid",
-						.peer = 7,
-						.command = "true",
-						.command_size = 5,
-						.state = EXEC_STATE_RUNNING,
-						.detached = true };
-	static const struct store_exec orphan = { .id = "7.gone", .sandbox = "nobox", .peer = 7 };
-
-	(void)s;
-	assert(fn(&mine, userdata) == 0);
-	rows = 2;
-	return fn(&orphan, userdata);
-}
-
-/* ---- the made-up keeper: answers from the loop ---- */
-
-static struct {
-	keeper_reply *done;
-	void *userdata;
-	uint32_t streams;
-	int error;
-	uint32_t finishes;
-} spool;
-static int pipes[KEEPER_STREAM_MAX]; /* our ends */
-static struct event *answer_event;
-
-static void on_answer(evutil_socket_t fd, short what, void *userdata)
-{
-	struct wire_message *m = calloc(1, sizeof(*m));
-	keeper_reply *done = spool.done;
-	int i, ends[2];
-
-	(void)fd;
-	(void)what;
-	(void)userdata;
-	assert(m && done);
-	spool.done = NULL;
-	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_SPOOL_OPEN, 1,
-		   sizeof(struct keeper_spool_finish_reply));
-	for (i = 0; spool.error == 0 && i < KEEPER_STREAM_MAX; i++) {
-		if ((spool.streams & (1u << i)) == 0)
-			continue;
-		assert(pipe2(ends, O_CLOEXEC) == 0);
-		pipes[i] = ends[0];
-		(void)wire_add_fd(m, ends[1]);
-	}
-	spool.streams = 0;
-	done(NULL, spool.error, spool.error < 0 ? NULL : m, spool.userdata);
-	wire_message_done(m);
-	free(m);
-}
-
-static void answer_later(keeper_reply *done, void *userdata, uint32_t streams)
-{
-	spool.done = done;
-	spool.userdata = userdata;
-	spool.streams = streams;
-	event_active(answer_event, 0, 0);
-}
-
-int keeper_client_spool_open(struct keeper_client *k, const struct spool_request *request,
-			     keeper_reply *done, void *userdata)
-{
-	(void)k;
-	(void)close_fd(request->pty);
-	answer_later(done, userdata, request->pty < 0 ? request->streams : 0);
-	return 0;
-}
-
-int keeper_client_spool_finish(struct keeper_client *k, const char *exec, uint32_t wait_ms,
-			       bool remove, keeper_reply *done, void *userdata)
-{
-	(void)k;
-	(void)exec;
-	(void)remove;
-	assert(wait_ms == EXEC_DRAIN_MS);
-	spool.finishes++;
-	answer_later(done, userdata, 0);
-	return 0;
-}
-
-int keeper_client_spool_hold(struct keeper_client *k, const char *exec,
-			     const uint64_t offset[KEEPER_STREAM_MAX])
-{
-	(void)k;
-	(void)exec;
-	(void)offset;
-	return 0;
-}
-
-int keeper_client_spool_remove(struct keeper_client *k, const char *exec)
-{
-	(void)k;
-	(void)exec;
-	return 0;
-}
 
 /* ---- the made-up init ---- */
 
@@ -466,12 +220,12 @@ static void setup(void)
 	box = (struct sandbox){ .has_keeper = true, .has_users = true };
 	box.facts = (struct sandbox_facts){ .id = box_id, .name = box_name, .peer = 7, .owner = 7 };
 	said = malloc(sizeof(*said));
-	answer_event = event_new(manager.base, -1, 0, on_answer, NULL);
+	keeper_begin(manager.base);
 	params = (struct exec_run_params){ .command = { true_command, 1 },
 					   .timeout_ms = -1,
 					   .grace_ms = GRACE_MS,
 					   .max_output_bytes = -1 };
-	assert(manager.base && manager.state_fd >= 0 && said && answer_event);
+	assert(manager.base && manager.state_fd >= 0 && said);
 	assert(exec_table_new(&manager, &manager.execs) == 0);
 	listening = fd_listen_unix(socket_path, SOCK_SEQPACKET, 0600, 4);
 	assert(listening >= 0);
@@ -486,17 +240,12 @@ static void setup(void)
 
 static void teardown(void)
 {
-	size_t i;
-
 	follow = exec_unfollow(follow);
 	exec = exec_unref(exec);
 	exec_table_free(manager.execs);
 	box.init = init_client_free(box.init);
-	event_free(answer_event);
+	keeper_end();
 	event_base_free(manager.base);
-	for (i = 0; i < KEEPER_STREAM_MAX; i++)
-		if (pipes[i] > 0)
-			(void)close(pipes[i]);
 	(void)close_fd(init_fd);
 	(void)close_fd(manager.state_fd);
 	free(said);

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#undef NDEBUG
+#include "exec-fixture.h"
+
+#include <assert.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bounds.h"
+#include "macro.h"
+#include "sandbox/keeper-client.h"
+#include "store/execs.h"
+
+/* ---- the made-up sandbox ---- */
+
+struct sandbox box;
+char box_id[] = "boxid", box_name[] = "box";
+unsigned rows;
+
+struct sandbox *sandbox_ref(struct sandbox *s)
+{
+	return s;
+}
+
+struct sandbox *sandbox_unref(struct sandbox *s)
+{
+	(void)s;
+	return NULL;
+}
+
+enum sandbox_state sandbox_state(const struct sandbox *s)
+{
+	return s->init ? SANDBOX_STATE_RUNNING : SANDBOX_STATE_STOPPED;
+}
+
+const char *sandbox_state_to_string(enum sandbox_state s)
+{
+	return s == SANDBOX_STATE_RUNNING ? "running" : "stopped";
+}
+
+const char *sandbox_id(const struct sandbox *s)
+{
+	return s->facts.id;
+}
+
+const char *sandbox_name(const struct sandbox *s)
+{
+	return s->facts.name;
+}
+
+uid_t sandbox_owner(const struct sandbox *s)
+{
+	return s->facts.owner;
+}
+
+const struct sandbox_facts *sandbox_facts(const struct sandbox *s)
+{
+	return &s->facts;
+}
+
+struct init_client *sandbox_init(const struct sandbox *s)
+{
+	return s->init;
+}
+
+struct keeper_client *sandbox_keeper(const struct sandbox *s)
+{
+	return s->has_keeper ? (struct keeper_client *)&box : NULL;
+}
+
+const char *sandbox_default_workdir(const struct sandbox *s)
+{
+	(void)s;
+	return "/work";
+}
+
+int sandbox_environment(const struct sandbox *s, uid_t uid, const struct pairs *extra, char ***ret)
+{
+	char **env = calloc(2, sizeof(*env));
+
+	(void)s;
+	(void)uid;
+	(void)extra;
+	assert(env);
+	env[0] = strdup("A=1");
+	*ret = env;
+	return 0;
+}
+
+uint32_t sandbox_nproc_limit(const struct sandbox *s)
+{
+	(void)s;
+	return 0;
+}
+
+uint64_t sandbox_oom_kills(const struct sandbox *s)
+{
+	return s->oom_kills;
+}
+
+enum keeper_map keeper_client_map(const struct keeper_client *k)
+{
+	(void)k;
+	return box.has_users ? KEEPER_MAP_OWNER : KEEPER_MAP_SINGLE;
+}
+
+void sandbox_note_foreign_user(struct sandbox *s)
+{
+	(void)s;
+}
+
+struct sandbox *sandbox_find(struct manager *m, uid_t peer, const char *name, struct error *reterr)
+{
+	(void)m;
+	(void)peer;
+	(void)reterr;
+	return strcmp(name, box_id) == 0 ? &box : NULL;
+}
+
+/* ---- the made-up store ---- */
+
+int store_exec_insert(struct store *s, const struct store_exec *row)
+{
+	(void)s;
+	(void)row;
+	rows++;
+	return 0;
+}
+
+int store_exec_update(struct store *s, const struct store_exec *row)
+{
+	(void)s;
+	(void)row;
+	return 0;
+}
+
+int store_exec_delete(struct store *s, const char *id)
+{
+	(void)s;
+	(void)id;
+	rows--;
+	return 0;
+}
+
+int store_exec_delete_sandbox(struct store *s, const char *sandbox)
+{
+	(void)s;
+	(void)sandbox;
+	rows = 0;
+	return 0;
+}
+
+int store_exec_load(struct store *s, store_exec_row *fn, void *userdata)
+{
+	static const struct store_exec mine = { .id = "old",
+						.sandbox = "boxid",
+						.peer = 7,
+						.command = "true",
+						.command_size = 5,
+						.state = EXEC_STATE_RUNNING,
+						.detached = true };
+	static const struct store_exec orphan = { .id = "7.gone", .sandbox = "nobox", .peer = 7 };
+
+	(void)s;
+	assert(fn(&mine, userdata) == 0);
+	rows = 2;
+	return fn(&orphan, userdata);
+}
+
+/* ---- the made-up keeper: answers from the loop ---- */
+
+struct fake_spool spool;
+static keeper_reply *answer;
+static void *answer_userdata;
+static uint32_t answer_streams;
+static struct event *answer_event;
+static int pipes[KEEPER_STREAM_MAX]; /* our ends */
+
+static void on_answer(evutil_socket_t fd, short what, void *userdata)
+{
+	struct wire_message *m = calloc(1, sizeof(*m));
+	keeper_reply *done = answer;
+	int i, ends[2];
+
+	(void)fd;
+	(void)what;
+	(void)userdata;
+	assert(m && done);
+	answer = NULL;
+	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_SPOOL_OPEN, 1,
+		   sizeof(struct keeper_spool_finish_reply));
+	for (i = 0; spool.error == 0 && i < KEEPER_STREAM_MAX; i++) {
+		if ((answer_streams & (1u << i)) == 0)
+			continue;
+		assert(pipe2(ends, O_CLOEXEC) == 0);
+		pipes[i] = ends[0];
+		(void)wire_add_fd(m, ends[1]);
+	}
+	answer_streams = 0;
+	done(NULL, spool.error, spool.error < 0 ? NULL : m, answer_userdata);
+	wire_message_done(m);
+	free(m);
+}
+
+static void answer_later(keeper_reply *done, void *userdata, uint32_t streams)
+{
+	answer = done;
+	answer_userdata = userdata;
+	answer_streams = streams;
+	event_active(answer_event, 0, 0);
+}
+
+int keeper_client_spool_open(struct keeper_client *k, const struct spool_request *request,
+			     keeper_reply *done, void *userdata)
+{
+	(void)k;
+	(void)close_fd(request->pty);
+	answer_later(done, userdata, request->pty < 0 ? request->streams : 0);
+	return 0;
+}
+
+int keeper_client_spool_finish(struct keeper_client *k, const char *exec, uint32_t wait_ms,
+			       bool remove, keeper_reply *done, void *userdata)
+{
+	(void)k;
+	(void)exec;
+	(void)remove;
+	assert(wait_ms == EXEC_DRAIN_MS);
+	spool.finishes++;
+	answer_later(done, userdata, 0);
+	return 0;
+}
+
+int keeper_client_spool_hold(struct keeper_client *k, const char *exec,
+			     const uint64_t offset[KEEPER_STREAM_MAX])
+{
+	(void)k;
+	(void)exec;
+	(void)offset;
+	return 0;
+}
+
+int keeper_client_spool_remove(struct keeper_client *k, const char *exec)
+{
+	(void)k;
+	(void)exec;
+	return 0;
+}
+
+void keeper_begin(struct event_base *base)
+{
+	answer_event = event_new(base, -1, 0, on_answer, NULL);
+	assert(answer_event);
+}
+
+void keeper_end(void)
+{
+	size_t i;
+
+	event_free(answer_event);
+	for (i = 0; i < KEEPER_STREAM_MAX; i++)
+		if (pipes[i] > 0)
+			(void)close(pipes[i]);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the exec side sees of the rest of the daemon, made up: one sandbox, a store that counts, a
+ * keeper that answers from the loop. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "keeper-wire.h"
+#include "sandbox/sandbox.h"
+
+struct event_base;
+struct init_client;
+
+struct sandbox {
+	struct init_client *init;
+	bool has_keeper;
+	bool has_users;
+	uint64_t oom_kills;
+	struct sandbox_facts facts;
+};
+
+extern struct sandbox box;
+extern char box_id[], box_name[];
+extern unsigned rows; /* in the store */
+
+struct fake_spool {
+	int error; /* what opening answers */
+	uint32_t finishes;
+};
+extern struct fake_spool spool;
+
+void keeper_begin(struct event_base *base);
+void keeper_end(void);
