@@ -133,9 +133,10 @@ static bool id_is_valid(struct json_object *id)
 		return json_object_get_string_len(id) <= RPC_ID_MAX;
 	if (!json_object_is_type(id, json_type_int))
 		return false;
-	/* json-c clamps to these two: the reply would carry another id. */
+	/* json-c clamps what does not fit: the reply would carry another id. Above, it keeps a
+	 * uint64_t that tells; below, -2^63 cannot be told from what was clamped to it. */
 	n = json_object_get_int64(id);
-	return n != INT64_MAX && n != INT64_MIN;
+	return n < 0 ? n != INT64_MIN : json_object_get_uint64(id) <= INT64_MAX;
 }
 
 int codec_call(struct json_object *json, struct call *ret, struct error *reterr)
@@ -218,6 +219,18 @@ int codec_add_result(struct buffer *b, struct json_object *id, struct json_objec
 
 	if (r == 0)
 		r = add_json(b, result, "{}");
+	if (r == 0)
+		r = buffer_add_text(b, "}");
+	return finish(b, before, r);
+}
+
+int codec_add_result_text(struct buffer *b, struct json_object *id, const char *result)
+{
+	size_t before = buffer_size(b);
+	int r = add_head(b, id, ",\"result\":");
+
+	if (r == 0)
+		r = buffer_add_text(b, result);
 	if (r == 0)
 		r = buffer_add_text(b, "}");
 	return finish(b, before, r);

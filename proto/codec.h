@@ -38,6 +38,8 @@ bool codec_id_equal(struct json_object *a, struct json_object *b);
 /* Append one message without a newline. ID NULL: null. RESULT NULL: {}. Return 0 or -ENOMEM; then
  * nothing was appended. */
 int codec_add_result(struct buffer *b, struct json_object *id, struct json_object *result);
+/* The same with a result that is JSON text already. */
+int codec_add_result_text(struct buffer *b, struct json_object *id, const char *result);
 int codec_add_error(struct buffer *b, struct json_object *id, const struct error *e);
 int codec_add_notification(struct buffer *b, const char *method, struct json_object *params);
 

@@ -494,3 +494,17 @@ struct json_object *discover_document(void)
 	json_object_put(document);
 	return NULL;
 }
+
+char *discover_text(void)
+{
+	struct json_object *document = discover_document();
+	const char *text =
+		document ? json_object_to_json_string_ext(document,
+							  JSON_C_TO_STRING_PLAIN |
+								  JSON_C_TO_STRING_NOSLASHESCAPE)
+			 : NULL;
+	char *copy = text ? strdup(text) : NULL;
+
+	json_object_put(document);
+	return copy;
+}

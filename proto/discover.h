@@ -6,3 +6,5 @@ struct json_object;
 
 /* A fresh document that the caller owns; NULL: no memory. */
 struct json_object *discover_document(void);
+/* The same as text, to be freed. */
+char *discover_text(void);

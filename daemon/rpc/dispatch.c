@@ -31,12 +31,14 @@ static void method_system_ping(struct request *r, void *userdata)
 
 static void method_rpc_discover(struct request *r, void *userdata)
 {
-	struct json_object *document = discover_document();
+	struct server *s = conn_server(r->conn);
 	CLEANUP_ERROR struct error e = { 0 };
 
 	(void)userdata;
-	if (document) {
-		request_reply(r, document);
+	if (!s->discover)
+		s->discover = discover_text();
+	if (s->discover) {
+		request_reply_text(r, s->discover);
 		return;
 	}
 	(void)error_set_errno(&e, ENOMEM, "describing the methods");

@@ -29,6 +29,7 @@ struct server {
 	struct server_config config;
 	struct codec *codec;  /* one line at a time */
 	char *read_buffer;    /* SERVER_READ_SIZE; what is left of a line moves to its connection */
+	char *discover;       /* rpc.discover's result, made on first use: a millisecond of work */
 	struct event *accept; /* NULL: stopped */
 	struct event *retry;  /* after EMFILE and its kin */
 	struct event *reap;
@@ -91,6 +92,8 @@ void server_reap_later(struct server *s, struct conn *c);
 /* A request in flight on C. CALL_JSON's reference is taken; ID is in it. NULL: no memory. */
 struct request *request_new(struct conn *c, struct batch *b, struct json_object *call_json,
 			    struct json_object *id);
+/* Ends the request with a result that is JSON text already. */
+void request_reply_text(struct request *r, const char *result);
 /* The connection is gone, or has room again. */
 void request_tell_disconnect(struct request *r);
 void request_tell_drain(struct request *r);

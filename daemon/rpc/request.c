@@ -69,6 +69,15 @@ void request_reply(struct request *r, struct json_object *result)
 	end(r);
 }
 
+void request_reply_text(struct request *r, const char *result)
+{
+	struct buffer *out = begin_answer(r);
+
+	if (out)
+		commit_answer(r, codec_add_result_text(out, r->id, result));
+	end(r);
+}
+
 void request_fail(struct request *r, struct error *e)
 {
 	struct buffer *out = begin_answer(r);

@@ -208,6 +208,7 @@ void server_free(struct server *s)
 	free_event(&s->retry);
 	free_event(&s->reap);
 	codec_free(s->codec);
+	free(s->discover);
 	free(s->read_buffer);
 	free(s);
 }

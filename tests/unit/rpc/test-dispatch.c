@@ -71,6 +71,8 @@ static const struct {
 	{ CALL("{}", "system.ping"), "null", -32600, "id" },
 	{ CALL("99999999999999999999", "system.ping"), "null", -32600, "id" },
 	{ CALL("-99999999999999999999", "system.ping"), "null", -32600, "id" },
+	{ CALL("9223372036854775808", "system.ping"), "null", -32600, "id" },
+	{ CALL("18446744073709551615", "system.ping"), "null", -32600, "id" },
 	{ CALL_WITH("1", "system.ping", "null"), "1", -32600, "params" },
 	/* no such method, or not yet */
 	{ CALL("1", "system.pong"), "1", -32601, "method" },
@@ -123,6 +125,8 @@ START_TEST(answers)
 	json_object_put(reply);
 	client_send(&c, CALL("-9223372036854775807", "system.ping") "\r");
 	client_expect_result(&c, "-9223372036854775807");
+	client_send(&c, CALL("9223372036854775807", "system.ping"));
+	client_expect_result(&c, "9223372036854775807");
 }
 END_TEST
 
