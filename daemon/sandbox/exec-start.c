@@ -253,7 +253,7 @@ static int describe(struct exec *e, const struct exec_run_params *p, const int *
 	int r;
 
 	f->tty = p->tty.given;
-	f->detached = p->detach;
+	f->detached = p->detach || p->on_disconnect == DISCONNECT_KEEP;
 	f->created_at_ms = time_realtime_ms();
 	f->result.started_at_ms = f->created_at_ms;
 	choose_streams(f, p, fds);

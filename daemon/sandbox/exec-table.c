@@ -51,9 +51,10 @@ struct exec_table {
 	struct wire_message *message;
 };
 
+/* What runs in a sandbox of the daemon's own is nobody's to see. */
 static bool may_see(const struct exec *e, uid_t peer)
 {
-	return peer == 0 || e->peer == peer;
+	return (peer == 0 || e->peer == peer) && !sandbox_is_hidden(e->sandbox);
 }
 
 struct exec *exec_table_by_key(struct exec_table *t, const char *key)

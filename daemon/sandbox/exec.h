@@ -77,7 +77,7 @@ struct exec_facts {
 	size_t command_size;
 	enum exec_state state;
 	bool tty;
-	bool detached;
+	bool detached;         /* it outlives its client, who may come back for it */
 	int32_t pid;           /* as the sandbox sees it; 0: not started */
 	int64_t created_at_ms; /* CLOCK_REALTIME */
 	uint32_t streams;      /* 1 << enum keeper_spool_stream: those that are spooled */

@@ -230,3 +230,22 @@ def test_slow_reader_misses_nothing(t):
             want.update("".join(f"{j}\n" for j in range(i, i + 1000)).encode())
         exited(r)
         equal(got.hexdigest(), want.hexdigest(), f"hash of {at} bytes of {stream}")
+
+
+def test_stream_keeps_characters_whole(t):
+    """A chunk never ends inside a character, unless the stream does."""
+    s = t.sandbox()
+    program = (
+        "import os,time\n"
+        "os.write(1, b'a' + '\u20ac'.encode() * 200000)\n"
+        "for b in '\U0001f600'.encode(): os.write(1, bytes([b])); time.sleep(0.05)\n"
+        "os.write(1, b'z\\xc3')\n"
+    )
+    c = t.connect()
+    params = {"sandbox": s["name"], "command": ["/usr/bin/python3", "-c", program], "stream": True}
+    exited(c.call("exec.run", params))
+    data = [n["params"]["data"] for n in c.notes if n["method"] == "exec.data"]
+    whole = b"".join(text_of(d) for d in data)
+    equal(whole, b"a" + "\u20ac".encode() * 200000 + "\U0001f600".encode() + b"z\xc3", "bytes")
+    check(all(isinstance(d, str) for d in data[:-1]), "a character was cut")
+    check(len(data) > 5, f"{len(data)} chunks")

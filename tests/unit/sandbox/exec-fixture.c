@@ -107,6 +107,11 @@ enum keeper_map keeper_client_map(const struct keeper_client *k)
 	return box.has_users ? KEEPER_MAP_OWNER : KEEPER_MAP_SINGLE;
 }
 
+bool sandbox_is_hidden(const struct sandbox *s)
+{
+	return s->hidden;
+}
+
 void sandbox_note_foreign_user(struct sandbox *s)
 {
 	(void)s;

@@ -16,6 +16,7 @@ struct sandbox {
 	struct init_client *init;
 	bool has_keeper;
 	bool has_users;
+	bool hidden;
 	uint64_t oom_kills;
 	struct sandbox_facts facts;
 };

@@ -586,6 +586,9 @@ START_TEST(ids)
 	ck_assert_ptr_eq(exec_find(&manager, 8, "mine", &e), second);
 	ck_assert_ptr_eq(exec_find(&manager, 7, "mine", &e), exec);
 	(void)exec_unref(second);
+	box.hidden = true;
+	ck_assert_ptr_null(exec_find(&manager, 7, "mine", &e));
+	ck_assert_ptr_null(exec_find(&manager, 0, "mine", &e));
 }
 END_TEST
 
