@@ -193,11 +193,6 @@ int keeper_start(struct keeper_client *k, char **ret_reason)
 		*ret_reason = string_format("%s/sandbox-keeper", k->manager->libexec_dir);
 		return r;
 	}
-	r = cgroups_place_keeper(k->manager->cgroups, k->owner.uid, child_pid(k->child));
-	if (r < 0)
-		log_errno(LOG_LEVEL_WARNING, r,
-			  "the keeper of uid %u stays in our cgroup, its sandboxes have no limits",
-			  (unsigned)k->owner.uid);
 	return 0;
 }
 
@@ -238,7 +233,14 @@ static int add_cgroups(struct keeper_client *k, struct wire_message *m)
 		hello->cgroups[i].fd = (uint32_t)r;
 	}
 	hello->n_cgroups = (uint32_t)n;
-	return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	r = cgroups_place_keeper(k->manager->cgroups, k->owner.uid, child_pid(k->child));
+	if (r < 0)
+		log_errno(LOG_LEVEL_WARNING, r,
+			  "the keeper of uid %u stays in our cgroup, its sandboxes have no limits",
+			  (unsigned)k->owner.uid);
+	return 0;
 }
 
 static int add_strings(const struct keeper_client *k, struct wire_message *m)

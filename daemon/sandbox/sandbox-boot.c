@@ -347,12 +347,34 @@ static void send_create(struct sandbox *s)
 
 /* ---- keeper ---- */
 
+/* What the daemon believes to be writable the keeper has tried: a limit that would not hold is
+ * refused, never ignored. Returns 0, or -1 with E set. */
+static int check_controllers(const struct sandbox *s, const struct keeper_client *k,
+			     struct error *e)
+{
+	uint32_t controllers = keeper_client_controllers(k);
+	static const char hint[] = "sandboxctl doctor, and the daemon's log";
+
+	if (s->facts.limits.memory_bytes > 0 && (controllers & KEEPER_CONTROLLER_MEMORY) == 0)
+		return error_set(e, ERROR_UNAVAILABLE, "limits.memoryBytes", hint,
+				 "the keeper cannot limit memory");
+	if (s->facts.limits.cpu_milli > 0 && (controllers & KEEPER_CONTROLLER_CPU) == 0)
+		return error_set(e, ERROR_UNAVAILABLE, "limits.cpuMilli", hint,
+				 "the keeper cannot limit cpu time");
+	return 0;
+}
+
 static void on_keeper(struct keeper_client *k, struct error *e, void *userdata)
 {
+	CLEANUP_ERROR struct error own = { 0 };
 	struct sandbox *s = userdata;
 
 	if (!k) {
 		boot_fail(s, e);
+		return;
+	}
+	if (check_controllers(s, k, &own) < 0) {
+		boot_fail(s, &own);
 		return;
 	}
 	s->keeper = k;

@@ -13,9 +13,9 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "sandbox/cgroup.h"
 #include "sandbox/config.h"
 #include "sandbox/init-client.h"
+#include "sandbox/keeper-client.h"
 #include "sandbox/sandbox-internal.h"
 #include "store/sandboxes.h"
 #include "util/log.h"
@@ -455,7 +455,7 @@ const char *sandbox_default_workdir(const struct sandbox *s)
 
 uint32_t sandbox_nproc_limit(const struct sandbox *s)
 {
-	if (cgroups_controllers(s->manager->cgroups) & KEEPER_CONTROLLER_PIDS)
+	if (s->keeper && (keeper_client_controllers(s->keeper) & KEEPER_CONTROLLER_PIDS))
 		return 0;
 	return s->facts.limits.pids;
 }
