@@ -46,10 +46,10 @@ check() {
 	fi
 }
 
-# Counts by the last line "N passed, N failed" that a program printed to FILE, and by its status.
+# Counts by the last "N passed, N failed" that a program printed to FILE, and by its status.
 count_output() {
 	local file=$1 status=$2 line
-	line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed' "$file" | tail -n 1) || line=
+	line=$(grep -aoE '[0-9]+ passed, [0-9]+ failed' "$file" | tail -n 1) || line=
 	if [ -z "$line" ]; then
 		echo "FAILED: no result line (exit status $status)"
 		count 0 1
