@@ -389,9 +389,11 @@ def test_tty_resize_and_input(t):
     s = t.sandbox()
     c = t.client
     script = (
-        "import os,signal\n"
+        "import os,select,signal\n"
         "signal.signal(signal.SIGWINCH, lambda *_: print(*os.get_terminal_size()[::-1], flush=True))\n"
-        "print('ready', flush=True)\nprint('got', input())"
+        "print('ready', flush=True)\n"
+        "while not select.select([0], [], [], 0.1)[0]: pass\n"  # a signal just before read() waits
+        "print('got', input())"
     )
     rid = c.send(
         "exec.run",
