@@ -6,7 +6,8 @@
  * renamed. Nothing is lost, and the user can rename it back after looking at it.
  *
  * Change times say what is the agent's: it can set any but ctime and birth time, and has no clock
- * to turn. A nested repository that was there before and only got commits keeps its name.
+ * to turn. A nested repository that was there before and only got commits keeps its name. One that
+ * was moved to where it is has old times too; so where its directory changed, what it says counts.
  *
  * The walk holds one directory open at a time and remembers paths, not descriptors: depth is
  * bounded by PATH_MAX, beyond which git cannot go either. No link is followed. The sandbox is dead
@@ -24,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -110,6 +112,107 @@ static bool any_hook_changed(int git, const struct timespec *since)
 static const char *const steering[] = { "config", "config.worktree", "commondir", "info/attributes",
 					"objects/info/alternates" };
 
+/* What a clone or `git init` writes by itself. Anything else might name a program. */
+static const char *const harmless[] = {
+	"[core]",
+	"[remote \"",
+	"[branch \"",
+	"[user]",
+	"bare",
+	"email",
+	"fetch",
+	"filemode",
+	"ignorecase",
+	"merge",
+	"logallrefupdates",
+	"name",
+	"precomposeunicode",
+	"pushurl",
+	"rebase",
+	"remote",
+	"repositoryformatversion",
+	"symlinks",
+	"url",
+};
+
+/* One line of a configuration, already without its newline. */
+static bool line_is_harmless(char *line)
+{
+	size_t i, n, end;
+
+	line += strspn(line, " \t");
+	end = strlen(line);
+	if (line[0] == '\0' || line[0] == '#' || line[0] == ';')
+		return end == 0 || line[end - 1] != '\\';
+	if (line[end - 1] == '\\') /* goes on in the next line */
+		return false;
+	for (i = 0; i < ARRAY_SIZE(harmless); i++) {
+		n = strlen(harmless[i]);
+		if (strncasecmp(line, harmless[i], n) != 0)
+			continue;
+		if (line[0] == '[') /* a key may follow on the same line */
+			return line[end - 1] == ']';
+		return line[n + strspn(line + n, " \t")] == '=';
+	}
+	return false;
+}
+
+static bool config_is_harmless(int git)
+{
+	CLEANUP_STR char *line = NULL;
+	int fd = open_below(git, "config", O_RDONLY | O_NONBLOCK);
+	bool fine = true;
+	size_t size = 0;
+	ssize_t n;
+	FILE *f;
+
+	if (fd < 0)
+		return errno == ENOENT;
+	f = fdopen(fd, "re");
+	if (!f) {
+		close_fd(fd);
+		return false;
+	}
+	while (fine && (n = getline(&line, &size, f)) > 0) {
+		line[strcspn(line, "\r\n")] = '\0';
+		fine = strlen(line) + 2 >= (size_t)n && line_is_harmless(line);
+	}
+	fine = fine && !ferror(f);
+	(void)fclose(f); /* only read */
+	return fine;
+}
+
+static bool any_real_hook(int git)
+{
+	int fd = open_below(git, "hooks", O_RDONLY | O_DIRECTORY);
+	struct dirent *entry;
+	const char *dot;
+	bool found = false;
+	DIR *d;
+
+	if (fd < 0)
+		return errno != ENOENT;
+	d = fdopendir(fd);
+	if (!d) {
+		close_fd(fd);
+		return true;
+	}
+	while (!found && (entry = readdir(d)) != NULL) {
+		dot = strrchr(entry->d_name, '.');
+		found = entry->d_name[0] != '.' && (!dot || strcmp(dot, ".sample") != 0);
+	}
+	(void)closedir(d); /* only read */
+	return found;
+}
+
+/* Could a repository with old times run something, had it been moved here? */
+static bool steers(int git)
+{
+	return faccessat(git, "commondir", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       faccessat(git, "config.worktree", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       !config_is_harmless(git) || any_real_hook(git);
+}
+
 static bool is_the_agents(int dir, const struct timespec *since)
 {
 	CLEANUP_FD int git = -1;
@@ -128,7 +231,7 @@ static bool is_the_agents(int dir, const struct timespec *since)
 	for (i = 0; i < ARRAY_SIZE(steering); i++)
 		if (changed(git, steering[i], false, since))
 			return true;
-	return any_hook_changed(git, since);
+	return any_hook_changed(git, since) || (changed(dir, ".", false, since) && steers(git));
 }
 
 static int rename_aside(int dir)

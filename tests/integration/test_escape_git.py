@@ -3,14 +3,17 @@
 host, and the planted program must not have run."""
 
 import os
+import signal
+import time
 
 from gitrepo import INSIDE, Canary, git, repository, worktree
 from harness import exited
-from lib import check
+from lib import check, equal, until
 
 
-def attack(t, script, plain=False, user="agent", while_it_lives=True):
-    """SCRIPT runs inside, with $CANARY, $TREE, $GITDIR, $COMMON; then git runs outside."""
+def attack(t, script, plain=False, user="agent", nested=False):
+    """SCRIPT runs inside, with $CANARY, $TREE, $GITDIR, $COMMON; then git runs outside. NESTED: it
+    makes a repository of its own, which is set aside only when the sandbox stops."""
     if plain:
         tree = repo = repository(t)
         gitdir = repo + "/.git"
@@ -20,8 +23,7 @@ def attack(t, script, plain=False, user="agent", while_it_lives=True):
     s = t.sandbox(workspace=tree)
     env = {"CANARY": canary.program, "TREE": tree, "GITDIR": gitdir, "COMMON": repo + "/.git"}
     t.run(s, ["/bin/sh", "-c", INSIDE + script], env=env, user=user)
-    if while_it_lives:
-        canary.after_host_git(tree, repo)
+    canary.after_host_git(tree, repo, commands=Canary.CAREFUL if nested else Canary.PLAIN)
     t.client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
     canary.after_host_git(tree, repo)
 
@@ -30,6 +32,12 @@ EVIL = 'printf "[core]\\n\\tfsmonitor = $CANARY\\n\\tbare = false\\n\\trepositor
 MAKE_EVIL = (
     "cp -r $COMMON $TREE/evil 2>/dev/null || git init -q $TREE/evil-src && "
     "mv $TREE/evil-src/.git $TREE/evil 2>/dev/null; " + EVIL.format("$TREE/evil/config")
+)
+
+
+GITLINK = (
+    INSIDE + "git init -q sub; cd sub; git commit -q --allow-empty -m x; "
+    'git config core.fsmonitor "$CANARY"; cd ..; git add sub; git commit -q -m gitlink'
 )
 
 
@@ -97,12 +105,8 @@ def test_common_config(t):
 def test_gitlink_with_its_own_repository(t):
     """A gitlink in the index makes git status look into sub/.git/config. The index and the tree are the
     agent's to write, so this is undone at release (docs/git.md says what to do until then)."""
-    script = (
-        "git init -q sub; cd sub; git commit -q --allow-empty -m x; "
-        'git config core.fsmonitor "$CANARY"; cd ..; git add sub; git commit -q -m gitlink'
-    )
-    attack(t, script, while_it_lives=False)
-    attack(t, script, plain=True, while_it_lives=False)
+    attack(t, GITLINK, nested=True)
+    attack(t, GITLINK, plain=True, nested=True)
 
 
 def test_gitlink_through_a_git_file(t):
@@ -113,8 +117,69 @@ def test_gitlink_through_a_git_file(t):
         "git update-index --add --cacheinfo 160000,$(git -C other rev-parse HEAD),sub; "
         "git commit -q -m gitlink"
     )
-    attack(t, script, while_it_lives=False)
-    attack(t, script, plain=True, while_it_lives=False)
+    attack(t, script, nested=True)
+    attack(t, script, plain=True, nested=True)
+
+
+def test_gitlink_after_stop(t):
+    """A stop sets nested repositories aside as a removal does; named back inside, so does the next."""
+    repo, tree, _ = worktree(t)
+    canary = Canary(t, tree)
+    s = t.sandbox(workspace=tree)
+    t.run(s, ["/bin/sh", "-c", GITLINK], env={"CANARY": canary.program})
+    t.client.call("sandbox.stop", {"sandbox": s["name"]})
+    canary.after_host_git(tree, repo)
+    check(os.path.exists(tree + "/sub/.git.quarantined"), "not set aside")
+    t.client.call("sandbox.start", {"sandbox": s["name"]})
+    t.run(s, ["/bin/sh", "-c", "mv sub/.git.quarantined sub/.git"])
+    t.client.call("sandbox.remove", {"sandbox": s["name"]})
+    canary.after_host_git(tree, repo)
+
+
+def test_gitlink_after_kill_of_init(t):
+    """The same when the sandbox ends by itself."""
+    repo, tree, _ = worktree(t)
+    canary = Canary(t, tree)
+    s = t.sandbox(workspace=tree)
+    t.run(s, ["/bin/sh", "-c", GITLINK], env={"CANARY": canary.program})
+    os.kill(s["pid"], signal.SIGKILL)
+
+    def ended():
+        return t.client.call("sandbox.get", {"sandbox": s["name"]})["state"] != "running"
+
+    until(ended, 5, "end")
+    canary.after_host_git(tree, repo)
+
+
+def test_repository_with_another_name_moved_later(t):
+    """One sandbox leaves a repository under a harmless name, the next moves it to sub/.git."""
+    repo, tree, _ = worktree(t)
+    canary = Canary(t, tree)
+    first = t.sandbox(workspace=tree)
+    script = GITLINK + "; mkdir store; mv sub/.git store/evil"
+    t.run(first, ["/bin/sh", "-c", script], env={"CANARY": canary.program})
+    t.client.call("sandbox.remove", {"sandbox": first["name"]})
+    canary.after_host_git(tree, repo)
+    second = t.sandbox(workspace=tree)
+    t.run(second, ["/bin/sh", "-c", "mv store/evil sub/.git"])
+    t.client.call("sandbox.remove", {"sandbox": second["name"]})
+    canary.after_host_git(tree, repo)
+
+
+def test_nested_repository_of_the_user_keeps_its_name(t):
+    """It was there before; the agent commits in it, makes files beside it, and switches branches."""
+    repo, tree, _ = worktree(t)
+    nested = t.workspace({"f": "x"}, where=tree)
+    git(t, nested, "init", "-q")
+    git(t, nested, "add", "-A")
+    git(t, nested, "commit", "-q", "-m", "x")
+    time.sleep(0.02)
+    s = t.sandbox(workspace=tree)
+    script = INSIDE + "echo y >new; git add new; git commit -q -m y; git checkout -q -b other"
+    exited(t.run(s, ["/bin/sh", "-c", script], workDir=nested))
+    t.client.call("sandbox.remove", {"sandbox": s["name"]})
+    check(os.path.isdir(nested + "/.git"), "the user's own repository was set aside")
+    equal(git(t, nested, "log", "-1", "--format=%s").strip(), "y", "its commit")
 
 
 def test_repository_in_a_plain_directory(t):
