@@ -90,8 +90,12 @@ static int raise_rlimits(char **argv)
 		more.rlim_cur = more.rlim_max = now.rlim_max + 1;
 		holes += tried(setrlimit((__rlimit_resource_t)limits[i].what, &more) == 0,
 			       "raise %s beyond %lu", limits[i].name, (unsigned long)now.rlim_max);
+		if (prlimit(1, (__rlimit_resource_t)limits[i].what, NULL, &now) < 0 ||
+		    now.rlim_max == RLIM_INFINITY)
+			continue;
+		more.rlim_cur = more.rlim_max = now.rlim_max + 1;
 		holes += tried(prlimit(1, (__rlimit_resource_t)limits[i].what, &more, NULL) == 0,
-			       "prlimit %s of 1", limits[i].name);
+			       "raise %s of 1", limits[i].name);
 	}
 	for (size_t i = 0; i < 2; i++) {
 		const char *path = i ? "/proc/1/oom_score_adj" : "/proc/self/oom_score_adj";

@@ -133,6 +133,7 @@ class Daemon:
     def __init__(self, tools, top=None, config=None, env=None, state=None, user=None):
         self.tools = tools
         self.top = top or tempfile.mkdtemp(prefix="sbt-", dir="/tmp")
+        os.makedirs(self.top, exist_ok=True)
         os.chmod(self.top, 0o755)
         self.state = state or os.path.join(self.top, "state")
         self.run = os.path.join(self.top, "run")

@@ -37,6 +37,16 @@ def timeout(seconds):
     return mark
 
 
+def modes(*names):
+    """The test makes sense in these modes only; in others it does not exist."""
+
+    def mark(fn):
+        fn.modes = names
+        return fn
+
+    return mark
+
+
 class Suite:
     """Shared by all tests of a run: the tools, the mode, the daemon that most of them use."""
 
@@ -56,6 +66,7 @@ class Suite:
             self.owner, self.group = entry.pw_uid, entry.pw_gid
         else:
             self.owner, self.group = os.getuid(), os.getgid()
+        os.chown(self.work, self.owner, self.group)
 
 
     def ensure(self):

@@ -41,7 +41,7 @@ def parse():
     return p.parse_args()
 
 
-def collect(only):
+def collect(only, mode):
     modules = sorted(f[:-3] for f in os.listdir(HERE) if f.startswith("test_") and f.endswith(".py"))
     tests = []
     for name in modules:
@@ -49,6 +49,7 @@ def collect(only):
         short = name[len("test_") :]
         found = [(n, f) for n, f in vars(module).items() if n.startswith("test_") and callable(f)]
         found = [(f"{short}.{n[5:]}", f) for n, f in found if f.__module__ == name]
+        found = [(n, f) for n, f in found if mode in getattr(f, "modes", (mode,))]
         if only:
             pattern = only if any(c in only for c in "*?[") else f"*{only}*"
             found = [(n, f) for n, f in found if fnmatch.fnmatch(n, pattern)]
@@ -226,11 +227,11 @@ def on_end(number, _frame):
 def main():
     args = parse()
     if args.list:
-        for _, tests in collect(args.only):
+        for _, tests in collect(args.only, args.mode):
             for name, _ in tests:
                 print(name)
         return 0
-    if args.mode != "root" and os.getuid() == 0:
+    if os.getuid() == 0:
         ensure_user()
     if args.mode == "user" and os.getuid() == 0:
         return run_as_user(args)
@@ -243,7 +244,7 @@ def main():
     guard = daemon_module.Guard()
     runner = Runner(harness.Suite(daemon_module.Tools(args.build), args.mode), args.verbose)
     try:
-        for short, tests in collect(args.only):
+        for short, tests in collect(args.only, args.mode):
             runner.module(short, tests)
     finally:
         status = runner.finish(guard)

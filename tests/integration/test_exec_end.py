@@ -337,10 +337,10 @@ def test_300_execs_in_a_row_leak_nothing(t):
     s = t.sandbox()
     for _ in range(50):
         exited(t.run(s, ["true"]))
-    init, daemon = f"/proc/{s['pid']}/fd", f"/proc/{t.daemon.pid}/fd"
-    before = (len(os.listdir(init)) if os.getuid() == 0 else 0, len(os.listdir(daemon)))
+    init = f"/proc/{s['pid']}/fd"
+    before = (len(os.listdir(init)) if os.getuid() == 0 else 0, t.daemon.fds())
     for _ in range(250):
         exited(t.run(s, ["true"]))
     time.sleep(0.2)
-    after = (len(os.listdir(init)) if os.getuid() == 0 else 0, len(os.listdir(daemon)))
+    after = (len(os.listdir(init)) if os.getuid() == 0 else 0, t.daemon.fds())
     check(after[0] <= before[0] and after[1] <= before[1], f"fds {before} -> {after}")

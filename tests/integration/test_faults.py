@@ -9,7 +9,7 @@ import time
 
 import daemon as daemon_module
 import lib
-from harness import exited, refused, timeout
+from harness import exited, modes, refused, timeout
 from lib import check, equal, until
 
 
@@ -178,8 +178,6 @@ def test_crun_upgraded(t):
 
 def small_disk(t, size="64m"):
     """A tmpfs as state dir."""
-    if os.getuid() != 0:
-        t.skip("only root can mount a small file system")
     path = os.path.join(t.suite.work, t.unique("disk"))
     os.mkdir(path)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "sbt-disk", path], check=True)
@@ -196,6 +194,7 @@ def drop_disk(path):
     os.rmdir(path)
 
 
+@modes("root", "owner")
 @timeout(180)
 def test_disk_full(t):
     """64 MiB: filled by a sandbox and by output; errors with names; and it all works again."""
@@ -251,6 +250,7 @@ def until_unused(d):
         time.sleep(0.5)
 
 
+@modes("root", "owner")
 @timeout(120)
 def test_disk_full_of_spool(t):
     """An exec whose output has no place ends as disk_full, or its producer is told."""

@@ -4,7 +4,7 @@
 import os
 
 from gitrepo import INSIDE, git, repository, worktree
-from harness import exited, refused
+from harness import exited, modes, refused
 from lib import check, equal
 
 
@@ -258,9 +258,8 @@ def test_worktree_that_was_moved(t):
     check(e.hint, "no hint (git worktree repair)")
 
 
+@modes("root", "owner")
 def test_somebody_elses_gitdir_is_refused(t):
-    if os.getuid() != 0:
-        t.skip("needs root to make files of another uid")
     _, tree, gitdir = worktree(t)
     os.chown(gitdir, 65534, 65534)
     refused(t.client.error("sandbox.create", {"name": t.unique(), "workspace": tree}), "denied")

@@ -86,7 +86,7 @@ def test_pids_is_always_on(t):
             with open(paths[0] + "/pids.max", encoding="ascii") as f:
                 check(f.read().strip() != "max", "pids.max is max")
         return
-    n = t.sh(s, "ulimit -u").strip()
+    n = t.sh(s, "bash -c 'ulimit -u'").strip()
     check(n != "unlimited" and int(n) <= 65536, f"RLIMIT_NPROC is {n}")
 
 

@@ -4,7 +4,7 @@
 import os
 import pwd
 
-from harness import exited, refused
+from harness import exited, modes, refused
 from lib import RpcError, check, equal
 
 
@@ -202,10 +202,9 @@ def test_work_dir_and_files_through_links(t):
         check(not os.path.exists(canary), f"files[] {path} wrote on the host")
 
 
+@modes("user")
 def test_not_yours(t):
-    """A workspace must be the peer's own."""
-    if os.getuid() == 0:
-        t.skip("root may name anybody's; test_lifecycle has the case of another peer")
+    """A workspace must be the peer's own; test_lifecycle has another peer at a root daemon."""
     e = t.client.error("sandbox.create", {"name": t.unique(), "workspace": "/var/lib"})
     equal((e.kind, e.field), ("denied", "workspace"), "error")
 
