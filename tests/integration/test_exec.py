@@ -390,7 +390,7 @@ def test_tty_resize_and_input(t):
     c = t.client
     script = (
         "import os,select,signal\n"
-        "signal.signal(signal.SIGWINCH, lambda *_: print(*os.get_terminal_size()[::-1], flush=True))\n"
+        "signal.signal(signal.SIGWINCH, lambda *_: os.write(1, b'%d %d\\n' % os.get_terminal_size()[::-1]))\n"
         "print('ready', flush=True)\n"
         "while not select.select([0], [], [], 0.1)[0]: pass\n"  # a signal just before read() waits
         "print('got', input())"
