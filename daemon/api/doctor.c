@@ -132,12 +132,15 @@ static void on_timer(evutil_socket_t fd, short events, void *userdata)
 
 static int run_start(struct doctor_run *run, struct manager *m, int out)
 {
+	const char *file = m->config->file;
 	const char *const argv[] = { "/proc/self/exe",
 				     "--doctor",
 				     "--state-dir",
 				     m->config->state_dir,
 				     "--runtime-dir",
 				     m->config->runtime_dir,
+				     file ? "--config" : NULL,
+				     file,
 				     NULL };
 	const int fds[] = { -1, out, -1 };
 	const struct child_config config = { .base = m->base,

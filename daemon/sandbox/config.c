@@ -400,27 +400,6 @@ static int load_drop_ins(struct config *c, const char *file)
 	return r;
 }
 
-int config_load(struct config *c, const char *file)
-{
-	CLEANUP_STR char *standard = NULL;
-	bool given = file != NULL;
-	int r;
-
-	if (!given)
-		file = standard = string_format("%s/" CONFIG_NAME, c->config_dir);
-	if (!file)
-		return -ENOMEM;
-	r = load_file(c, file);
-	if (r == -ENOENT && !given)
-		r = 0;
-	if (r < 0)
-		return log_errno(LOG_LEVEL_ERROR, r, "cannot read %s", file);
-	r = load_drop_ins(c, file);
-	if (r < 0)
-		return log_errno(LOG_LEVEL_ERROR, r, "cannot read %s.d", file);
-	return 0;
-}
-
 int config_set_dir(char **field, const char *option, const char *path)
 {
 	CLEANUP_STR char *cwd = NULL;
@@ -442,6 +421,29 @@ int config_set_dir(char **field, const char *option, const char *path)
 	}
 	free(*field);
 	*field = full;
+	return 0;
+}
+
+int config_load(struct config *c, const char *file)
+{
+	CLEANUP_STR char *standard = NULL;
+	bool given = file != NULL;
+	int r;
+
+	if (given && config_set_dir(&c->file, "--config", file) < 0)
+		return -EINVAL;
+	if (!given)
+		file = standard = string_format("%s/" CONFIG_NAME, c->config_dir);
+	if (!file)
+		return -ENOMEM;
+	r = load_file(c, file);
+	if (r == -ENOENT && !given)
+		r = 0;
+	if (r < 0)
+		return log_errno(LOG_LEVEL_ERROR, r, "cannot read %s", file);
+	r = load_drop_ins(c, file);
+	if (r < 0)
+		return log_errno(LOG_LEVEL_ERROR, r, "cannot read %s.d", file);
 	return 0;
 }
 
@@ -514,6 +516,7 @@ void config_free(struct config *c)
 	free(c->state_dir);
 	free(c->runtime_dir);
 	free(c->config_dir);
+	free(c->file);
 	free(c->libexec_dir);
 	free(c->socket_group);
 	free(c->crun);

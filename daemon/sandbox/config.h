@@ -25,6 +25,7 @@ struct config {
 	char *state_dir; /* NULL: no HOME, and nobody said */
 	char *runtime_dir;
 	char *config_dir;
+	char *file;            /* that was asked for; NULL: the standard one */
 	char *libexec_dir;     /* NULL: beside the binary or where it was installed */
 	char *socket_group;    /* of the system daemon's socket */
 	char *crun;            /* NULL: looked up in PATH */

@@ -26,6 +26,7 @@
 
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define BOOT_ID_MAX 64
+#define STOP_BOOT_MS 2000 /* that a boot under way gets at a clean stop */
 
 _Static_assert(INSTANCE_ID_SIZE == SHORT_ID_SIZE, "an instance id is a short id");
 
@@ -170,9 +171,17 @@ void manager_deinit(struct manager *m)
 
 bool manager_stop(struct manager *m)
 {
+	int64_t now = time_monotonic_ms();
+
 	if (!m->stopping) {
 		m->stopping = true;
+		m->stop_at_ms = now;
 		(void)sandbox_table_stop(m); /* asked again below */
 	}
-	return sandbox_table_busy(m) || keeper_table_shutdown(m);
+	if (!sandbox_table_busy(m))
+		return keeper_table_shutdown(m);
+	/* a runtime that hangs is ended with its keeper; the boot then fails and is undone */
+	if (now - m->stop_at_ms > STOP_BOOT_MS && sandbox_table_boots_only(m))
+		(void)keeper_table_shutdown(m); /* busy until they are gone */
+	return true;
 }

@@ -41,6 +41,7 @@ struct manager {
 	uid_t uid;                       /* whose daemon this is; 0: the system daemon */
 	bool is_root;
 	bool stopping;         /* a clean stop is under way: nothing new is begun */
+	int64_t stop_at_ms;    /* when it began, CLOCK_MONOTONIC */
 	int64_t started_at_ms; /* CLOCK_MONOTONIC */
 	int state_fd;          /* the state directory, O_PATH */
 	int runtime_fd;        /* the runtime directory */

@@ -43,6 +43,8 @@ static void boot_failed(struct sandbox *s, bool keeper_gone)
 	error_move(&e, &s->boot_error);
 	s->on_progress = NULL;
 	sandbox_release(s);
+	if (keeper_gone)
+		sandbox_release_locks(s);
 	(void)sandbox_ref(s);
 	if (!is_create(s)) {
 		sandbox_set_state(s, SANDBOX_STATE_STOPPED, "start_failed");
@@ -178,9 +180,7 @@ static void fill_limits(const struct sandbox *s, struct keeper_limits *limits)
 static void send_claim(struct sandbox *s)
 {
 	CLEANUP_ERROR struct error e = { 0 };
-	CLEANUP_STR char *reason = string_format("sandboxd: sandbox %s works on it; `sandboxctl rm "
-						 "%s` frees it",
-						 s->facts.name, s->facts.name);
+	CLEANUP_STR char *reason = sandbox_lock_reason(s);
 	struct wire_message *m = keeper_scratch(s->manager);
 	char hostname[HOSTNAME_SIZE];
 	struct claim claim = { .sandbox_id = s->facts.id,
@@ -278,6 +278,8 @@ static void on_created(struct keeper_client *k, int error, struct wire_message *
 		take_created(s, m);
 		return;
 	}
+	if (error == -ECANCELED && gave_up(s))
+		return; /* interrupted: the keeper has undone it */
 	if (error == -ECONNRESET && !s->retried && !s->manager->stopping) {
 		s->retried = true; /* most likely it had just decided to end for lack of work */
 		s->keeper = NULL;
@@ -502,11 +504,30 @@ void sandbox_on_progress(struct sandbox *s, void (*fn)(const char *message, void
 	s->progress_userdata = userdata;
 }
 
+static void on_interrupted(struct keeper_client *k, int error, struct wire_message *m,
+			   void *userdata)
+{
+	(void)k; /* the answer to KEEPER_CREATE says all; S may be gone by now */
+	(void)error;
+	(void)m;
+	(void)userdata;
+}
+
+void sandbox_boot_interrupt(struct sandbox *s)
+{
+	if (s->phase != SANDBOX_PHASE_CREATE || !s->keeper)
+		return;
+	if (sandbox_call_end(s, s->keeper, KEEPER_KILL, on_interrupted) < 0)
+		log_warning("sandbox %s: cannot interrupt the runtime, waiting for it",
+			    s->facts.name);
+}
+
 void sandbox_cancel_create(struct sandbox *s)
 {
 	if (!s->ops || !is_create(s))
 		return;
 	s->cancelled = true;
+	sandbox_boot_interrupt(s);
 	if (s->phase != SANDBOX_PHASE_TEMPLATE)
 		return; /* the step under way is short, and looks at it when it ends */
 	template_forget(s->manager, s);

@@ -48,6 +48,8 @@ static void on_killed(struct keeper_client *k, int error, struct wire_message *m
 	if (error < 0 && error != -ESRCH && error != -ENOENT && error != -ECONNRESET)
 		log_errno(LOG_LEVEL_ERROR, error, "sandbox %s: the keeper cannot kill it",
 			  s->facts.name);
+	if (error == -ECONNRESET || error == -ETIMEDOUT)
+		sandbox_release_locks(s);
 	stopped(s);
 }
 
@@ -139,6 +141,8 @@ static void on_removed(struct keeper_client *k, int error, struct wire_message *
 		removed(s);
 		return;
 	}
+	if (error == -ECONNRESET || error == -ETIMEDOUT)
+		sandbox_release_locks(s);
 	(void)error_set(&e, error == -ETIMEDOUT ? ERROR_TIMEOUT : ERROR_RUNTIME_FAILED, NULL,
 			"try again", "sandbox %s cannot be removed: %s", s->facts.name,
 			strerror(-error));
@@ -268,6 +272,7 @@ static bool lose_one(struct sandbox *s, void *userdata)
 	if (s->facts.state == SANDBOX_STATE_RUNNING) {
 		end_run(s, SANDBOX_STATE_FAILED, "keeper_lost");
 		leave_run(s);
+		sandbox_release_locks(s);
 	} else {
 		(void)sandbox_ref(s);
 		sandbox_boot_keeper_lost(s);

@@ -109,9 +109,17 @@ int sandbox_rows_load(struct manager *m, const char *cause);
 void sandbox_boot(struct sandbox *s); /* the op at the head is CREATE or START */
 /* The keeper is gone; its calls were answered. */
 void sandbox_boot_keeper_lost(struct sandbox *s);
+/* A runtime that is setting S up is killed, and the boot fails soon; else nothing. */
+void sandbox_boot_interrupt(struct sandbox *s);
 /* Opens S's workspaces under the rules for its peer. Returns 0, or -1 with *RETERR. */
 int sandbox_open_workspaces(struct sandbox *s, struct error *reterr);
 void sandbox_close_workspaces(struct sandbox *s);
+
+/* ---- sandbox-lock.c ---- */
+/* What `git worktree list` shows while S works on a worktree; freed by the caller. */
+char *sandbox_lock_reason(const struct sandbox *s);
+/* Removes the locks of S where no keeper did. */
+void sandbox_release_locks(struct sandbox *s);
 
 /* ---- sandbox-end.c ---- */
 void sandbox_end(struct sandbox *s); /* the op at the head is STOP or REMOVE */
@@ -133,5 +141,7 @@ void sandbox_table_free(struct manager *m);
 /* Asks every sandbox to stop; true while one has not. */
 bool sandbox_table_stop(struct manager *m);
 bool sandbox_table_busy(const struct manager *m);
+/* True when nothing is left to wait for but KEEPER_CREATE. */
+bool sandbox_table_boots_only(const struct manager *m);
 /* After the load: removes what was half made. */
 void sandbox_table_sweep(struct manager *m);

@@ -243,9 +243,12 @@ int sandbox_rows_load(struct manager *m, const char *cause)
 
 	if (r < 0)
 		return r;
-	for (s = m->sandboxes->first; s; s = s->next)
-		if (s->facts.state == SANDBOX_STATE_RUNNING ||
-		    s->facts.state == SANDBOX_STATE_PAUSED)
-			sandbox_set_state(s, SANDBOX_STATE_STOPPED, cause);
+	for (s = m->sandboxes->first; s; s = s->next) {
+		if (s->facts.state != SANDBOX_STATE_RUNNING &&
+		    s->facts.state != SANDBOX_STATE_PAUSED)
+			continue;
+		sandbox_set_state(s, SANDBOX_STATE_STOPPED, cause);
+		sandbox_release_locks(s);
+	}
 	return 0;
 }

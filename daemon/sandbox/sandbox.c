@@ -374,15 +374,29 @@ bool sandbox_table_busy(const struct manager *m)
 	return false;
 }
 
+/* Boots that are in a runtime's hands can take long; everything else ends soon by itself. */
+bool sandbox_table_boots_only(const struct manager *m)
+{
+	const struct sandbox *s;
+
+	for (s = m->sandboxes->first; s; s = s->next)
+		if (s->facts.state == SANDBOX_STATE_RUNNING ||
+		    (s->ops && s->phase != SANDBOX_PHASE_CREATE))
+			return false;
+	return true;
+}
+
 bool sandbox_table_stop(struct manager *m)
 {
 	struct sandbox *s;
 
-	for (s = m->sandboxes->first; s; s = s->next)
+	for (s = m->sandboxes->first; s; s = s->next) {
+		sandbox_boot_interrupt(s);
 		if ((s->ops || s->facts.state == SANDBOX_STATE_RUNNING) &&
 		    sandbox_submit(s, SANDBOX_VERB_STOP, NULL, NULL, "daemon_stopped",
 				   SANDBOX_STATE_STOPPED) < 0)
 			log_error("no memory to stop sandbox %s, its keeper will", s->facts.name);
+	}
 	return sandbox_table_busy(m);
 }
 
