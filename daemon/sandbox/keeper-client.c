@@ -10,12 +10,8 @@
 #include "sandbox/keeper-client.h"
 
 #include <event2/event.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "bounds.h"
 #include "sandbox/cgroup.h"
