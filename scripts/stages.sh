@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # The stages of ./bootstrap test. Sourced.
 #
-# A stage is a function that writes to its log and says how many tests passed and failed by calling
-# count; a non-zero status is one more failure. One plain line at the end has the sum.
+# A stage is a function that says how many tests passed and failed by calling count; a non-zero status is
+# one more failure. What it prints goes to build/test-logs/STAGE.log. One plain line at the end has the
+# sum.
 
 stages='unit root owner user asan o3 valgrind fuzz lint vm'
 
@@ -126,7 +127,7 @@ stage_asan() {
 	count 1 0
 	export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-	meson_tests asan
+	meson_tests asan --timeout-multiplier 4
 	integration asan root
 }
 
@@ -191,26 +192,60 @@ stage_vm() {
 		skip "tests/vm/run does not exist"
 		return
 	fi
-	install_packages vm
 	gcc_build || return
 	SANDBOXD_BOOTSTRAP_CACHE=$cache counted 900 tests/vm/run --build "$root/build/gcc"
 }
 
-run_stage() {
-	local name=$1 log=build/test-logs/$1.log start before_passed=$passed before_failed=$failed
-	local describe=describe_$1 status=0
+# Runs one stage in a shell of its own and leaves its numbers in STAGE.count.
+run_stage() (
+	name=$1
+	log=build/test-logs/$name.log
+	describe=describe_$name
+	status=0
 	start=$(now_ms)
-	printf '== %-8s %s\n' "$name" "${!describe}"
 	"stage_$name" >"$log" 2>&1 || status=$?
 	[ "$status" = 0 ] || count 0 1
-	printf '   %-8s %d passed, %d failed  %s s\n' "$name" $((passed - before_passed)) \
-		$((failed - before_failed)) "$(seconds $(($(now_ms) - start)))"
+	echo "$passed $failed $skipped" >"build/test-logs/$name.count"
+	printf '== %-8s %4d passed, %d failed %6s s   %s\n' "$name" "$passed" "$failed" \
+		"$(seconds $(($(now_ms) - start)))" "${!describe}"
 	grep -a '^skipped: ' "$log" | sed 's/^/   /' || true
-	if [ "$failed" != "$before_failed" ]; then
+	if [ "$failed" != 0 ]; then
 		grep -aE '^(FAILED|FAIL|not ok)' "$log" | head -n 40 | sed 's/^/   /' || true
 		tail -n 40 "$log" | sed 's/^/   | /'
 		echo "   all of it: $log"
 	fi
+)
+
+# Two lanes for two cores: the integration tests mostly wait, what compiles and computes goes beside
+# them. Both need the gcc build, which the first stage makes.
+run_all_stages() {
+	local stage lane
+	run_stage unit
+	set -m # a process group of its own, so that it can be ended whole
+	for stage in o3 valgrind fuzz lint vm; do
+		run_stage "$stage"
+	done </dev/null &
+	lane=$!
+	set +m
+	# shellcheck disable=SC2064 # the lane of now
+	trap "kill -- -$lane 2>/dev/null; exit 130" INT TERM
+	for stage in root owner user asan; do
+		run_stage "$stage"
+	done
+	wait "$lane" || true
+	trap - INT TERM
+}
+
+add_counts() { # STAGE...
+	local stage p f s
+	for stage in "$@"; do
+		read -r p f s <"build/test-logs/$stage.count" || {
+			count 0 1
+			continue
+		}
+		count "$p" "$f"
+		skipped=$((skipped + s))
+	done
 }
 
 # The host must be what it was: device nodes, cgroups, mounts, and no process of ours.
@@ -220,7 +255,7 @@ check_host() {
 		count 1 0
 	else
 		echo "== host     FAILED: not as before"
-		sed 's/^/   /' build/test-logs/host.log
+		head -n 30 build/test-logs/host.log | sed 's/^/   /'
 		count 0 1
 	fi
 }
@@ -246,11 +281,19 @@ run_stages() {
 	done
 	start=$(now_ms)
 	install_packages build test
+	[[ " ${wanted:-$stages} " != *' vm '* ]] || install_packages vm
 	mkdir -p build/test-logs
 	as_root python3 scripts/host-state.py save build/test-logs/host-before
-	for stage in ${wanted:-$stages}; do
-		run_stage "$stage"
-	done
+	rm -f build/test-logs/*.count
+	if [ -n "$wanted" ]; then
+		for stage in $wanted; do
+			run_stage "$stage"
+		done
+	else
+		run_all_stages
+	fi
+	# shellcheck disable=SC2086 # a list of names
+	add_counts ${wanted:-$stages}
 	check_host
 	printf '\n%d passed, %d failed\n' "$passed" "$failed"
 	[ "$skipped" = 0 ] || say "$skipped skipped"
