@@ -203,6 +203,7 @@ run_stage() (
 	describe=describe_$name
 	status=0
 	start=$(now_ms)
+	say "stage $name: ${!describe}"
 	"stage_$name" >"$log" 2>&1 || status=$?
 	[ "$status" = 0 ] || count 0 1
 	echo "$passed $failed $skipped" >"build/test-logs/$name.count"

@@ -42,8 +42,12 @@ static const struct tool_step claude_steps[] = {
 	},
 	{
 		.message = "putting claude's binary in place",
+		/* Its binary is linked from the platform's package, which is of no more use then.
+		 */
 		.script = "cd \"$TOOL_PREFIX/node_modules/@anthropic-ai/claude-code\"\n"
-			  "[ ! -e install.cjs ] || \"$TOOL_PREFIX/bin/node\" install.cjs\n",
+			  "[ -e install.cjs ] || exit 0\n"
+			  "\"$TOOL_PREFIX/bin/node\" install.cjs\n"
+			  "rm -rf ../claude-code-linux-*\n",
 	},
 	{
 		.message = "answering claude's first questions",
