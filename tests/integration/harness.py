@@ -95,6 +95,10 @@ class Suite:
         if self.daemon.alive():
             self.fd_baseline = self.daemon.fds()
 
+    def pid(self):
+        """Of the shared daemon, None before its first start."""
+        return self.daemon.pid if self.daemon and self.daemon.process else None
+
     def known_pids(self):
         return {self.daemon.pid} if self.daemon and self.daemon.process else set()
 

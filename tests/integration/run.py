@@ -195,17 +195,18 @@ class Runner:
         print(f"ok   {name} ({time.monotonic() - started:.2f} s)", flush=True)
 
     def module(self, short, tests):
+        pid = self.suite.pid()
         for name, fn in tests:
             self.one(name, fn)
-        if self.suite.daemon is None or self.suite.daemon.process is None:
+            pid = pid or self.suite.pid()
+        if pid is None:
             return
-        pid = self.suite.daemon.pid
         found = self.suite.settle()
         for text in found:
             self.fail(f"{short}.leaks", text)
         if found and self.verbose:
             print(self.suite.daemon.log_tail(8000), flush=True)
-        if self.suite.daemon.alive() and self.suite.daemon.pid != pid:
+        if self.suite.pid() != pid:
             self.fail(f"{short}.leaks", "the daemon is another process than before")
 
     def finish(self, guard):
