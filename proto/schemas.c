@@ -206,6 +206,7 @@ static const struct field openrpc_fields[] = {
 	{ "methods", FIELD_ANY, R, .doc = "Methods, their params, results and errors." },
 	{ "components", FIELD_ANY, R, .doc = "The named types." },
 	{ "x-notifications", FIELD_ANY, R, .doc = "What the daemon sends without being asked." },
+	{ "x-unavailable", FIELD_STRINGS, .doc = "Methods of the contract that this version does not have yet." },
 	END
 };
 const struct schema schema_openrpc = { "OpenRPC", openrpc_fields, "An OpenRPC document." };
