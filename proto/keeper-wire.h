@@ -161,11 +161,20 @@ struct keeper_mount {
 	struct wire_str content; /* MAKE_FILE */
 };
 
+enum keeper_claim_flags {
+	/* Nothing runs: what an earlier keeper's claim of it left outside is undone as KILL would
+	 * have, and its cgroups are removed. The mounts say where to look. */
+	KEEPER_CLAIM_UNDO = 1 << 0,
+	KEEPER_CLAIM_GIVE_BACK = 1 << 1, /* with it: as in struct keeper_end */
+};
+
 /* Gives a created sandbox its identity. Reply: header, with reason. All or nothing is not promised:
  * after an error the daemon kills the sandbox. */
 struct keeper_claim {
 	struct wire_header header;
 	struct wire_str id;
+	uint32_t flags;
+	uint32_t reserved;
 	struct wire_str hostname;
 	struct keeper_limits limits; /* what differs from create's is written into the cgroup */
 	uint32_t n_roots;

@@ -14,8 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "claim.h"
 #include "keeper.h"
 #include "macro.h"
+#include "record.h"
 
 #define CGROUP_RETRY_MS 5
 #define CGROUP_TRIES 400 /* 2 s; then the empty directory is left and nothing else */
@@ -201,6 +203,8 @@ static void leave(struct box *b)
 	if (tidy_up(b) || remove_cgroups(b) || restore(b))
 		return;
 	release_unmake(&b->release);
+	if (b->claimed)
+		record_remove(&b->keeper->tree, b->job.id);
 	answer_all(b);
 	box_free(b);
 }
@@ -260,9 +264,26 @@ static int start_creating(struct box *b)
 	return worker_start(&k->workers, &job, &b->worker);
 }
 
-void box_create(struct keeper *k, uint64_t serial, const struct oci_job *job)
+static struct box *box_new(struct keeper *k, const struct oci_job *job)
 {
 	struct box *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	b->keeper = k;
+	b->job = *job;
+	b->pidfd = -1;
+	b->retry = (struct timer){ .on_time = on_retry, .userdata = b };
+	release_init(&b->release, &k->releases);
+	b->next = k->boxes;
+	k->boxes = b;
+	keeper_touch(k);
+	return b;
+}
+
+void box_create(struct keeper *k, uint64_t serial, const struct oci_job *job)
+{
+	struct box *b = box_new(k, job);
 	int r;
 
 	if (!b) {
@@ -271,15 +292,7 @@ void box_create(struct keeper *k, uint64_t serial, const struct oci_job *job)
 				(struct link_text){ sizeof(struct keeper_create_reply), 0, NULL });
 		return;
 	}
-	b->keeper = k;
-	b->job = *job;
 	b->create_serial = serial;
-	b->pidfd = -1;
-	b->retry = (struct timer){ .on_time = on_retry, .userdata = b };
-	release_init(&b->release, &k->releases);
-	b->next = k->boxes;
-	k->boxes = b;
-	keeper_touch(k);
 	r = start_creating(b);
 	if (r < 0) {
 		b->error = r;
@@ -322,6 +335,33 @@ void box_end(struct box *b, const struct box_end *end)
 	b->ends[b->n_ends++] = *end;
 	if (b->state == BOX_RUNNING || b->state == BOX_CREATING)
 		box_kill(b);
+}
+
+int box_undo(struct keeper *k, const char *id, struct wire_message *m, const struct box_end *end)
+{
+	struct oci_job job = { .tree = &k->tree, .socket = -1 };
+	char reason[CLAIM_REASON_MAX];
+	struct claim_target target;
+	struct box *b;
+	int r;
+
+	(void)snprintf(job.id, sizeof(job.id), "%s", id);
+	(void)snprintf(job.name, sizeof(job.name), "%s-%s", k->instance, id);
+	b = box_new(k, &job);
+	if (!b)
+		return -ENOMEM;
+	b->state = BOX_LEAVING;
+	b->claimed = true;
+	target = (struct claim_target){ &k->tree, b->job.id, -1, &b->release };
+	r = claim_recall(&target, m, reason);
+	if (r < 0) {
+		(void)fprintf(stderr, "sandbox %s: %s\n", id, reason);
+		box_free(b);
+		return r;
+	}
+	b->ends[b->n_ends++] = *end;
+	leave(b);
+	return 0;
 }
 
 bool box_reap(struct keeper *k, pid_t pid, int status)

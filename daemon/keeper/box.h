@@ -15,6 +15,7 @@
 
 struct keeper;
 struct worker;
+struct wire_message;
 struct worker_result;
 
 #define BOX_ENDS_MAX 8 /* KILL, REMOVE and STATS waiting for one sandbox */
@@ -52,6 +53,7 @@ struct box {
 	size_t n_ends;
 	struct keeper_counters counters;
 	bool counted;
+	bool claimed;  /* there is a record of what was made outside */
 	bool restored; /* the workspaces */
 	unsigned int tries;
 	struct timer retry;
@@ -63,6 +65,10 @@ void box_create(struct keeper *k, uint64_t serial, const struct oci_job *job);
 struct box *box_find(const struct keeper *k, const char *id);
 /* Ends it and answers END when nothing is left. */
 void box_end(struct box *b, const struct box_end *end);
+/* For a sandbox ID that is not there: undoes what an earlier keeper left of it, as M, a
+ * KEEPER_CLAIM, says, and answers END then. Returns 0, or negative errno (then END is not
+ * answered). */
+int box_undo(struct keeper *k, const char *id, struct wire_message *m, const struct box_end *end);
 /* SIGKILL without anyone waiting. */
 void box_kill(struct box *b);
 /* From the loop: true if PID was an init. */

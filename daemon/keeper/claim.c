@@ -5,6 +5,8 @@
  * which shares our memory): target directories are made step by step without following links, and
  * the clones are moved there.
  *
+ * What is made outside the sandbox is recorded first (record.h), so that a later keeper finds it.
+ *
  * The clone must be recursive: a directory with locked mounts below it is EINVAL otherwise. */
 
 #include "claim.h"
@@ -26,6 +28,7 @@
 #include "files.h"
 #include "keeper-wire.h"
 #include "macro.h"
+#include "record.h"
 #include "worker.h"
 
 #define AGENT_INSIDE 1000
@@ -43,6 +46,7 @@ struct claim {
 	const struct claim_target *target;
 	struct wire_message *m;
 	const struct keeper_claim *request;
+	struct record record;
 	char *reason;
 	int roots[KEEPER_ROOTS_MAX];
 	struct part parts[KEEPER_MOUNTS_MAX];
@@ -116,10 +120,12 @@ static int open_root(struct claim *c, const struct keeper_root *root, const char
 	return fd;
 }
 
+/* All are tried; returns the first error. */
 static int open_roots(struct claim *c)
 {
 	const char *path;
 	bool bad = false;
+	int r = 0;
 	uint32_t i;
 
 	for (i = 0; i < c->request->n_roots; i++) {
@@ -127,13 +133,39 @@ static int open_roots(struct claim *c)
 		if (bad || !path)
 			return explain(c, -EBADMSG, "root", "without path");
 		c->roots[i] = open_root(c, &c->request->roots[i], path);
-		if (c->roots[i] < 0)
-			return explain(c, c->roots[i], "opening", path);
+		if (c->roots[i] < 0 && r == 0)
+			r = explain(c, c->roots[i], "opening", path);
 	}
-	return 0;
+	return r;
 }
 
 /* ---- sources ---- */
+
+struct texts {
+	const char *root;
+	const char *source;
+	const char *target;  /* NULL: only made */
+	const char *content; /* "" when there is none */
+};
+
+static int get_texts(const struct claim *c, const struct keeper_mount *mount, struct texts *t)
+{
+	bool bad = false;
+
+	if (mount->root >= c->request->n_roots)
+		return -EBADMSG;
+	t->root = wire_string(c->m, c->request->roots[mount->root].path, &bad);
+	t->source = wire_string(c->m, mount->source, &bad);
+	t->target = wire_string(c->m, mount->target, &bad);
+	t->content = wire_string(c->m, mount->content, &bad);
+	if (!t->source)
+		t->source = "";
+	if (!t->content)
+		t->content = "";
+	return bad || !t->root || (!t->target && !(mount->flags & KEEPER_MOUNT_ONLY_MAKE))
+		       ? -EBADMSG
+		       : 0;
+}
 
 /* Opens the directory that holds SOURCE and points *NAME at the last component. */
 static int open_parent(int root, const char *source, const char **name)
@@ -150,24 +182,32 @@ static int open_parent(int root, const char *source, const char **name)
 	return dir ? beneath_open(root, dir, O_RDONLY | O_DIRECTORY) : -ENOMEM;
 }
 
-static int make_source(struct claim *c, int root, const char *source, const char *content)
+static int make_directory(int root, const char *source)
 {
 	CLEANUP_FD int parent = -1;
 	const char *name;
-	int r;
 
 	parent = open_parent(root, source, &name);
 	if (parent < 0)
 		return parent;
-	if (!content) {
-		if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		return 0;
-	}
-	r = file_make_at(parent, name, content, (struct owned){ 0, 0644 });
-	if (r == -EEXIST)
-		return release_note_found(c->target->release, parent, name);
-	return r < 0 ? r : release_note_made(c->target->release, parent, name, content);
+	return mkdirat(parent, name, 0755) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int make_file(struct claim *c, int root, const struct texts *t)
+{
+	struct release *release = c->target->release;
+	CLEANUP_FD int parent = -1;
+	const char *name;
+	int r;
+
+	parent = open_parent(root, t->source, &name);
+	if (parent < 0)
+		return parent;
+	r = file_make_at(parent, name, t->content, (struct owned){ 0, 0644 });
+	if (r == -EEXIST && (!c->record.found || release_is_made(release, parent, name) ||
+			     !record_has(&c->record, RECORD_MADE, t->root, t->source)))
+		return release_note_found(release, parent, name);
+	return r < 0 && r != -EEXIST ? r : release_note_made(release, parent, name, t->content);
 }
 
 static int clone_private(int fd, bool read_only)
@@ -203,7 +243,7 @@ static int add_part(struct claim *c, int fd, uint32_t flags, const char *target)
 	c->n_parts++;
 	if (read_only || !p->directory)
 		return 0;
-	return release_note_root(c->target->release, fd, flags);
+	return release_note_root(c->target->release, fd, flags, &c->record.since);
 }
 
 static void add_cover(struct claim *c, const char *target)
@@ -216,24 +256,16 @@ static void add_cover(struct claim *c, const char *target)
 	p->target = target;
 }
 
-struct texts {
-	const char *source;
-	const char *target;
-	const char *content;
-};
-
 static int prepare_mount(struct claim *c, const struct keeper_mount *mount, const struct texts *t)
 {
 	CLEANUP_FD int fd = -1;
 	int root, r = 0;
 
-	if (mount->root >= c->request->n_roots)
-		return -EBADMSG;
 	root = c->roots[mount->root];
 	if (mount->flags & KEEPER_MOUNT_MAKE_FILE)
-		r = make_source(c, root, t->source, t->content ? t->content : "");
+		r = make_file(c, root, t);
 	else if (mount->flags & KEEPER_MOUNT_MAKE_DIR)
-		r = make_source(c, root, t->source, NULL);
+		r = make_directory(root, t->source);
 	if (r < 0 || (mount->flags & KEEPER_MOUNT_ONLY_MAKE))
 		return r;
 	fd = t->source[0] == '\0' ? fcntl(root, F_DUPFD_CLOEXEC, 3)
@@ -253,25 +285,94 @@ static int prepare_mounts(struct claim *c)
 {
 	const struct keeper_mount *mount;
 	struct texts t;
-	bool bad = false;
 	uint32_t i;
 	int r;
 
 	for (i = 0; i < c->request->n_mounts; i++) {
 		mount = &c->request->mounts[i];
-		t.source = wire_string(c->m, mount->source, &bad);
-		t.target = wire_string(c->m, mount->target, &bad);
-		t.content = wire_string(c->m, mount->content, &bad);
-		if (!t.source)
-			t.source = "";
-		if (bad || (!t.target && !(mount->flags & KEEPER_MOUNT_ONLY_MAKE)))
-			return explain(c, -EBADMSG, "mount", "without target");
+		r = get_texts(c, mount, &t);
+		if (r < 0)
+			return explain(c, r, "mount", "without target");
 		r = prepare_mount(c, mount, &t);
 		if (r < 0)
 			return explain(c, r, "preparing",
 				       t.source[0] != '\0' || !t.target ? t.source : t.target);
 	}
 	return 0;
+}
+
+/* ---- the record ---- */
+
+/* Will a file be made, or does another claim's become ours, too? */
+static bool will_be_ours(const struct claim *c, int root, const char *source)
+{
+	CLEANUP_FD int parent = -1;
+	const char *name;
+
+	parent = open_parent(root, source, &name);
+	return parent >= 0 && (faccessat(parent, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ||
+			       release_is_made(c->target->release, parent, name));
+}
+
+static int note_mount(struct claim *c, const struct keeper_mount *mount, const struct texts *t)
+{
+	if (mount->flags & KEEPER_MOUNT_NO_GIT)
+		return record_add(&c->record, RECORD_OWN, t->root, t->source);
+	if ((mount->flags & KEEPER_MOUNT_MAKE_FILE) &&
+	    will_be_ours(c, c->roots[mount->root], t->source))
+		return record_add(&c->record, RECORD_MADE, t->root, t->source);
+	return 0;
+}
+
+static int write_record(struct claim *c)
+{
+	const struct keeper_mount *mount;
+	struct texts t;
+	uint32_t i;
+	int r;
+
+	r = record_load(&c->record, c->target->tree, c->target->id);
+	for (i = 0; r == 0 && i < c->request->n_mounts; i++) {
+		mount = &c->request->mounts[i];
+		r = get_texts(c, mount, &t);
+		if (r == 0)
+			r = note_mount(c, mount, &t);
+	}
+	if (r == 0 && c->request->n_mounts > 0)
+		r = record_save(&c->record, c->target->tree, c->target->id);
+	return r < 0 ? explain(c, r, "noting", "what is made") : 0;
+}
+
+static void recall_file(struct claim *c, int root, const struct texts *t)
+{
+	CLEANUP_FD int parent = -1;
+	const char *name;
+
+	if (!record_has(&c->record, RECORD_MADE, t->root, t->source))
+		return;
+	parent = open_parent(root, t->source, &name);
+	if (parent >= 0) /* -ENOENT and the like: it is gone */
+		(void)release_note_made(c->target->release, parent, name, t->content);
+}
+
+static void recall_mount(struct claim *c, const struct keeper_mount *mount, const struct texts *t)
+{
+	const uint32_t none = KEEPER_MOUNT_READONLY | KEEPER_MOUNT_EMPTY | KEEPER_MOUNT_ONLY_MAKE;
+	uint32_t flags = mount->flags & ~(uint32_t)KEEPER_MOUNT_NO_GIT;
+	int root = c->roots[mount->root];
+	CLEANUP_FD int fd = -1;
+
+	if (root < 0)
+		return;
+	if (mount->flags & KEEPER_MOUNT_MAKE_FILE)
+		recall_file(c, root, t);
+	if (mount->flags & none)
+		return;
+	fd = beneath_open(root, t->source, O_PATH | O_DIRECTORY);
+	if (record_has(&c->record, RECORD_OWN, t->root, t->source))
+		flags |= KEEPER_MOUNT_NO_GIT; /* the one it has now is not believed */
+	if (fd >= 0)
+		(void)release_note_root(c->target->release, fd, flags, &c->record.since);
 }
 
 /* ---- inside the sandbox ---- */
@@ -461,20 +562,36 @@ static int move_inside(void *arg)
 
 /* ---- the whole ---- */
 
+static int recall(struct claim *c)
+{
+	struct texts t;
+	uint32_t i;
+	int r;
+
+	r = record_load(&c->record, c->target->tree, c->target->id);
+	if (r < 0 || !c->record.found)
+		return r < 0 ? explain(c, r, "reading", "what was made") : 0;
+	(void)open_roots(c); /* as far as they are still there */
+	for (i = 0; i < c->request->n_mounts; i++)
+		if (get_texts(c, &c->request->mounts[i], &t) == 0)
+			recall_mount(c, &c->request->mounts[i], &t);
+	return 0;
+}
+
 static int run(struct claim *c)
 {
 	bool bad = false;
 	int r;
 
-	if (c->request->n_roots > KEEPER_ROOTS_MAX || c->request->n_mounts > KEEPER_MOUNTS_MAX)
-		return explain(c, -EBADMSG, "too many", "mounts");
 	c->hostname = wire_string(c->m, c->request->hostname, &bad);
 	if (bad || (c->hostname && strlen(c->hostname) > 64))
 		return explain(c, -EBADMSG, "malformed", "host name");
 	r = open_roots(c);
 	if (r < 0)
 		return r;
-	r = prepare_mounts(c);
+	r = write_record(c);
+	if (r == 0)
+		r = prepare_mounts(c);
 	if (r < 0)
 		return r;
 	c->failed = "the sandbox";
@@ -482,7 +599,8 @@ static int run(struct claim *c)
 	return r < 0 ? explain(c, r, "mounting at", c->failed) : 0;
 }
 
-int claim_run(const struct claim_target *t, struct wire_message *m, char *reason)
+static int with_claim(const struct claim_target *t, struct wire_message *m, char *reason,
+		      int (*work)(struct claim *c))
 {
 	struct claim *c = calloc(1, sizeof(*c));
 	size_t i;
@@ -497,7 +615,11 @@ int claim_run(const struct claim_target *t, struct wire_message *m, char *reason
 	c->reason = reason;
 	for (i = 0; i < KEEPER_ROOTS_MAX; i++)
 		c->roots[i] = -1;
-	r = run(c);
+	if (c->request->n_roots > KEEPER_ROOTS_MAX || c->request->n_mounts > KEEPER_MOUNTS_MAX)
+		r = explain(c, -EBADMSG, "too many", "mounts");
+	else
+		r = work(c);
+	record_deinit(&c->record);
 	for (i = 0; i < c->n_parts; i++)
 		if (!c->parts[i].cover) /* those were the helper's */
 			(void)close_fd(c->parts[i].tree);
@@ -505,6 +627,16 @@ int claim_run(const struct claim_target *t, struct wire_message *m, char *reason
 		(void)close_fd(c->roots[i]);
 	free(c);
 	return r;
+}
+
+int claim_run(const struct claim_target *t, struct wire_message *m, char *reason)
+{
+	return with_claim(t, m, reason, run);
+}
+
+int claim_recall(const struct claim_target *t, struct wire_message *m, char *reason)
+{
+	return with_claim(t, m, reason, recall);
 }
 
 int claim_take_staged(void)

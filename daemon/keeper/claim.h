@@ -13,13 +13,18 @@
 
 struct claim_target {
 	const struct tree *tree;
-	int pidfd;
+	const char *id;
+	int pidfd;               /* undo: -1 */
 	struct release *release; /* what must be undone later is noted here */
 };
 
 /* M is a received KEEPER_CLAIM of at least the struct's size. Returns 0 or negative errno with a
  * sentence in REASON. */
 int claim_run(const struct claim_target *t, struct wire_message *m, char *reason);
+
+/* The same message for a sandbox that does not run: notes in the release what an earlier keeper
+ * left undone. What cannot be opened any more is left alone. Returns 0 or negative errno. */
+int claim_recall(const struct claim_target *t, struct wire_message *m, char *reason);
 
 /* Worker function: detaches staged mounts, which may wait for an RCU grace period. ARG is a struct
  * tree. */

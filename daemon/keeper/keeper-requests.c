@@ -205,6 +205,23 @@ static void unstage(struct keeper *k)
 	(void)worker_start(&k->workers, &job, NULL); /* else: with the next claim */
 }
 
+static void on_undo(struct keeper *k, struct wire_message *m)
+{
+	const struct keeper_claim *c = (const void *)m->data;
+	const struct wire_header *h = &c->header;
+	const struct box_end end = { h->type, (c->flags & KEEPER_CLAIM_GIVE_BACK) != 0, h->serial };
+	const char *id = get_name(m, c->id);
+	int r = id ? 0 : -EINVAL;
+
+	if (id && box_find(k, id))
+		r = -EBUSY;
+	if (r == 0)
+		r = box_undo(k, id, m, &end);
+	if (r < 0)
+		reply_reason(k, h, r, "what an earlier keeper left cannot be undone");
+	unstage(k);
+}
+
 static void on_claim(struct keeper *k, struct wire_message *m)
 {
 	const struct keeper_claim *c = (const void *)m->data;
@@ -215,11 +232,16 @@ static void on_claim(struct keeper *k, struct wire_message *m)
 	char reason[CLAIM_REASON_MAX];
 	int r;
 
+	if (c->flags & KEEPER_CLAIM_UNDO) {
+		on_undo(k, m);
+		return;
+	}
 	if (!b || b->state != BOX_RUNNING || b->pidfd < 0) {
 		reply_reason(k, h, -ESRCH, "the sandbox is not running");
 		return;
 	}
-	target = (struct claim_target){ &k->tree, b->pidfd, &b->release };
+	target = (struct claim_target){ &k->tree, b->job.id, b->pidfd, &b->release };
+	b->claimed = true;
 	r = claim_run(&target, m, reason);
 	if (r == 0) {
 		r = cgroup_limit(&k->cgroups, b->job.name, &c->limits);

@@ -120,6 +120,13 @@ int release_note_made(struct release *r, int dir, const char *name, const char *
 	return 0;
 }
 
+bool release_is_made(const struct release *r, int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && made_by_another(r, &st);
+}
+
 int release_note_found(struct release *r, int dir, const char *name)
 {
 	const struct made *theirs;
@@ -131,14 +138,13 @@ int release_note_found(struct release *r, int dir, const char *name)
 	return theirs ? release_note_made(r, dir, name, theirs->content) : 0;
 }
 
-int release_note_root(struct release *r, int root, uint32_t flags)
+int release_note_root(struct release *r, int root, uint32_t flags, const struct timespec *since)
 {
 	struct release_root *place = &r->roots[r->n_roots];
 
 	if (r->n_roots == RELEASE_ROOTS_MAX)
 		return -E2BIG;
-	if (clock_gettime(CLOCK_REALTIME_COARSE, &place->since) < 0)
-		return -errno;
+	place->since = *since;
 	place->fd = fcntl(root, F_DUPFD_CLOEXEC, 3);
 	if (place->fd < 0)
 		return -errno;

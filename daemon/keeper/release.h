@@ -50,9 +50,11 @@ int release_note_made(struct release *r, int dir, const char *name, const char *
 /* NAME in DIR was there already. If it is a file that another claim made, it lives until both are
  * released. Returns 0 or negative errno. */
 int release_note_found(struct release *r, int dir, const char *name);
-/* ROOT (borrowed) is writable for the sandbox; FLAGS are enum keeper_mount_flags. -E2BIG: too many.
- */
-int release_note_root(struct release *r, int root, uint32_t flags);
+/* Whether another claim made NAME in DIR. */
+bool release_is_made(const struct release *r, int dir, const char *name);
+/* ROOT (borrowed) is writable for the sandbox since SINCE; FLAGS are enum keeper_mount_flags.
+ * -E2BIG: too many. */
+int release_note_root(struct release *r, int root, uint32_t flags, const struct timespec *since);
 
 /* Removes each made file that is still the same file with the same content, and that nobody else
  * has claimed. */

@@ -269,6 +269,7 @@ int claim_message(struct wire_message *m, const struct claim *c, struct error *r
 	size_t i;
 
 	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_CLAIM, 0, sizeof(struct keeper_claim));
+	body(&b)->flags = c->flags;
 	body(&b)->limits = c->limits;
 	if (add_string(&b, &body(&b)->id, c->sandbox_id) < 0 ||
 	    add_string(&b, &body(&b)->hostname, c->hostname) < 0)

@@ -12,6 +12,7 @@ struct workspace;
 struct claim {
 	const char *sandbox_id;
 	const char *hostname;
+	uint32_t flags; /* enum keeper_claim_flags */
 	struct keeper_limits limits;
 	struct workspace *const *workspaces;
 	size_t n_workspaces;

@@ -40,6 +40,11 @@ uint32_t keeper_client_controllers(const struct keeper_client *k)
 	return k->controllers;
 }
 
+pid_t keeper_client_pid(const struct keeper_client *k)
+{
+	return child_pid(k->child);
+}
+
 enum keeper_map keeper_client_map(const struct keeper_client *k)
 {
 	return k->owner.map;

@@ -52,6 +52,7 @@ int keeper_client_spool_read_fd(struct keeper_client *k, const char *exec,
 /* For building one request within a call; shared by all, 192 KB each time would be much. */
 struct wire_message *keeper_scratch(struct manager *m);
 uint32_t keeper_client_controllers(const struct keeper_client *k); /* those that work */
+pid_t keeper_client_pid(const struct keeper_client *k); /* ours to reap: it stays its own */
 enum keeper_map keeper_client_map(const struct keeper_client *k);
 /* Mode shifted: the user namespace through which workspaces are shown (made at first use). Returns
  * an fd (borrowed), -1 in the other modes, or another negative errno. */

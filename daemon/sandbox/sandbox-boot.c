@@ -17,6 +17,7 @@
 #include "sandbox/exec.h"
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
+#include "sandbox/process.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/template.h"
 #include "sandbox/workspace.h"
@@ -44,7 +45,7 @@ static void boot_failed(struct sandbox *s, bool keeper_gone)
 	s->on_progress = NULL;
 	sandbox_release(s);
 	if (keeper_gone)
-		sandbox_release_locks(s);
+		sandbox_undo_later(s);
 	(void)sandbox_ref(s);
 	if (!is_create(s)) {
 		sandbox_set_state(s, SANDBOX_STATE_STOPPED, "start_failed");
@@ -151,6 +152,7 @@ static void on_claimed(struct keeper_client *k, int error, struct wire_message *
 	if (gave_up(s))
 		return;
 	s->phase = SANDBOX_PHASE_NONE;
+	s->undo_due = false; /* the new claim has taken it over */
 	s->on_progress = NULL;
 	sandbox_close_workspaces(s);
 	sandbox_set_state(s, SANDBOX_STATE_RUNNING, NULL);
@@ -261,6 +263,10 @@ static void take_created(struct sandbox *s, struct wire_message *m)
 	s->facts.pid = reply->pid;
 	s->memory_version = reply->memory_version;
 	s->oom_fd = wire_take_fd(m, 0);
+	s->pidfd = process_hold_below(reply->pid, keeper_client_pid(s->keeper));
+	if (s->pidfd < 0)
+		log_errno(LOG_LEVEL_WARNING, s->pidfd, "sandbox %s: only its keeper can kill it",
+			  s->facts.name);
 	connect_init(s);
 }
 

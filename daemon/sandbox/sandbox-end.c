@@ -49,7 +49,7 @@ static void on_killed(struct keeper_client *k, int error, struct wire_message *m
 		log_errno(LOG_LEVEL_ERROR, error, "sandbox %s: the keeper cannot kill it",
 			  s->facts.name);
 	if (error == -ECONNRESET || error == -ETIMEDOUT)
-		sandbox_release_locks(s);
+		sandbox_undo_later(s);
 	stopped(s);
 }
 
@@ -130,6 +130,8 @@ static void remove_failed(struct sandbox *s, struct error *e)
 	sandbox_op_end(s, e);
 }
 
+static void want_keeper(struct sandbox *s);
+
 static void on_removed(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
 {
 	CLEANUP_ERROR struct error e = { 0 };
@@ -142,28 +144,56 @@ static void on_removed(struct keeper_client *k, int error, struct wire_message *
 		return;
 	}
 	if (error == -ECONNRESET || error == -ETIMEDOUT)
-		sandbox_release_locks(s);
+		s->undo_due = true;
+	if (error == -ECONNRESET && !s->retried) {
+		s->retried = true; /* it ended for lack of work, or died: a new one can do it */
+		want_keeper(s);
+		return;
+	}
 	(void)error_set(&e, error == -ETIMEDOUT ? ERROR_TIMEOUT : ERROR_RUNTIME_FAILED, NULL,
 			"try again", "sandbox %s cannot be removed: %s", s->facts.name,
 			strerror(-error));
 	remove_failed(s, &e);
 }
 
+static void call_remove(struct sandbox *s, struct keeper_client *k)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	int r = sandbox_call_end(s, k, KEEPER_REMOVE, on_removed);
+
+	if (r < 0) {
+		(void)error_set_errno(&e, r, "sandbox %s cannot be removed", s->facts.name);
+		remove_failed(s, &e);
+	}
+}
+
+static void on_undone(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
+{
+	struct sandbox *s = userdata;
+
+	sandbox_undone(s, error);
+	if (error == -ECONNRESET || error == -ETIMEDOUT)
+		on_removed(k, error, m, s);
+	else
+		call_remove(s, k); /* even so: a sandbox must not be there for ever */
+}
+
 static void on_remove_keeper(struct keeper_client *k, struct error *e, void *userdata)
 {
-	CLEANUP_ERROR struct error own = { 0 };
 	struct sandbox *s = userdata;
-	int r;
 
-	if (!k) {
+	if (!k)
 		remove_failed(s, e);
-		return;
-	}
-	r = sandbox_call_end(s, k, KEEPER_REMOVE, on_removed);
-	if (r < 0) {
-		(void)error_set_errno(&own, r, "sandbox %s cannot be removed", s->facts.name);
-		remove_failed(s, &own);
-	}
+	else if (!s->undo_due || sandbox_call_undo(s, k, on_undone) < 0)
+		call_remove(s, k);
+}
+
+static void want_keeper(struct sandbox *s)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+
+	if (manager_keeper(s->manager, s->facts.owner, on_remove_keeper, s, &e) < 0)
+		remove_failed(s, &e);
 }
 
 static void remove_begin(struct sandbox *s)
@@ -178,8 +208,8 @@ static void remove_begin(struct sandbox *s)
 	}
 	if (s->facts.state == SANDBOX_STATE_RUNNING || s->facts.state == SANDBOX_STATE_PAUSED)
 		end_run(s, SANDBOX_STATE_STOPPED, "removed");
-	if (manager_keeper(s->manager, s->facts.owner, on_remove_keeper, s, &e) < 0)
-		remove_failed(s, &e);
+	s->retried = false;
+	want_keeper(s);
 }
 
 /* ---- verbs ---- */
@@ -272,7 +302,7 @@ static bool lose_one(struct sandbox *s, void *userdata)
 	if (s->facts.state == SANDBOX_STATE_RUNNING) {
 		end_run(s, SANDBOX_STATE_FAILED, "keeper_lost");
 		leave_run(s);
-		sandbox_release_locks(s);
+		sandbox_undo_later(s);
 	} else {
 		(void)sandbox_ref(s);
 		sandbox_boot_keeper_lost(s);

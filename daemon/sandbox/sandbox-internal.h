@@ -21,6 +21,7 @@ enum sandbox_verb {
 	SANDBOX_VERB_START,
 	SANDBOX_VERB_STOP,
 	SANDBOX_VERB_REMOVE,
+	SANDBOX_VERB_UNDO, /* of ours: sandbox-undo.c */
 };
 
 /* One verb, waiting or (at the head) under way. Holds a reference to its sandbox. */
@@ -49,7 +50,8 @@ struct sandbox {
 	unsigned references;
 	bool hidden;
 	bool foreign_user;
-	bool retried; /* the keeper ended just when it was asked: once more with a new one */
+	bool retried;  /* the keeper ended just when it was asked: once more with a new one */
+	bool undo_due; /* a claim has left something outside, and its keeper is gone */
 	bool in_table;
 	bool cancelled; /* nobody wants the create under way */
 	void (*on_progress)(const char *message, void *userdata);
@@ -62,6 +64,7 @@ struct sandbox {
 	struct keeper_client *keeper;
 	struct init_client *init;
 	int oom_fd;
+	int pidfd; /* of init, to end it without anybody's help; -1 */
 	uint32_t memory_version;
 	enum sandbox_phase phase;
 	struct error boot_error; /* why the boot under way is being undone */
@@ -96,7 +99,8 @@ int sandbox_submit(struct sandbox *s, enum sandbox_verb verb, sandbox_done *done
 		   const char *cause, enum sandbox_state end_state);
 /* Ends the op at the head (E may be NULL: success) and begins the next. */
 void sandbox_op_end(struct sandbox *s, struct error *e);
-/* Closes what belongs to a run: init client, oom counter, socket directory, workspaces. */
+/* Kills what may live of a run and closes what belongs to it: init client, oom counter, socket
+ * directory, workspaces. */
 void sandbox_release(struct sandbox *s);
 
 /* ---- sandbox-row.c ---- */
@@ -115,11 +119,20 @@ void sandbox_boot_interrupt(struct sandbox *s);
 int sandbox_open_workspaces(struct sandbox *s, struct error *reterr);
 void sandbox_close_workspaces(struct sandbox *s);
 
-/* ---- sandbox-lock.c ---- */
+/* Who may lend what to S; ignore_git is unset. */
+struct workspace_policy sandbox_workspace_policy(const struct sandbox *s);
+
+/* ---- sandbox-undo.c ---- */
 /* What `git worktree list` shows while S works on a worktree; freed by the caller. */
 char *sandbox_lock_reason(const struct sandbox *s);
-/* Removes the locks of S where no keeper did. */
-void sandbox_release_locks(struct sandbox *s);
+/* The keeper that claimed S is gone: what it made outside is undone by an op. */
+void sandbox_undo_later(struct sandbox *s);
+void sandbox_undo(struct sandbox *s); /* the op at the head is UNDO */
+/* Asks K to undo it. Returns 0 or negative errno; what DONE gets goes to sandbox_undone(). */
+int sandbox_call_undo(struct sandbox *s, struct keeper_client *k,
+		      void (*done)(struct keeper_client *k, int error, struct wire_message *m,
+				   void *userdata));
+void sandbox_undone(struct sandbox *s, int error);
 
 /* ---- sandbox-end.c ---- */
 void sandbox_end(struct sandbox *s); /* the op at the head is STOP or REMOVE */

@@ -248,7 +248,8 @@ int sandbox_rows_load(struct manager *m, const char *cause)
 		    s->facts.state != SANDBOX_STATE_PAUSED)
 			continue;
 		sandbox_set_state(s, SANDBOX_STATE_STOPPED, cause);
-		sandbox_release_locks(s);
+		if (s->facts.workspaces.count > 0)
+			sandbox_undo_later(s); /* if its keeper did not */
 	}
 	return 0;
 }

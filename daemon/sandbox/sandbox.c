@@ -16,6 +16,7 @@
 #include "sandbox/config.h"
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
+#include "sandbox/process.h"
 #include "sandbox/sandbox-internal.h"
 #include "store/sandboxes.h"
 #include "util/log.h"
@@ -134,6 +135,8 @@ static void on_kick(evutil_socket_t fd, short events, void *userdata)
 		return;
 	if (s->ops->verb == SANDBOX_VERB_CREATE || s->ops->verb == SANDBOX_VERB_START)
 		sandbox_boot(s);
+	else if (s->ops->verb == SANDBOX_VERB_UNDO)
+		sandbox_undo(s);
 	else
 		sandbox_end(s);
 }
@@ -146,7 +149,7 @@ struct sandbox *sandbox_alloc(struct manager *m)
 		return NULL;
 	s->manager = m;
 	s->references = 1;
-	s->oom_fd = -1;
+	s->oom_fd = s->pidfd = -1;
 	event_assign(&s->kick, m->base, -1, 0, on_kick, s);
 	return s;
 }
@@ -191,6 +194,8 @@ void sandbox_release(struct sandbox *s)
 	char name[64];
 
 	s->init = init_client_free(s->init);
+	process_kill(s->pidfd);
+	s->pidfd = close_fd(s->pidfd);
 	s->oom_fd = close_fd(s->oom_fd);
 	s->keeper = NULL;
 	s->facts.pid = 0;

@@ -20,6 +20,7 @@ struct workspace_policy {
 	const char *state_dir;
 	const char *runtime_dir;
 	const char *config_dir;
+	bool ignore_git; /* as if it had no .git, for taking a claim back */
 };
 
 /* Opens and checks the directory that P names. FIELD is the parameter's name for errors

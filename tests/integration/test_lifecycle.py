@@ -9,7 +9,7 @@ import time
 
 import daemon as daemon_module
 import lib
-from gitrepo import worktree
+from gitrepo import repository, worktree
 from harness import TEST_USER, exited, modes, refused, timeout
 from lib import check, equal, until
 
@@ -306,6 +306,100 @@ def test_kill_keeper(t):
     check(not os.path.exists(gitdir + "/locked"), "the worktree is still locked")
     c.call("sandbox.remove", {"sandbox": "next", "force": True})
     equal(d.stop() in (0, -signal.SIGTERM), True, "exit status")
+
+
+def keepers_of(t, d):
+    return [p for p in ours_under_runner(t, d) if "keeper" in daemon_module.command_line(p)]
+
+
+def kill_keepers(t, d):
+    for pid in until(lambda: keepers_of(t, d), 5, "keeper"):
+        os.kill(pid, signal.SIGKILL)
+
+
+@timeout(120)
+def test_kill_keeper_undoes_the_claim(t):
+    """By itself: files in .git, repositories that the agent made, cgroups, directories."""
+    d = t.private_daemon()
+    c = t.connect(daemon=d)
+    repo, tree, gitdir = worktree(t)
+    plain, bare = repository(t), t.workspace()
+    s = c.call(
+        "sandbox.create",
+        {"name": "victim", "workspace": tree, "extraWorkspaces": [plain, bare]},
+    )
+    made = [gitdir + "/locked", gitdir + "/config.worktree", plain + "/.git/commondir"]
+    for path in made:
+        check(os.path.exists(path), f"{path} is not made")
+    t.sh(s, f"mkdir {tree}/sub && git init -q {tree}/sub && git init -q {bare}", client=c)
+    kill_keepers(t, d)
+    until(lambda: gone(s["pid"]), 5, "init is gone")
+    got = until(
+        lambda: (lambda x: x if x["state"] == "failed" else None)(
+            c.call("sandbox.get", {"sandbox": "victim"})
+        ),
+        5,
+        "state",
+    )
+    equal(got["cause"], "keeper_lost", "cause")
+    for path in made:
+        until(lambda: not os.path.exists(path), 10, f"{path} is left")
+    for path in (tree + "/sub", bare):
+        until(lambda: os.path.isdir(path + "/.git.quarantined"), 10, f"{path}/.git stays")
+        check(not os.path.exists(path + "/.git"), f"{path}/.git is in git's reach")
+    check(os.path.isdir(plain + "/.git"), "the user's own repository was set aside")
+    until(lambda: not [p for p in daemon_module.cgroup_tree() if s["id"] in p], 5, "cgroups")
+    check(not os.path.exists(os.path.join(d.run, "sandboxes", s["id"])), "its directory")
+    c.call("sandbox.start", {"sandbox": "victim"})
+    check(os.path.exists(made[0]), "the worktree is not locked again")
+    c.call("sandbox.remove", {"sandbox": "victim"})
+    for path in made:
+        check(not os.path.exists(path), f"{path} is left after the remove")
+    d.stop()
+
+
+@timeout(120)
+def test_kill_keeper_many_times(t):
+    """Stop, start and remove right after it; the next one finds everything in order."""
+    d = t.private_daemon()
+    c = t.connect(daemon=d)
+    _, tree, gitdir = worktree(t)
+    c.call("sandbox.create", {"name": "victim", "workspace": tree})
+    for verb in ("stop", "start", "start"):
+        kill_keepers(t, d)
+        until(lambda: c.call("sandbox.get", {"sandbox": "victim"})["state"] != "running", 5, "seen")
+        c.call("sandbox." + verb, {"sandbox": "victim"})
+        got = c.call("sandbox.start", {"sandbox": "victim"})
+        exited(t.run(got, ["true"], client=c))
+    kill_keepers(t, d)
+    until(lambda: c.call("sandbox.get", {"sandbox": "victim"})["state"] != "running", 5, "seen")
+    c.call("sandbox.remove", {"sandbox": "victim"})
+    check(not os.path.exists(gitdir + "/locked"), "the worktree is still locked")
+    d.stop()
+
+
+@timeout(120)
+def test_kill_the_daemon_and_its_keeper(t):
+    """Nobody is left to undo the claim: the next daemon does."""
+    d = t.private_daemon()
+    c = t.connect(daemon=d)
+    _, tree, gitdir = worktree(t)
+    s = c.call("sandbox.create", {"name": "orphan", "workspace": tree})
+    t.sh(s, f"mkdir {tree}/sub && git init -q {tree}/sub", client=c)
+    keepers = keepers_of(t, d)
+    for pid in keepers:
+        os.kill(pid, signal.SIGSTOP)
+    d.kill()
+    for pid in keepers:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: gone(s["pid"]), 20, "init is gone")
+    check(os.path.exists(gitdir + "/locked"), "somebody undid it")
+    d.start()
+    until(lambda: not os.path.exists(gitdir + "/locked"), 10, "the worktree is still locked")
+    until(lambda: os.path.isdir(tree + "/sub/.git.quarantined"), 10, "sub/.git stays")
+    c = t.connect(daemon=d)
+    c.call("sandbox.remove", {"sandbox": "orphan"})
+    d.stop()
 
 
 @timeout(120)
