@@ -5,7 +5,6 @@
 #include "arena.h"
 
 #include <stdint.h>
-#include <string.h>
 
 #define CHUNK_SIZE 2048
 
@@ -50,15 +49,6 @@ void *arena_alloc(struct arena *a, size_t count, size_t size)
 		return NULL;
 	p = c->data + c->used;
 	c->used += total;
-	return p;
-}
-
-char *arena_copy(struct arena *a, const void *data, size_t size)
-{
-	char *p = size == SIZE_MAX ? NULL : arena_alloc(a, size + 1, 1);
-
-	if (p && size > 0)
-		memcpy(p, data, size);
 	return p;
 }
 

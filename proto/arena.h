@@ -15,7 +15,5 @@ struct arena { /* zeroed = empty */
 /* Zeroed, aligned for anything, lives until arena_deinit(). NULL: no memory, or COUNT * SIZE
  * overflows. */
 void *arena_alloc(struct arena *a, size_t count, size_t size);
-/* A copy of SIZE bytes with a NUL behind them. */
-char *arena_copy(struct arena *a, const void *data, size_t size);
 void arena_deinit(struct arena *a);
 #define CLEANUP_ARENA CLEANUP(arena_deinit)

@@ -14,7 +14,7 @@
 
 /* Declares x_freep() for CLEANUP from a destructor that takes a pointer and accepts NULL. */
 #define DEFINE_CLEANUP(type, fn)                                                                   \
-	static inline void fn##p(type *p)                                                          \
+	static inline void fn##p(type *p) /* NOLINT(bugprone-macro-parentheses): a type */         \
 	{                                                                                          \
 		fn(*p);                                                                            \
 	}                                                                                          \

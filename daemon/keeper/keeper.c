@@ -26,7 +26,7 @@ void keeper_ignore_answer(void *owner, const struct worker_result *result)
 	(void)result;
 }
 
-void keeper_ignore_end(void *owner)
+static void ignore_end(void *owner)
 {
 	(void)owner;
 }
@@ -36,7 +36,7 @@ struct worker_job keeper_worker_job(const struct keeper *k, int extra)
 	const struct tree *t = &k->tree;
 	const int common[] = { t->root,  t->merged, t->bundle,    t->crun,  t->stage,   t->state,
 			       t->upper, t->trash,  t->templates, t->spool, k->seccomp, extra };
-	struct worker_job job = { .on_answer = keeper_ignore_answer, .on_end = keeper_ignore_end };
+	struct worker_job job = { .on_answer = keeper_ignore_answer, .on_end = ignore_end };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(common); i++)

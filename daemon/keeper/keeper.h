@@ -58,4 +58,3 @@ void keeper_touch(struct keeper *k);
 struct worker_job keeper_worker_job(const struct keeper *k, int extra);
 /* The end of a worker whose answer does not matter. */
 void keeper_ignore_answer(void *owner, const struct worker_result *result);
-void keeper_ignore_end(void *owner);

@@ -149,7 +149,8 @@ static void run_timers(struct loop *l)
 	}
 }
 
-int loop_once(struct loop *l, int ms)
+/* One round that waits for at most MS (-1: as long as the timers say). */
+static int loop_once(struct loop *l, int ms)
 {
 	struct epoll_event e;
 	struct watch *w;

@@ -41,8 +41,6 @@ void loop_deinit(struct loop *l);
 
 /* Runs until l->stop. Returns 0 or negative errno. */
 int loop_run(struct loop *l);
-/* One round that waits for at most MS (-1: as long as the timers say). */
-int loop_once(struct loop *l, int ms);
 
 int loop_watch(struct loop *l, struct watch *w, uint32_t events);
 int loop_change(struct loop *l, struct watch *w, uint32_t events);

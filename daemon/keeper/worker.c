@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,17 +141,6 @@ void worker_answer(const struct worker_result *result)
 		n = write(answer_fd, result, sizeof(*result)); /* fits a pipe in one piece */
 	while (n < 0 && errno == EINTR);
 	answer_fd = close_fd(answer_fd);
-}
-
-void worker_fail(int error, const char *format, ...)
-{
-	struct worker_result result = { .error = error };
-	va_list ap;
-
-	va_start(ap, format);
-	(void)vsnprintf(result.reason, sizeof(result.reason), format, ap);
-	va_end(ap);
-	worker_answer(&result);
 }
 
 static int compare_int(const void *a, const void *b)

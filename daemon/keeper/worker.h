@@ -55,7 +55,5 @@ void workers_poll(struct workers *all);
 
 /* ---- in the child ---- */
 void worker_answer(const struct worker_result *result);
-/* Answers with ERROR and a formatted reason. */
-void worker_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Kills every child of this process, also those it adopted, and waits for them. */
 void worker_kill_children(void);

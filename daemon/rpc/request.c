@@ -109,19 +109,9 @@ uid_t request_uid(const struct request *r)
 	return conn_uid(r->conn);
 }
 
-pid_t request_pid(const struct request *r)
-{
-	return conn_pid(r->conn);
-}
-
 struct json_object *request_id(const struct request *r)
 {
 	return r->id;
-}
-
-bool request_in_batch(const struct request *r)
-{
-	return r->batch != NULL;
 }
 
 int request_take_fd(struct request *r, unsigned index)
@@ -137,11 +127,6 @@ size_t request_fd_count(const struct request *r)
 bool request_writable(const struct request *r)
 {
 	return conn_is_dead(r->conn) || !conn_is_congested(r->conn);
-}
-
-bool request_connected(const struct request *r)
-{
-	return !conn_is_dead(r->conn);
 }
 
 /* ---- watches ---- */

@@ -20,11 +20,9 @@ struct request;
 const void *request_params(const struct request *r);
 
 uid_t request_uid(const struct request *r); /* SO_PEERCRED of its connection */
-pid_t request_pid(const struct request *r);
 
 /* The id as JSON text, for requestId in notifications. NULL for a notification. */
 struct json_object *request_id(const struct request *r); /* borrowed */
-bool request_in_batch(const struct request *r);
 
 /* Descriptor INDEX of those this request took from the queue; ownership goes to the caller. -1 when
  * it does not exist or was taken. */
@@ -52,4 +50,3 @@ struct request_watch {
 	void (*on_drain)(struct request *r, void *userdata);
 };
 void request_watch(struct request *r, const struct request_watch *watch, void *userdata);
-bool request_connected(const struct request *r);

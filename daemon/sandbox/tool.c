@@ -98,16 +98,8 @@ static const struct tool_profile profiles[] = {
 	},
 };
 
-static const char *const names[] = { "claude", "shell", NULL };
-_Static_assert(ARRAY_SIZE(names) == ARRAY_SIZE(profiles) + 1, "names follow profiles");
-
 /* Planned by the design and refused until they are built. */
 static const char *const later[] = { "codex", "pi", "gemini", "opencode" };
-
-const char *const *tool_names(void)
-{
-	return names;
-}
 
 static bool name_is(const char *text, size_t length, const char *name)
 {

@@ -47,6 +47,3 @@ const struct tool_profile *tool_find(const char *text);
 /* Parses "NAME" or "NAME@VERSION". Returns 0, or -1 with *RETERR about the parameter FIELD. */
 int tool_choose(const struct config *config, const char *text, const char *field,
 		struct tool_choice *ret, struct error *reterr);
-
-/* Every name, NULL-terminated, for hints and listings. */
-const char *const *tool_names(void);

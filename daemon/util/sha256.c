@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SHA256_SIZE 32
+
 static const uint32_t rounds[64] = {
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
 	0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
@@ -96,7 +98,7 @@ void sha256_add_text(struct sha256 *s, const char *text)
 	sha256_add(s, text, strlen(text) + 1);
 }
 
-void sha256_end(struct sha256 *s, uint8_t ret[static SHA256_SIZE])
+static void sha256_end(struct sha256 *s, uint8_t ret[static SHA256_SIZE])
 {
 	static const uint8_t padding[64] = { 0x80 };
 	uint64_t bits = s->size * 8;

@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHA256_SIZE 32
 #define SHA256_TEXT_SIZE 65 /* hexadecimal and NUL */
 
 struct sha256 {
@@ -19,5 +18,4 @@ void sha256_init(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *data, size_t size);
 /* TEXT with its NUL, so that neighbours cannot run into each other; NULL counts as "". */
 void sha256_add_text(struct sha256 *s, const char *text);
-void sha256_end(struct sha256 *s, uint8_t ret[static SHA256_SIZE]);
 void sha256_end_text(struct sha256 *s, char ret[static SHA256_TEXT_SIZE]);

@@ -36,7 +36,7 @@ static void on_disconnect(struct request *r, void *userdata)
 {
 	struct fixture *f = userdata;
 
-	ck_assert(!request_connected(r));
+	(void)r;
 	f->disconnected++;
 }
 
