@@ -35,6 +35,11 @@ static const struct field transport_limits[] = {
 	END
 };
 
+static const struct field create_defaults[] = {
+	{ "network", FIELD_ENUM, R, .values = network_modes, .doc = "What can be reached." },
+	END
+};
+
 static const struct field system_info_fields[] = {
 	{ "version", FIELD_STRING, R, .doc = "Version of the daemon." },
 	{ "protocol", FIELD_STRING, R, .doc = "Version of this protocol; info.version of rpc.discover." },
@@ -45,6 +50,7 @@ static const struct field system_info_fields[] = {
 	{ "cgroup", FIELD_ANY, R, .doc = "How limits are enforced." },
 	{ "rootless", FIELD_BOOL, R, .doc = "True when the daemon is not root." },
 	{ "limits", FIELD_OBJECT, R, .fields = transport_limits, .doc = "The transport's limits." },
+	{ "defaults", FIELD_OBJECT, R, .fields = create_defaults, .doc = "What a sandbox gets whose maker does not say." },
 	{ "counts", FIELD_COUNTS, R, .doc = "How many objects there are." },
 	END
 };

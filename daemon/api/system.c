@@ -9,6 +9,7 @@
 #include "bounds.h"
 #include "methods.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/config.h"
 #include "sandbox/exec.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/manager.h"
@@ -103,10 +104,19 @@ static struct json_object *value_runtimes(const struct manager *m)
 	return list;
 }
 
+static struct json_object *value_defaults(const struct manager *m)
+{
+	struct json_object *o = json_object_new_object();
+
+	value_add_string(o, "network",
+			 m->config->network_default == NETWORK_HOST ? "host" : "none");
+	return o;
+}
+
 void method_system_info(struct request *r, void *userdata)
 {
-	static const char *const features[] = { "fd-passing",  "stream", "batch",
-						"idempotency", "attach", "templates" };
+	static const char *const features[] = { "fd-passing", "stream", "batch", "attach",
+						"templates" };
 	struct manager *m = userdata;
 	struct json_object *o = json_object_new_object();
 
@@ -119,6 +129,7 @@ void method_system_info(struct request *r, void *userdata)
 	json_object_object_add(o, "cgroup", value_cgroup(m));
 	json_object_object_add(o, "rootless", json_object_new_boolean(!m->is_root));
 	json_object_object_add(o, "limits", value_transport_limits());
+	json_object_object_add(o, "defaults", value_defaults(m));
 	json_object_object_add(o, "counts", value_counts(m));
 	request_reply(r, o);
 }

@@ -12,7 +12,10 @@ def test_info(t):
     i = t.client.call("system.info")
     equal(i["protocol"], "1.0", "protocol")
     check(re.fullmatch(r"\d+\.\d+\.\d+.*", i["version"]), f"version {i['version']}")
-    check(isinstance(i["features"], list), "features")
+    check("stream" in i["features"], "features")
+    refused_now = {"idempotency"} & set(i["features"])
+    check(not refused_now, f"features that are refused: {refused_now}")
+    equal(i["defaults"], {"network": "none"}, "defaults")
     check(re.fullmatch(r"[a-z0-9]{4,32}", i["instanceId"]), f"instanceId {i['instanceId']}")
     check(isinstance(i["uptimeMs"], int) and i["uptimeMs"] >= 0, "uptimeMs")
     equal(i["rootless"], t.mode == "user", "rootless")
@@ -20,6 +23,14 @@ def test_info(t):
     for number in (16 * 1024 * 1024, 64, 1024, 32):
         check(str(number) in limits, f"{number} is not in limits {limits}")
     check("crun" in str(i["runtimes"]), f"runtimes {i['runtimes']}")
+
+
+def test_info_defaults(t):
+    """As configured; `sandboxctl run` decides by it."""
+    d = t.private_daemon({"network": {"default": "host"}})
+    with d.client() as c:
+        equal(c.call("system.info")["defaults"], {"network": "host"}, "defaults")
+    d.stop()
 
 
 def test_info_cgroup(t):
