@@ -22,12 +22,12 @@
 
 #define BIT(capability) (1ull << (capability))
 
-/* The default of the OCI runtimes but CAP_NET_RAW: no raw sockets. */
+/* The default of the OCI runtimes but CAP_NET_RAW: no raw sockets; and CAP_SETFCAP: under
+ * no_new_privs files with capabilities do nothing here, only outside. */
 #define CAPABILITIES_KEPT                                                                          \
 	(BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FSETID) | BIT(CAP_FOWNER) |              \
-	 BIT(CAP_MKNOD) | BIT(CAP_SETGID) | BIT(CAP_SETUID) | BIT(CAP_SETFCAP) |                   \
-	 BIT(CAP_SETPCAP) | BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SYS_CHROOT) | BIT(CAP_KILL) |      \
-	 BIT(CAP_AUDIT_WRITE))
+	 BIT(CAP_MKNOD) | BIT(CAP_SETGID) | BIT(CAP_SETUID) | BIT(CAP_SETPCAP) |                   \
+	 BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SYS_CHROOT) | BIT(CAP_KILL) | BIT(CAP_AUDIT_WRITE))
 
 static int empty_inheritable(void)
 {

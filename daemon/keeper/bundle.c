@@ -13,25 +13,13 @@
 #include "skeleton.h"
 
 /* The runtimes' default set, and what init needs for UTS namespaces of execs and for looking at
- * their processes; init drops both for every exec. */
+ * their processes; init drops both for every exec. Not CAP_SETFCAP: the agent's uid stands for the
+ * owner through an idmapped workspace, so capabilities for it would be those of the host's root. */
 static const char *const capabilities[] = {
-	"CAP_CHOWN",
-	"CAP_DAC_OVERRIDE",
-	"CAP_FSETID",
-	"CAP_FOWNER",
-	"CAP_MKNOD",
-	"CAP_NET_RAW",
-	"CAP_SETGID",
-	"CAP_SETUID",
-	"CAP_SETFCAP",
-	"CAP_SETPCAP",
-	"CAP_KILL",
-	"CAP_NET_BIND_SERVICE",
-	"CAP_SYS_CHROOT",
-	"CAP_AUDIT_WRITE",
-	"CAP_SYS_ADMIN",
-	"CAP_SYS_PTRACE",
-	NULL,
+	"CAP_CHOWN",       "CAP_DAC_OVERRIDE", "CAP_FSETID",           "CAP_FOWNER",
+	"CAP_MKNOD",       "CAP_NET_RAW",      "CAP_SETGID",           "CAP_SETUID",
+	"CAP_SETPCAP",     "CAP_KILL",         "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT",
+	"CAP_AUDIT_WRITE", "CAP_SYS_ADMIN",    "CAP_SYS_PTRACE",       NULL,
 };
 
 static const char *const masked[] = {

@@ -167,14 +167,14 @@ START_TEST(identity)
 	ck_assert_str_eq(out, "1000\n1000\n1000\n"
 			      "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"
 			      "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n"
-			      "CapEff:\t0000000000000000\nCapBnd:\t00000000a80405fb\n"
+			      "CapEff:\t0000000000000000\nCapBnd:\t00000000280405fb\n"
 			      "CapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n"
 			      "0\n1\n2\n3\n0022\n");
 	ck_assert_int_eq(harness_shell(&h, 0, "id -u; grep -E '^Cap' /proc/self/status", out,
 				       sizeof(out)),
 			 0);
-	ck_assert_str_eq(out, "0\nCapInh:\t0000000000000000\nCapPrm:\t00000000a80405fb\n"
-			      "CapEff:\t00000000a80405fb\nCapBnd:\t00000000a80405fb\n"
+	ck_assert_str_eq(out, "0\nCapInh:\t0000000000000000\nCapPrm:\t00000000280405fb\n"
+			      "CapEff:\t00000000280405fb\nCapBnd:\t00000000280405fb\n"
 			      "CapAmb:\t0000000000000000\n");
 	/* init itself cannot be looked at, not even by the sandbox's root. */
 	(void)harness_shell(&h, 0,
