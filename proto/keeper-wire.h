@@ -149,6 +149,9 @@ enum keeper_mount_flags {
 	/* A workspace: nested .git that were made or steered inside are renamed at release. */
 	KEEPER_MOUNT_QUARANTINE = 1 << 6,
 	KEEPER_MOUNT_NO_GIT = 1 << 7, /* with it: its own .git, too, for it had none */
+	/* A part of a repository: symbolic links that were made inside are removed at release, for
+	 * the host's git would write through them. */
+	KEEPER_MOUNT_NO_LINKS = 1 << 8,
 };
 
 /* Mounts, in order: roots[root]/source (beneath it, no symlinks; "" is the root itself) appears at

@@ -243,7 +243,7 @@ static int add_part(struct claim *c, int fd, uint32_t flags, const char *target)
 	c->n_parts++;
 	if (read_only || !p->directory)
 		return 0;
-	return release_note_root(c->target->release, fd, flags, &c->record.since);
+	return release_note_root(c->target->release, fd, target, flags, &c->record.since);
 }
 
 static void add_cover(struct claim *c, const char *target)
@@ -372,7 +372,7 @@ static void recall_mount(struct claim *c, const struct keeper_mount *mount, cons
 	if (record_has(&c->record, RECORD_OWN, t->root, t->source))
 		flags |= KEEPER_MOUNT_NO_GIT; /* the one it has now is not believed */
 	if (fd >= 0)
-		(void)release_note_root(c->target->release, fd, flags, &c->record.since);
+		(void)release_note_root(c->target->release, fd, t->target, flags, &c->record.since);
 }
 
 /* ---- inside the sandbox ---- */

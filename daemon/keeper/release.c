@@ -7,13 +7,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "files.h"
+#include "git-links.h"
 #include "keeper-wire.h"
 #include "macro.h"
 #include "quarantine.h"
@@ -56,6 +56,13 @@ static struct made *made_free(struct made *m)
 	return NULL;
 }
 
+static void root_done(struct release_root *root)
+{
+	root->fd = close_fd(root->fd);
+	free(root->path);
+	root->path = NULL;
+}
+
 void release_deinit(struct release *r)
 {
 	struct made *m;
@@ -66,7 +73,7 @@ void release_deinit(struct release *r)
 		(void)made_free(m);
 	}
 	for (i = 0; i < r->n_roots; i++)
-		r->roots[i].fd = close_fd(r->roots[i].fd);
+		root_done(&r->roots[i]);
 	r->n_roots = 0;
 	leave_all(r);
 }
@@ -138,7 +145,8 @@ int release_note_found(struct release *r, int dir, const char *name)
 	return theirs ? release_note_made(r, dir, name, theirs->content) : 0;
 }
 
-int release_note_root(struct release *r, int root, uint32_t flags, const struct timespec *since)
+int release_note_root(struct release *r, int root, const char *path, uint32_t flags,
+		      const struct timespec *since)
 {
 	struct release_root *place = &r->roots[r->n_roots];
 
@@ -146,9 +154,13 @@ int release_note_root(struct release *r, int root, uint32_t flags, const struct 
 		return -E2BIG;
 	place->since = *since;
 	place->fd = fcntl(root, F_DUPFD_CLOEXEC, 3);
-	if (place->fd < 0)
-		return -errno;
+	place->path = strdup(path);
+	if (place->fd < 0 || !place->path) {
+		root_done(place);
+		return -ENOMEM;
+	}
 	place->quarantine = (flags & KEEPER_MOUNT_QUARANTINE) != 0;
+	place->links = (flags & KEEPER_MOUNT_NO_LINKS) != 0;
 	place->own = (flags & KEEPER_MOUNT_NO_GIT) != 0;
 	r->n_roots++;
 	return 0;
@@ -246,6 +258,7 @@ bool release_hand_over(struct release *r)
 	size_t i;
 
 	for (i = 0; i < r->n_roots; i++) {
+		work = work || r->roots[i].links;
 		if (!r->roots[i].quarantine)
 			continue;
 		r->roots[i].quarantine = !leave_to_another(r, &r->roots[i]);
@@ -254,24 +267,25 @@ bool release_hand_over(struct release *r)
 	return work;
 }
 
+static void tell(const struct release_root *root, int r, const char *what)
+{
+	if (r > 0)
+		(void)fprintf(stderr, "%s: %d %s\n", root->path, r, what);
+	else if (r < 0)
+		(void)fprintf(stderr, "%s: looking for what steers git: %s\n", root->path,
+			      strerror(-r));
+}
+
 static void set_aside(const struct release_root *root)
 {
-	char link[64], path[PATH_MAX] = "";
-	int r = quarantine_nested_git(root->fd, root->own, &root->since);
+	tell(root, quarantine_nested_git(root->fd, root->own, &root->since),
+	     "nested .git made inside the sandbox renamed to .git" QUARANTINE_SUFFIX);
+}
 
-	if (r == 0)
-		return;
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", root->fd);
-	if (readlink(link, path, sizeof(path) - 1) < 0)
-		path[0] = '\0'; /* the number alone is worth telling */
-	if (r > 0)
-		(void)fprintf(stderr,
-			      "workspace %s: %d nested .git made inside the sandbox renamed to "
-			      ".git%s\n",
-			      path, r, QUARANTINE_SUFFIX);
-	else
-		(void)fprintf(stderr, "workspace %s: looking for nested .git: %s\n", path,
-			      strerror(-r));
+static void remove_links(const struct release_root *root)
+{
+	tell(root, git_links_remove(root->fd, &root->since),
+	     "symbolic links made inside the sandbox removed, git would write through them");
 }
 
 static void give_back(const struct release_root *root)
@@ -295,6 +309,8 @@ void release_restore(void *arg)
 	for (i = 0; i < r->n_roots; i++) {
 		if (r->roots[i].quarantine)
 			set_aside(&r->roots[i]);
+		if (r->roots[i].links)
+			remove_links(&r->roots[i]);
 		if (r->give_back)
 			give_back(&r->roots[i]);
 	}

@@ -20,7 +20,9 @@ struct made;
 
 struct release_root {
 	int fd;
+	char *path;            /* as the owner and the sandbox know it */
 	bool quarantine;       /* a workspace, not a part of a repository */
+	bool links;            /* a part of a repository: without new symbolic links */
 	bool own;              /* which had no .git of its own */
 	struct timespec since; /* CLOCK_REALTIME of the first claim of it */
 };
@@ -52,9 +54,10 @@ int release_note_made(struct release *r, int dir, const char *name, const char *
 int release_note_found(struct release *r, int dir, const char *name);
 /* Whether another claim made NAME in DIR. */
 bool release_is_made(const struct release *r, int dir, const char *name);
-/* ROOT (borrowed) is writable for the sandbox since SINCE; FLAGS are enum keeper_mount_flags.
- * -E2BIG: too many. */
-int release_note_root(struct release *r, int root, uint32_t flags, const struct timespec *since);
+/* ROOT (borrowed), which is PATH inside and outside, is writable for the sandbox since SINCE; FLAGS
+ * are enum keeper_mount_flags. -E2BIG: too many. */
+int release_note_root(struct release *r, int root, const char *path, uint32_t flags,
+		      const struct timespec *since);
 
 /* Removes each made file that is still the same file with the same content, and that nobody else
  * has claimed. */
@@ -63,6 +66,6 @@ void release_unmake(struct release *r);
 /* Leaves to the others what they still work on. Called once, before release_restore(). Returns
  * whether that has anything to do. */
 bool release_hand_over(struct release *r);
-/* Worker function: quarantines, and with give_back chowns what does not belong to keeper id 0,
- * below the roots. ARG is a struct release. */
+/* Worker function: quarantines, removes links, and with give_back chowns what does not belong to
+ * keeper id 0, below the roots. ARG is a struct release. */
 void release_restore(void *arg);

@@ -153,12 +153,13 @@ static int add_own_file(struct builder *b, int root, const struct git_layout *gi
 	if (n < 0 || (size_t)n >= sizeof(source))
 		return too_many(b);
 	if (name[0] == '\0')
-		p.flags &= ~(uint32_t)KEEPER_MOUNT_READONLY;
+		p.flags = KEEPER_MOUNT_NO_LINKS;
 	return add_mount(b, &p);
 }
 
 /* The worktree's own directory, writable, and in it what may not be changed. The lock is made even
- * for a read-only workspace: the worktree is in use. */
+ * for a read-only workspace: the worktree is in use. Repositories of its submodules lie there, too;
+ * they cannot be made first, for `git worktree remove` takes an empty directory for a submodule. */
 static int add_own_directory(struct builder *b, int root, const struct workspace *w)
 {
 	const struct git_layout *git = workspace_git(w);
@@ -169,8 +170,11 @@ static int add_own_directory(struct builder *b, int root, const struct workspace
 	    add_own_file(b, root, git, "gitdir", NULL, 0) < 0 ||
 	    add_own_file(b, root, git, "locked", b->claim->lock_reason, KEEPER_MOUNT_MAKE_FILE) < 0)
 		return -1;
-	return writable ? 0
-			: add_own_file(b, root, git, "config.worktree", "", KEEPER_MOUNT_MAKE_FILE);
+	if (writable)
+		return 0;
+	if (add_own_file(b, root, git, "modules", NULL, KEEPER_MOUNT_OPTIONAL) < 0)
+		return -1;
+	return add_own_file(b, root, git, "config.worktree", "", KEEPER_MOUNT_MAKE_FILE);
 }
 
 static int add_worktree(struct builder *b, int root, const struct workspace *w)
@@ -178,11 +182,11 @@ static int add_worktree(struct builder *b, int root, const struct workspace *w)
 	static const struct place shared[] = {
 		{ .source = "", .flags = KEEPER_MOUNT_READONLY },
 		{ .source = "worktrees", .flags = KEEPER_MOUNT_EMPTY },
-		{ .source = "objects", .flags = 0 },
+		{ .source = "objects", .flags = KEEPER_MOUNT_NO_LINKS },
 		{ .source = "objects/info",
 		  .flags = KEEPER_MOUNT_READONLY | KEEPER_MOUNT_MAKE_DIR },
-		{ .source = "refs", .flags = 0 },
-		{ .source = "logs", .flags = KEEPER_MOUNT_MAKE_DIR },
+		{ .source = "refs", .flags = KEEPER_MOUNT_NO_LINKS },
+		{ .source = "logs", .flags = KEEPER_MOUNT_MAKE_DIR | KEEPER_MOUNT_NO_LINKS },
 	};
 	static const struct place shared_read_only[] = {
 		{ .source = "", .flags = KEEPER_MOUNT_READONLY },
@@ -215,7 +219,7 @@ static int add_worktree(struct builder *b, int root, const struct workspace *w)
 static int add_repository(struct builder *b, int root, const struct workspace *w)
 {
 	static const struct place places[] = {
-		{ .source = ".git", .flags = 0 },
+		{ .source = ".git", .flags = KEEPER_MOUNT_NO_LINKS },
 		{ .source = ".git/worktrees", .flags = KEEPER_MOUNT_EMPTY | KEEPER_MOUNT_OPTIONAL },
 		{ .source = ".git/config",
 		  .content = "",

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a sandbox can leave behind that acts later, when the host's own programs meet it: files with
+power, links where git writes, a root file system full of links at the next start."""
+
+import os
+import struct
+
+from gitrepo import Canary, git, repository, worktree
+from lib import RpcError, check, equal
+
+SET_CAPABILITY = """
+import os, struct, sys
+value = struct.pack("<IIIIII", 0x03000001, 1 << 7, 0, 0, 0, int(sys.argv[2]))
+try:
+    os.setxattr(sys.argv[1], "security.capability", value)
+    print("set")
+except OSError as e:
+    print("refused", e)
+"""
+
+
+def test_file_capabilities(t):
+    """A program with capabilities, set by the sandbox's root, must have none of them outside."""
+    ws = t.workspace()
+    s = t.sandbox(workspace=ws)
+    for root in (0, 1000, 1001):
+        path = f"{ws}/program-{root}"
+        for user in ("agent", "root"):
+            t.sh(s, f"cp /bin/true {path}.{user}", user=user)
+            for who in ("agent", "root"):
+                t.run(s, ["python3", "-c", SET_CAPABILITY, f"{path}.{user}", str(root)], user=who)
+            try:
+                value = os.getxattr(f"{path}.{user}", "security.capability")
+            except OSError:
+                continue
+            check(len(value) == 24, f"capabilities of the host's root: {value}")
+            equal(struct.unpack("<I", value[20:])[0] != 0, True, f"not of the host's root ({root})")
+
+
+# ---- links where the host's git writes ----
+def trap(t):
+    """A file of the owner's, and one that he does not have yet."""
+    home = t.workspace({"precious": "precious\n"})
+    return home, home + "/precious", home + "/absent"
+
+
+def host_git_at_work(t, tree):
+    with open(tree + "/new", "w", encoding="ascii") as f:
+        f.write("new\n")
+    t.own(tree + "/new")
+    for command in (
+        ("status",),
+        ("add", "-A"),
+        ("commit", "-q", "-m", "from the host"),
+        ("checkout", "-q", "-b", t.unique("b")),
+        ("reset", "-q", "--hard"),
+        ("fetch", "-q", tree),
+    ):
+        git(t, tree, *command, check_status=False)
+
+
+def links_attack(t, name, to_absent, plain, user="agent"):
+    if plain:
+        tree = repository(t)
+        gitdir = tree + "/.git"
+    else:
+        _, tree, gitdir = worktree(t)
+    home, precious, absent = trap(t)
+    s = t.sandbox(workspace=tree)
+    target = absent if to_absent else precious
+    script = f"rm -rf {gitdir}/{name}; mkdir -p $(dirname {gitdir}/{name}); ln -s {target} {gitdir}/{name}"
+    t.run(s, ["/bin/sh", "-c", script], user=user)
+    t.client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
+    host_git_at_work(t, tree)
+    with open(precious, encoding="utf-8", errors="replace") as f:
+        equal(f.read(), "precious\n", f"a file of the user's after {name}")
+    equal(sorted(os.listdir(home)), ["precious"], f"the user's files after {name}")
+
+
+def test_links_where_git_writes(t):
+    for plain in (False, True):
+        for name in ("index", "logs/HEAD", "COMMIT_EDITMSG", "FETCH_HEAD", "ORIG_HEAD", "HEAD"):
+            for to_absent in (False, True):
+                links_attack(t, name, to_absent, plain)
+
+
+def test_submodule_of_a_worktree(t):
+    """The submodule's own directory lies in the worktree's, which is writable."""
+    origin = repository(t)
+    repo = repository(t)
+    git(t, repo, "-c", "protocol.file.allow=always", "submodule", "add", "-q", origin, "sub")
+    git(t, repo, "commit", "-q", "-m", "submodule")
+    repo, tree, gitdir = worktree(t, repo)
+    git(t, tree, "-c", "protocol.file.allow=always", "submodule", "update", "-q", "--init")
+    check(os.path.isdir(gitdir + "/modules/sub"), "git keeps it elsewhere now")
+    canary = Canary(t, tree)
+    s = t.sandbox(workspace=tree)
+    for user in ("agent", "root"):
+        script = (
+            f"git -C sub config core.fsmonitor {canary.program}; "
+            f"printf '[core]\\n\\tfsmonitor = {canary.program}\\n' >>{gitdir}/modules/sub/config"
+        )
+        t.run(s, ["/bin/sh", "-c", script], user=user)
+    canary.after_host_git(tree, repo)
+    t.client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
+    canary.after_host_git(tree, repo)
+
+
+# ---- the next start ----
+def test_start_on_links(t):
+    """Directories of the root file system replaced by links to the host's, then stop and start."""
+    outside = t.workspace({"kept": "kept\n", "resolv.conf": "theirs\n"})
+    ws = t.workspace()
+    for network in ("none", "host"):
+        for place in ("etc", "tmp", "var", "root", "home", "run", "proc", "dev", "sys", "mnt", "opt"):
+            s = t.sandbox(workspace=ws, network=network)
+            script = f"mv /{place} /{place}.old; rm -rf /{place}; ln -s {outside} /{place}"
+            t.run(s, ["/bin/sh", "-c", script], user="root")
+            t.client.call("sandbox.stop", {"sandbox": s["name"]})
+            try:
+                t.client.call("sandbox.start", {"sandbox": s["name"]}, timeout=60)
+                t.run(s, ["/bin/sh", "-c", f"echo x >/{place}/planted; ls /{place}/"], user="root")
+            except RpcError as e:  # a sandbox may spoil its own start
+                equal(e.kind, "runtime_failed", f"start after /{place}")
+            t.client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
+            equal(sorted(os.listdir(outside)), ["kept", "resolv.conf"], f"the host's directory after /{place}")
+            with open(outside + "/resolv.conf", encoding="ascii") as f:
+                equal(f.read(), "theirs\n", f"the host's file after /{place}")
