@@ -194,6 +194,9 @@ static void pump(struct session *s)
 	unsigned stream, chunks = 0;
 	bool more = s->send_data && !s->cancelled;
 
+	if (!s->started)
+		return; /* the spool may tell of output before init tells of the start */
+
 	while (more && request_writable(s->request)) {
 		if (chunks >= PUMP_CHUNKS) {
 			event_active(s->again, 0, 0);
@@ -229,10 +232,13 @@ static void on_started(struct exec *e, void *userdata)
 	struct session *s = userdata;
 
 	send_started(s);
-	if (s->detach)
+	if (s->detach) {
 		finish(s, value_exec(e, true));
-	else if (s->is_run && s->send_data && exec_facts(e)->tty)
+		return;
+	}
+	if (s->is_run && s->send_data && exec_facts(e)->tty)
 		hold(s); /* a terminal's spool is opened only now */
+	pump(s);
 }
 
 static void on_output(struct exec *e, void *userdata)
