@@ -168,22 +168,36 @@ static void on_libevent_fatal(int error)
 
 /* ---- start ---- */
 
-/* In a build tree the other programs lie beside ours. */
+/* A keeper in DIR/REST: DIR/REST without the keeper. NULL: there is none. */
+static char *libexec_at(const char *dir, const char *rest, const char *keeper)
+{
+	CLEANUP_STR char *found = string_format("%s%s", dir, rest);
+	CLEANUP_STR char *program = found ? string_format("%s/%s", found, keeper) : NULL;
+
+	return program && access(program, X_OK) == 0 ? TAKE_PTR(found) : NULL;
+}
+
+/* In a build tree the other programs lie beside ours; what was installed may have been moved as a
+ * whole (DESTDIR, a package unpacked elsewhere), so we look beside ourselves first. */
 static char *find_libexec(const struct config *config)
 {
 	const char *from_environment = getenv("SANDBOXD_LIBEXEC_DIR");
 	CLEANUP_STR char *self = NULL;
-	CLEANUP_STR char *keeper = NULL;
+	char *found = NULL;
+	char *slash;
 
 	if (from_environment && path_is_clean(from_environment))
 		return strdup(from_environment);
 	if (config->libexec_dir)
 		return strdup(config->libexec_dir);
 	if (path_of_self(&self) == 0)
-		keeper = string_format("%s/keeper/sandbox-keeper", self);
-	if (keeper && access(keeper, X_OK) == 0)
-		return TAKE_PTR(self);
-	return strdup(SANDBOXD_LIBEXEC_DIR);
+		found = libexec_at(self, "", "keeper/sandbox-keeper");
+	slash = self ? strrchr(self, '/') : NULL;
+	if (!found && slash) {
+		*slash = '\0';
+		found = libexec_at(self, "/libexec/sandboxd", "sandbox-keeper");
+	}
+	return found ? found : strdup(SANDBOXD_LIBEXEC_DIR);
 }
 
 static int open_store(struct daemon *d)
