@@ -432,9 +432,11 @@ static void check_dir(struct check *c, const char *dir)
 	struct stat st;
 
 	if (!dir)
-		found(c, true, "not looked at: no daemon runs");
+		found(c, true, "not looked at: only the daemon knows it");
+	else if (stat(dir, &st) < 0 && errno == ENOENT)
+		found(c, true, "%s: not there yet", dir);
 	else if (stat(dir, &st) < 0)
-		found(c, errno == ENOENT, "%s: %s", dir, strerror(errno));
+		found(c, false, "%s: %s", dir, strerror(errno));
 	else if (!S_ISDIR(st.st_mode) || access(dir, W_OK) < 0)
 		found(c, false, "%s cannot be written", dir);
 	else
@@ -458,7 +460,7 @@ static void check_disk(const struct checks_scope *scope, struct check *c)
 	struct statvfs v;
 
 	if (!dir || statvfs(dir, &v) < 0) {
-		found(c, true, "not looked at");
+		found(c, true, "not looked at: no state directory yet");
 		return;
 	}
 	mib = (unsigned long long)v.f_bavail * v.f_frsize >> 20;
