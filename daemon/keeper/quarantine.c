@@ -20,16 +20,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "macro.h"
 
 #define NAMES_TRIED 1000 /* .git.quarantined.N */
@@ -59,15 +58,6 @@ static int push(struct pending *p, const char *parent, const char *name)
 	return 0;
 }
 
-static int open_below(int dir, const char *path, int flags)
-{
-	struct open_how how = { .flags = (unsigned)flags | O_CLOEXEC,
-				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-					   RESOLVE_NO_MAGICLINKS };
-
-	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-}
-
 /* The same tick counts: files get the coarse clock's time, which SINCE was read from, too. */
 static bool is_after(struct statx_timestamp t, const struct timespec *since)
 {
@@ -87,25 +77,41 @@ static bool changed(int dir, const char *name, bool born, const struct timespec 
 	return is_after(st.stx_ctime, since);
 }
 
-static bool any_hook_changed(int git, const struct timespec *since)
+/* Does IS say so of any entry of the hooks (the directory itself is "."), or is there no telling?
+ */
+static bool any_hook(int git, bool (*is)(int hooks, const char *name, const struct timespec *since),
+		     const struct timespec *since)
 {
-	int fd = open_below(git, "hooks", O_RDONLY | O_DIRECTORY);
+	int fd = beneath_open(git, "hooks", O_RDONLY | O_DIRECTORY);
 	struct dirent *entry;
 	bool found = false;
 	DIR *d;
 
 	if (fd < 0)
-		return errno != ENOENT;
+		return fd != -ENOENT;
 	d = fdopendir(fd);
 	if (!d) {
 		close_fd(fd);
 		return true;
 	}
 	while (!found && (entry = readdir(d)) != NULL)
-		if (strcmp(entry->d_name, "..") != 0)
-			found = changed(dirfd(d), entry->d_name, false, since);
+		found = is(dirfd(d), entry->d_name, since);
 	(void)closedir(d); /* only read */
 	return found;
+}
+
+static bool is_changed_hook(int hooks, const char *name, const struct timespec *since)
+{
+	return strcmp(name, "..") != 0 && changed(hooks, name, false, since);
+}
+
+static bool is_real_hook(int hooks, const char *name, const struct timespec *since)
+{
+	const char *dot = strrchr(name, '.');
+
+	(void)hooks;
+	(void)since;
+	return name[0] != '.' && (!dot || strcmp(dot, ".sample") != 0);
 }
 
 /* What makes git run a program or look elsewhere. */
@@ -160,14 +166,14 @@ static bool line_is_harmless(char *line)
 static bool config_is_harmless(int git)
 {
 	CLEANUP_STR char *line = NULL;
-	int fd = open_below(git, "config", O_RDONLY | O_NONBLOCK);
+	int fd = beneath_open(git, "config", O_RDONLY | O_NONBLOCK);
 	bool fine = true;
 	size_t size = 0;
 	ssize_t n;
 	FILE *f;
 
 	if (fd < 0)
-		return errno == ENOENT;
+		return fd == -ENOENT;
 	f = fdopen(fd, "re");
 	if (!f) {
 		close_fd(fd);
@@ -182,35 +188,12 @@ static bool config_is_harmless(int git)
 	return fine;
 }
 
-static bool any_real_hook(int git)
-{
-	int fd = open_below(git, "hooks", O_RDONLY | O_DIRECTORY);
-	struct dirent *entry;
-	const char *dot;
-	bool found = false;
-	DIR *d;
-
-	if (fd < 0)
-		return errno != ENOENT;
-	d = fdopendir(fd);
-	if (!d) {
-		close_fd(fd);
-		return true;
-	}
-	while (!found && (entry = readdir(d)) != NULL) {
-		dot = strrchr(entry->d_name, '.');
-		found = entry->d_name[0] != '.' && (!dot || strcmp(dot, ".sample") != 0);
-	}
-	(void)closedir(d); /* only read */
-	return found;
-}
-
 /* Could a repository with old times run something, had it been moved here? */
 static bool steers(int git)
 {
 	return faccessat(git, "commondir", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
 	       faccessat(git, "config.worktree", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-	       !config_is_harmless(git) || any_real_hook(git);
+	       !config_is_harmless(git) || any_hook(git, is_real_hook, NULL);
 }
 
 static bool is_the_agents(int dir, const struct timespec *since)
@@ -225,13 +208,14 @@ static bool is_the_agents(int dir, const struct timespec *since)
 		return changed(dir, ".git", false, since);
 	if (changed(dir, ".git", true, since))
 		return true;
-	git = open_below(dir, ".git", O_RDONLY | O_DIRECTORY);
+	git = beneath_open(dir, ".git", O_RDONLY | O_DIRECTORY);
 	if (git < 0)
 		return true;
 	for (i = 0; i < ARRAY_SIZE(steering); i++)
 		if (changed(git, steering[i], false, since))
 			return true;
-	return any_hook_changed(git, since) || (changed(dir, ".", false, since) && steers(git));
+	return any_hook(git, is_changed_hook, since) ||
+	       (changed(dir, ".", false, since) && steers(git));
 }
 
 static int rename_aside(int dir)
@@ -267,13 +251,13 @@ struct walk {
 /* Looks at one directory: returns 1 if its .git was renamed, 0, or negative errno. */
 static int look_at(const struct walk *w, const char *path, struct pending *pending)
 {
-	int fd = open_below(w->top, path[0] ? path : ".", O_RDONLY | O_DIRECTORY);
+	int fd = beneath_open(w->top, path, O_RDONLY | O_DIRECTORY);
 	struct dirent *entry;
 	int r = 0, renamed = 0;
 	DIR *d;
 
 	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG ? 0 : -errno;
+		return fd == -ENOENT || fd == -ENOTDIR || fd == -ENAMETOOLONG ? 0 : fd;
 	d = fdopendir(fd);
 	if (!d) {
 		close_fd(fd);

@@ -8,11 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "macro.h"
@@ -20,6 +18,7 @@
 #include "sandbox/keeper-client.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
+#include "util/fd.h"
 #include "util/log.h"
 
 #define SPOOL_NAME_SIZE 192 /* key, dot, stream */
@@ -30,22 +29,12 @@ static const char *const suffixes[KEEPER_STREAM_MAX] = {
 	[KEEPER_STREAM_OUTPUT] = "output",
 };
 
-static int open_beneath(int dir, const char *path, int flags)
-{
-	struct open_how how = { .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOFOLLOW),
-				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-					   RESOLVE_NO_MAGICLINKS };
-	long fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
-
-	return fd < 0 ? -errno : (int)fd;
-}
-
 static int open_directory(const struct exec *e)
 {
 	char path[64];
 
 	(void)snprintf(path, sizeof(path), "owners/%u/spool", (unsigned)sandbox_owner(e->sandbox));
-	return open_beneath(e->manager->state_fd, path, O_PATH | O_DIRECTORY);
+	return fd_open_beneath(e->manager->state_fd, path, O_PATH | O_DIRECTORY);
 }
 
 static void file_name(const struct exec *e, size_t stream, char name[static SPOOL_NAME_SIZE])
@@ -65,7 +54,7 @@ int exec_open_spool(const struct exec *e, enum keeper_spool_stream stream)
 	if ((e->facts.streams & (1u << stream)) == 0)
 		return -ENOENT;
 	file_name(e, stream, name);
-	fd = open_beneath(dir, name, O_RDONLY | O_NONBLOCK);
+	fd = fd_open_beneath(dir, name, O_RDONLY | O_NONBLOCK);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &file) < 0 || fstat(dir, &directory) < 0)

@@ -15,15 +15,14 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "macro.h"
+#include "util/fd.h"
 
 #define GITDIR_PREFIX "gitdir: "
 #define WORKTREES "/worktrees/"
@@ -36,23 +35,17 @@ static int refuse(const char *field, const char *path, const char *why, struct e
 			 "The .git of %s is not accepted: %s.", path, why);
 }
 
-static int open_at(int dir, const char *path, int flags)
-{
-	struct open_how how = { .flags = (unsigned)flags | O_CLOEXEC,
-				.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
-
-	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-}
-
 /* Reads a small regular file into TEXT without its trailing newlines. Returns 0 or negative errno.
  */
 static int read_small(int dir, const char *name, char *text, size_t size)
 {
-	CLEANUP_FD int fd = open_at(dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	CLEANUP_FD int fd = fd_open_no_links(dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || (size_t)st.st_size >= size)
 		return -EINVAL;
@@ -145,7 +138,7 @@ static bool holds_repository(int git)
 
 static const char *inspect_repository(int workspace)
 {
-	CLEANUP_FD int git = open_at(workspace, ".git", O_PATH | O_DIRECTORY);
+	CLEANUP_FD int git = fd_open_no_links(workspace, ".git", O_PATH | O_DIRECTORY);
 
 	return git >= 0 && holds_repository(git) ? NULL : "it holds no repository";
 }
@@ -156,7 +149,7 @@ static const char *check_common(struct git_layout *g, int own, const char *path,
 
 	if (read_small(own, "commondir", text, sizeof(text)) < 0 || strcmp(text, "../..") != 0)
 		return "the worktree's commondir does not say ../..";
-	g->common_fd = open_at(AT_FDCWD, g->common, O_PATH | O_DIRECTORY);
+	g->common_fd = fd_open_no_links(AT_FDCWD, g->common, O_PATH | O_DIRECTORY);
 	if (g->common_fd < 0 || !is_owned_directory(g->common_fd, owner))
 		return "the repository does not belong to the workspace's owner";
 	if (is_inside(g->common, path))
@@ -176,7 +169,7 @@ static const char *inspect_worktree(struct git_layout *g, int workspace, const c
 	if (read_small(workspace, ".git", text, sizeof(text)) < 0 ||
 	    strncmp(text, GITDIR_PREFIX, strlen(GITDIR_PREFIX)) != 0)
 		return "it is not a gitdir file";
-	own = open_at(workspace, text + strlen(GITDIR_PREFIX), O_PATH | O_DIRECTORY);
+	own = fd_open_no_links(workspace, text + strlen(GITDIR_PREFIX), O_PATH | O_DIRECTORY);
 	if (own < 0)
 		return "the directory that it names cannot be opened without following links";
 	own_path = path_of(own);

@@ -41,12 +41,6 @@ int keeper_client_spool_hold(struct keeper_client *k, const char *exec,
 			     const uint64_t offset[KEEPER_STREAM_MAX]);
 int keeper_client_spool_remove(struct keeper_client *k, const char *exec);
 
-/* A spool file for reading, or negative errno (-ENOENT: nothing was written yet). Opened beneath
- * the owner's spool directory without following links, and only a regular file of the owner's
- * keeper. */
-int keeper_client_spool_read_fd(struct keeper_client *k, const char *exec,
-				enum keeper_spool_stream stream);
-
 /* ---- for sandbox*.c and main.c ---- */
 
 /* For building one request within a call; shared by all, 192 KB each time would be much. */

@@ -2,12 +2,8 @@
 /* The exec side's requests to a keeper, and reading what it spooled. Files are found beneath the
  * owner's directory without following links: everything there is the owner's to change. */
 
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "sandbox/keeper-internal.h"
 #include "util/log.h"
@@ -96,28 +92,4 @@ int keeper_client_spool_remove(struct keeper_client *k, const char *exec)
 	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_SPOOL_REMOVE, 0, sizeof(struct keeper_spool_ref));
 	r = wire_add_string(m, offsetof(struct keeper_spool_ref, exec), exec);
 	return r < 0 ? r : keeper_client_call(k, m, on_spool_removed, NULL);
-}
-
-int keeper_client_spool_read_fd(struct keeper_client *k, const char *exec,
-				enum keeper_spool_stream stream)
-{
-	static const char *const suffixes[] = { "stdout", "stderr", "output" };
-	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-					   RESOLVE_NO_MAGICLINKS };
-	CLEANUP_STR char *path = string_format("owners/%u/spool/%s.%s", (unsigned)k->owner.uid,
-					       exec, suffixes[stream]);
-	CLEANUP_FD int fd = -1;
-	struct stat st;
-
-	if (!path)
-		return -ENOMEM;
-	fd = (int)syscall(SYS_openat2, k->manager->state_fd, path, &how, sizeof(how));
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != owner_host_uid(&k->owner, KEEPER_ID_AGENT))
-		return -EPERM;
-	return TAKE_FD(fd);
 }

@@ -11,17 +11,16 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "macro.h"
 #include "sandbox/git.h"
+#include "util/fd.h"
 
 /* Uids below belong to the system on Debian; their homes are places like /var/www. */
 #define FIRST_USER_UID 1000
@@ -115,14 +114,6 @@ static int check_place(const struct workspace *w, const char *field,
 	return 0;
 }
 
-static int open_beneath_root(const char *path)
-{
-	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-				.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
-
-	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-}
-
 static int missing(const char *path, const char *field, int error_number, struct error *reterr)
 {
 	enum error_kind kind =
@@ -147,8 +138,10 @@ static int open_directory(struct workspace *w, const char *path, const char *fie
 		return missing(path, field, errno, reterr);
 	if (!S_ISDIR(before.st_mode))
 		return missing(path, field, ENOTDIR, reterr);
-	w->fd = open_beneath_root(w->path);
-	if (w->fd < 0 || fstat(w->fd, &after) < 0)
+	w->fd = fd_open_no_links(AT_FDCWD, w->path, O_PATH | O_DIRECTORY);
+	if (w->fd < 0)
+		return missing(path, field, -w->fd, reterr);
+	if (fstat(w->fd, &after) < 0)
 		return missing(path, field, errno, reterr);
 	if (before.st_dev != after.st_dev || before.st_ino != after.st_ino)
 		return error_set(reterr, ERROR_CONFLICT, field, "try again",

@@ -7,6 +7,10 @@
 #include <sys/types.h>
 
 int fd_set_nonblock(int fd);
+/* As openat(2) with CLOEXEC, but no symbolic link is followed anywhere on PATH; fd_open_beneath()
+ * also stays below DIR_FD. Return the fd or negative errno. */
+int fd_open_no_links(int dir_fd, const char *path, int flags);
+int fd_open_beneath(int dir_fd, const char *path, int flags);
 /* Whole file up to MAX bytes (more: -EFBIG), NUL-terminated, freed by the caller. */
 int fd_read_file(int dir_fd, const char *path, size_t max, char **ret, size_t *ret_size);
 /* write(2) of all of TEXT to an existing file. */
