@@ -49,4 +49,5 @@
 #define KEEPER_IDLE_MS 60000           /* a keeper without sandboxes ends after this */
 #define KEEPER_CREATE_TIMEOUT_MS 30000 /* the runtime did not answer */
 #define INIT_ORPHAN_MS 10000           /* init without a controller ends its sandbox after this */
+#define INIT_START_MS 30000            /* init did not start a command: its sandbox is given up */
 #define INIT_EXECS_MAX 512             /* execs that init can remember at once */

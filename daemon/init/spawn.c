@@ -4,7 +4,12 @@
  * only what changes no state of libc: identity goes by raw system calls, because libc's versions
  * act on all threads. Capabilities need no work here: init emptied its inheritable and ambient sets
  * and cut its bounding set at the start, so execve() itself leaves root with the bounding set and
- * everybody else with nothing. */
+ * everybody else with nothing.
+ *
+ * While the child is on its way we hang in clone(), so the agent must not be able to stop it. A
+ * signal needs the target's real or saved uid: those stay root's until just before execve(), and
+ * only the effective one is the agent's while its files are touched. For what is left of the way
+ * sandboxd has a clock (INIT_START_MS). */
 
 #include "init/spawn.h"
 
@@ -15,6 +20,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,12 +69,20 @@ static int limit_processes(uint32_t count)
 	return count > 0 ? setrlimit(RLIMIT_NPROC, &limit) : 0;
 }
 
-static int become(uint32_t uid, uint32_t gid)
+#define UNCHANGED ((uid_t)-1)
+
+/* With UID's rights, but not yet within reach of its signals. */
+static int act_as(uint32_t uid, uint32_t gid)
 {
 	if (syscall(SYS_setgroups, 0ul, NULL) < 0 && errno != EPERM)
 		return -1; /* EPERM: a map of one id, where setgroups is denied */
 	if (syscall(SYS_setresgid, gid, gid, gid) < 0)
 		return -1;
+	return (int)syscall(SYS_setresuid, UNCHANGED, uid, UNCHANGED);
+}
+
+static int become(uint32_t uid)
+{
 	return (int)syscall(SYS_setresuid, uid, uid, uid);
 }
 
@@ -85,26 +99,36 @@ static bool is_not_here(int error)
 	return error == ENOENT || error == ENOTDIR || error == ENAMETOOLONG || error == ELOOP;
 }
 
-/* Returns the errno for which the command could not be executed. */
-static int execute(const struct payload *p)
+/* Within reach of the agent's signals from here on: a stop would take effect at the next return
+ * from a system call, so there is only one, and it is likely to succeed. */
+static int execute_as(const struct spawn *s, const char *path)
 {
+	if (become(s->request->uid) == 0)
+		(void)execve(path, s->payload->argv, s->payload->envp); /* returns only to fail */
+	return errno;
+}
+
+/* Returns the errno for which the command could not be executed. */
+static int execute(const struct spawn *s)
+{
+	const struct payload *p = s->payload;
 	const char *rest = payload_getenv(p, "PATH");
 	char candidate[SEARCH_PATH_MAX];
 	bool denied = false;
+	struct stat st;
+	int error;
 
 	if (p->argv[0][0] == '\0')
 		return ENOENT;
-	if (strchr(p->argv[0], '/')) {
-		(void)execve(p->argv[0], p->argv, p->envp); /* returns only to fail */
-		return errno;
-	}
+	if (strchr(p->argv[0], '/'))
+		return stat(p->argv[0], &st) < 0 ? errno : execute_as(s, p->argv[0]);
 	rest = rest ? rest : DEFAULT_PATH;
 	while (payload_search_next(&rest, p->argv[0], candidate)) {
-		(void)execve(candidate, p->argv, p->envp);
-		if (errno == EACCES)
+		error = stat(candidate, &st) < 0 ? errno : execute_as(s, candidate);
+		if (error == EACCES)
 			denied = true;
-		else if (!is_not_here(errno))
-			return errno;
+		else if (!is_not_here(error))
+			return error;
 	}
 	return denied ? EACCES : ENOENT;
 }
@@ -143,7 +167,7 @@ static int on_child(void *argument)
 	if (c->mark == 0 || setsid() < 0 || take_stdio(s) < 0 ||
 	    limit_processes(s->request->nproc_limit) < 0)
 		return fail(c, INIT_START_INTERNAL, errno);
-	if (become(s->request->uid, s->request->gid) < 0)
+	if (act_as(s->request->uid, s->request->gid) < 0)
 		return fail(c, INIT_START_BAD_USER, errno);
 	if (chdir(s->payload->workdir) < 0)
 		return fail(c, INIT_START_BAD_WORKDIR, errno);
@@ -151,7 +175,7 @@ static int on_child(void *argument)
 	if (r < 0)
 		return fail(c, INIT_START_BAD_FILE, -r);
 	unblock_signals();
-	r = execute(s->payload);
+	r = execute(s);
 	return fail(c, execute_error(r), r);
 }
 

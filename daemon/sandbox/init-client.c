@@ -9,6 +9,9 @@
  * without end (signals) is refused when INIT_QUEUE_MAX of them wait; kills and acknowledgements are
  * bounded by the number of execs.
  *
+ * An init that does not start an exec in time is held up, for instance by an agent that stops what
+ * it starts: it is lost, too.
+ *
  * Callbacks come from the event loop only. One may free the client (the sandbox does when it is
  * lost): `busy` keeps the memory until the callback that reads has returned. */
 
@@ -23,9 +26,11 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "bounds.h"
 #include "macro.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/time.h"
 
 #define INIT_QUEUE_MAX 1024 /* requests waiting because init does not read */
 #define INIT_READ_BUDGET 64 /* messages taken before others get their turn */
@@ -35,6 +40,7 @@
 struct watch {
 	LIST_ENTRY(watch) entry;
 	uint64_t exec;
+	int64_t sent_ms; /* CLOCK_MONOTONIC */
 	const struct init_exec_watch *watch;
 	void *userdata;
 	bool started;
@@ -55,6 +61,7 @@ struct init_client {
 	int fd;
 	struct event *on_readable;
 	struct event *on_writable;
+	struct event *on_late;
 	struct event *on_broken; /* a send failed: told from the loop, not from inside the call */
 	const struct init_client_watch *watch;
 	void *userdata;
@@ -123,9 +130,11 @@ static void disconnect(struct init_client *c)
 		event_free(c->on_readable);
 	if (c->on_writable)
 		event_free(c->on_writable);
+	if (c->on_late)
+		event_free(c->on_late);
 	if (c->on_broken)
 		event_free(c->on_broken);
-	c->on_readable = c->on_writable = c->on_broken = NULL;
+	c->on_readable = c->on_writable = c->on_late = c->on_broken = NULL;
 	c->fd = close_fd(c->fd);
 	drop_queue(c);
 }
@@ -362,6 +371,58 @@ static void on_broken(evutil_socket_t fd, short what, void *userdata)
 		destroy(c);
 }
 
+/* ---- an init that hangs ---- */
+
+static int64_t start_ms(const struct init_client *c)
+{
+	return c->watch->start_ms > 0 ? c->watch->start_ms : INIT_START_MS;
+}
+
+static void arm_late(struct init_client *c, int64_t ms)
+{
+	const struct timeval delay = { .tv_sec = ms / 1000,
+				       .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
+
+	(void)event_add(c->on_late, &delay); /* no memory: armed with the next exec */
+}
+
+/* When the oldest exec that has not started was sent; INT64_MAX: there is none. */
+static int64_t oldest_start(const struct init_client *c)
+{
+	const struct watch *w;
+	int64_t oldest = INT64_MAX;
+	size_t i;
+
+	for (i = 0; i < WATCH_BUCKETS; i++)
+		LIST_FOREACH (w, &c->watches[i], entry)
+			if (!w->started && w->sent_ms < oldest)
+				oldest = w->sent_ms;
+	return oldest;
+}
+
+static void on_late(evutil_socket_t fd, short what, void *userdata)
+{
+	struct init_client *c = userdata;
+	int64_t oldest = oldest_start(c), left;
+
+	(void)fd;
+	(void)what;
+	if (oldest == INT64_MAX)
+		return;
+	left = oldest + start_ms(c) - time_monotonic_ms();
+	if (left > 0) {
+		arm_late(c, left);
+		return;
+	}
+	if (log_ratelimit())
+		log_warning("a sandbox's init does not start a command, giving the sandbox up");
+	c->busy = true;
+	lose(c);
+	c->busy = false;
+	if (c->freed)
+		destroy(c);
+}
+
 /* ---- what init is told ---- */
 
 static int enqueue(struct init_client *c, struct wire_message *m)
@@ -489,6 +550,7 @@ int init_client_exec(struct init_client *c, struct wire_message *m,
 	w->exec = c->next_exec++;
 	w->watch = watch;
 	w->userdata = userdata;
+	w->sent_ms = time_monotonic_ms();
 	request->exec = w->exec;
 	r = post(c, m, true);
 	if (r < 0) {
@@ -496,6 +558,8 @@ int init_client_exec(struct init_client *c, struct wire_message *m,
 		return r;
 	}
 	LIST_INSERT_HEAD(bucket(c, w->exec), w, entry);
+	if (!c->dead && !event_pending(c->on_late, EV_TIMEOUT, NULL))
+		arm_late(c, start_ms(c));
 	*ret_exec = w->exec;
 	return 0;
 }
@@ -565,7 +629,8 @@ static int watch_socket(struct init_client *c)
 	c->on_readable = event_new(c->base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
 	c->on_writable = event_new(c->base, c->fd, EV_WRITE, on_writable, c);
 	c->on_broken = event_new(c->base, -1, 0, on_broken, c);
-	if (!c->on_readable || !c->on_writable || !c->on_broken ||
+	c->on_late = event_new(c->base, -1, 0, on_late, c);
+	if (!c->on_readable || !c->on_writable || !c->on_broken || !c->on_late ||
 	    event_add(c->on_readable, NULL) < 0)
 		return -ENOMEM;
 	return 0;

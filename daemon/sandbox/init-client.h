@@ -16,6 +16,7 @@ struct init_client;
 struct init_client_watch {
 	void (*on_ready)(struct init_client *c, int error, void *userdata);
 	void (*on_lost)(struct init_client *c, void *userdata);
+	int64_t start_ms; /* an exec not started after this: it is lost; 0: INIT_START_MS */
 };
 
 /* Connects to the named socket at PATH and sends HELLO. Returns 0 or negative errno. */

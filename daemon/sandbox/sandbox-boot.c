@@ -244,7 +244,8 @@ static char *init_path(const struct sandbox *s)
 
 static void connect_init(struct sandbox *s)
 {
-	static const struct init_client_watch watch = { on_init_ready, on_init_lost };
+	static const struct init_client_watch watch = { .on_ready = on_init_ready,
+							.on_lost = on_init_lost };
 	CLEANUP_STR char *path = init_path(s);
 	int r;
 

@@ -153,6 +153,31 @@ def test_noise(t):
     check(total < 1 << 30, f"{total >> 20} MiB in the state dir")
 
 
+STOPPER = """
+import os, signal
+while True:
+    try:
+        os.kill(-1, signal.SIGSTOP)
+    except OSError:
+        pass
+"""
+
+
+@timeout(120)
+def test_stopper(t):
+    """Whatever an agent stops, init goes on: execs begin, and end by their timeout or by KILL. In the
+    unlikely case that it hits the last step before execve, the sandbox is given up in time."""
+    s = t.sandbox()
+    t.run(s, ["python3", "-c", STOPPER], detach=True)
+    time.sleep(0.3)
+    for _ in range(25):
+        r = t.run(s, ["sleep", "0.01"], timeoutMs=200, graceMs=50, timeout=45)
+        check(r["cause"] in ("exited", "timeout", "sandbox_lost"), f"cause {r['cause']}")
+        if r["cause"] == "sandbox_lost":
+            return
+    equal(t.client.call("sandbox.get", {"sandbox": s["name"]})["state"], "running", "state")
+
+
 @timeout(180)
 def test_all_at_once_for_30_seconds(t):
     plan = [

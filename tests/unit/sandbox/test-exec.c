@@ -206,12 +206,15 @@ static void expect(enum exec_cause cause, int code, int signal_number)
 	ck_assert_uint_eq(exec_running_in(&manager, &box), 0);
 }
 
+static int64_t start_ms; /* 0: as long as always */
+
 static void setup(void)
 {
-	static const struct init_client_watch watch = { on_ready, on_client_lost };
+	static struct init_client_watch watch = { .on_ready = on_ready, .on_lost = on_client_lost };
 	struct wire_header hello = { 0 };
 	int listening;
 
+	watch.start_ms = start_ms;
 	assert(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
 	assert(mkdtemp(directory));
 	(void)snprintf(socket_path, sizeof(socket_path), "%s/init", directory);
@@ -238,8 +241,16 @@ static void setup(void)
 	assert(ready);
 }
 
+static void setup_impatient(void)
+{
+	start_ms = 100;
+	setup();
+}
+
 static void teardown(void)
 {
+	start_ms = 0;
+
 	follow = exec_unfollow(follow);
 	exec = exec_unref(exec);
 	exec_table_free(manager.execs);
@@ -564,6 +575,32 @@ START_TEST(init_does_not_read)
 }
 END_TEST
 
+/* One that started may run for as long as it likes. */
+START_TEST(init_does_not_hang)
+{
+	uint64_t number = start_running(null_fd());
+	int64_t until = time_monotonic_ms() + 3 * start_ms;
+
+	while (time_monotonic_ms() < until) {
+		turn();
+		(void)usleep(500);
+	}
+	ck_assert(!client_lost);
+	say_exited(number, 0, 0, 0);
+	expect(EXEC_CAUSE_EXITED, 0, 0);
+}
+END_TEST
+
+/* Something inside stops what init starts, and init with it. */
+START_TEST(init_hangs)
+{
+	(void)start_and_hear(null_fd());
+	wait_ended();
+	expect(EXEC_CAUSE_SANDBOX_LOST, -1, 0);
+	ck_assert(client_lost);
+}
+END_TEST
+
 START_TEST(ids)
 {
 	CLEANUP_ERROR struct error e = { 0 };
@@ -683,6 +720,11 @@ int main(void)
 	tcase_add_test(t, init_does_not_read);
 	tcase_add_test(t, ids);
 	tcase_add_loop_test(t, refusals, 0, 9);
+	suite_add_tcase(s, t);
+	t = tcase_create("impatient");
+	tcase_add_checked_fixture(t, setup_impatient, teardown);
+	tcase_add_test(t, init_does_not_hang);
+	tcase_add_test(t, init_hangs);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
