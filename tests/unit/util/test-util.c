@@ -302,7 +302,7 @@ START_TEST(children_tell_how_they_ended)
 	ck_assert_int_eq(read(pipes[0], text, sizeof(text)), 3);
 	c = child_free(c);
 	o.called = false;
-	c = start(&o, "sleep 100", NULL, 0);
+	c = start(&o, "exec sleep 100", NULL, 0);
 	ck_assert_int_eq(child_kill(c, SIGKILL), 0);
 	ck_assert_int_eq(event_base_dispatch(o.base), 0);
 	ck_assert(o.called && !o.exited);
@@ -317,7 +317,7 @@ END_TEST
 START_TEST(a_freed_child_is_killed_and_reaped)
 {
 	struct outcome o = { .base = event_base_new() };
-	struct child *c = start(&o, "sleep 100", NULL, 0);
+	struct child *c = start(&o, "exec sleep 100", NULL, 0);
 	pid_t pid = child_pid(c);
 
 	c = child_free(c);
