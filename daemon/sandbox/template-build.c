@@ -478,8 +478,8 @@ void build_cancel(struct build *b)
 {
 	struct error e = { 0 };
 
-	if (b->phase >= BUILD_PHASE_REMOVING || b->failed)
-		return;
+	if (b->phase >= BUILD_PHASE_SAVING || b->failed)
+		return; /* what is being saved is wanted by the next one who asks */
 	error_set(&e, ERROR_CANCELLED, NULL, NULL, "The build of template %s was cancelled.",
 		  b->config.choice.profile->name);
 	note_failure(b, &e);

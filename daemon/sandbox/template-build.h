@@ -28,7 +28,8 @@ struct build_config {
 
 /* Returns 0, or -1 with *RETERR. */
 int build_new(struct build **ret, const struct build_config *config, struct error *reterr);
-/* Nobody wants it any more: what runs is ended, on_ended follows with CANCELLED. */
+/* Nobody wants it any more: what runs is ended, on_ended follows with CANCELLED (or, when it was
+ * nearly done, without). */
 void build_cancel(struct build *b);
 /* Only when the daemon ends. Returns NULL. */
 struct build *build_free(struct build *b);
