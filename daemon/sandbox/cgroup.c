@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "sandbox/owner.h"
 #include "util/fd.h"
@@ -519,6 +520,21 @@ int cgroups_place_keeper(struct cgroups *c, uid_t owner, pid_t keeper)
 		return -errno;
 	(void)snprintf(number, sizeof(number), "%d", keeper);
 	return write_in(dir, "cgroup.procs", number);
+}
+
+bool cgroups_hold(const struct cgroups *c, int fd)
+{
+	struct statx file;
+	struct stat root;
+	size_t i;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &file) < 0)
+		return false;
+	for (i = 0; i < c->n; i++)
+		if (c->roots[i] && stat(c->roots[i], &root) == 0 &&
+		    root.st_dev == makedev(file.stx_dev_major, file.stx_dev_minor))
+			return true;
+	return false;
 }
 
 int cgroups_remove_owner(struct cgroups *c, uid_t owner)

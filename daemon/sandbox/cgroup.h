@@ -48,5 +48,8 @@ int cgroups_open_owner(struct cgroups *c, const struct owner *owner,
 /* Version 2: a process can only be moved below the nearest common cgroup that the mover may write,
  * so the keeper has to live beside its sandboxes. Returns 0 or negative errno. */
 int cgroups_place_keeper(struct cgroups *c, uid_t owner, pid_t keeper);
+/* Whether FD is in one of our hierarchies. Asks no file system, so that one which never answers (a
+ * foreign FUSE) does not stop us. */
+bool cgroups_hold(const struct cgroups *c, int fd);
 /* Removes OWNER's directories. Returns 0, or -EBUSY while processes are in them. */
 int cgroups_remove_owner(struct cgroups *c, uid_t owner);

@@ -64,7 +64,8 @@ struct sandbox {
 	struct keeper_client *keeper;
 	struct init_client *init;
 	int oom_fd;
-	int pidfd; /* of init, to end it without anybody's help; -1 */
+	bool oom_fd_checked; /* it really is a cgroup's */
+	int pidfd;           /* of init, to end it without anybody's help; -1 */
 	uint32_t memory_version;
 	enum sandbox_phase phase;
 	struct error boot_error; /* why the boot under way is being undone */

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "sandbox/cgroup.h"
 #include "sandbox/config.h"
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
@@ -197,6 +198,7 @@ void sandbox_release(struct sandbox *s)
 	process_kill(s->pidfd);
 	s->pidfd = close_fd(s->pidfd);
 	s->oom_fd = close_fd(s->oom_fd);
+	s->oom_fd_checked = false;
 	s->keeper = NULL;
 	s->facts.pid = 0;
 	s->phase = SANDBOX_PHASE_NONE;
@@ -479,14 +481,25 @@ uint32_t sandbox_nproc_limit(const struct sandbox *s)
 	return s->facts.limits.pids;
 }
 
+/* The keeper passed it, so it may be anything: reading it must not wait. */
+static bool can_read_oom_kills(struct sandbox *s)
+{
+	if (s->oom_fd < 0 || s->oom_fd_checked)
+		return s->oom_fd >= 0;
+	s->oom_fd_checked = cgroups_hold(s->manager->cgroups, s->oom_fd);
+	if (!s->oom_fd_checked)
+		s->oom_fd = close_fd(s->oom_fd);
+	return s->oom_fd_checked;
+}
+
 /* "oom_kill N" is a line of memory.events (v2) and memory.oom_control (v1). */
-uint64_t sandbox_oom_kills(const struct sandbox *s)
+uint64_t sandbox_oom_kills(struct sandbox *s)
 {
 	char text[512];
 	const char *line;
 	ssize_t n;
 
-	if (s->oom_fd < 0)
+	if (!can_read_oom_kills(s))
 		return 0;
 	n = pread(s->oom_fd, text, sizeof(text) - 1, 0);
 	if (n <= 0)

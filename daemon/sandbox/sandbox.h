@@ -67,7 +67,7 @@ sandbox_default_workdir(const struct sandbox *s); /* first workspace, else /home
 int sandbox_environment(const struct sandbox *s, uid_t uid, const struct pairs *extra, char ***ret);
 uint32_t sandbox_nproc_limit(const struct sandbox *s); /* 0: the cgroup limits */
 /* oom kills so far, from the cgroup's own counter; 0 when there is none. Cheap (one pread). */
-uint64_t sandbox_oom_kills(const struct sandbox *s);
+uint64_t sandbox_oom_kills(struct sandbox *s);
 /* Notes that an exec ran as another user than the agent (files must be given back at release). */
 void sandbox_note_foreign_user(struct sandbox *s);
 

@@ -96,7 +96,7 @@ uint32_t sandbox_nproc_limit(const struct sandbox *s)
 	return 0;
 }
 
-uint64_t sandbox_oom_kills(const struct sandbox *s)
+uint64_t sandbox_oom_kills(struct sandbox *s)
 {
 	return s->oom_kills;
 }

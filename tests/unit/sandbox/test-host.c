@@ -323,8 +323,17 @@ START_TEST(cgroups_are_made_and_removed)
 		ck_assert_int_eq(fstat(fds[i], &st), 0);
 		if (geteuid() == 0)
 			ck_assert_uint_eq(st.st_uid, 165534);
+		ck_assert(cgroups_hold(c, fds[i]));
 		(void)close(fds[i]);
 	}
+	/* what a keeper might pass instead */
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert(!cgroups_hold(c, fds[0]));
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	fds[0] = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	ck_assert(!cgroups_hold(c, fds[0]));
+	(void)close(fds[0]);
 	ck_assert_int_eq(cgroups_remove_owner(c, 12345), 0);
 	cgroups_free(c);
 }
