@@ -163,6 +163,7 @@ static int copy_resolver(const struct creation *c)
 	const struct owned as = { ids_root(c->job->ids), 0644 };
 	char path[PATH_TEXT_MAX], text[8192];
 	CLEANUP_FD int host = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
+	CLEANUP_FD int etc = -1;
 	ssize_t n;
 	int r;
 
@@ -174,10 +175,13 @@ static int copy_resolver(const struct creation *c)
 	r = dir_make_at(c->job->tree->upper, path, (struct owned){ as.uid, 0755 });
 	if (r < 0)
 		return r;
-	(void)snprintf(path, sizeof(path), "%s/data/etc/resolv.conf", c->job->id);
-	if (unlinkat(c->job->tree->upper, path, 0) < 0 && errno != ENOENT)
+	/* since the last stop it is the sandbox's: perhaps a link, out to the host's own */
+	etc = beneath_open(c->job->tree->upper, path, O_RDONLY | O_DIRECTORY);
+	if (etc < 0)
+		return etc;
+	if (unlinkat(etc, "resolv.conf", 0) < 0 && errno != ENOENT)
 		return -errno;
-	return file_make_at(c->job->tree->upper, path, text, as);
+	return file_make_at(etc, "resolv.conf", text, as);
 }
 
 static int mount_root(struct creation *c)
