@@ -63,11 +63,6 @@ struct sandboxd_client {
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
-static void json_putp(struct json_object **o)
-{
-	json_object_put(*o);
-}
-
 /* ---- what comes in ---- */
 
 static void finish(struct sandboxd_client *c, const struct pending *p,
@@ -174,7 +169,7 @@ static int handle_reply(struct sandboxd_client *c, struct json_object *message,
 
 static int handle_line(struct sandboxd_client *c, const char *line, size_t size)
 {
-	CLEANUP(json_putp) struct json_object *message = json_value_parse(line, size);
+	CLEANUP_JSON struct json_object *message = json_value_parse(line, size);
 	struct json_object *id = NULL;
 	const char *method = json_value_string(message, "method");
 
@@ -359,7 +354,7 @@ const char *sandboxd_client_path(const struct sandboxd_client *c)
 static int send_message(struct sandboxd_client *c, const char *method, struct json_object *params,
 			uint64_t id, const int *fds, size_t n_fds)
 {
-	CLEANUP(json_putp) struct json_object *message = json_object_new_object();
+	CLEANUP_JSON struct json_object *message = json_object_new_object();
 	const char *text;
 	size_t size;
 	int r;
@@ -444,7 +439,7 @@ static int parse_params(const char *text, struct json_object **ret)
 int sandboxd_send(struct sandboxd_client *c, const struct sandboxd_request *request,
 		  sandboxd_reply_callback *done, void *userdata, uint64_t *ret_id)
 {
-	CLEANUP(json_putp) struct json_object *params = NULL;
+	CLEANUP_JSON struct json_object *params = NULL;
 	struct pending p = { .on_reply = done, .userdata = userdata };
 	int r = parse_params(request->params, &params);
 
@@ -458,7 +453,7 @@ int sandboxd_send(struct sandboxd_client *c, const struct sandboxd_request *requ
 int client_send(struct sandboxd_client *c, const char *method, struct json_object *params,
 		sandboxd_reply_callback *done, void *userdata)
 {
-	CLEANUP(json_putp) struct json_object *owned = params;
+	CLEANUP_JSON struct json_object *owned = params;
 	struct pending p = { .on_reply = done, .userdata = userdata };
 
 	return owned ? send_request(c, method, owned, NULL, 0, &p) : -ENOMEM;
@@ -466,7 +461,7 @@ int client_send(struct sandboxd_client *c, const char *method, struct json_objec
 
 int sandboxd_cancel(struct sandboxd_client *c, uint64_t id)
 {
-	CLEANUP(json_putp) struct json_object *params = json_object_new_object();
+	CLEANUP_JSON struct json_object *params = json_object_new_object();
 
 	if (!params)
 		return -ENOMEM;
@@ -507,7 +502,7 @@ int client_call(struct sandboxd_client *c, const char *method, struct json_objec
 		const int *fds, size_t n_fds, struct json_object **ret_result,
 		struct sandboxd_error *reterr)
 {
-	CLEANUP(json_putp) struct json_object *owned = params;
+	CLEANUP_JSON struct json_object *owned = params;
 	struct waiter w = { .reterr = reterr };
 	struct pending p = { .on_outcome = on_waited, .userdata = &w };
 	int r;
@@ -532,7 +527,7 @@ int client_call(struct sandboxd_client *c, const char *method, struct json_objec
 int sandboxd_call(struct sandboxd_client *c, const char *method, const char *params, const int *fds,
 		  size_t n_fds, char **ret_result, struct sandboxd_error *reterr)
 {
-	CLEANUP(json_putp) struct json_object *result = NULL;
+	CLEANUP_JSON struct json_object *result = NULL;
 	struct json_object *object = NULL;
 	int r = parse_params(params, &object);
 

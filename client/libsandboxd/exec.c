@@ -21,11 +21,6 @@ struct result_object {
 	void *decoded[DECODED_MAX];
 };
 
-static void json_putp(struct json_object **o)
-{
-	json_object_put(*o);
-}
-
 static int decode_stream(struct json_object *json, const char *key, const void **ret_data,
 			 size_t *ret_size, void **ret_owned)
 {
@@ -177,7 +172,7 @@ static void add_times(struct json_object *params, const struct sandboxd_exec_opt
 int sandboxd_exec_run(struct sandboxd_client *c, const struct sandboxd_exec_options *options,
 		      struct sandboxd_exec_result **ret, struct sandboxd_error *reterr)
 {
-	CLEANUP(json_putp) struct json_object *params = json_object_new_object();
+	CLEANUP_JSON struct json_object *params = json_object_new_object();
 	struct json_object *result = NULL;
 	struct passed_fds p = { .count = 0 };
 	int r;
@@ -286,7 +281,7 @@ int sandboxd_exec_read(struct sandboxd_client *c, const char *exec_id, const cha
 		       uint64_t from, size_t limit, struct sandboxd_chunk *ret,
 		       struct sandboxd_error *reterr)
 {
-	CLEANUP(json_putp) struct json_object *result = NULL;
+	CLEANUP_JSON struct json_object *result = NULL;
 	struct json_object *params = exec_params(exec_id);
 	int r;
 

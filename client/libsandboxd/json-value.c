@@ -11,8 +11,14 @@
 
 #include "macro.h"
 #include "sandboxd/client.h"
+#include "text.h"
 
 #define NESTING_MAX 64 /* rpc.discover's schemas are deeper than any request */
+
+void json_value_putp(struct json_object **o)
+{
+	json_object_put(*o);
+}
 
 static struct json_object *member(struct json_object *object, const char *key, json_type type)
 {
@@ -76,46 +82,12 @@ struct json_object *json_value_parse(const char *text, size_t size)
 	return value;
 }
 
-static int base64_digit(char c)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *p = c ? strchr(digits, c) : NULL;
-
-	return p ? (int)(p - digits) : -1;
-}
-
-/* Returns the number of bytes written to OUT (3 for each 4 of TEXT), or -EBADMSG. */
-static long base64_decode(const char *text, size_t size, uint8_t *out)
-{
-	uint32_t bits = 0;
-	unsigned n_bits = 0;
-	long n = 0;
-
-	while (size > 0 && text[size - 1] == '=')
-		size--;
-	for (size_t i = 0; i < size; i++) {
-		int digit = base64_digit(text[i]);
-
-		if (digit < 0)
-			return -EBADMSG;
-		bits = bits << 6 | (uint32_t)digit;
-		n_bits += 6;
-		if (n_bits >= 8) {
-			n_bits -= 8;
-			out[n++] = (uint8_t)(bits >> n_bits);
-		}
-	}
-	return n;
-}
-
 int json_value_bytes(struct json_object *value, const void **ret_data, size_t *ret_size,
 		     void **ret_owned)
 {
 	struct json_object *encoded = member(value, "base64", json_type_string);
-	uint8_t *data;
+	void *data;
 	size_t size;
-	long n;
 
 	if (json_object_is_type(value, json_type_string)) {
 		*ret_data = json_object_get_string(value);
@@ -126,53 +98,15 @@ int json_value_bytes(struct json_object *value, const void **ret_data, size_t *r
 	if (!encoded)
 		return 0;
 	size = (size_t)json_object_get_string_len(encoded);
-	data = malloc(size / 4 * 3 + 4);
+	data = malloc(base64_decoded_size(size) + 1); /* of "", too, not NULL */
 	if (!data)
 		return -ENOMEM;
-	n = base64_decode(json_object_get_string(encoded), size, data);
-	if (n < 0) {
+	if (base64_decode(json_object_get_string(encoded), size, data, &size) < 0) {
 		free(data);
-		return (int)n;
+		return -EBADMSG;
 	}
 	*ret_data = *ret_owned = data;
-	*ret_size = (size_t)n;
-	return 1;
-}
-
-static char *base64_encode(const uint8_t *in, size_t size)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	char *text = malloc((size + 2) / 3 * 4 + 1);
-	char *out = text;
-
-	if (!text)
-		return NULL;
-	for (size_t i = 0; i < size; i += 3) {
-		uint32_t bits = (uint32_t)in[i] << 16;
-
-		if (i + 1 < size)
-			bits |= (uint32_t)in[i + 1] << 8;
-		if (i + 2 < size)
-			bits |= in[i + 2];
-		*out++ = digits[bits >> 18];
-		*out++ = digits[bits >> 12 & 63];
-		*out++ = digits[bits >> 6 & 63];
-		*out++ = digits[bits & 63];
-		if (i + 1 >= size)
-			out[-2] = '=';
-		if (i + 2 >= size)
-			out[-1] = '=';
-	}
-	*out = '\0';
-	return text;
-}
-
-static int is_plain_text(const uint8_t *data, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		if (data[i] == 0 || data[i] > 0x7e)
-			return 0;
+	*ret_size = size;
 	return 1;
 }
 
@@ -183,12 +117,17 @@ struct json_object *json_value_from_bytes(const void *data, size_t size)
 
 	if (size > INT32_MAX / 2)
 		return NULL;
-	if (is_plain_text(data, size))
+	if (size == 0)
+		return json_object_new_string_len("", 0);
+	if (utf8_valid_length(data, size) == size && !memchr(data, '\0', size))
 		return json_object_new_string_len(data, (int)size);
-	encoded = base64_encode(data, size);
+	encoded = malloc(base64_encoded_size(size));
 	object = encoded ? json_object_new_object() : NULL;
-	if (object)
-		json_object_object_add(object, "base64", json_object_new_string(encoded));
+	if (!object)
+		return NULL;
+	base64_encode(data, size, encoded);
+	json_object_object_add(object, "base64",
+			       json_object_new_string_len(encoded, (int)base64_encoded_size(size)));
 	return object;
 }
 

@@ -6,8 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "macro.h"
+
 struct json_object;
 struct sandboxd_error;
+
+/* Drops the reference in *O; NULL is fine. */
+void json_value_putp(struct json_object **o);
+#define CLEANUP_JSON CLEANUP(json_value_putp)
 
 /* The member KEY if it is of that type, else NULL, FALLBACK, false. Borrowed. OBJECT may be NULL or
  * anything. */
@@ -24,8 +30,8 @@ struct json_object *json_value_parse(const char *text, size_t size);
  * bytes are VALUE's own). Returns 1, 0 when it is neither (null: no output), -EBADMSG, -ENOMEM. */
 int json_value_bytes(struct json_object *value, const void **ret_data, size_t *ret_size,
 		     void **ret_owned);
-/* The other way round: a new string if that is surely UTF-8, else {"base64": ...}. NULL: no memory.
- */
+/* The other way round: a new string if DATA is UTF-8 without NUL, else {"base64": ...}. NULL: no
+ * memory. */
 struct json_object *json_value_from_bytes(const void *data, size_t size);
 
 /* Fills E (may be NULL) from a JSON-RPC error object. Returns 0 or -ENOMEM (E is empty then). */

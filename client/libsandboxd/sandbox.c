@@ -18,21 +18,17 @@ struct sandbox_object {
 	struct json_object *json;
 };
 
-static void json_putp(struct json_object **o)
-{
-	json_object_put(*o);
-}
-
 /* Takes JSON. */
 static int sandbox_new(struct sandboxd_sandbox **ret, struct json_object *json)
 {
 	struct json_object *network = json_value_object(json, "network");
 	struct sandbox_object *s = calloc(1, sizeof *s);
+	int r = s ? -EBADMSG : -ENOMEM;
 
 	if (!s || !json_value_string(json, "name")) {
 		json_object_put(json);
 		free(s);
-		return s ? -EBADMSG : -ENOMEM;
+		return r;
 	}
 	s->json = json;
 	s->public = (struct sandboxd_sandbox){
@@ -116,7 +112,7 @@ int sandboxd_sandbox_create(struct sandboxd_client *c,
 			    const struct sandboxd_sandbox_options *options,
 			    struct sandboxd_sandbox **ret, struct sandboxd_error *reterr)
 {
-	CLEANUP(json_putp) struct json_object *params = json_object_new_object();
+	CLEANUP_JSON struct json_object *params = json_object_new_object();
 	struct json_object *result = NULL;
 	int r;
 
@@ -224,7 +220,7 @@ int sandboxd_sandbox_list(struct sandboxd_client *c, struct sandboxd_sandbox ***
 	size_t n;
 
 	do {
-		CLEANUP(json_putp) struct json_object *result = NULL;
+		CLEANUP_JSON struct json_object *result = NULL;
 		struct json_object *page;
 		int r = fetch_page(c, l.count ? l.items[l.count - 1]->id : NULL, &result, reterr);
 

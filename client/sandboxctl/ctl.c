@@ -3,19 +3,16 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "macro.h"
 #include "message.h"
+#include "verbs.h"
 
 #define JSON_FLAGS (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-
-void ctl_json_putp(struct json_object **o)
-{
-	json_object_put(*o);
-}
 
 static void on_progress(struct sandboxd_client *c, const struct sandboxd_progress *progress,
 			void *userdata)
@@ -78,7 +75,7 @@ int ctl_call_expecting(struct ctl *ctl, const char *method, struct json_object *
 		       struct json_object **ret)
 {
 	CLEANUP(sandboxd_error_clear) struct sandboxd_error e = SANDBOXD_ERROR_INIT;
-	CTL_CLEANUP_JSON struct json_object *owned = params;
+	CLEANUP_JSON struct json_object *owned = params;
 	CLEANUP_STR char *text = NULL;
 	int r;
 
@@ -122,6 +119,17 @@ int ctl_print_json(struct json_object *value, bool pretty)
 		return 0;
 	message_error(NULL, "writing to stdout: %s", strerror(-r));
 	return -1;
+}
+
+int ctl_print_name(const struct ctl *ctl, struct json_object *result)
+{
+	const char *name = json_value_string(result, "name");
+
+	if (ctl->json)
+		return ctl_print_json(result, false) < 0 ? ctl->verb->failure : 0;
+	if (name)
+		puts(name);
+	return fflush(stdout) == 0 ? 0 : ctl->verb->failure;
 }
 
 void ctl_deinit(struct ctl *ctl)

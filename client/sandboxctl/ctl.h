@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "json-value.h"
 #include "options.h"
 #include "sandboxd/client.h"
 
@@ -38,8 +39,8 @@ int ctl_transport_error(const struct ctl *ctl, int r);
 /* Prints one JSON value and a newline to stdout, on one line or for people. Returns 0, or -1 after
  * telling why not. */
 int ctl_print_json(struct json_object *value, bool pretty);
+/* What a verb that makes something prints: its name, or with -o json all of RESULT. Returns the
+ * exit status. */
+int ctl_print_name(const struct ctl *ctl, struct json_object *result);
 
 void ctl_deinit(struct ctl *ctl);
-
-#define CTL_CLEANUP_JSON CLEANUP(ctl_json_putp)
-void ctl_json_putp(struct json_object **o);

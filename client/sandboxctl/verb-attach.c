@@ -7,7 +7,7 @@
 
 int verb_attach(struct ctl *ctl)
 {
-	CTL_CLEANUP_JSON struct json_object *params = json_object_new_object();
+	CLEANUP_JSON struct json_object *params = json_object_new_object();
 	struct session_options options = {
 		.params = params,
 		.method = "exec.attach",

@@ -11,7 +11,7 @@
 static int call_one(struct ctl *ctl, const char *operand)
 {
 	struct json_object *params = params_from_options(&ctl->options);
-	CTL_CLEANUP_JSON struct json_object *result = NULL;
+	CLEANUP_JSON struct json_object *result = NULL;
 
 	if (!params)
 		return -1;

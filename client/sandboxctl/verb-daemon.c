@@ -277,7 +277,7 @@ int verb_daemon_stop(struct ctl *ctl)
 
 int verb_daemon_status(struct ctl *ctl)
 {
-	CTL_CLEANUP_JSON struct json_object *info = NULL;
+	CLEANUP_JSON struct json_object *info = NULL;
 	struct json_object *version = NULL;
 	CLEANUP_FD int process = -1;
 	pid_t pid = 0;

@@ -34,7 +34,7 @@ static struct json_object *to_json(const struct check *c)
 
 static int print_json(const struct check *checks, size_t count)
 {
-	CTL_CLEANUP_JSON struct json_object *result = json_object_new_object();
+	CLEANUP_JSON struct json_object *result = json_object_new_object();
 	struct json_object *list = json_object_new_array();
 
 	for (size_t i = 0; i < count; i++)

@@ -33,7 +33,7 @@ static struct json_object *build_params(const struct options *o)
 int verb_exec(struct ctl *ctl)
 {
 	const struct options *o = &ctl->options;
-	CTL_CLEANUP_JSON struct json_object *params = build_params(o);
+	CLEANUP_JSON struct json_object *params = build_params(o);
 	struct exec_stdio stdio = {
 		.interactive = options_have(o, OPTION_INTERACTIVE),
 		.tty = options_have(o, OPTION_TTY),

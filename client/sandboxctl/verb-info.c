@@ -6,7 +6,7 @@
 
 int verb_info(struct ctl *ctl)
 {
-	CTL_CLEANUP_JSON struct json_object *result = NULL;
+	CLEANUP_JSON struct json_object *result = NULL;
 	int r;
 
 	if (ctl_call(ctl, "system.info", json_object_new_object(), &result) < 0)

@@ -7,7 +7,7 @@
 static int inspect_one(struct ctl *ctl, const char *operand)
 {
 	struct json_object *params = json_object_new_object();
-	CTL_CLEANUP_JSON struct json_object *result = NULL;
+	CLEANUP_JSON struct json_object *result = NULL;
 
 	json_object_object_add(params, ctl->verb->operand_param, json_object_new_string(operand));
 	if (ctl_call(ctl, ctl->verb->method, params, &result) < 0)

@@ -37,7 +37,7 @@ static struct json_object *list_params(const struct ctl *ctl, const char *after)
 /* Appends one answer's items to ALL. Returns how many there were, or -1. */
 static int fetch_page(struct ctl *ctl, struct json_object *all, const char *after)
 {
-	CTL_CLEANUP_JSON struct json_object *result = NULL;
+	CLEANUP_JSON struct json_object *result = NULL;
 	struct json_object *items = NULL;
 	size_t n;
 
@@ -54,7 +54,7 @@ static int fetch_page(struct ctl *ctl, struct json_object *all, const char *afte
 
 static int print_table(struct ctl *ctl)
 {
-	CTL_CLEANUP_JSON struct json_object *all = json_object_new_array();
+	CLEANUP_JSON struct json_object *all = json_object_new_array();
 	const char *after = NULL;
 	int n;
 
@@ -71,7 +71,7 @@ static int print_table(struct ctl *ctl)
 
 static int print_answer(struct ctl *ctl)
 {
-	CTL_CLEANUP_JSON struct json_object *result = NULL;
+	CLEANUP_JSON struct json_object *result = NULL;
 
 	if (ctl_call(ctl, ctl->verb->method, list_params(ctl, NULL), &result) < 0)
 		return -1;

@@ -79,7 +79,7 @@ static int show_stored(struct ctl *ctl, uint64_t from)
 /* Follows without being responsible: our end does not matter to the command. */
 static int follow(struct ctl *ctl, int64_t from)
 {
-	CTL_CLEANUP_JSON struct json_object *params = json_object_new_object();
+	CLEANUP_JSON struct json_object *params = json_object_new_object();
 	struct session_options options = {
 		.params = params,
 		.method = "exec.attach",

@@ -65,14 +65,6 @@ static struct json_object *sandbox_params(const struct run *r)
 	return params;
 }
 
-static const char *member(struct json_object *object, const char *key)
-{
-	struct json_object *value = NULL;
-
-	return json_object_object_get_ex(object, key, &value) ? json_object_get_string(value)
-							      : NULL;
-}
-
 /* Every agent but the shell speaks to its provider: without a network it would only fail, slowly
  * and in its own words. */
 static int check_network(const struct run *r, const char *mode)
@@ -87,7 +79,7 @@ static int check_network(const struct run *r, const char *mode)
 /* What a sandbox gets for which nobody chose. */
 static int check_default_network(const struct run *r)
 {
-	CTL_CLEANUP_JSON struct json_object *info = NULL;
+	CLEANUP_JSON struct json_object *info = NULL;
 	struct json_object *defaults = NULL;
 	const char *mode;
 
@@ -96,7 +88,7 @@ static int check_default_network(const struct run *r)
 	if (ctl_call(r->ctl, "system.info", json_object_new_object(), &info) < 0)
 		return -1;
 	(void)json_object_object_get_ex(info, "defaults", &defaults);
-	mode = member(defaults, "network");
+	mode = json_value_string(defaults, "network");
 	return check_network(r, mode ? mode : "none");
 }
 
@@ -119,11 +111,11 @@ static int create(const struct run *r)
 static int use_existing(const struct run *r, struct json_object *sandbox)
 {
 	struct json_object *network = NULL;
-	const char *state = member(sandbox, "state");
+	const char *state = json_value_string(sandbox, "state");
 	const char *mode;
 
 	(void)json_object_object_get_ex(sandbox, "network", &network);
-	mode = member(network, "mode");
+	mode = json_value_string(network, "mode");
 	if (check_network(r, mode) < 0)
 		return -1;
 	if (options_text(&r->ctl->options, OPTION_NETWORK) && mode &&
@@ -139,7 +131,7 @@ static int use_existing(const struct run *r, struct json_object *sandbox)
 
 static int ensure_sandbox(const struct run *r)
 {
-	CTL_CLEANUP_JSON struct json_object *sandbox = NULL;
+	CLEANUP_JSON struct json_object *sandbox = NULL;
 	int found = ctl_call_expecting(r->ctl, "sandbox.get", sandbox_params(r), CODE_NOT_FOUND,
 				       &sandbox);
 
@@ -168,7 +160,7 @@ static struct json_object *command(const struct run *r)
 int verb_run(struct ctl *ctl)
 {
 	CLEANUP(run_deinit) struct run r = { .ctl = ctl };
-	CTL_CLEANUP_JSON struct json_object *params = NULL;
+	CLEANUP_JSON struct json_object *params = NULL;
 	int64_t timeout = options_number(&ctl->options, OPTION_TIMEOUT, 0);
 	struct exec_stdio stdio = {
 		.interactive = true,

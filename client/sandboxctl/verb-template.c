@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <json-c/json.h>
-#include <stdio.h>
 
 #include "macro.h"
 #include "rpc-params.h"
@@ -9,17 +8,12 @@
 int verb_template_build(struct ctl *ctl)
 {
 	struct json_object *params = params_from_options(&ctl->options);
-	CTL_CLEANUP_JSON struct json_object *result = NULL;
-	struct json_object *name = NULL;
+	CLEANUP_JSON struct json_object *result = NULL;
 
 	if (!params)
 		return ctl->verb->failure;
 	json_object_object_add(params, "tool", json_object_new_string(ctl->options.operands[0]));
 	if (ctl_call(ctl, "template.build", params, &result) < 0)
 		return ctl->verb->failure;
-	if (ctl->json)
-		return ctl_print_json(result, false) < 0 ? ctl->verb->failure : 0;
-	if (json_object_object_get_ex(result, "name", &name))
-		puts(json_object_get_string(name));
-	return fflush(stdout) == 0 ? 0 : ctl->verb->failure;
+	return ctl_print_name(ctl, result);
 }

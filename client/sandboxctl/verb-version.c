@@ -9,15 +9,15 @@
 
 static const char *member(struct json_object *object, const char *key)
 {
-	struct json_object *value = NULL;
+	const char *text = json_value_string(object, key);
 
-	return json_object_object_get_ex(object, key, &value) ? json_object_get_string(value) : "?";
+	return text ? text : "?";
 }
 
 /* Ours, and the daemon's if one answers: that none runs is no failure of this verb. */
 int verb_version(struct ctl *ctl)
 {
-	CTL_CLEANUP_JSON struct json_object *info = NULL;
+	CLEANUP_JSON struct json_object *info = NULL;
 
 	if (sandboxd_connect(&ctl->client, ctl->socket) == 0)
 		(void)ctl_call(ctl, "system.info", json_object_new_object(), &info); /* told */

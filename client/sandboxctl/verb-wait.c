@@ -10,7 +10,7 @@
 int verb_wait(struct ctl *ctl)
 {
 	struct json_object *params = params_from_options(&ctl->options);
-	CTL_CLEANUP_JSON struct json_object *result = NULL;
+	CLEANUP_JSON struct json_object *result = NULL;
 	const char *text;
 
 	if (!params)
