@@ -47,7 +47,9 @@
 
 /* ---- processes of ours ---- */
 #define KEEPER_IDLE_MS 60000           /* a keeper without sandboxes ends after this */
-#define KEEPER_CREATE_TIMEOUT_MS 30000 /* the runtime did not answer */
-#define INIT_ORPHAN_MS 10000           /* init without a controller ends its sandbox after this */
-#define INIT_START_MS 30000            /* init did not start a command: its sandbox is given up */
-#define INIT_EXECS_MAX 512             /* execs that init can remember at once */
+#define KEEPER_CREATE_TIMEOUT_MS 30000 /* the runtime did not answer; [runtime crun] timeout */
+#define KEEPER_CREATE_TIMEOUT_MAX_MS 3600000
+#define KEEPER_SLACK_MS 5000 /* on top, before who does not answer is killed */
+#define INIT_ORPHAN_MS 10000 /* init without a controller ends its sandbox after this */
+#define INIT_START_MS 30000  /* init did not start a command: its sandbox is given up */
+#define INIT_EXECS_MAX 512   /* execs that init can remember at once */

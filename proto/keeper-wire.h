@@ -77,6 +77,8 @@ struct keeper_hello {
 	struct wire_str instance; /* instance id: in every cgroup, container and directory name */
 	struct wire_str crun;     /* absolute path of the runtime */
 	struct wire_str init;     /* absolute path of sandbox-init */
+	uint32_t create_ms;       /* how long the runtime may take */
+	uint32_t reserved;
 	uint32_t state_is_mount;
 	uint32_t n_cgroups;
 	struct keeper_cgroup cgroups[KEEPER_CGROUPS_MAX];

@@ -257,7 +257,7 @@ static int start_creating(struct box *b)
 	job.run = oci_create;
 	job.arg = &b->job;
 	/* the worker has its own, shorter limit; this is for one that hangs itself */
-	job.timeout_ms = KEEPER_CREATE_TIMEOUT_MS + 5000;
+	job.timeout_ms = (int64_t)b->job.timeout_ms + KEEPER_SLACK_MS;
 	job.on_answer = on_created;
 	job.on_end = on_worker_end;
 	job.owner = b;

@@ -71,6 +71,7 @@ static int greet(struct keeper *k, struct wire_message *m, const struct hello_te
 	*what = "message";
 	k->seccomp = wire_take_fd(m, 0);
 	k->crun = strdup(t->crun);
+	k->create_ms = h->create_ms;
 	if (k->seccomp < 0 || state < 0 || !k->crun)
 		return -EBADMSG;
 	(void)snprintf(k->instance, sizeof(k->instance), "%s", t->instance);
@@ -100,7 +101,9 @@ static int check_hello(struct wire_message *m, struct hello_texts *t)
 	t->crun = wire_string(m, h->crun, &bad);
 	t->init = wire_string(m, h->init, &bad);
 	if (bad || !t->instance || strlen(t->instance) > NAME_LENGTH_MAX / 2 || !t->crun ||
-	    t->crun[0] != '/' || !t->init || t->init[0] != '/' || h->n_cgroups > KEEPER_CGROUPS_MAX)
+	    t->crun[0] != '/' || !t->init || t->init[0] != '/' ||
+	    h->n_cgroups > KEEPER_CGROUPS_MAX || h->create_ms == 0 ||
+	    h->create_ms > KEEPER_CREATE_TIMEOUT_MAX_MS)
 		return -EBADMSG;
 	return 0;
 }
@@ -174,6 +177,7 @@ static void on_create(struct keeper *k, struct wire_message *m)
 			       .cgroups = &k->cgroups,
 			       .runtime = &k->runtime,
 			       .nofile = &k->nofile,
+			       .timeout_ms = k->create_ms,
 			       .seccomp = k->seccomp,
 			       .socket = -1 };
 	int r = parse_create(k, m, &job);

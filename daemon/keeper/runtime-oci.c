@@ -511,7 +511,7 @@ void oci_create(void *arg)
 	const struct oci_job *job = arg;
 
 	name_paths(&c, job);
-	c.deadline = loop_now() + KEEPER_CREATE_TIMEOUT_MS;
+	c.deadline = loop_now() + job->timeout_ms;
 	if (create(&c) == 0) {
 		c.result.reason[0] = '\0'; /* warnings */
 		worker_answer(&c.result);

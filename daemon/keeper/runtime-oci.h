@@ -37,6 +37,7 @@ struct oci_job {
 	int socket;
 	uint32_t flags; /* enum keeper_create_flags */
 	struct keeper_limits limits;
+	uint32_t timeout_ms; /* for all of it */
 	size_t n_lowers;
 	char id[NAME_LENGTH_MAX + 1];
 	char name[2 * NAME_LENGTH_MAX + 2]; /* instance-id: of the container and its cgroups */

@@ -148,6 +148,20 @@ static int set_duration(const char *value, void *field)
 	return config_parse_duration(value, field);
 }
 
+/* How long a runtime may take. */
+static int set_patience(const char *value, void *field)
+{
+	int64_t ms, *patience = field;
+	int r = config_parse_duration(value, &ms);
+
+	if (r < 0)
+		return r;
+	if (ms < 1000 || ms > KEEPER_CREATE_TIMEOUT_MAX_MS)
+		return -ERANGE;
+	*patience = ms;
+	return 0;
+}
+
 static int set_count(const char *value, void *field)
 {
 	unsigned long long number;
@@ -269,6 +283,7 @@ static const struct key config_keys[] = {
 	KEY("limits", "pids", set_count, limits.pids),
 	KEY("limits", "sandboxes_per_user", set_count64, sandboxes_per_uid),
 	KEY("runtime crun", "path", set_path, crun),
+	KEY("runtime crun", "timeout", set_patience, create_timeout_ms),
 	KEY("network", "default", set_network, network_default),
 };
 
@@ -495,6 +510,7 @@ int config_new(struct config **ret, uid_t uid)
 	c->limits.shm_bytes = SANDBOX_SHM_DEFAULT;
 	c->sandboxes_per_uid = SANDBOXES_PER_UID_MAX;
 	c->network_default = NETWORK_NONE;
+	c->create_timeout_ms = KEEPER_CREATE_TIMEOUT_MS;
 	*ret = TAKE_PTR(c);
 	return 0;
 }

@@ -25,10 +25,11 @@ struct config {
 	char *state_dir; /* NULL: no HOME, and nobody said */
 	char *runtime_dir;
 	char *config_dir;
-	char *file;            /* that was asked for; NULL: the standard one */
-	char *libexec_dir;     /* NULL: beside the binary or where it was installed */
-	char *socket_group;    /* of the system daemon's socket */
-	char *crun;            /* NULL: looked up in PATH */
+	char *file;         /* that was asked for; NULL: the standard one */
+	char *libexec_dir;  /* NULL: beside the binary or where it was installed */
+	char *socket_group; /* of the system daemon's socket */
+	char *crun;         /* NULL: looked up in PATH */
+	int64_t create_timeout_ms;
 	char *seccomp_profile; /* NULL: containers-common's */
 	enum log_level log_level;
 	bool durable;                /* [daemon] durable = full */

@@ -97,7 +97,7 @@ def test_crun_fails_late(t):
 @timeout(180)
 def test_crun_hangs(t):
     """-32008 after the timeout; other clients do not notice; the name is free again."""
-    d = t.private_daemon({"runtime crun": {"path": fake(t, "hang")}})
+    d = t.private_daemon({"runtime crun": {"path": fake(t, "hang"), "timeout": "3s"}})
     c = t.connect(daemon=d)
     rid = c.send("sandbox.create", {"name": "hung"})
     other = t.connect(daemon=d)

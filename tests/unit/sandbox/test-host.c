@@ -95,12 +95,13 @@ END_TEST
 
 START_TEST(every_key_is_read)
 {
-	struct config *c = load("# comment\n[daemon]\nlog_level = debug\ndurable = full\n"
-				"socket_group=staff\nallow_host = yes\nlibexec_dir=/x/y\n"
-				"seccomp_profile=/p\n[limits]\nmemory = 512M\nshm = 1M\n"
-				"cpus = 1.5\npids = 99\nsandboxes_per_user = 3\n"
-				"[runtime crun]\npath = /opt/crun\n[network]\ndefault = host\n"
-				"[tool claude]\nversion = 1.2.3\nbuild_timeout = 15min\n");
+	struct config *c =
+		load("# comment\n[daemon]\nlog_level = debug\ndurable = full\n"
+		     "socket_group=staff\nallow_host = yes\nlibexec_dir=/x/y\n"
+		     "seccomp_profile=/p\n[limits]\nmemory = 512M\nshm = 1M\n"
+		     "cpus = 1.5\npids = 99\nsandboxes_per_user = 3\n"
+		     "[runtime crun]\npath = /opt/crun\ntimeout = 2min\n[network]\ndefault = host\n"
+		     "[tool claude]\nversion = 1.2.3\nbuild_timeout = 15min\n");
 	const struct config_tool *t = config_tool(c, "claude");
 
 	ck_assert_uint_eq(c->problems, 0);
@@ -114,6 +115,7 @@ START_TEST(every_key_is_read)
 	ck_assert_uint_eq(c->limits.pids, 99);
 	ck_assert_uint_eq(c->sandboxes_per_uid, 3);
 	ck_assert_str_eq(c->crun, "/opt/crun");
+	ck_assert_int_eq(c->create_timeout_ms, 120000);
 	ck_assert_int_eq(c->network_default, NETWORK_HOST);
 	ck_assert_ptr_nonnull(t);
 	ck_assert_str_eq(t->version, "1.2.3");
@@ -125,11 +127,13 @@ END_TEST
 
 START_TEST(problems_are_counted_and_defaults_stay)
 {
-	struct config *c = load("[daemon]\nlog_level = loud\nunknown = 1\n[nowhere]\na = b\n"
-				"[limits]\npids = -4\nnonsense\n[runtime crun]\npath = relative\n"
-				"[network]\ndefault = gateway\n[tool x]\ncolour = red\n");
+	struct config *c =
+		load("[daemon]\nlog_level = loud\nunknown = 1\n[nowhere]\na = b\n"
+		     "[limits]\npids = -4\nnonsense\n[runtime crun]\npath = relative\ntimeout = 0\n"
+		     "[network]\ndefault = gateway\n[tool x]\ncolour = red\n");
 
-	ck_assert_uint_eq(c->problems, 8);
+	ck_assert_uint_eq(c->problems, 9);
+	ck_assert_int_eq(c->create_timeout_ms, 30000);
 	ck_assert_int_eq(c->log_level, LOG_LEVEL_INFO);
 	ck_assert_uint_eq(c->limits.pids, 4096);
 	ck_assert_ptr_null(c->crun);
