@@ -35,7 +35,7 @@ def parse():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--build", required=True)
     p.add_argument("--mode", choices=("root", "owner", "user"), required=True)
-    p.add_argument("--only", default=None, help="module.test pattern, or a part of it")
+    p.add_argument("--only", default=None, help="module.test pattern or a part of it; several with commas")
     p.add_argument("--list", action="store_true")
     p.add_argument("-v", "--verbose", action="store_true", help="tracebacks and the daemon's log")
     return p.parse_args()
@@ -51,8 +51,8 @@ def collect(only, mode):
         found = [(f"{short}.{n[5:]}", f) for n, f in found if f.__module__ == name]
         found = [(n, f) for n, f in found if mode in getattr(f, "modes", (mode,))]
         if only:
-            pattern = only if any(c in only for c in "*?[") else f"*{only}*"
-            found = [(n, f) for n, f in found if fnmatch.fnmatch(n, pattern)]
+            patterns = [p if any(c in p for c in "*?[") else f"*{p}*" for p in only.split(",")]
+            found = [(n, f) for n, f in found if any(fnmatch.fnmatch(n, p) for p in patterns)]
         if found:
             tests.append((short, found))
     return tests
