@@ -74,6 +74,20 @@ bool utf8_is_partial(const void *rest, size_t size)
 	       length > size;
 }
 
+size_t utf8_complete_prefix(const void *data, size_t size)
+{
+	const uint8_t *bytes = data;
+	size_t back;
+
+	/* only the last three bytes can be the start of a character that is not whole */
+	for (back = 1; back <= 3 && back <= size; back++) {
+		if ((bytes[size - back] & 0xc0) == 0x80)
+			continue;
+		return utf8_is_partial(bytes + size - back, back) ? size - back : size;
+	}
+	return size;
+}
+
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 size_t base64_encoded_size(size_t size)

@@ -13,6 +13,10 @@ size_t utf8_valid_length(const void *data, size_t size);
  * may complete. */
 bool utf8_is_partial(const void *rest, size_t size);
 
+/* How many leading bytes of DATA end at a character boundary: what of a chunk may be sent when more
+ * is to come. A tail that can never become a character counts as whole. */
+size_t utf8_complete_prefix(const void *data, size_t size);
+
 /* Characters, without a NUL, that base64 of SIZE bytes takes. */
 size_t base64_encoded_size(size_t size);
 /* Writes exactly base64_encoded_size(size) characters, with padding, no NUL. */

@@ -14,22 +14,7 @@
 
 #include "macro.h"
 #include "sandboxd/client.h"
-
-/* Our own directory, without the slash. */
-static int own_dir(char *buffer, size_t size)
-{
-	ssize_t n = readlink("/proc/self/exe", buffer, size - 1);
-	char *slash;
-
-	if (n < 0)
-		return -errno;
-	buffer[n] = '\0';
-	slash = strrchr(buffer, '/');
-	if (!slash)
-		return -EINVAL;
-	*slash = '\0';
-	return 0;
-}
+#include "util/path.h"
 
 static char *if_executable(const char *dir, const char *rest)
 {
@@ -66,10 +51,10 @@ char *daemon_process_program(void)
 		"../daemon/sandboxd",    "sandboxd",
 		"../sbin/sandboxd",      "../libexec/sandboxd/sandboxd",
 	};
-	char dir[4096];
+	CLEANUP_STR char *dir = NULL;
 	char *found = NULL;
 
-	if (own_dir(dir, sizeof dir) == 0)
+	if (path_of_self(&dir) == 0)
 		for (size_t i = 0; !found && i < ARRAY_SIZE(beside); i++)
 			found = if_executable(dir, beside[i]);
 	return found ? found : search_path();

@@ -17,10 +17,12 @@
 
 #include "api/result.h"
 #include "api/values.h"
+#include "codec.h"
 #include "error.h"
 #include "macro.h"
 #include "rpc/request.h"
 #include "sandbox/exec.h"
+#include "text.h"
 
 #define CHUNK_SIZE (64u * 1024)
 #define PUMP_CHUNKS 16
@@ -118,7 +120,7 @@ static void send_data(struct session *s, unsigned stream, uint64_t offset, size_
 		value_add_string(params, "execId", exec_facts(s->exec)->id);
 		value_add_string(params, "stream", stream_to_string(stream));
 		value_add_int(params, "offset", (int64_t)offset);
-		json_object_object_add(params, "data", value_text(s->buffer, size));
+		json_object_object_add(params, "data", codec_text(s->buffer, size));
 	}
 	request_notify(s->request, "exec.data", params);
 }

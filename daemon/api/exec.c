@@ -13,11 +13,13 @@
 #include "api/result.h"
 #include "api/values.h"
 #include "bounds.h"
+#include "codec.h"
 #include "macro.h"
 #include "params.h"
 #include "sandbox/exec.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
+#include "text.h"
 #include "util/strings.h"
 
 #define CHARACTER_BYTES_MAX 4 /* of UTF-8 */
@@ -421,7 +423,7 @@ static struct json_object *chunk(const void *data, size_t size, uint64_t next, b
 
 	if (!o)
 		return NULL;
-	json_object_object_add(o, "data", value_text(data, size));
+	json_object_object_add(o, "data", codec_text(data, size));
 	value_add_int(o, "nextOffset", (int64_t)next);
 	json_object_object_add(o, "eof", json_object_new_boolean(eof));
 	return o;

@@ -14,6 +14,7 @@
 
 #include "api/values.h"
 #include "bounds.h"
+#include "codec.h"
 #include "init-wire.h"
 #include "macro.h"
 #include "sandbox/exec.h"
@@ -74,13 +75,13 @@ static struct json_object *tail(const struct exec *e, unsigned stream)
 		from = s->end - EXEC_RESULT_BYTES_MAX;
 	size = (size_t)(s->end - from);
 	if (fd < 0 || size == 0)
-		return value_text("", 0);
+		return codec_text("", 0);
 	text = malloc(size);
 	if (!text)
 		return NULL;
 	size = read_all(fd, text, size, from);
 	skip = from > 0 ? cut_character(text, size) : 0;
-	return value_text(text + skip, size - skip);
+	return codec_text(text + skip, size - skip);
 }
 
 static void add_text(struct json_object *o, const struct exec *e)
@@ -187,7 +188,7 @@ static struct json_object *command(const struct exec_facts *f)
 	const char *at = f->command, *end = f->command + f->command_size;
 
 	for (; list && at < end; at += strlen(at) + 1)
-		(void)json_object_array_add(list, value_text(at, strlen(at))); /* out of memory:
+		(void)json_object_array_add(list, codec_text(at, strlen(at))); /* out of memory:
 										  shorter */
 	return list;
 }

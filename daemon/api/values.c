@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "codec.h"
 #include "sandbox/sandbox.h"
-#include "text.h"
 #include "util/time.h"
 
 static const char *const network_names[] = { [NETWORK_UNSET] = "none",
@@ -32,43 +32,6 @@ struct json_object *value_string(const char *text)
 	return text ? json_object_new_string(text) : NULL;
 }
 
-struct json_object *value_base64(const void *data, size_t size)
-{
-	size_t n = base64_encoded_size(size);
-	struct json_object *o = json_object_new_object();
-	char *text = malloc(n + 1);
-
-	if (text) {
-		base64_encode(data, size, text);
-		json_object_object_add(o, "base64", json_object_new_string_len(text, (int)n));
-	}
-	free(text);
-	return o;
-}
-
-struct json_object *value_text(const void *data, size_t size)
-{
-	if (size > INT32_MAX / 2)
-		return NULL; /* callers cap long before */
-	if (utf8_valid_length(data, size) == size && !(size > 0 && memchr(data, '\0', size)))
-		return json_object_new_string_len(size > 0 ? data : "", (int)size);
-	return value_base64(data, size);
-}
-
-size_t utf8_complete_prefix(const void *data, size_t size)
-{
-	const unsigned char *bytes = data;
-	size_t back;
-
-	/* only the last three bytes can be the start of a character that is not whole */
-	for (back = 1; back <= 3 && back <= size; back++) {
-		if ((bytes[size - back] & 0xc0) == 0x80)
-			continue;
-		return utf8_is_partial(bytes + size - back, back) ? size - back : size;
-	}
-	return size;
-}
-
 void value_add_string(struct json_object *o, const char *key, const char *text)
 {
 	if (text)
@@ -89,7 +52,7 @@ static struct json_object *value_workspaces(const struct workspaces_params *w)
 		struct json_object *o = json_object_new_object();
 
 		json_object_object_add(o, "path",
-				       value_text(w->items[i].path, strlen(w->items[i].path)));
+				       codec_text(w->items[i].path, strlen(w->items[i].path)));
 		json_object_object_add(o, "readOnly",
 				       json_object_new_boolean(w->items[i].read_only));
 		if (w->items[i].git_config_writable)

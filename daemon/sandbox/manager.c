@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -89,25 +90,14 @@ static int make_runtime_dirs(struct manager *m)
 	return 0;
 }
 
-/* The first executable NAME in the usual places. */
-static char *find_program(const char *name)
-{
-	static const char *const dirs[] = { "/usr/local/bin",  "/usr/bin",  "/bin",
-					    "/usr/local/sbin", "/usr/sbin", "/sbin" };
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
-		CLEANUP_STR char *path = string_format("%s/%s", dirs[i], name);
-
-		if (path && access(path, X_OK) == 0)
-			return TAKE_PTR(path);
-	}
-	return NULL;
-}
-
 static void find_runtime(struct manager *m)
 {
-	m->crun = m->config->crun ? strdup(m->config->crun) : find_program("crun");
+	char found[PATH_MAX];
+
+	if (m->config->crun)
+		m->crun = strdup(m->config->crun);
+	else if (path_find_program("crun", found, sizeof(found)))
+		m->crun = strdup(found);
 	if (!m->crun)
 		log_warning("crun is not installed: no sandbox can be made until it is");
 }

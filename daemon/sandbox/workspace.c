@@ -29,7 +29,6 @@ struct workspace {
 	char *path;
 	int fd;
 	uid_t owner;
-	gid_t group;
 	bool read_only;
 	bool git_config_writable;
 	struct git_layout git;
@@ -147,7 +146,6 @@ static int open_directory(struct workspace *w, const char *path, const char *fie
 		return error_set(reterr, ERROR_CONFLICT, field, "try again",
 				 "%s changed while it was looked at.", path);
 	w->owner = after.st_uid;
-	w->group = after.st_gid;
 	return 0;
 }
 
@@ -229,11 +227,6 @@ bool workspace_git_config_writable(const struct workspace *w)
 uid_t workspace_owner(const struct workspace *w)
 {
 	return w->owner;
-}
-
-gid_t workspace_group(const struct workspace *w)
-{
-	return w->group;
 }
 
 int workspace_fd(const struct workspace *w)

@@ -35,6 +35,5 @@ const char *workspace_path(const struct workspace *w); /* canonical, absolute */
 bool workspace_read_only(const struct workspace *w);
 bool workspace_git_config_writable(const struct workspace *w);
 uid_t workspace_owner(const struct workspace *w); /* decides the keeper */
-gid_t workspace_group(const struct workspace *w);
-int workspace_fd(const struct workspace *w); /* O_PATH, borrowed */
+int workspace_fd(const struct workspace *w);      /* O_PATH, borrowed */
 const struct git_layout *workspace_git(const struct workspace *w);

@@ -23,6 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/path.h"
+
 #define SUB_IDS_NEEDED 65535ul
 #define NOBODY 65534
 #define DISK_NEEDED_MIB 1024ul
@@ -55,20 +57,6 @@ static void fix_install(struct check *c, const char *package)
 	const char *const argv[] = { "apt-get", "install", "-y", package, NULL };
 
 	set_fix(c, argv);
-}
-
-static bool find_program(const char *name, char *path, size_t size)
-{
-	static const char *const dirs[] = { "/usr/local/bin",  "/usr/bin",  "/bin",
-					    "/usr/local/sbin", "/usr/sbin", "/sbin" };
-	size_t i;
-
-	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-		if (snprintf(path, size, "%s/%s", dirs[i], name) < (int)size &&
-		    access(path, X_OK) == 0)
-			return true;
-	}
-	return false;
 }
 
 /* The first line that `PATH --version` prints. */
@@ -289,7 +277,7 @@ static void check_uidmap(const struct checks_scope *scope, struct check *c)
 
 	(void)scope;
 	for (i = 0; i < 2; i++) {
-		if (!find_program(programs[i], path, sizeof(path))) {
+		if (!path_find_program(programs[i], path, sizeof(path))) {
 			found(c, false, "%s is not installed", programs[i]);
 			fix_install(c, "uidmap");
 			return;
@@ -314,7 +302,7 @@ static void check_crun(const struct checks_scope *scope, struct check *c)
 
 	if (scope->crun)
 		(void)snprintf(path, sizeof(path), "%s", scope->crun);
-	if (scope->crun ? access(path, X_OK) < 0 : !find_program("crun", path, sizeof(path))) {
+	if (scope->crun ? access(path, X_OK) < 0 : !path_find_program("crun", path, sizeof(path))) {
 		found(c, false, "not installed");
 		fix_install(c, "crun");
 		return;
@@ -341,7 +329,7 @@ static void check_program(struct check *c, const char *name, const char *package
 {
 	char path[64], line[100];
 
-	if (!find_program(name, path, sizeof(path))) {
+	if (!path_find_program(name, path, sizeof(path))) {
 		found(c, false, "not installed");
 		fix_install(c, package);
 		return;

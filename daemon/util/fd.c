@@ -112,29 +112,28 @@ int fd_raise_limit(void)
 	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
 }
 
-static int unix_address(const char *path, struct sockaddr_un *address)
+/* A socket, and the address of PATH for it. */
+static int unix_socket(const char *path, int type, struct sockaddr_un *ret_address)
 {
+	int fd;
+
 	if (strlen(path) >= UNIX_PATH_MAX_OURS)
 		return -ENAMETOOLONG;
-	memset(address, 0, sizeof(*address));
-	address->sun_family = AF_UNIX;
-	strcpy(address->sun_path, path);
-	return 0;
+	*ret_address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	strcpy(ret_address->sun_path, path);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return fd < 0 ? -errno : fd;
 }
 
 int fd_listen_unix(const char *path, int type, mode_t mode, int backlog)
 {
-	CLEANUP_FD int fd = -1;
 	struct sockaddr_un address;
+	CLEANUP_FD int fd = unix_socket(path, type, &address);
 	mode_t mask;
 	int r;
 
-	r = unix_address(path, &address);
-	if (r < 0)
-		return r;
-	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (unlink(path) < 0 && errno != ENOENT)
 		return -errno;
 	/* The mode must be right from the first moment: nobody may connect in between. */
@@ -150,16 +149,11 @@ int fd_listen_unix(const char *path, int type, mode_t mode, int backlog)
 
 int fd_connect_unix(const char *path, int type)
 {
-	CLEANUP_FD int fd = -1;
 	struct sockaddr_un address;
-	int r;
+	CLEANUP_FD int fd = unix_socket(path, type, &address);
 
-	r = unix_address(path, &address);
-	if (r < 0)
-		return r;
-	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	return TAKE_FD(fd);

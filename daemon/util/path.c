@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -148,4 +149,18 @@ int path_of_self(char **ret_dir)
 		return -ENOMEM;
 	*ret_dir = dir;
 	return 0;
+}
+
+bool path_find_program(const char *name, char *path, size_t size)
+{
+	static const char *const dirs[] = { "/usr/local/bin",  "/usr/bin",  "/bin",
+					    "/usr/local/sbin", "/usr/sbin", "/sbin" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
+		if (snprintf(path, size, "%s/%s", dirs[i], name) < (int)size &&
+		    access(path, X_OK) == 0)
+			return true;
+	}
+	return false;
 }

@@ -18,5 +18,7 @@ int path_make_private(const char *path, mode_t mode, uid_t uid);
 /* Removes NAME below DIR_FD with all it holds; follows no link and crosses no mount. A missing NAME
  * is fine. Returns 0 or the first negative errno. */
 int path_remove_tree(int dir_fd, const char *name);
+/* The first executable NAME in the usual places, whatever $PATH says. False: there is none. */
+bool path_find_program(const char *name, char *path, size_t size);
 /* The directory of the running program, freed by the caller. */
 int path_of_self(char **ret_dir);

@@ -93,6 +93,29 @@ START_TEST(refuses_what_is_not_base64)
 }
 END_TEST
 
+START_TEST(chunks_end_between_characters)
+{
+	static const struct {
+		const char *data;
+		size_t whole;
+	} cases[] = {
+		{ "", 0 },
+		{ "abc", 3 },
+		{ "a\xc3\xa4", 3 },
+		{ "a\xc3", 1 },
+		{ "a\xe2\x82", 1 },
+		{ "a\xf0\x9f\x98", 1 },
+		{ "\xf0\x9f\x98\x80", 4 },
+		{ "a\xff", 2 },
+		{ "a\x80\x80\x80\x80", 5 }, /* never a character: as good as whole */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		ck_assert_uint_eq(utf8_complete_prefix(cases[i].data, strlen(cases[i].data)),
+				  cases[i].whole);
+}
+END_TEST
+
 START_TEST(arena_gives_zeroed_aligned_memory)
 {
 	CLEANUP_ARENA struct arena a = { 0 };
@@ -143,6 +166,7 @@ int main(void)
 	tcase_add_loop_test(t, knows_utf8, 0, (int)ARRAY_SIZE(utf8));
 	tcase_add_test(t, goes_through_base64_and_back);
 	tcase_add_test(t, refuses_what_is_not_base64);
+	tcase_add_test(t, chunks_end_between_characters);
 	tcase_add_test(t, arena_gives_zeroed_aligned_memory);
 	tcase_add_test(t, buffer_keeps_the_order);
 	suite_add_tcase(s, t);
