@@ -9,6 +9,10 @@
  * to turn. A nested repository that was there before and only got commits keeps its name. One that
  * was moved to where it is has old times too; so where its directory changed, what it says counts.
  *
+ * A `.git` file that is old may name a directory inside the workspace (of a submodule of a nested
+ * repository, of a worktree beside its repository), and that may be steered: it is looked at in the
+ * same way, and so is the common directory that it belongs to.
+ *
  * The walk holds one directory open at a time and remembers paths, not descriptors: depth is
  * bounded by PATH_MAX, beyond which git cannot go either. No link is followed. The sandbox is dead
  * by then, but the owner's other processes are not: renames stay in the directory that was opened.
@@ -29,6 +33,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "git-links.h"
 #include "macro.h"
 
 #define NAMES_TRIED 1000 /* .git.quarantined.N */
@@ -123,7 +128,9 @@ static const char *const harmless[] = {
 	"[core]",
 	"[remote \"",
 	"[branch \"",
+	"[submodule \"",
 	"[user]",
+	"active",
 	"bare",
 	"email",
 	"fetch",
@@ -141,6 +148,19 @@ static const char *const harmless[] = {
 	"url",
 };
 
+/* git sets it in a submodule's own directory. */
+static bool is_work_tree_above(const char *line)
+{
+	line += strspn(line, " \t");
+	if (strncasecmp(line, "worktree", 8) != 0)
+		return false;
+	line += 8 + strspn(line + 8, " \t");
+	if (line[0] != '=')
+		return false;
+	line += 1 + strspn(line + 1, " \t");
+	return strncmp(line, "../", 3) == 0 && line[strlen(line) - 1] != '\\';
+}
+
 /* One line of a configuration, already without its newline. */
 static bool line_is_harmless(char *line)
 {
@@ -156,17 +176,17 @@ static bool line_is_harmless(char *line)
 		n = strlen(harmless[i]);
 		if (strncasecmp(line, harmless[i], n) != 0)
 			continue;
-		if (line[0] == '[') /* a key may follow on the same line */
-			return line[end - 1] == ']';
+		if (line[0] == '[') /* a key, or a comment, may follow on the same line */
+			return strchr(line, ']') == line + end - 1;
 		return line[n + strspn(line + n, " \t")] == '=';
 	}
 	return false;
 }
 
-static bool config_is_harmless(int git)
+static bool config_is_harmless(int git, const char *name, bool named)
 {
 	CLEANUP_STR char *line = NULL;
-	int fd = beneath_open(git, "config", O_RDONLY | O_NONBLOCK);
+	int fd = beneath_open(git, name, O_RDONLY | O_NONBLOCK);
 	bool fine = true;
 	size_t size = 0;
 	ssize_t n;
@@ -181,41 +201,181 @@ static bool config_is_harmless(int git)
 	}
 	while (fine && (n = getline(&line, &size, f)) > 0) {
 		line[strcspn(line, "\r\n")] = '\0';
-		fine = strlen(line) + 2 >= (size_t)n && line_is_harmless(line);
+		fine = strlen(line) + 2 >= (size_t)n &&
+		       (line_is_harmless(line) || (named && is_work_tree_above(line)));
 	}
 	fine = fine && !ferror(f);
 	(void)fclose(f); /* only read */
 	return fine;
 }
 
-/* Could a repository with old times run something, had it been moved here? */
-static bool steers(int git)
+/* A worktree's own directory says where the rest is. */
+static bool says_common(int git)
 {
-	return faccessat(git, "commondir", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-	       faccessat(git, "config.worktree", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-	       !config_is_harmless(git) || any_hook(git, is_real_hook, NULL);
+	char text[16];
+
+	return file_get_at(git, "commondir", text, sizeof(text)) > 0 &&
+	       strcmp(text, "../..\n") == 0;
 }
 
-static bool is_the_agents(int dir, const struct timespec *since)
+/* Could a repository with old times run something, had it been moved here? NAMED by a .git file. */
+static bool steers(int git, bool named)
+{
+	if (faccessat(git, "commondir", F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !(named && says_common(git)))
+		return true;
+	if (faccessat(git, "config.worktree", F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !(named && config_is_harmless(git, "config.worktree", named)))
+		return true;
+	return !config_is_harmless(git, "config", named) || any_hook(git, is_real_hook, NULL);
+}
+
+static bool steering_changed(int git, const struct timespec *since)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(steering); i++)
+		if (changed(git, steering[i], false, since))
+			return true;
+	return any_hook(git, is_changed_hook, since);
+}
+
+struct walk {
+	int top;
+	const char *top_path;
+	bool own; /* the top's .git, too */
+	const struct timespec *since;
+};
+
+/* ---- .git files ---- */
+
+/* Appends the components of TEXT to PATH, which has none of "." and ".."; false when that leads
+ * out. */
+static bool append(char path[static PATH_MAX], const char *text)
+{
+	size_t used = strlen(path), n;
+	char *slash;
+
+	for (; *text; text += n) {
+		text += strspn(text, "/");
+		n = strcspn(text, "/");
+		if (n == 0 || (n == 1 && text[0] == '.'))
+			continue;
+		if (n == 2 && text[0] == '.' && text[1] == '.') {
+			if (used == 0)
+				return false;
+			slash = strrchr(path, '/');
+			used = slash ? (size_t)(slash - path) : 0;
+		} else if (used + n + 2 > PATH_MAX) {
+			return false;
+		} else {
+			if (used > 0)
+				path[used++] = '/';
+			memcpy(path + used, text, n);
+			used += n;
+		}
+		path[used] = '\0';
+	}
+	return true;
+}
+
+/* Was any directory on the way to PATH changed, so that something could have been moved there? */
+static bool way_changed(const struct walk *w, const char *path)
+{
+	char parent[PATH_MAX];
+	char *slash;
+
+	(void)snprintf(parent, sizeof(parent), "%s", path); /* no longer than that */
+	while ((slash = strrchr(parent, '/'))) {
+		*slash = '\0';
+		if (changed(w->top, parent, false, w->since))
+			return true;
+	}
+	return path[0] != '\0' && changed(w->top, ".", false, w->since);
+}
+
+/* PATH below the top is a repository's directory. Sets *RET_COMMON if it belongs to a larger one.
+ */
+static bool is_steered(const struct walk *w, const char *path, bool *ret_common)
+{
+	CLEANUP_FD int git = -1;
+
+	/* the workspace's own was covered by mounts */
+	if (!w->own && (strcmp(path, ".git") == 0 || strncmp(path, ".git/", 5) == 0))
+		return false;
+	git = beneath_open(w->top, path, O_RDONLY | O_DIRECTORY);
+	if (git < 0)
+		return git != -ENOENT;
+	*ret_common = says_common(git);
+	return steering_changed(git, w->since) || (way_changed(w, path) && steers(git, true));
+}
+
+/* What a .git file or link says: points *RET_TARGET into TEXT, or sets it to NULL when git would
+ * stop there. */
+static int read_target(int dir, char *text, size_t size, const char **ret_target)
+{
+	static const char prefix[] = "gitdir: ";
+	ssize_t n = readlinkat(dir, ".git", text, size - 1);
+
+	*ret_target = text;
+	if (n >= 0) {
+		text[n] = '\0';
+		return 0;
+	}
+	n = file_get_at(dir, ".git", text, size);
+	if (n < 0)
+		return (int)n;
+	text[strcspn(text, "\r\n")] = '\0';
+	*ret_target = strncmp(text, prefix, strlen(prefix)) == 0 ? text + strlen(prefix) : NULL;
+	return 0;
+}
+
+/* DIR is PATH below the top, and its .git is no directory. */
+static bool names_the_agents(const struct walk *w, int dir, const char *path)
+{
+	char text[PATH_MAX + 16], git[PATH_MAX] = "";
+	size_t n = strlen(w->top_path);
+	const char *target;
+	bool common = false;
+
+	if (read_target(dir, text, sizeof(text), &target) < 0)
+		return true;
+	if (!target || (target[0] != '/' && !append(git, path)))
+		return false;
+	if (target[0] == '/') {
+		if (strncmp(target, w->top_path, n) != 0 || (target[n] != '/' && target[n] != '\0'))
+			return false; /* out of the agent's reach */
+		target += n;
+	}
+	if (!append(git, target))
+		return false;
+	if (is_steered(w, git, &common))
+		return true;
+	return common && append(git, "../..") && is_steered(w, git, &common);
+}
+
+/* ---- the walk ---- */
+
+static bool is_the_agents(const struct walk *w, int dir, const char *path)
 {
 	CLEANUP_FD int git = -1;
 	struct stat st;
-	size_t i;
 
 	if (fstatat(dir, ".git", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
 	if (!S_ISDIR(st.st_mode))
-		return changed(dir, ".git", false, since);
-	if (changed(dir, ".git", true, since))
+		return changed(dir, ".git", false, w->since) || names_the_agents(w, dir, path);
+	if (changed(dir, ".git", true, w->since))
 		return true;
 	git = beneath_open(dir, ".git", O_RDONLY | O_DIRECTORY);
 	if (git < 0)
 		return true;
-	for (i = 0; i < ARRAY_SIZE(steering); i++)
-		if (changed(git, steering[i], false, since))
-			return true;
-	return any_hook(git, is_changed_hook, since) ||
-	       (changed(dir, ".", false, since) && steers(git));
+	if (steering_changed(git, w->since) ||
+	    (changed(dir, ".", false, w->since) && steers(git, false)))
+		return true;
+	(void)git_links_remove(git,
+			       w->since); /* it stays: what it cannot remove, git cannot open */
+	return false;
 }
 
 static int rename_aside(int dir)
@@ -242,12 +402,6 @@ static bool is_directory(int dir, const struct dirent *entry)
 	return fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
-struct walk {
-	int top;
-	bool own; /* the top's .git, too */
-	const struct timespec *since;
-};
-
 /* Looks at one directory: returns 1 if its .git was renamed, 0, or negative errno. */
 static int look_at(const struct walk *w, const char *path, struct pending *pending)
 {
@@ -263,7 +417,7 @@ static int look_at(const struct walk *w, const char *path, struct pending *pendi
 		close_fd(fd);
 		return -ENOMEM;
 	}
-	if ((path[0] != '\0' || w->own) && is_the_agents(fd, w->since)) {
+	if ((path[0] != '\0' || w->own) && is_the_agents(w, fd, path)) {
 		r = rename_aside(fd);
 		renamed = r == 0;
 	}
@@ -280,17 +434,17 @@ static int look_at(const struct walk *w, const char *path, struct pending *pendi
 	return r < 0 ? r : renamed;
 }
 
-int quarantine_nested_git(int dir, bool own, const struct timespec *since)
+int quarantine_nested_git(int dir, const char *path, bool own, const struct timespec *since)
 {
-	const struct walk w = { .top = dir, .own = own, .since = since };
+	const struct walk w = { .top = dir, .top_path = path, .own = own, .since = since };
 	struct pending pending = { 0 };
 	int r = push(&pending, "", ""), count = 0, error = 0;
-	char *path;
+	char *next;
 
 	while (r == 0 && pending.count > 0) {
-		path = pending.paths[--pending.count];
-		r = look_at(&w, path, &pending);
-		free(path);
+		next = pending.paths[--pending.count];
+		r = look_at(&w, next, &pending);
+		free(next);
 		if (r > 0)
 			count++;
 		else if (r < 0)

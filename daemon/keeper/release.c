@@ -278,7 +278,7 @@ static void tell(const struct release_root *root, int r, const char *what)
 
 static void set_aside(const struct release_root *root)
 {
-	tell(root, quarantine_nested_git(root->fd, root->own, &root->since),
+	tell(root, quarantine_nested_git(root->fd, root->path, root->own, &root->since),
 	     "nested .git made inside the sandbox renamed to .git" QUARANTINE_SUFFIX);
 }
 

@@ -106,6 +106,29 @@ def test_submodule_of_a_worktree(t):
     canary.after_host_git(tree, repo)
 
 
+def test_git_directories_inside_the_workspace(t):
+    """The workspace holds a repository with a submodule and a worktree: their .git files are old and
+    stay as they are, what they name is steered."""
+    origin = repository(t)
+    top = t.workspace()
+    repo, tree = top + "/repo", top + "/tree"
+    git(t, top, "clone", "-q", origin, "repo")
+    git(t, repo, "-c", "protocol.file.allow=always", "submodule", "add", "-q", origin, "sub")
+    git(t, repo, "commit", "-q", "-m", "submodule")
+    git(t, repo, "worktree", "add", "-q", "-b", "w", tree)
+    canary = Canary(t, top)
+    evil = f"printf '[core]\\n\\tfsmonitor = {canary.program}\\n'"
+    for script in (
+        f"{evil} >>{repo}/.git/modules/sub/config",
+        f"cp -r {repo}/.git {top}/evil; {evil} >>{top}/evil/config; "
+        f"echo {top}/evil >{repo}/.git/worktrees/tree/commondir",
+    ):
+        s = t.sandbox(workspace=top)
+        t.run(s, ["/bin/sh", "-c", script])
+        t.client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
+        canary.after_host_git(repo, tree, repo + "/sub")
+
+
 # ---- the next start ----
 def test_start_on_links(t):
     """Directories of the root file system replaced by links to the host's, then stop and start."""

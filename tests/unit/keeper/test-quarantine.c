@@ -12,6 +12,8 @@
 #include "macro.h"
 #include "quarantine.h"
 
+#define GIT "git -c user.name=a -c user.email=a@a -c protocol.file.allow=always "
+
 static char top[64];
 static struct timespec claimed;
 
@@ -36,6 +38,11 @@ static void setup(void)
 	(void)strcpy(top, "/tmp/sandboxd-unit-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(top));
 	run("git init -q . && git init -q old/repo && mkdir -p deep/er");
+	run(GIT "init -q old/super && cd old/super && " GIT "commit -q --allow-empty -m x && " GIT
+		"clone -q . ../origin && " GIT "submodule -q add ../origin sub && " GIT
+		"commit -q -m sub && " GIT "worktree add -q ../tree && " GIT
+		"clone -q --bare . ../bare && cd ../bare && " GIT "worktree add -q ../bare-tree &&"
+		"cd .. && mkdir linked && ln -s ../super/.git/modules/sub linked/.git");
 	let_the_clock_tick();
 	ck_assert_int_eq(clock_gettime(CLOCK_REALTIME, &claimed), 0);
 	let_the_clock_tick();
@@ -51,7 +58,7 @@ static int release_with(bool own)
 	CLEANUP_FD int dir = open(top, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	ck_assert_int_ge(dir, 0);
-	return quarantine_nested_git(dir, own, &claimed);
+	return quarantine_nested_git(dir, top, own, &claimed);
 }
 
 static int release(void)
@@ -78,7 +85,10 @@ END_TEST
 
 START_TEST(test_commits_in_an_old_repository_are_fine)
 {
-	run("cd old/repo && git -c user.name=a -c user.email=a@a commit -q --allow-empty -m x");
+	run("for d in repo super super/sub tree bare-tree; do "
+	    "(cd old/$d && " GIT "commit -q --allow-empty -m x) || exit 1; done");
+	ck_assert_int_eq(release(), 0);
+	run("touch new old/new old/super/new && mkdir old/super/.git/modules/x");
 	ck_assert_int_eq(release(), 0);
 }
 END_TEST
@@ -94,7 +104,67 @@ static const char *const attacks[] = {
 	"echo '#!/bin/sh' > old/repo/.git/hooks/post-checkout",
 	"echo /tmp/evil > old/repo/.git/commondir",
 	"git init -q hidden && mv hidden/.git deep/er/.git && rmdir hidden",
+	"echo x >old/super/.git/worktrees/tree/config.worktree",
+	"echo /tmp/evil >old/super/.git/worktrees/tree/commondir",
 };
+
+/* These stay, but what they name is steered: how many are renamed. */
+static const struct {
+	const char *script;
+	int renamed;
+} named[] = {
+	/* sub/.git, linked/.git */
+	{ "echo x >>old/super/.git/modules/sub/config", 2 },
+	{ "cp -a old/super/.git/modules/sub evil && rm -rf old/super/.git/modules/sub && "
+	  "echo x >>evil/config && mv evil old/super/.git/modules/sub",
+	  2 },
+	/* bare-tree/.git */
+	{ "echo x >>old/bare/config", 1 },
+	{ "touch old/bare/hooks/post-checkout", 1 },
+};
+
+START_TEST(test_named)
+{
+	run(named[_i].script);
+	ck_assert_int_eq(release(), named[_i].renamed);
+	run("test -d .git && test -d old/super/.git");
+	ck_assert_int_eq(release(), 0);
+}
+END_TEST
+
+/* It was made before this claim, by an earlier agent, under a name that is not looked at. */
+static const char *const evil_configs[] = {
+	"[core] fsmonitor = /tmp/evil ;]",
+	"[remote \"x\"] vcs = evil #]",
+	"[core]\n\tfsmonitor = /tmp/evil",
+	"[include]\n\tpath = /tmp/evil",
+};
+
+START_TEST(test_moved)
+{
+	char script[256];
+
+	run("git init -q store && mv store/.git store/evil");
+	(void)snprintf(script, sizeof(script), "printf '%s\\n' >store/evil/config",
+		       evil_configs[_i]);
+	run(script);
+	let_the_clock_tick();
+	ck_assert_int_eq(clock_gettime(CLOCK_REALTIME, &claimed), 0);
+	let_the_clock_tick();
+	run("mv store/evil deep/.git");
+	ck_assert_int_eq(release(), 1);
+}
+END_TEST
+
+START_TEST(test_links)
+{
+	run("ln -s old/precious old/repo/.git/index; mkdir -p old/repo/.git/logs; "
+	    "ln -s ../precious old/repo/.git/logs/HEAD");
+	ck_assert_int_eq(release(), 0);
+	run("test -d old/repo/.git && test ! -L old/repo/.git/index && "
+	    "test ! -L old/repo/.git/logs/HEAD && test -L old/linked/.git");
+}
+END_TEST
 
 START_TEST(test_attacks)
 {
@@ -133,6 +203,9 @@ int main(void)
 	tcase_add_test(tc, test_untouched_stay);
 	tcase_add_test(tc, test_commits_in_an_old_repository_are_fine);
 	tcase_add_loop_test(tc, test_attacks, 0, (int)ARRAY_SIZE(attacks));
+	tcase_add_loop_test(tc, test_named, 0, (int)ARRAY_SIZE(named));
+	tcase_add_loop_test(tc, test_moved, 0, (int)ARRAY_SIZE(evil_configs));
+	tcase_add_test(tc, test_links);
 	tcase_add_test(tc, test_name_is_taken);
 	tcase_add_test(tc, test_depth);
 	suite_add_tcase(suite, tc);
