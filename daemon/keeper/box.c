@@ -154,6 +154,8 @@ static int restore(struct box *b)
 	if (b->restored)
 		return 0;
 	b->restored = true;
+	/* before what the agent changed is looked for: these files are new, too */
+	release_unmake(&b->release);
 	b->release.give_back = wants_give_back(b);
 	if (!release_hand_over(&b->release))
 		return 0;
@@ -202,7 +204,6 @@ static void leave(struct box *b)
 		return;
 	if (tidy_up(b) || remove_cgroups(b) || restore(b))
 		return;
-	release_unmake(&b->release);
 	if (b->claimed)
 		record_remove(&b->keeper->tree, b->job.id);
 	answer_all(b);

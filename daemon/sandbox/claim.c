@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a workspace and its git directories look inside. Mounts are made in order, a later one on
- * top.
+/* How workspaces and their git directories look inside. Mounts are made in order, a later one on
+ * top: first the workspaces, the outer before the inner, then what is protected in them. So no
+ * workspace lies over the protected places of another, however they are nested.
  *
  * The agent works on a real repository, and the host's git runs there after it. So everything that
  * steers git is read-only inside (config, hooks, info, modules, objects/info, the files that say
@@ -9,7 +10,10 @@
  * directory. Other worktrees' directories are not shown at all.
  *
  * A plain repository needs its whole .git writable, for lock files at its top. There a `commondir`
- * file would redirect git elsewhere, so one that says "." (itself) is put in its place. */
+ * file would redirect git elsewhere, so one that says "." (itself) is put in its place.
+ *
+ * Several workspaces may share a repository: its common directory is mounted once, and each
+ * worktree's own directory into it. */
 
 #include "sandbox/claim.h"
 
@@ -19,6 +23,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "bounds.h"
 #include "macro.h"
 #include "sandbox/git.h"
 #include "sandbox/idmap.h"
@@ -177,7 +182,9 @@ static int add_own_directory(struct builder *b, int root, const struct workspace
 	return add_own_file(b, root, git, "config.worktree", "", KEEPER_MOUNT_MAKE_FILE);
 }
 
-static int add_worktree(struct builder *b, int root, const struct workspace *w)
+/* What several worktrees have of their repository: as much as one of them may write. */
+static int add_common(struct builder *b, int common, const char *path, bool read_only,
+		      bool config_writable)
 {
 	static const struct place shared[] = {
 		{ .source = "", .flags = KEEPER_MOUNT_READONLY },
@@ -197,23 +204,81 @@ static int add_worktree(struct builder *b, int root, const struct workspace *w)
 		{ .source = "hooks", .flags = KEEPER_MOUNT_OPTIONAL },
 		{ .source = "info", .flags = KEEPER_MOUNT_OPTIONAL },
 	};
-	static const struct place pointer = { .source = ".git", .flags = KEEPER_MOUNT_READONLY };
-	const struct git_layout *git = workspace_git(w);
-	int common = add_root(b, git->common_fd, git->common);
 	int r;
 
-	if (common < 0)
-		return -1;
-	if (workspace_read_only(w))
-		r = add_places(b, common, git->common, shared_read_only,
-			       ARRAY_SIZE(shared_read_only));
+	if (read_only)
+		r = add_places(b, common, path, shared_read_only, ARRAY_SIZE(shared_read_only));
 	else
-		r = add_places(b, common, git->common, shared, ARRAY_SIZE(shared));
-	if (r == 0 && workspace_git_config_writable(w))
-		r = add_places(b, common, git->common, shared_config, ARRAY_SIZE(shared_config));
-	if (r == 0)
-		r = add_own_directory(b, common, w);
-	return r == 0 ? add_places(b, root, workspace_path(w), &pointer, 1) : -1;
+		r = add_places(b, common, path, shared, ARRAY_SIZE(shared));
+	if (r == 0 && config_writable)
+		r = add_places(b, common, path, shared_config, ARRAY_SIZE(shared_config));
+	return r;
+}
+
+static bool is_worktree_of(const struct workspace *w, const char *common)
+{
+	const struct git_layout *git = workspace_git(w);
+
+	return git->kind == GIT_WORKTREE && strcmp(git->common, common) == 0;
+}
+
+/* Is the main working tree of the repository COMMON a workspace, too? Then it says what is seen of
+ * it. */
+static bool has_main_tree(const struct claim *c, const char *common)
+{
+	char path[PATH_MAX];
+	size_t i;
+
+	for (i = 0; i < c->n_workspaces; i++) {
+		const struct workspace *w = c->workspaces[i];
+
+		if (workspace_git(w)->kind == GIT_REPOSITORY &&
+		    snprintf(path, sizeof(path), "%s/.git", workspace_path(w)) <
+			    (int)sizeof(path) &&
+		    strcmp(path, common) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* All worktrees of the repository that the workspace FIRST is the first worktree of. */
+static int add_worktrees(struct builder *b, const int *roots, size_t first)
+{
+	static const struct place pointer = { .source = ".git", .flags = KEEPER_MOUNT_READONLY };
+	const struct claim *c = b->claim;
+	const struct git_layout *git = workspace_git(c->workspaces[first]);
+	int common = add_root(b, git->common_fd, git->common);
+	bool read_only = true, config_writable = false;
+	size_t i;
+	int r = common < 0 ? -1 : 0;
+
+	for (i = first; i < c->n_workspaces; i++) {
+		if (!is_worktree_of(c->workspaces[i], git->common))
+			continue;
+		read_only = read_only && workspace_read_only(c->workspaces[i]);
+		config_writable =
+			config_writable || workspace_git_config_writable(c->workspaces[i]);
+	}
+	if (r == 0 && !has_main_tree(c, git->common))
+		r = add_common(b, common, git->common, read_only, config_writable);
+	for (i = first; r == 0 && i < c->n_workspaces; i++) {
+		if (!is_worktree_of(c->workspaces[i], git->common))
+			continue;
+		r = add_own_directory(b, common, c->workspaces[i]);
+		if (r == 0)
+			r = add_places(b, roots[i], workspace_path(c->workspaces[i]), &pointer, 1);
+	}
+	return r;
+}
+
+static bool is_first_worktree(const struct claim *c, size_t at)
+{
+	size_t i;
+
+	for (i = 0; i < at; i++)
+		if (is_worktree_of(c->workspaces[i], workspace_git(c->workspaces[at])->common))
+			return false;
+	return true;
 }
 
 static int add_repository(struct builder *b, int root, const struct workspace *w)
@@ -244,7 +309,8 @@ static int add_repository(struct builder *b, int root, const struct workspace *w
 	return add_places(b, root, workspace_path(w), places, ARRAY_SIZE(places));
 }
 
-static int add_workspace(struct builder *b, const struct workspace *w)
+/* The workspace itself. Returns its root's index, or -1 with the error set. */
+static int add_tree(struct builder *b, const struct workspace *w)
 {
 	struct place self = { .source = "" };
 	int root = add_root(b, workspace_fd(w), workspace_path(w));
@@ -256,21 +322,52 @@ static int add_workspace(struct builder *b, const struct workspace *w)
 			     (workspace_git(w)->kind == GIT_NONE ? KEEPER_MOUNT_NO_GIT : 0);
 	if (root < 0 || add_places(b, root, workspace_path(w), &self, 1) < 0)
 		return -1;
-	switch (workspace_git(w)->kind) {
-	case GIT_NONE:
-		return 0;
-	case GIT_REPOSITORY:
-		return add_repository(b, root, w);
-	case GIT_WORKTREE:
-		return add_worktree(b, root, w);
+	return root;
+}
+
+/* An outer directory's path is shorter than that of what is in it. */
+static size_t next_outer(const struct claim *c, const bool *done)
+{
+	size_t i, best = c->n_workspaces;
+
+	for (i = 0; i < c->n_workspaces; i++)
+		if (!done[i] && (best == c->n_workspaces ||
+				 strlen(workspace_path(c->workspaces[i])) <
+					 strlen(workspace_path(c->workspaces[best]))))
+			best = i;
+	return best;
+}
+
+static int add_workspaces(struct builder *b)
+{
+	const struct claim *c = b->claim;
+	bool done[WORKSPACES_MAX] = { false };
+	int roots[WORKSPACES_MAX];
+	size_t i, n;
+
+	if (c->n_workspaces > WORKSPACES_MAX)
+		return too_many(b);
+	for (n = 0; n < c->n_workspaces; n++) {
+		i = next_outer(c, done);
+		roots[i] = add_tree(b, c->workspaces[i]);
+		if (roots[i] < 0)
+			return -1;
+		done[i] = true;
 	}
+	for (i = 0; i < c->n_workspaces; i++)
+		if (workspace_git(c->workspaces[i])->kind == GIT_REPOSITORY &&
+		    add_repository(b, roots[i], c->workspaces[i]) < 0)
+			return -1;
+	for (i = 0; i < c->n_workspaces; i++)
+		if (workspace_git(c->workspaces[i])->kind == GIT_WORKTREE &&
+		    is_first_worktree(c, i) && add_worktrees(b, roots, i) < 0)
+			return -1;
 	return 0;
 }
 
 int claim_message(struct wire_message *m, const struct claim *c, struct error *reterr)
 {
 	struct builder b = { .m = m, .claim = c, .reterr = reterr };
-	size_t i;
 
 	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_CLAIM, 0, sizeof(struct keeper_claim));
 	body(&b)->flags = c->flags;
@@ -278,11 +375,9 @@ int claim_message(struct wire_message *m, const struct claim *c, struct error *r
 	if (add_string(&b, &body(&b)->id, c->sandbox_id) < 0 ||
 	    add_string(&b, &body(&b)->hostname, c->hostname) < 0)
 		return -1;
-	for (i = 0; i < c->n_workspaces; i++) {
-		if (add_workspace(&b, c->workspaces[i]) < 0) {
-			wire_message_done(m);
-			return -1;
-		}
+	if (add_workspaces(&b) < 0) {
+		wire_message_done(m);
+		return -1;
 	}
 	return 0;
 }

@@ -211,6 +211,27 @@ int git_inspect(struct git_layout *g, int workspace, const char *path, uid_t own
 	return refuse(field, path, why, reterr);
 }
 
+bool git_is_own_directory(const char *path)
+{
+	CLEANUP_STR char *at = strdup(path);
+	char *slash = at;
+	struct stat st;
+
+	while (at && slash) {
+		CLEANUP_FD int dir = fd_open_no_links(AT_FDCWD, at, O_PATH | O_DIRECTORY);
+
+		if (dir >= 0 && holds_repository(dir) &&
+		    fstatat(dir, "HEAD", &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+		slash = strrchr(at, '/');
+		if (slash == at)
+			break;
+		if (slash)
+			*slash = '\0';
+	}
+	return !at;
+}
+
 void git_layout_deinit(struct git_layout *g)
 {
 	free(g->common);

@@ -176,6 +176,13 @@ static int workspace_check(struct workspace *w, const struct workspace_params *p
 		return -1;
 	if (policy->ignore_git)
 		return 0;
+	if (!w->read_only && !w->git_config_writable && git_is_own_directory(w->path))
+		return error_set(reterr, ERROR_DENIED, field,
+				 "give the working tree, or mount it read-only, or say gitConfig: "
+				 "writable",
+				 "%s is or is in git's own directory, where it could change "
+				 "configuration and hooks.",
+				 w->path);
 	return git_inspect(&w->git, w->fd, w->path, w->owner, field, reterr);
 }
 

@@ -50,6 +50,31 @@ def test_the_canary_sings(t):
     check(os.path.exists(canary.mark), "plain git status did not run core.fsmonitor")
 
 
+def test_through_a_workspace_around_it(t):
+    """An extra workspace that holds the repository does not lie over what is protected in it."""
+    for as_worktree in (False, True):
+        top = t.workspace({"x": "y"})
+        repo = os.path.join(top, "repo")
+        git(t, top, "init", "-q", repo)
+        git(t, repo, "commit", "-q", "--allow-empty", "-m", "one")
+        tree = repo
+        if as_worktree:
+            tree = os.path.join(top, "tree")
+            git(t, repo, "worktree", "add", "-q", tree)
+        canary = Canary(t, tree)
+        script = (
+            f"printf '[core]\n\tfsmonitor = {canary.program}\n' >>{repo}/.git/config; "
+            f"echo '{canary.program}' >{repo}/.git/hooks/post-checkout; "
+            f"chmod +x {repo}/.git/hooks/post-checkout; git status"
+        )
+        for first, second in ((tree, top), (top, tree)):
+            s = t.sandbox(workspace=first, extraWorkspaces=[second])
+            exited(t.run(s, ["/bin/sh", "-c", script], workDir=tree))
+            canary.after_host_git(tree, repo)
+            t.client.call("sandbox.remove", {"sandbox": s["name"]})
+            canary.after_host_git(tree, repo)
+
+
 def test_git_file_replaced(t):
     for user in ("agent", "root"):
         attack(t, MAKE_EVIL + 'echo "gitdir: $TREE/evil" >$TREE/.git', user=user)

@@ -276,10 +276,38 @@ def test_empty_and_bare_git_dirs(t):
         refused(e, "denied")
     else:
         exited(t.run(s, ["true"]))
-    ws = t.workspace()
-    git(t, ws, "init", "-q", "--bare")
-    s = t.sandbox(workspace=ws)
-    exited(t.run(s, ["true"]))
+
+
+def test_git_directories_are_not_lent(t):
+    """A bare repository, a .git and what is in them: their configuration would lie open."""
+    repo = repository(t)
+    bare = t.workspace()
+    git(t, bare, "init", "-q", "--bare")
+    for path in (bare, bare + "/refs", repo + "/.git", repo + "/.git/hooks"):
+        refused(t.client.error("sandbox.create", {"name": t.unique(), "workspace": path}), "denied")
+    tree = worktree(t, repo)[1]
+    params = {"name": t.unique(), "workspace": tree, "extraWorkspaces": [repo + "/.git"]}
+    e = t.client.error("sandbox.create", params)
+    refused(e, "denied")
+    equal(e.field, "extraWorkspaces[0]", "field")
+    s = t.sandbox(workspace=tree, extraWorkspaces=[{"path": repo + "/.git", "readOnly": True}])
+    t.sh(s, INSIDE + "git commit -q --allow-empty -m inside")
+    s = t.sandbox(workspace={"path": bare, "gitConfig": "writable"})
+    t.sh(s, "git config a.b c")
+
+
+def test_worktrees_of_one_repository_together(t):
+    """Alone with each other, and with the repository itself."""
+    repo = repository(t)
+    trees = [worktree(t, repo)[1] for _ in range(2)]
+    for places in (trees, [repo, *trees], [trees[0], repo, trees[1]]):
+        s = t.sandbox(workspace=places[0], extraWorkspaces=places[1:])
+        for place in places:
+            t.sh(s, INSIDE + f"cd {place}; git commit -q --allow-empty -m x; git status")
+        r = t.run(s, ["git", "config", "a.b", "c"])
+        check(r["exitCode"] != 0, "the configuration is writable")
+        t.client.call("sandbox.remove", {"sandbox": s["name"]})
+    git(t, repo, "fsck", "--no-progress")
 
 
 def test_submodule(t):
