@@ -77,8 +77,6 @@ struct keeper_hello {
 	struct wire_str instance; /* instance id: in every cgroup, container and directory name */
 	struct wire_str crun;     /* absolute path of the runtime */
 	struct wire_str init;     /* absolute path of sandbox-init */
-	uint32_t create_ms;       /* how long the runtime may take */
-	uint32_t reserved;
 	uint32_t state_is_mount;
 	uint32_t n_cgroups;
 	struct keeper_cgroup cgroups[KEEPER_CGROUPS_MAX];
@@ -115,6 +113,8 @@ struct keeper_create {
 	struct wire_str id; /* sandbox id */
 	uint32_t flags;
 	uint32_t n_lowers;
+	uint32_t timeout_ms; /* how long the runtime may take */
+	uint32_t reserved;
 	struct keeper_limits limits;
 	/* read-only layers below the writable one, topmost first: names in <state>/templates; the
 	 * host template's skeleton is always the lowest and not listed */

@@ -74,18 +74,22 @@ static const struct field sandbox_create_fields[] = {
 };
 
 #define SANDBOX { "sandbox", FIELD_NAME, R, AT(sandbox_ref_params, sandbox), .doc = "Name or id." }
-#define TIMEOUT { "timeoutMs", FIELD_INT64, U, AT(sandbox_ref_params, timeout_ms), MS, .doc = "How long to wait for the answer." }
+#define GRACE { "timeoutMs", FIELD_INT64, AT(sandbox_ref_params, timeout_ms), MS, .doc = "Time that its commands get between TERM and KILL." }
 static const struct field sandbox_get_fields[] = { SANDBOX, END };
-static const struct field sandbox_start_fields[] = { SANDBOX, TIMEOUT, END };
+static const struct field sandbox_start_fields[] = {
+	SANDBOX,
+	{ "timeoutMs", FIELD_INT64, AT(sandbox_ref_params, timeout_ms), BETWEEN(1, KEEPER_CREATE_TIMEOUT_MAX_MS), .doc = "How long the runtime may take; absent: as configured." },
+	END
+};
 static const struct field sandbox_stop_fields[] = {
 	SANDBOX,
-	TIMEOUT,
-	{ "force", FIELD_BOOL, U, AT(sandbox_ref_params, force), .doc = "Without a grace for its commands." },
+	GRACE,
+	{ "force", FIELD_BOOL, AT(sandbox_ref_params, force), .doc = "Without a grace for its commands." },
 	END
 };
 static const struct field sandbox_remove_fields[] = {
 	SANDBOX,
-	TIMEOUT,
+	GRACE,
 	{ "force", FIELD_BOOL, AT(sandbox_ref_params, force), .doc = "Even if commands are running in it." },
 	END
 };

@@ -86,12 +86,18 @@ static const struct option_row exec_options[] = {
 	END
 };
 
+static const struct option_row stop_options[] = {
+	{ "force", OPTION_NONE, 'f', FLAG, .param = "force", .help = "without a grace for its commands" },
+	{ "timeout", OPTION_NONE, 0, DURATION, "timeoutMs", "between TERM and KILL of its commands" },
+	END
+};
 static const struct option_row force_options[] = {
 	{ "force", OPTION_NONE, 'f', FLAG, .param = "force", .help = "even if commands are running in it" },
+	{ "timeout", OPTION_NONE, 0, DURATION, "timeoutMs", "with -f: between TERM and KILL of them" },
 	END
 };
 static const struct option_row timeout_options[] = {
-	{ "timeout", OPTION_NONE, 0, DURATION, "timeoutMs", "how long to wait" },
+	{ "timeout", OPTION_NONE, 0, DURATION, "timeoutMs", "how long the runtime may take" },
 	END
 };
 static const struct option_row logs_options[] = {
@@ -175,7 +181,7 @@ const struct verb verbs[] = {
 	{ "exec", "SANDBOX COMMAND [ARG]...", "run a command in a sandbox", exec_options, 2, MANY, OPERANDS_END_OPTIONS, OWN_FAILURE, .run = verb_exec },
 	{ "ls", "", "list sandboxes", no_options, 0, 0, COMMON, verb_list, "sandbox.list", NULL, "sandboxes", sandbox_columns },
 	{ "inspect", "NAME...", "show all about sandboxes", no_options, 1, MANY, COMMON, verb_inspect, "sandbox.get", "sandbox", NULL, NULL },
-	{ "stop", "NAME...", "end a sandbox's processes, keep its files", force_options, 1, MANY, COMMON, CALL("sandbox.stop", "sandbox") },
+	{ "stop", "NAME...", "end a sandbox's processes, keep its files", stop_options, 1, MANY, COMMON, CALL("sandbox.stop", "sandbox") },
 	{ "start", "NAME...", "bring a stopped sandbox back", timeout_options, 1, MANY, COMMON, CALL("sandbox.start", "sandbox") },
 	{ "rm", "NAME...", "remove sandboxes; workspaces stay", force_options, 1, MANY, COMMON, CALL("sandbox.remove", "sandbox") },
 	{ "ps", "[SANDBOX]", "list commands", no_options, 0, 1, COMMON, verb_list, "exec.list", "filter.sandbox", "execs", exec_columns },

@@ -76,29 +76,33 @@ void method_sandbox_get(struct request *r, void *userdata)
 
 void method_sandbox_stop(struct request *r, void *userdata)
 {
+	const struct sandbox_ref_params *p = request_params(r);
+	const struct sandbox_end_how how = { "stopped", p->timeout_ms, p->force };
 	CLEANUP_ERROR struct error e = { 0 };
 	struct sandbox *s = find(r, userdata);
 
-	if (s && sandbox_stop(s, "stopped", on_done, r, &e) < 0)
+	if (s && sandbox_stop(s, &how, on_done, r, &e) < 0)
 		request_fail(r, &e);
 }
 
 void method_sandbox_start(struct request *r, void *userdata)
 {
+	const struct sandbox_ref_params *p = request_params(r);
 	CLEANUP_ERROR struct error e = { 0 };
 	struct sandbox *s = find(r, userdata);
 
-	if (s && sandbox_start(s, on_done, r, &e) < 0)
+	if (s && sandbox_start(s, p->timeout_ms, on_done, r, &e) < 0)
 		request_fail(r, &e);
 }
 
 void method_sandbox_remove(struct request *r, void *userdata)
 {
 	const struct sandbox_ref_params *p = request_params(r);
+	const struct sandbox_end_how how = { NULL, p->timeout_ms, p->force };
 	CLEANUP_ERROR struct error e = { 0 };
 	struct sandbox *s = find(r, userdata);
 
-	if (s && sandbox_remove(s, p->force, on_done, r, &e) < 0)
+	if (s && sandbox_remove(s, &how, on_done, r, &e) < 0)
 		request_fail(r, &e);
 }
 

@@ -71,7 +71,6 @@ static int greet(struct keeper *k, struct wire_message *m, const struct hello_te
 	*what = "message";
 	k->seccomp = wire_take_fd(m, 0);
 	k->crun = strdup(t->crun);
-	k->create_ms = h->create_ms;
 	if (k->seccomp < 0 || state < 0 || !k->crun)
 		return -EBADMSG;
 	(void)snprintf(k->instance, sizeof(k->instance), "%s", t->instance);
@@ -101,9 +100,7 @@ static int check_hello(struct wire_message *m, struct hello_texts *t)
 	t->crun = wire_string(m, h->crun, &bad);
 	t->init = wire_string(m, h->init, &bad);
 	if (bad || !t->instance || strlen(t->instance) > NAME_LENGTH_MAX / 2 || !t->crun ||
-	    t->crun[0] != '/' || !t->init || t->init[0] != '/' ||
-	    h->n_cgroups > KEEPER_CGROUPS_MAX || h->create_ms == 0 ||
-	    h->create_ms > KEEPER_CREATE_TIMEOUT_MAX_MS)
+	    t->crun[0] != '/' || !t->init || t->init[0] != '/' || h->n_cgroups > KEEPER_CGROUPS_MAX)
 		return -EBADMSG;
 	return 0;
 }
@@ -153,7 +150,8 @@ static int parse_create(struct keeper *k, struct wire_message *m, struct oci_job
 	uint32_t i;
 
 	if (!id || strlen(k->instance) + strlen(id) + 1 > NAME_LENGTH_MAX || m->n_fds != 1 ||
-	    c->n_lowers > KEEPER_LOWERS_MAX)
+	    c->n_lowers > KEEPER_LOWERS_MAX || c->timeout_ms == 0 ||
+	    c->timeout_ms > KEEPER_CREATE_TIMEOUT_MAX_MS)
 		return -EINVAL;
 	(void)snprintf(job->id, sizeof(job->id), "%s", id);
 	(void)snprintf(job->name, sizeof(job->name), "%s-%s", k->instance, id);
@@ -165,6 +163,7 @@ static int parse_create(struct keeper *k, struct wire_message *m, struct oci_job
 	}
 	job->n_lowers = c->n_lowers;
 	job->flags = c->flags;
+	job->timeout_ms = c->timeout_ms;
 	job->limits = c->limits;
 	return 0;
 }
@@ -177,7 +176,6 @@ static void on_create(struct keeper *k, struct wire_message *m)
 			       .cgroups = &k->cgroups,
 			       .runtime = &k->runtime,
 			       .nofile = &k->nofile,
-			       .timeout_ms = k->create_ms,
 			       .seccomp = k->seccomp,
 			       .socket = -1 };
 	int r = parse_create(k, m, &job);

@@ -37,7 +37,6 @@ struct keeper {
 	bool trash_dirty;
 	struct timer idle;
 	char *crun;
-	uint32_t create_ms; /* how long it may take */
 	char instance[NAME_LENGTH_MAX + 1];
 };
 

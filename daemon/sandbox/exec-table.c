@@ -357,8 +357,8 @@ void exec_table_ended(struct exec_table *t, struct exec *e)
 
 /* ---- a sandbox's end ---- */
 
-int exec_table_end(struct manager *m, struct sandbox *s, enum exec_cause cause,
-		   exec_table_done *done, void *userdata)
+int exec_table_end(struct manager *m, struct sandbox *s, int64_t grace_ms, exec_table_done *done,
+		   void *userdata)
 {
 	struct home *h = table_find(&m->execs->homes, sandbox_id(s));
 	struct exec *e;
@@ -371,9 +371,11 @@ int exec_table_end(struct manager *m, struct sandbox *s, enum exec_cause cause,
 	h->userdata = userdata;
 	TAILQ_FOREACH(e, &h->execs, in_home)
 	{
-		if (e->grace_ms > EXEC_GRACE_MS)
+		if (grace_ms >= 0)
+			e->grace_ms = grace_ms;
+		else if (e->grace_ms > EXEC_GRACE_MS)
 			e->grace_ms = EXEC_GRACE_MS;
-		exec_end(e, cause);
+		exec_end(e, EXEC_CAUSE_CANCELLED);
 	}
 	return 1;
 }

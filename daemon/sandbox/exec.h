@@ -128,11 +128,11 @@ struct exec_follow *exec_unfollow(struct exec_follow *f); /* returns NULL */
 void exec_end(struct exec *e, enum exec_cause cause);
 
 /* Before a sandbox is stopped in peace: exec_end() for all its execs, with a grace of EXEC_GRACE_MS
- * at most. Returns 0 when none runs; else 1, and DONE is called from the loop when the last has
- * ended (unless the sandbox is removed before). */
+ * at most, or GRACE_MS if that is not -1. Returns 0 when none runs; else 1, and DONE is called from
+ * the loop when the last has ended (unless the sandbox is removed before). */
 typedef void exec_table_done(struct sandbox *s, void *userdata);
-int exec_table_end(struct manager *m, struct sandbox *s, enum exec_cause cause,
-		   exec_table_done *done, void *userdata);
+int exec_table_end(struct manager *m, struct sandbox *s, int64_t grace_ms, exec_table_done *done,
+		   void *userdata);
 
 /* The sandbox stops running: every exec of it ends with sandbox_lost (or cancelled). */
 void exec_table_sandbox_lost(struct manager *m, struct sandbox *s, enum exec_cause cause);

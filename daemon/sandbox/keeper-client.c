@@ -15,7 +15,6 @@
 
 #include "bounds.h"
 #include "sandbox/cgroup.h"
-#include "sandbox/config.h"
 #include "sandbox/exec.h"
 #include "sandbox/idmap.h"
 #include "sandbox/keeper-internal.h"
@@ -291,10 +290,11 @@ static int send_or_queue(struct keeper_client *k, struct wire_message *request)
 	return r;
 }
 
-static int64_t timeout_of(const struct keeper_client *k, const struct wire_message *request)
+static int64_t timeout_of(const struct wire_message *request)
 {
 	const struct wire_header *h = (const void *)request->data;
 	const struct keeper_spool_finish *finish = (const void *)request->data;
+	const struct keeper_create *create = (const void *)request->data;
 
 	switch (h->type) {
 	case KEEPER_LAYER_SAVE:
@@ -303,7 +303,7 @@ static int64_t timeout_of(const struct keeper_client *k, const struct wire_messa
 	case KEEPER_SPOOL_FINISH:
 		return (int64_t)finish->wait_ms + KEEPER_CREATE_TIMEOUT_MS + KEEPER_SLACK_MS;
 	case KEEPER_CREATE: /* the keeper takes one slack for a worker that hangs */
-		return k->manager->config->create_timeout_ms + (int64_t)2 * KEEPER_SLACK_MS;
+		return create->timeout_ms + (int64_t)2 * KEEPER_SLACK_MS;
 	default:
 		return KEEPER_CREATE_TIMEOUT_MS + KEEPER_SLACK_MS;
 	}
@@ -346,7 +346,7 @@ int keeper_client_call(struct keeper_client *k, struct wire_message *request, ke
 		return -ENOMEM;
 	}
 	p->serial = ++k->last_serial;
-	p->deadline_ms = time_monotonic_ms() + timeout_of(k, request);
+	p->deadline_ms = time_monotonic_ms() + timeout_of(request);
 	p->done = done;
 	p->userdata = userdata;
 	wire_head(request)->serial = p->serial;

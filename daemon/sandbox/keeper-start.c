@@ -276,7 +276,6 @@ int keeper_hello(struct keeper_client *k, struct wire_message *m, char **ret_rea
 	fd = r < 0 ? r : open_state_dir(k);
 	r = fd < 0 ? fd : wire_add_fd(m, fd);
 	hello->state_is_mount = k->manager->is_root;
-	hello->create_ms = (uint32_t)k->manager->config->create_timeout_ms;
 	if (r >= 0)
 		r = add_cgroups(k, m);
 	if (r >= 0)

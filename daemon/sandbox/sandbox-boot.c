@@ -321,6 +321,9 @@ static int fill_create(const struct sandbox *s, struct wire_message *m)
 
 	if (s->layers.count > KEEPER_LOWERS_MAX)
 		return -E2BIG;
+	create->timeout_ms =
+		(uint32_t)(s->ops->timeout_ms > 0 ? s->ops->timeout_ms
+						  : s->manager->config->create_timeout_ms);
 	create->flags = is_create(s) ? KEEPER_CREATE_DISCARD : KEEPER_CREATE_REUSE;
 	if (s->facts.network == NETWORK_HOST)
 		create->flags |= KEEPER_CREATE_NETWORK_HOST;
@@ -548,7 +551,8 @@ void sandbox_boot_keeper_lost(struct sandbox *s)
 		boot_fail_keeper(s, -ECONNRESET, "the keeper ended");
 }
 
-int sandbox_start(struct sandbox *s, sandbox_done *done, void *userdata, struct error *reterr)
+int sandbox_start(struct sandbox *s, int64_t timeout_ms, sandbox_done *done, void *userdata,
+		  struct error *reterr)
 {
 	int r;
 
@@ -556,6 +560,8 @@ int sandbox_start(struct sandbox *s, sandbox_done *done, void *userdata, struct 
 		return error_set(reterr, ERROR_UNAVAILABLE, NULL, "start the daemon again",
 				 "the daemon is stopping");
 	r = sandbox_submit(s, SANDBOX_VERB_START, done, userdata, NULL, SANDBOX_STATE_RUNNING);
-	return r < 0 ? error_set_errno(reterr, r, "sandbox %s cannot be started", s->facts.name)
-		     : 0;
+	if (r < 0)
+		return error_set_errno(reterr, r, "sandbox %s cannot be started", s->facts.name);
+	sandbox_last_op(s)->timeout_ms = timeout_ms;
+	return 0;
 }

@@ -96,8 +96,9 @@ static void stop_begin(struct sandbox *s)
 		return;
 	}
 	/* a wanted stop gives commands their grace; where init is gone there is nobody to ask */
-	if (s->ops->end_state != SANDBOX_STATE_STOPPED || s->facts.state != SANDBOX_STATE_RUNNING ||
-	    exec_table_end(s->manager, s, EXEC_CAUSE_CANCELLED, on_execs_ended, NULL) == 0)
+	if (s->ops->force || s->ops->end_state != SANDBOX_STATE_STOPPED ||
+	    s->facts.state != SANDBOX_STATE_RUNNING ||
+	    exec_table_end(s->manager, s, s->ops->timeout_ms, on_execs_ended, NULL) == 0)
 		stop_now(s);
 }
 
@@ -196,6 +197,20 @@ static void want_keeper(struct sandbox *s)
 		remove_failed(s, &e);
 }
 
+static void remove_now(struct sandbox *s)
+{
+	if (s->facts.state == SANDBOX_STATE_RUNNING || s->facts.state == SANDBOX_STATE_PAUSED)
+		end_run(s, SANDBOX_STATE_STOPPED, "removed");
+	s->retried = false;
+	want_keeper(s);
+}
+
+static void on_execs_ended_first(struct sandbox *s, void *userdata)
+{
+	(void)userdata;
+	remove_now(s);
+}
+
 static void remove_begin(struct sandbox *s)
 {
 	CLEANUP_ERROR struct error e = { 0 };
@@ -206,10 +221,9 @@ static void remove_begin(struct sandbox *s)
 		sandbox_op_end(s, &e);
 		return;
 	}
-	if (s->facts.state == SANDBOX_STATE_RUNNING || s->facts.state == SANDBOX_STATE_PAUSED)
-		end_run(s, SANDBOX_STATE_STOPPED, "removed");
-	s->retried = false;
-	want_keeper(s);
+	if (s->ops->timeout_ms < 0 || s->facts.state != SANDBOX_STATE_RUNNING ||
+	    exec_table_end(s->manager, s, s->ops->timeout_ms, on_execs_ended_first, NULL) == 0)
+		remove_now(s);
 }
 
 /* ---- verbs ---- */
@@ -222,22 +236,26 @@ void sandbox_end(struct sandbox *s)
 		remove_begin(s);
 }
 
-int sandbox_stop(struct sandbox *s, const char *cause, sandbox_done *done, void *userdata,
-		 struct error *reterr)
+int sandbox_stop(struct sandbox *s, const struct sandbox_end_how *how, sandbox_done *done,
+		 void *userdata, struct error *reterr)
 {
-	int r = sandbox_submit(s, SANDBOX_VERB_STOP, done, userdata, cause, SANDBOX_STATE_STOPPED);
+	int r = sandbox_submit(s, SANDBOX_VERB_STOP, done, userdata, how->cause,
+			       SANDBOX_STATE_STOPPED);
 
-	return r < 0 ? error_set_errno(reterr, r, "sandbox %s cannot be stopped", s->facts.name)
-		     : 0;
+	if (r < 0)
+		return error_set_errno(reterr, r, "sandbox %s cannot be stopped", s->facts.name);
+	sandbox_last_op(s)->timeout_ms = how->grace_ms;
+	sandbox_last_op(s)->force = how->force;
+	return 0;
 }
 
-int sandbox_remove(struct sandbox *s, bool force, sandbox_done *done, void *userdata,
-		   struct error *reterr)
+int sandbox_remove(struct sandbox *s, const struct sandbox_end_how *how, sandbox_done *done,
+		   void *userdata, struct error *reterr)
 {
 	size_t running = exec_running_in(s->manager, s);
 	int r;
 
-	if (!force && running > 0) {
+	if (!how->force && running > 0) {
 		(void)error_set(reterr, ERROR_INVALID_STATE, "sandbox",
 				"sandboxctl rm --force, or force: true",
 				"sandbox %s has %zu running exec%s", s->facts.name, running,
@@ -246,8 +264,10 @@ int sandbox_remove(struct sandbox *s, bool force, sandbox_done *done, void *user
 		return -1;
 	}
 	r = sandbox_submit(s, SANDBOX_VERB_REMOVE, done, userdata, NULL, SANDBOX_STATE_REMOVED);
-	return r < 0 ? error_set_errno(reterr, r, "sandbox %s cannot be removed", s->facts.name)
-		     : 0;
+	if (r < 0)
+		return error_set_errno(reterr, r, "sandbox %s cannot be removed", s->facts.name);
+	sandbox_last_op(s)->timeout_ms = how->grace_ms;
+	return 0;
 }
 
 /* ---- by itself ---- */

@@ -29,7 +29,9 @@ struct sandbox_op {
 	enum sandbox_verb verb;
 	sandbox_done *done; /* may be NULL */
 	void *userdata;
-	char *cause;                  /* STOP */
+	int64_t timeout_ms; /* START: for the runtime; STOP, REMOVE: grace for execs; -1: usual */
+	bool force;         /* STOP: no grace */
+	char *cause;        /* STOP */
 	enum sandbox_state end_state; /* STOP: STOPPED or FAILED */
 	struct sandbox_op *next;
 };
@@ -98,6 +100,8 @@ int sandbox_copy_pairs(struct pairs *to, const struct pairs *from);
 /* Appends an op; it begins from the event loop. Returns 0 or -ENOMEM. */
 int sandbox_submit(struct sandbox *s, enum sandbox_verb verb, sandbox_done *done, void *userdata,
 		   const char *cause, enum sandbox_state end_state);
+/* The one that was just submitted. */
+struct sandbox_op *sandbox_last_op(struct sandbox *s);
 /* Ends the op at the head (E may be NULL: success) and begins the next. */
 void sandbox_op_end(struct sandbox *s, struct error *e);
 /* Kills what may live of a run and closes what belongs to it: init client, oom counter, socket

@@ -224,6 +224,7 @@ int sandbox_submit(struct sandbox *s, enum sandbox_verb verb, sandbox_done *done
 	op->done = done;
 	op->userdata = userdata;
 	op->end_state = end_state;
+	op->timeout_ms = -1;
 	for (end = &s->ops; *end; end = &(*end)->next)
 		;
 	*end = op;
@@ -231,6 +232,15 @@ int sandbox_submit(struct sandbox *s, enum sandbox_verb verb, sandbox_done *done
 	if (s->ops == op)
 		event_active(&s->kick, 0, 0);
 	return 0;
+}
+
+struct sandbox_op *sandbox_last_op(struct sandbox *s)
+{
+	struct sandbox_op *op;
+
+	for (op = s->ops; op->next; op = op->next)
+		;
+	return op;
 }
 
 void sandbox_op_end(struct sandbox *s, struct error *e)

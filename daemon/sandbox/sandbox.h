@@ -39,11 +39,20 @@ int sandbox_create(struct manager *m, uid_t peer, const struct sandbox_create_pa
 void sandbox_on_progress(struct sandbox *s, void (*fn)(const char *message, void *userdata),
 			 void *userdata);
 void sandbox_cancel_create(struct sandbox *s);
-int sandbox_stop(struct sandbox *s, const char *cause, sandbox_done *done, void *userdata,
-		 struct error *reterr);
-int sandbox_start(struct sandbox *s, sandbox_done *done, void *userdata, struct error *reterr);
-int sandbox_remove(struct sandbox *s, bool force, sandbox_done *done, void *userdata,
-		   struct error *reterr);
+/* How its execs end. */
+struct sandbox_end_how {
+	const char *cause; /* stop: of the sandbox */
+	int64_t grace_ms;  /* between TERM and KILL; -1: stop their own, EXEC_GRACE_MS at most;
+			      remove none */
+	bool force;        /* stop: no grace; remove: even if some run */
+};
+int sandbox_stop(struct sandbox *s, const struct sandbox_end_how *how, sandbox_done *done,
+		 void *userdata, struct error *reterr);
+/* TIMEOUT_MS for the runtime; -1: the configured one. */
+int sandbox_start(struct sandbox *s, int64_t timeout_ms, sandbox_done *done, void *userdata,
+		  struct error *reterr);
+int sandbox_remove(struct sandbox *s, const struct sandbox_end_how *how, sandbox_done *done,
+		   void *userdata, struct error *reterr);
 
 /* By name (of PEER's own; root: anyone's by id, its own by name first) or id; sets NOT_FOUND. */
 struct sandbox *sandbox_find(struct manager *m, uid_t peer, const char *name_or_id,

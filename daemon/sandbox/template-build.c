@@ -125,6 +125,7 @@ static void on_sandbox_removed(struct sandbox *s, struct error *e, void *userdat
 
 static void remove_sandbox(struct build *b)
 {
+	static const struct sandbox_end_how how = { .grace_ms = -1, .force = true };
 	CLEANUP_ERROR struct error e = { 0 };
 
 	b->phase = BUILD_PHASE_REMOVING;
@@ -132,7 +133,7 @@ static void remove_sandbox(struct build *b)
 		end(b);
 		return;
 	}
-	if (sandbox_remove(b->sandbox, true, on_sandbox_removed, b, &e) < 0)
+	if (sandbox_remove(b->sandbox, &how, on_sandbox_removed, b, &e) < 0)
 		on_sandbox_removed(b->sandbox, &e, b);
 }
 
@@ -226,10 +227,11 @@ static void on_sandbox_stopped(struct sandbox *s, struct error *e, void *userdat
 
 static void stop_sandbox(struct build *b)
 {
+	static const struct sandbox_end_how how = { "build_finished", -1, false };
 	CLEANUP_ERROR struct error e = { 0 };
 
 	b->phase = BUILD_PHASE_STOPPING;
-	if (sandbox_stop(b->sandbox, "build_finished", on_sandbox_stopped, b, &e) < 0) {
+	if (sandbox_stop(b->sandbox, &how, on_sandbox_stopped, b, &e) < 0) {
 		note_failure(b, &e);
 		remove_sandbox(b);
 	}

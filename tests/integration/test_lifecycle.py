@@ -148,6 +148,71 @@ def test_stop_with_running_execs(t):
     check(r["cause"] in ("sandbox_lost", "cancelled"), f"cause {r['cause']}")
 
 
+STUBBORN = ["/bin/sh", "-c", "trap 'echo term' TERM; echo ready; while :; do sleep 0.05; done"]
+
+
+def stubborn(t, s, **params):
+    """A command that ignores TERM, running; the id of its request."""
+    rid = t.client.send(
+        "exec.run", {"sandbox": s["name"], "command": STUBBORN, "stream": True, **params}
+    )
+    t.client.note("exec.data")
+    return rid
+
+
+def test_stop_with_a_grace(t):
+    """timeoutMs is the time between TERM and KILL; force leaves none; each is told."""
+    s = t.sandbox()
+    other = t.connect()
+    for params, low, high in (
+        ({"timeoutMs": 600}, 0.6, 3),
+        ({"timeoutMs": 0}, 0, 2),
+        ({"force": True}, 0, 2),
+        ({"force": True, "timeoutMs": 60000}, 0, 2),
+    ):
+        rid = stubborn(t, s)
+        started = time.monotonic()
+        other.call("sandbox.stop", {"sandbox": s["name"], **params})
+        took = time.monotonic() - started
+        check(low <= took < high, f"{params} took {took:.2f} s")
+        r = t.client.wait(rid, 10)
+        equal(r["cause"], "sandbox_lost" if "force" in params else "cancelled", f"{params}")
+        t.client.call("sandbox.start", {"sandbox": s["name"], "timeoutMs": 20000})
+
+
+def test_remove_with_a_grace(t):
+    s = t.sandbox()
+    rid = stubborn(t, s)
+    other = t.connect()
+    e = other.error("sandbox.remove", {"sandbox": s["name"], "timeoutMs": 500})
+    equal(e.kind, "invalid_state", "without force")
+    started = time.monotonic()
+    other.call("sandbox.remove", {"sandbox": s["name"], "force": True, "timeoutMs": 500})
+    took = time.monotonic() - started
+    check(0.5 <= took < 3, f"took {took:.2f} s")
+    equal(t.client.wait(rid, 10)["cause"], "cancelled", "cause")
+    equal(t.client.error("sandbox.get", {"sandbox": s["id"]}).kind, "not_found", "kind")
+
+
+@timeout(60)
+def test_start_with_a_timeout(t):
+    """A runtime that hangs: this start waits as long as it was told."""
+    d = t.private_daemon()
+    c = t.connect(daemon=d)
+    c.call("sandbox.create", {"name": "slow"})
+    c.call("sandbox.stop", {"sandbox": "slow"})
+    d.stop()
+    d = t.private_daemon({"runtime crun": {"path": t.suite.tools["fake-runtime-hang"]}}, state=d.state)
+    c = t.connect(daemon=d)
+    started = time.monotonic()
+    e = c.error("sandbox.start", {"sandbox": "slow", "timeoutMs": 1000}, timeout=20)
+    refused(e, "timeout", "runtime_failed")
+    check(1 <= time.monotonic() - started < 6, "it waited for another time")
+    refused(c.error("sandbox.start", {"sandbox": "slow", "timeoutMs": 0}), "invalid_params")
+    c.call("sandbox.remove", {"sandbox": "slow"})
+    d.stop()
+
+
 def test_remove_with_50_processes(t):
     s = t.sandbox()
     t.sh(s, "for i in $(seq 50); do sleep 1000 & done; true", leftovers="keep")
