@@ -170,8 +170,8 @@ static const struct {
 	  "network.block" },
 	{ RUN, "{" COMMAND ",\"secrets\":[]}", ERROR_UNAVAILABLE, "secrets" },
 	{ RUN, "{" COMMAND ",\"idempotencyKey\":\"k\"}", ERROR_UNAVAILABLE, "idempotencyKey" },
-	{ "sandbox.stop", "{\"sandbox\":\"a\",\"force\":true}", ERROR_UNAVAILABLE, "force" },
-	{ "sandbox.remove", "{\"sandbox\":\"a\",\"timeoutMs\":5}", ERROR_UNAVAILABLE, "timeoutMs" },
+	{ "sandbox.stop", "{\"sandbox\":\"a\",\"force\":1}", ERROR_INVALID_PARAMS, "force" },
+	{ "sandbox.start", "{\"sandbox\":\"a\",\"timeoutMs\":0}", ERROR_INVALID_PARAMS, "timeoutMs" },
 	{ "exec.cancel", "{\"idempotencyKey\":\"k\"}", ERROR_UNAVAILABLE, "idempotencyKey" },
 };
 
