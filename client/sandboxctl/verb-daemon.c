@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "daemon-process.h"
 #include "macro.h"
 #include "message.h"
@@ -29,14 +29,6 @@ struct daemon_start {
 	struct ctl *ctl;
 	char runtime_dir[256]; /* "": the daemon's default */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* --state-dir, or the default. Freed with free(). */
 static char *state_dir(const struct ctl *ctl)
@@ -160,9 +152,9 @@ static int spawn(const struct daemon_start *s, char *program, int log)
  * we look, and its early end is seen at once. */
 static int wait_until_ready(struct ctl *ctl, int process)
 {
-	int64_t deadline = now_ms() + START_TIMEOUT_MS;
+	int64_t deadline = clock_now_ms() + START_TIMEOUT_MS;
 
-	while (now_ms() < deadline) {
+	while (clock_now_ms() < deadline) {
 		struct pollfd p = { .fd = process, .events = POLLIN };
 
 		if (sandboxd_connect(&ctl->client, ctl->socket) == 0 &&

@@ -6,7 +6,7 @@
 
 #include <event2/event.h>
 #include <fcntl.h>
-#include <json.h>
+#include <json-c/json.h>
 #include <signal.h>
 #include <stdio.h>
 

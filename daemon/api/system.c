@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* system.*: what the daemon says about itself. */
 
-#include <json.h>
+#include <json-c/json.h>
 
 #include "api/api.h"
 #include "api/doctor.h"

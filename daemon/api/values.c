@@ -4,7 +4,7 @@
 
 #include "api/values.h"
 
-#include <json.h>
+#include <json-c/json.h>
 #include <stdbool.h>
 #include <string.h>
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "init/text.h"
+#include "io.h"
 #include "macro.h"
 
 #define NAME_SIZE 256
@@ -58,22 +59,6 @@ static int open_parent(const char *path, const char **ret_name)
 	return dir;
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-	ssize_t n;
-
-	while (size > 0) {
-		n = write(fd, data, size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 static int write_temporary(int dir, const char *temporary, const struct payload_file *f)
 {
 	CLEANUP_FD int fd = -1;
@@ -83,7 +68,7 @@ static int write_temporary(int dir, const char *temporary, const struct payload_
 	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, f->data, f->size);
+	r = io_write_all(fd, f->data, f->size);
 	if (r < 0)
 		return r;
 	/* Set-id bits would be refused by the filter anyway. */

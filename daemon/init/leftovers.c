@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "init/clock.h"
+#include "clock.h"
 
 #define FREEZE_AFTER_MS 200 /* a kill that takes longer fights a fork bomb */
 #define COUNT_MS_MAX 50     /* for the count of what is left; init has other work */

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "init/clock.h"
+#include "clock.h"
 #include "init/fence.h"
 #include "init/net.h"
 #include "init/terminal.h"

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bounds.h"
+#include "io.h"
 #include "macro.h"
 
 bool name_good(const char *name)
@@ -92,22 +93,6 @@ uint64_t file_keyed_number_at(int dir, const char *path, const char *key)
 	return 0;
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-	ssize_t n;
-
-	while (size > 0) {
-		n = write(fd, data, size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 int file_make_at(int dir, const char *path, const char *text, struct owned as)
 {
 	CLEANUP_FD int fd =
@@ -116,7 +101,7 @@ int file_make_at(int dir, const char *path, const char *text, struct owned as)
 
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, text, strlen(text));
+	r = io_write_all(fd, text, strlen(text));
 	if (r < 0)
 		return r;
 	if (fchown(fd, as.uid, as.uid) < 0 || fchmod(fd, as.mode) < 0)

@@ -11,18 +11,10 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "macro.h"
-
-int64_t loop_now(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail with this clock */
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void reap(struct loop *l)
 {
@@ -129,7 +121,7 @@ void timer_set(struct loop *l, struct timer *t, int64_t ms)
 	struct timer **at;
 
 	timer_cancel(l, t);
-	t->at = loop_now() + ms;
+	t->at = clock_now_ms() + ms;
 	t->armed = true;
 	for (at = &l->timers; *at && (*at)->at <= t->at; at = &(*at)->next)
 		;
@@ -139,7 +131,7 @@ void timer_set(struct loop *l, struct timer *t, int64_t ms)
 
 static void run_timers(struct loop *l)
 {
-	int64_t now = loop_now();
+	int64_t now = clock_now_ms();
 	struct timer *t;
 
 	while (l->timers && l->timers->at <= now) {
@@ -158,7 +150,7 @@ static int loop_once(struct loop *l, int ms)
 	int n;
 
 	if (l->timers) {
-		wait = l->timers->at - loop_now();
+		wait = l->timers->at - clock_now_ms();
 		wait = wait < 0 ? 0 : wait;
 		if (ms < 0 || wait < ms)
 			ms = (int)(wait > 3600000 ? 3600000 : wait);

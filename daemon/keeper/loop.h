@@ -49,5 +49,3 @@ void loop_forget(struct loop *l, struct watch *w);
 /* Sets T to go off once in MS milliseconds (anew if it was armed). */
 void timer_set(struct loop *l, struct timer *t, int64_t ms);
 void timer_cancel(struct loop *l, struct timer *t);
-
-int64_t loop_now(void);

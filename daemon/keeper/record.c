@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "bounds.h"
+#include "io.h"
 #include "macro.h"
 
 #define RECORD_BYTES_MAX (512 * 1024) /* more than a claim's message can say */
@@ -145,20 +146,6 @@ bool record_has(const struct record *r, enum record_kind kind, const char *root,
 	return false;
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-	ssize_t n;
-
-	while (size > 0) {
-		n = write(fd, data, size);
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 int record_save(const struct record *r, const struct tree *t, const char *id)
 {
 	char name[RECORD_NAME_MAX], fresh[RECORD_NAME_MAX], head[64];
@@ -172,9 +159,9 @@ int record_save(const struct record *r, const struct tree *t, const char *id)
 		return -errno;
 	n = snprintf(head, sizeof(head), "%" PRId64 " %ld", (int64_t)r->since.tv_sec,
 		     r->since.tv_nsec);
-	result = write_all(fd, head, (size_t)n + 1);
+	result = io_write_all(fd, head, (size_t)n + 1);
 	if (result == 0)
-		result = write_all(fd, r->entries, r->size);
+		result = io_write_all(fd, r->entries, r->size);
 	if (result == 0 && renameat(t->upper, fresh, t->upper, name) < 0)
 		result = -errno;
 	return result;

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "bundle.h"
+#include "clock.h"
 #include "fence.h"
 #include "files.h"
 #include "init-wire.h"
@@ -371,7 +372,7 @@ static int wait_readable(struct creation *c, int fd)
 	int n;
 
 	for (;;) {
-		left = c->deadline - loop_now();
+		left = c->deadline - clock_now_ms();
 		if (left <= 0)
 			return -ETIMEDOUT;
 		p[0] = (struct pollfd){ fd, POLLIN, 0 };
@@ -511,7 +512,7 @@ void oci_create(void *arg)
 	const struct oci_job *job = arg;
 
 	name_paths(&c, job);
-	c.deadline = loop_now() + job->timeout_ms;
+	c.deadline = clock_now_ms() + job->timeout_ms;
 	if (create(&c) == 0) {
 		c.result.reason[0] = '\0'; /* warnings */
 		worker_answer(&c.result);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The one clock of init. */
+/* The clock by which keeper, init and sandboxctl wait. */
 
 #include <stdint.h>
 #include <time.h>
