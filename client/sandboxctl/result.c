@@ -47,7 +47,7 @@ static int status_of(const struct ctl *ctl, const struct sandboxd_exec_result *r
 	tell_cause(result->cause);
 	if (strcmp(result->cause, "timeout") == 0)
 		return STATUS_TIMEOUT;
-	if (strcmp(result->cause, "sandbox_lost") == 0)
+	if (strcmp(result->cause, "sandbox_lost") == 0 || strcmp(result->cause, "disk_full") == 0)
 		return STATUS_FAILURE;
 	if (result->signal > 0)
 		return 128 + result->signal;

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "keeper-wire.h"
@@ -20,6 +21,7 @@
 #define PUNCH_MIN (1u << 20)
 #define BLOCK 4096u
 #define HOLD_MIN (64u * 1024)
+#define PTY_MAX (64 * 1024) /* more than a pty ever holds */
 
 void stream_init(struct stream *s)
 {
@@ -37,12 +39,31 @@ void stream_deinit(struct stream *s)
 	s->n_pending = 0;
 }
 
+/* A reader that waits for the rest of a character must get it, however small the spool. */
+static uint64_t room(const struct stream *s)
+{
+	return s->max_bytes > HOLD_MIN ? s->max_bytes : HOLD_MIN;
+}
+
 bool stream_is_held(const struct stream *s)
 {
-	/* a reader that waits for the rest of a character must get it, however small the spool */
-	uint64_t room = s->max_bytes > HOLD_MIN ? s->max_bytes : HOLD_MIN;
+	return s->max_bytes > 0 && s->end >= s->hold && s->end - s->hold >= room(s) + s->extra;
+}
 
-	return s->max_bytes > 0 && s->end >= s->hold && s->end - s->hold >= room;
+void stream_let_go(struct stream *s)
+{
+	uint64_t held = s->end >= s->hold ? s->end - s->hold : 0;
+	int waiting = 0;
+
+	if (s->source < 0)
+		return;
+	if (s->pty) /* not all that the kernel has is counted by FIONREAD */
+		waiting = PTY_MAX;
+	else
+		(void)ioctl(s->source, FIONREAD, &waiting); /* cannot fail on a pipe */
+	s->extra = (uint64_t)waiting + s->n_pending + 1;    /* and one, to see the end behind it */
+	if (held > room(s))
+		s->extra += held - room(s);
 }
 
 static int open_file(struct stream *s, int dir, const char *name)

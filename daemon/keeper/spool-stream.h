@@ -19,6 +19,7 @@ struct stream {
 	uint64_t end;
 	uint64_t max_bytes;
 	uint64_t hold;    /* bytes from here on stay; KEEPER_HOLD_NONE: as max_bytes says */
+	uint64_t extra;   /* so much more than max_bytes may be held */
 	uint8_t *pending; /* read from a pty, not yet written */
 	size_t n_pending;
 };
@@ -28,6 +29,10 @@ void stream_deinit(struct stream *s);
 
 /* As much as may be kept is there and held: the producer has to wait. */
 bool stream_is_held(const struct stream *s);
+
+/* The writer is dead: what it left in the pipe is taken although nobody reads along any more, and
+ * nothing is punched out for it that is still to be read. What others write is not. */
+void stream_let_go(struct stream *s);
 
 /* Moves what is there, at most one chunk. DIR and NAME say where the file is made. BUFFER holds
  * STREAM_CHUNK bytes. Returns bytes moved (> 0), 0 when nothing is there now or the stream has

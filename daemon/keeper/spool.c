@@ -23,6 +23,7 @@
 
 #define SPOOL_NOTIFY_MS 4
 #define SPOOL_RETRY_MS 500
+#define SPOOL_FULL_MS 5000 /* a full disk at the end: time to make room before bytes are lost */
 #define SPOOL_PIPE_SIZE (1 << 20)
 #define SPOOL_BIG_MAX 8    /* execs with large pipes: an owner has 64 MiB of them in all */
 #define SPOOL_PUMPS_MAX 64 /* chunks taken at the end without looking at others */
@@ -46,6 +47,7 @@ struct spool {
 	struct keeper_stream_state told[KEEPER_STREAM_MAX];
 	bool dirty;
 	bool finishing;
+	bool patient; /* finishing, but the disk is full: some time more */
 	bool remove;
 	uint64_t finish_serial;
 	char exec[NAME_LENGTH_MAX + 1];
@@ -201,12 +203,30 @@ static bool pump(struct spool_stream *t)
 	return n > 0;
 }
 
+/* What the producer wrote is still in a pipe, for want of space. */
+static bool is_full(const struct spool *s)
+{
+	const struct stream *t;
+	size_t i;
+
+	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
+		t = &s->streams[i].stream;
+		if (t->source >= 0 && (t->error == -ENOSPC || t->error == -EDQUOT))
+			return true;
+	}
+	return false;
+}
+
 static void after_pump(struct spool *s)
 {
-	if (s->finishing && all_ended(s))
+	if (s->finishing && all_ended(s)) {
 		finish(s);
-	else if (s->dirty && !s->finishing)
+	} else if (s->patient && !is_full(s)) { /* there is room: the rest, and the end */
+		s->patient = false;
+		timer_set(s->all->loop, &s->finish, 0);
+	} else if (s->dirty && !s->finishing) {
 		notify(s);
+	}
 }
 
 static void on_readable(void *userdata, uint32_t events)
@@ -245,7 +265,12 @@ static void on_finish_time(void *userdata)
 		for (n = 0; n < SPOOL_PUMPS_MAX && s->streams[i].stream.source >= 0; n++)
 			if (!pump(&s->streams[i]))
 				break;
-	finish(s);
+	if (!s->patient && is_full(s)) {
+		s->patient = true;
+		timer_set(s->all->loop, &s->finish, SPOOL_FULL_MS);
+	} else {
+		finish(s);
+	}
 }
 
 static struct spool *find(const struct spools *all, const char *exec)
@@ -415,13 +440,13 @@ static void go_on(struct spool *s)
 	}
 }
 
-/* The producer is dead, so what still comes is bounded by its pipes. */
+/* Lets every producer's last words in. */
 static void release(struct spool *s)
 {
 	size_t i;
 
 	for (i = 0; i < KEEPER_STREAM_MAX; i++)
-		s->streams[i].stream.hold = KEEPER_HOLD_NONE;
+		stream_let_go(&s->streams[i].stream);
 	go_on(s);
 }
 

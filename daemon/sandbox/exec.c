@@ -220,6 +220,8 @@ static enum exec_cause cause_of(const struct exec *e)
 		return EXEC_CAUSE_NEVER_STARTED;
 	if (e->ending != EXEC_CAUSE_MAX)
 		return e->ending;
+	if (e->disk_full) /* it ended by itself, but what it wrote last could not be stored */
+		return EXEC_CAUSE_DISK_FULL;
 	if (r->signal == SIGKILL && r->oom_kills > 0)
 		return EXEC_CAUSE_OOM;
 	return r->signal != 0 ? EXEC_CAUSE_SIGNALED : EXEC_CAUSE_EXITED;
@@ -230,6 +232,8 @@ static bool is_cut(const struct exec *e)
 	const struct keeper_stream_state *s;
 	size_t i;
 
+	if (e->disk_full)
+		return true;
 	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
 		s = &e->facts.stream[i];
 		if (s->start > 0 || s->end > EXEC_RESULT_BYTES_MAX)

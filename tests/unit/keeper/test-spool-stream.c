@@ -122,6 +122,29 @@ START_TEST(test_oldest_bytes_go)
 }
 END_TEST
 
+/* Somebody reads along and is late: what the dead writer left comes in, nothing is punched out. */
+START_TEST(test_last_words_of_a_held_stream)
+{
+	static const char more[] = "what others write";
+	uint32_t i;
+
+	stream.max_bytes = 1u << 20;
+	stream.hold = 0;
+	for (i = 0; !stream_is_held(&stream); i++)
+		write_block(i);
+	for (i = 0; i < 8; i++)
+		ck_assert_int_eq(write(sink, more, sizeof(more)), (ssize_t)sizeof(more));
+	stream_let_go(&stream);
+	ck_assert(!stream_is_held(&stream));
+	ck_assert_int_eq(pump(), (int64_t)(8 * sizeof(more)));
+	ck_assert(!stream_is_held(&stream)); /* it would see the end */
+	ck_assert_int_eq(write(sink, more, sizeof(more)), (ssize_t)sizeof(more));
+	ck_assert_int_gt(pump(), 0);
+	ck_assert(stream_is_held(&stream));
+	ck_assert_uint_eq(stream.start, 0);
+}
+END_TEST
+
 static void limit_files(rlim_t size)
 {
 	struct rlimit limit;
@@ -185,6 +208,7 @@ int main(void)
 	tcase_add_test(tcase, test_no_data_no_file);
 	tcase_add_test(tcase, test_appends);
 	tcase_add_test(tcase, test_oldest_bytes_go);
+	tcase_add_test(tcase, test_last_words_of_a_held_stream);
 	tcase_add_test(tcase, test_what_is_refused_stays);
 	tcase_add_test(tcase, test_pty);
 	suite_add_tcase(suite, tcase);
