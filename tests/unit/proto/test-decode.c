@@ -171,7 +171,8 @@ static const struct {
 	{ RUN, "{" COMMAND ",\"secrets\":[]}", ERROR_UNAVAILABLE, "secrets" },
 	{ RUN, "{" COMMAND ",\"idempotencyKey\":\"k\"}", ERROR_UNAVAILABLE, "idempotencyKey" },
 	{ "sandbox.stop", "{\"sandbox\":\"a\",\"force\":1}", ERROR_INVALID_PARAMS, "force" },
-	{ "sandbox.start", "{\"sandbox\":\"a\",\"timeoutMs\":0}", ERROR_INVALID_PARAMS, "timeoutMs" },
+	{ "sandbox.start", "{\"sandbox\":\"a\",\"timeoutMs\":0}", ERROR_INVALID_PARAMS,
+	  "timeoutMs" },
 	{ "exec.cancel", "{\"idempotencyKey\":\"k\"}", ERROR_UNAVAILABLE, "idempotencyKey" },
 };
 
