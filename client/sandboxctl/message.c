@@ -61,20 +61,26 @@ static void print_line(const char *prefix, const char *text, const char *hint)
 	(void)message_write(STDERR_FILENO, line, (size_t)n + 1); /* nobody is left to tell */
 }
 
+static char *__attribute__((format(printf, 1, 0))) format_text(const char *format, va_list args)
+{
+	char *text;
+
+	return vasprintf(&text, format, args) < 0 ? NULL : text;
+}
+
 void message_error(const char *hint, const char *format, ...)
 {
 	CLEANUP_STR char *text = NULL;
 	va_list args;
-	int n;
+	size_t n;
 
 	va_start(args, format);
-	n = vasprintf(&text, format, args);
+	text = format_text(format, args);
 	va_end(args);
-	if (n < 0) {
-		text = NULL;
+	if (!text)
 		return;
-	}
 	/* "what." and ": hint" would make an odd sentence */
+	n = strlen(text);
 	if (hint && n > 0 && text[n - 1] == '.')
 		text[n - 1] = '\0';
 	print_line("sandboxctl: ", text, hint);
@@ -96,14 +102,10 @@ void message_note(const char *format, ...)
 {
 	CLEANUP_STR char *text = NULL;
 	va_list args;
-	int n;
 
 	va_start(args, format);
-	n = vasprintf(&text, format, args);
+	text = format_text(format, args);
 	va_end(args);
-	if (n < 0) {
-		text = NULL;
-		return;
-	}
-	print_line("", text, NULL);
+	if (text)
+		print_line("", text, NULL);
 }

@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 struct json_object;
-struct manager;
 struct sandbox;
 
 /* "2026-11-23T14:05:09.123Z" from CLOCK_REALTIME milliseconds. */

@@ -16,7 +16,6 @@
 struct keeper;
 struct worker;
 struct wire_message;
-struct worker_result;
 
 #define BOX_ENDS_MAX 8 /* KILL, REMOVE and STATS waiting for one sandbox */
 

@@ -13,7 +13,6 @@
 struct exec_follow;
 struct exec_stdin;
 struct home;
-struct keeper_client;
 
 /* What is being waited for. exec.c, set_phase() knows the edges. */
 enum exec_phase {

@@ -206,7 +206,7 @@ static const char *parse_id(const char *text, uint32_t *ret)
 
 int exec_parse_user(const char *text, uint32_t *ret_uid, uint32_t *ret_gid, struct error *reterr)
 {
-	uint32_t uid, gid;
+	uint32_t uid = 0, gid;
 	const char *at;
 
 	if (!text || strcmp(text, "agent") == 0) {

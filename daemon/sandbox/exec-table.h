@@ -10,7 +10,6 @@
 
 struct exec;
 struct exec_table;
-struct manager;
 struct wire_message;
 
 /* Enters E, which counts as running; the table keeps a reference until it is dropped. Its key is

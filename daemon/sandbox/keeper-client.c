@@ -675,11 +675,6 @@ bool keeper_table_shutdown(struct manager *m)
 		if (keeper_client_call(k, scratch, on_shutdown_done, NULL) < 0)
 			keeper_die(k);
 	}
-	return keeper_table_any(m);
-}
-
-bool keeper_table_any(const struct manager *m)
-{
 	return m->keepers->list || m->keepers->dead;
 }
 

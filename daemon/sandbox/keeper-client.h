@@ -56,7 +56,6 @@ int keeper_table_new(struct manager *m, struct keeper_table **ret);
 void keeper_table_free(struct manager *m);
 /* Asks every keeper to end; true while one lives. */
 bool keeper_table_shutdown(struct manager *m);
-bool keeper_table_any(const struct manager *m);
 size_t keeper_table_count(const struct manager *m);
 
 /* Offsets that KEEPER_SPOOL_DATA brings go to the manager's exec table: exec.h,

@@ -21,8 +21,6 @@
 #include "util/path.h"
 #include "util/strings.h"
 
-#define KEEPER_ARGS_MAX 16
-
 static char *owner_dir(const struct keeper_client *k)
 {
 	return string_format("%s/owners/%u", k->manager->config->state_dir, (unsigned)k->owner.uid);

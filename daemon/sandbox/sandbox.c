@@ -444,11 +444,6 @@ bool sandbox_is_hidden(const struct sandbox *s)
 	return s->hidden;
 }
 
-struct strings sandbox_layers(const struct sandbox *s)
-{
-	return (struct strings){ (const char *const *)s->layers.items, s->layers.count };
-}
-
 enum sandbox_state sandbox_state(const struct sandbox *s)
 {
 	return s->facts.state;

@@ -103,7 +103,6 @@ const struct sandbox_facts *sandbox_facts(const struct sandbox *s);
 
 bool sandbox_is_hidden(const struct sandbox *s);
 /* The layers that it stands on, directory names in its owner's templates. */
-struct strings sandbox_layers(const struct sandbox *s);
 
 /* A sandbox that the daemon makes for itself, for instance to build a tool's layer:
  * sandbox_create() with OWNER's keeper instead of the workspaces' owner, exactly LAYERS below (no
@@ -118,7 +117,3 @@ struct sandbox_origin {
 int sandbox_create_own(struct manager *m, const struct sandbox_origin *origin,
 		       const struct sandbox_create_params *params, sandbox_done *done,
 		       void *userdata, struct sandbox **ret, struct error *reterr);
-
-/* The exec side registers here to hear that a sandbox stops running (before its init client goes).
- */
-typedef void sandbox_lost(struct sandbox *s, const char *cause, void *userdata);
