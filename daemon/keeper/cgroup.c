@@ -70,10 +70,17 @@ static int make_fenced(int dir, const char *name, uid_t fence)
 	return r;
 }
 
+/* A process that moves only its own, single thread need not wait until all forks and ends on the
+ * machine are known about: through v1's `tasks` it takes 30 us, through cgroup.procs up to 15 ms. */
 static int join(int dir, const char *name)
 {
 	char path[CGROUP_PATH_MAX];
+	int r;
 
+	CGROUP_FILE(path, name, "tasks");
+	r = file_put_at(dir, path, "0");
+	if (r != -ENOENT)
+		return r;
 	CGROUP_FILE(path, name, "cgroup.procs");
 	return file_put_at(dir, path, "0");
 }
