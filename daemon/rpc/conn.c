@@ -32,6 +32,7 @@
 #include "codec.h"
 #include "macro.h"
 #include "rpc/internal.h"
+#include "util/dispose.h"
 
 /* The kernel sends at most SCM_MAX_FD with one message. */
 #define CONTROL_SIZE CMSG_SPACE(253 * sizeof(int))
@@ -421,7 +422,7 @@ static void close_all(struct conn *c)
 	free_events(c);
 	fd_queue_close(&c->fds);
 	c->hangup_fd = close_fd(c->hangup_fd);
-	c->fd = close_fd(c->fd);
+	c->fd = dispose_connection(c->fd);
 	buffer_deinit(&c->in);
 	buffer_deinit(&c->out);
 }

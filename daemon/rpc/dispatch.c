@@ -20,6 +20,7 @@
 #include "params.h"
 #include "rpc/conn.h"
 #include "rpc/internal.h"
+#include "util/dispose.h"
 
 /* ---- methods of our own ---- */
 
@@ -251,7 +252,7 @@ static void drop_fds(struct conn *c, struct json_object *json)
 	if (n == 0 || conn_take_fds(c, fds, n) < 0)
 		return;
 	for (size_t i = 0; i < n; i++)
-		close_fd(fds[i]);
+		(void)dispose_fd(fds[i]);
 }
 
 /* One call, alone or of a batch. JSON is borrowed. SEEN_BEFORE: the batch has had its id. */

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 
 #include "macro.h"
+#include "util/dispose.h"
 
 /* Device numbers that the kernel fixes (Documentation/admin-guide/devices.txt). */
 #define MAJOR_MEMORY 1
@@ -23,7 +24,7 @@
 static bool push(struct fd_queue *q, int fd)
 {
 	if (q->count == RPC_FDS_MAX) {
-		close_fd(fd);
+		(void)dispose_fd(fd);
 		return false;
 	}
 	q->fds[q->count++] = fd;
@@ -67,7 +68,7 @@ int fd_queue_take(struct fd_queue *q, int *fds, size_t n)
 void fd_queue_close(struct fd_queue *q)
 {
 	while (q->count > 0)
-		close_fd(q->fds[--q->count]);
+		(void)dispose_fd(q->fds[--q->count]);
 }
 
 static const char *device_refused(dev_t device)
@@ -95,19 +96,20 @@ static const char *device_refused(dev_t device)
 const char *fd_kind_refused(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
-	struct stat st;
+	struct statx st;
 
-	if (flags < 0 || fstat(fd, &st) < 0)
+	/* a file system that does not answer is not asked */
+	if (flags < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0)
 		return "cannot be examined";
 	/* Opens no file, but can be reopened as one. */
 	if (flags & O_PATH)
 		return "was opened with O_PATH";
-	switch (st.st_mode & S_IFMT) {
+	switch (st.stx_mode & S_IFMT) {
 	case S_IFIFO:
 	case S_IFSOCK:
 		return NULL;
 	case S_IFCHR:
-		return device_refused(st.st_rdev);
+		return device_refused(makedev(st.stx_rdev_major, st.stx_rdev_minor));
 	case S_IFREG:
 		return "is a file: pass a pipe and pump it";
 	case S_IFDIR:

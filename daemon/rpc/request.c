@@ -12,6 +12,7 @@
 #include "macro.h"
 #include "rpc/conn.h"
 #include "rpc/internal.h"
+#include "util/dispose.h"
 
 struct request *request_new(struct conn *c, struct batch *b, struct json_object *call_json,
 			    struct json_object *id)
@@ -34,7 +35,7 @@ struct request *request_new(struct conn *c, struct batch *b, struct json_object 
 static void end(struct request *r)
 {
 	for (size_t i = 0; i < r->fd_count; i++)
-		close_fd(r->fds[i]);
+		(void)dispose_fd(r->fds[i]);
 	conn_remove_request(r->conn, r);
 	if (r->batch)
 		batch_put(r->batch);

@@ -19,6 +19,7 @@
 #include "macro.h"
 #include "rpc/conn.h"
 #include "rpc/internal.h"
+#include "util/dispose.h"
 #include "util/log.h"
 
 #define ACCEPTS_PER_TURN 32
@@ -61,7 +62,7 @@ static void turn_away(int fd, const struct error *e)
 	if (codec_add_error(&line, NULL, e) == 0 && buffer_add(&line, "\n", 1) == 0)
 		(void)send(fd, buffer_data(&line), buffer_size(&line),
 			   MSG_DONTWAIT | MSG_NOSIGNAL); /* it may not listen: its loss */
-	close_fd(fd);
+	(void)dispose_connection(fd);
 }
 
 static size_t connections_of(const struct server *s, uid_t uid)

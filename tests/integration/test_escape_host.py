@@ -2,8 +2,12 @@
 """What a sandbox can leave behind that acts later, when the host's own programs meet it: files with
 power, links where git writes, a root file system full of links at the next start."""
 
+import array
 import os
+import socket
 import struct
+import threading
+import time
 
 from gitrepo import Canary, git, repository, worktree
 from lib import RpcError, check, equal
@@ -149,3 +153,55 @@ def test_start_on_links(t):
             equal(sorted(os.listdir(outside)), ["kept", "resolv.conf"], f"the host's directory after /{place}")
             with open(outside + "/resolv.conf", encoding="ascii") as f:
                 equal(f.read(), "theirs\n", f"the host's file after /{place}")
+
+
+# ---- the daemon's own descriptors ----
+def lingering_socket():
+    """Who closes it last waits for half a minute."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        s = socket.create_connection(listener.getsockname())
+        peer, _ = listener.accept()
+    s.setblocking(False)
+    try:
+        while True:
+            s.send(b"x" * 65536)
+    except BlockingIOError:
+        pass
+    s.setblocking(True)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 30))
+    return s, peer
+
+
+def send_with(client, line, fd):
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
+    client.sock.sendmsg([line], rights)
+
+
+def close_aside(s):
+    """If the daemon was first, it is us who wait, until the peer is closed."""
+    threading.Thread(target=s.close, daemon=True).start()
+
+
+def test_sockets_that_linger(t):
+    """Whatever happens to a passed socket, the daemon does not wait for its end."""
+    ping = b'{"jsonrpc":"2.0","id":1,"method":"system.ping","params":{"fds":1}}\n'
+    for line in (ping, ping.replace(b"ping", b"nothing"), b"nonsense\n", b"no end", ping * 2):
+        c = t.connect()
+        s, peer = lingering_socket()
+        nested, other = socket.socketpair()
+        other.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])
+        send_with(c, line, s.fileno())
+        close_aside(s)
+        other.close()
+        c.close()
+        second = t.connect()
+        send_with(second, line, nested.fileno())
+        close_aside(nested)
+        second.close()
+        time.sleep(0.1)
+        begin = time.monotonic()
+        t.client.call("system.ping", timeout=60)
+        check(time.monotonic() - begin < 2, f"the daemon waited after {line[:60]}")
+        peer.close()
