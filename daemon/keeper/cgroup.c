@@ -70,8 +70,8 @@ static int make_fenced(int dir, const char *name, uid_t fence)
 	return r;
 }
 
-/* A process that moves only its own, single thread need not wait until all forks and ends on the
- * machine are known about: through v1's `tasks` it takes 30 us, through cgroup.procs up to 15 ms. */
+/* Moving its own, single thread takes no lock that all forks and exits on the machine respect:
+ * through v1's `tasks` 30 us, through cgroup.procs an RCU grace period, up to 15 ms. */
 static int join(int dir, const char *name)
 {
 	char path[CGROUP_PATH_MAX];
