@@ -19,6 +19,8 @@
 #define RPC_OUTPUT_MAX (128u * 1024 * 1024) /* unsent: the client is not reading, it is dropped */
 #define RPC_CONNECTIONS_MAX 1024            /* connections to the daemon */
 #define RPC_CONNECTIONS_PER_UID_MAX 256     /* of one uid (root: no such limit) */
+/* unread and unsent bytes of all connections of one uid (root: no such limit) */
+#define RPC_BUFFERED_PER_UID_MAX (256u * 1024 * 1024)
 #define RPC_ACCEPT_RETRY_MS 200             /* listener pause after EMFILE and its kin */
 
 /* ---- values ---- */

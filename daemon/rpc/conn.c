@@ -35,6 +35,7 @@
 #include "util/dispose.h"
 
 /* The kernel sends at most SCM_MAX_FD with one message. */
+#define RPC_OVERFULL_FROM (512u * 1024) /* a connection with less is none of those to blame */
 #define CONTROL_SIZE CMSG_SPACE(253 * sizeof(int))
 
 static void schedule(struct conn *c)
@@ -150,7 +151,9 @@ void conn_commit_line(struct conn *c, int r)
 	if (r == 0)
 		r = buffer_add(&c->out, "\n", 1);
 	/* An answer that cannot be kept must not be missed in silence. */
-	if (r < 0 || buffer_size(&c->out) > RPC_OUTPUT_MAX) {
+	if (r < 0 || buffer_size(&c->out) > RPC_OUTPUT_MAX ||
+	    (buffer_size(&c->out) > RPC_OVERFULL_FROM && c->server &&
+	     server_is_overfull(c->server, c))) {
 		conn_kill(c);
 		return;
 	}
@@ -240,6 +243,16 @@ static size_t take_lines(struct conn *c, const char *data, size_t size)
 	return at;
 }
 
+static void refuse_more(struct conn *c)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+
+	(void)error_set(&e, ERROR_LIMIT_REACHED, NULL, "end some of them, or send less at a time",
+			"the connections of user %u hold more than %u bytes", (unsigned)c->uid,
+			RPC_BUFFERED_PER_UID_MAX);
+	end_with(c, &e);
+}
+
 static void take_input(struct conn *c, const char *data, size_t size)
 {
 	size_t done = 0;
@@ -257,6 +270,8 @@ static void take_input(struct conn *c, const char *data, size_t size)
 	}
 	if (r < 0)
 		conn_kill(c);
+	else if (buffer_size(&c->in) > RPC_OVERFULL_FROM && server_is_overfull(c->server, c))
+		refuse_more(c);
 }
 
 static void take_backlog(struct conn *c)

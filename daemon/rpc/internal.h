@@ -87,6 +87,9 @@ struct request {
 /* Runs conn_reap() soon, from a callback of the server's own. */
 void server_reap_later(struct server *s, struct conn *c);
 
+/* Whether what the connections of C's user hold, unread lines and unsent replies, is too much. */
+bool server_is_overfull(const struct server *s, const struct conn *c);
+
 /* ---- request.c ---- */
 /* A request in flight on C. CALL_JSON's reference is taken; ID is in it. NULL: no memory. */
 struct request *request_new(struct conn *c, struct batch *b, struct json_object *call_json,

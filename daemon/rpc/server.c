@@ -76,6 +76,20 @@ static size_t connections_of(const struct server *s, uid_t uid)
 	return n;
 }
 
+bool server_is_overfull(const struct server *s, const struct conn *c)
+{
+	const struct conn *other;
+	size_t n = 0;
+
+	if (c->uid == 0)
+		return false;
+	LIST_FOREACH (other, &s->conns, link) {
+		if (other->uid == c->uid)
+			n += buffer_size(&other->in) + buffer_size(&other->out);
+	}
+	return n > RPC_BUFFERED_PER_UID_MAX;
+}
+
 static int check_peer(const struct server *s, const struct ucred *peer, struct error *reterr)
 {
 	if (s->config.admit && !s->config.admit(peer->uid, peer->pid, s->config.userdata))

@@ -10,6 +10,7 @@ import threading
 import time
 
 from gitrepo import Canary, git, repository, worktree
+from harness import modes
 from lib import RpcError, check, equal
 
 SET_CAPABILITY = """
@@ -205,3 +206,26 @@ def test_sockets_that_linger(t):
         t.client.call("system.ping", timeout=60)
         check(time.monotonic() - begin < 2, f"the daemon waited after {line[:60]}")
         peer.close()
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(next(line for line in f if line.startswith("VmRSS")).split()[1])
+
+
+@modes("user")
+def test_memory_of_many_connections(t):
+    """Each line stays below its limit, all together do not."""
+    d = t.private_daemon()
+    refused = 0
+    clients = [t.connect(daemon=d) for _ in range(30)]
+    for c in clients:
+        try:
+            c.sock.settimeout(20)
+            c.sock.sendall(b"x" * (15 << 20))
+        except OSError:
+            refused += 1
+    with d.client() as c:
+        c.call("system.ping")
+    check(refused >= 10, f"{refused} of {len(clients)} were refused")
+    check(resident(d.pid) < 400 << 10, f"{resident(d.pid)} KiB")
