@@ -12,7 +12,7 @@
 
 #include "macro.h"
 #include "message.h"
-#include "values.h"
+#include "util/quantity.h"
 
 #define VALUE_BASE 0x100
 
@@ -75,13 +75,13 @@ static int check_value(struct option_given *g)
 {
 	switch (g->row->kind) {
 	case OPTION_KIND_SIZE:
-		return value_size(g->text, &g->number);
+		return quantity_size(g->text, &g->number);
 	case OPTION_KIND_DURATION:
-		return value_duration(g->text, &g->number);
+		return quantity_duration(g->text, &g->number);
 	case OPTION_KIND_CPUS:
-		return value_cpus(g->text, &g->number);
+		return quantity_cpus(g->text, &g->number);
 	case OPTION_KIND_COUNT:
-		return value_count(g->text, &g->number);
+		return quantity_count(g->text, &g->number);
 	case OPTION_KIND_PAIR:
 		return strchr(g->text, '=') && g->text[0] != '=' ? 0 : -EINVAL;
 	case OPTION_KIND_ENV:

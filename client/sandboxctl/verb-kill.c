@@ -2,7 +2,7 @@
 #include <json-c/json.h>
 
 #include "macro.h"
-#include "values.h"
+#include "util/quantity.h"
 #include "verbs.h"
 
 static int kill_one(struct ctl *ctl, const char *exec, const char *signal)
@@ -12,8 +12,9 @@ static int kill_one(struct ctl *ctl, const char *exec, const char *signal)
 
 	json_object_object_add(params, "execId", json_object_new_string(exec));
 	json_object_object_add(params, "signal",
-			       value_count(signal, &number) == 0 ? json_object_new_int64(number)
-								 : json_object_new_string(signal));
+			       quantity_count(signal, &number) == 0
+				       ? json_object_new_int64(number)
+				       : json_object_new_string(signal));
 	return ctl_call(ctl, "exec.signal", params, NULL);
 }
 

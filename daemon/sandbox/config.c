@@ -15,9 +15,11 @@
 
 #include "bounds.h"
 #include "util/path.h"
+#include "util/quantity.h"
 #include "util/strings.h"
 
 #define CONFIG_NAME "sandboxd.conf"
+#define CPU_MILLI_MAX 100000000
 
 struct reader {
 	struct config *config;
@@ -37,76 +39,6 @@ static void __attribute__((format(printf, 2, 3))) problem(struct reader *r, cons
 	va_end(args);
 	r->config->problems++;
 	log_warning("%s:%u: %s, ignoring it", r->path, r->line, text ? text : "bad value");
-}
-
-static int parse_number(const char *text, unsigned long long *ret, const char **ret_unit)
-{
-	char *end;
-
-	if (text[0] < '0' || text[0] > '9')
-		return -EINVAL;
-	errno = 0;
-	*ret = strtoull(text, &end, 10);
-	if (errno != 0)
-		return -ERANGE;
-	while (*end == ' ')
-		end++;
-	*ret_unit = end;
-	return 0;
-}
-
-static const struct unit {
-	const char *name;
-	unsigned long long factor;
-} size_units[] = {
-	{ "", 1 },	      { "B", 1 },	    { "K", 1ull << 10 }, { "KiB", 1ull << 10 },
-	{ "M", 1ull << 20 },  { "MiB", 1ull << 20 }, { "G", 1ull << 30 }, { "GiB", 1ull << 30 },
-	{ "T", 1ull << 40 },  { "TiB", 1ull << 40 },
-}, duration_units[] = {
-	{ "ms", 1 },	      { "", 1000 },	   { "s", 1000 },	 { "sec", 1000 },
-	{ "min", 60000 },     { "m", 60000 },	   { "h", 3600000 },	 { "hours", 3600000 },
-	{ "d", 86400000 },    { "days", 86400000 },
-};
-
-static int scale(unsigned long long number, const char *unit, const struct unit *units, size_t n,
-		 unsigned long long *ret)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		if (strcmp(units[i].name, unit) != 0)
-			continue;
-		return __builtin_mul_overflow(number, units[i].factor, ret) || *ret > INT64_MAX
-			       ? -ERANGE
-			       : 0;
-	}
-	return -EINVAL;
-}
-
-int config_parse_size(const char *text, uint64_t *ret)
-{
-	unsigned long long number, value;
-	const char *unit;
-	int r = parse_number(text, &number, &unit);
-
-	if (r == 0)
-		r = scale(number, unit, size_units, ARRAY_SIZE(size_units), &value);
-	if (r == 0)
-		*ret = value;
-	return r;
-}
-
-int config_parse_duration(const char *text, int64_t *ret_ms)
-{
-	unsigned long long number, value;
-	const char *unit;
-	int r = parse_number(text, &number, &unit);
-
-	if (r == 0)
-		r = scale(number, unit, duration_units, ARRAY_SIZE(duration_units), &value);
-	if (r == 0)
-		*ret_ms = (int64_t)value;
-	return r;
 }
 
 /* ---- setters: 0 or negative errno, which becomes a problem ---- */
@@ -140,19 +72,25 @@ static int set_text(const char *value, void *field)
 
 static int set_size(const char *value, void *field)
 {
-	return config_parse_size(value, field);
+	uint64_t *bytes = field;
+	int64_t size;
+	int r = quantity_size(value, &size);
+
+	if (r == 0)
+		*bytes = (uint64_t)size;
+	return r;
 }
 
 static int set_duration(const char *value, void *field)
 {
-	return config_parse_duration(value, field);
+	return quantity_duration(value, field);
 }
 
 /* How long a runtime may take. */
 static int set_patience(const char *value, void *field)
 {
 	int64_t ms, *patience = field;
-	int r = config_parse_duration(value, &ms);
+	int r = quantity_duration(value, &ms);
 
 	if (r < 0)
 		return r;
@@ -164,15 +102,14 @@ static int set_patience(const char *value, void *field)
 
 static int set_count(const char *value, void *field)
 {
-	unsigned long long number;
-	const char *unit;
 	uint32_t *count = field;
-	int r = parse_number(value, &number, &unit);
+	int64_t number;
+	int r = quantity_count(value, &number);
 
 	if (r < 0)
 		return r;
-	if (*unit != '\0' || number > UINT32_MAX)
-		return -EINVAL;
+	if (number > UINT32_MAX)
+		return -ERANGE;
 	*count = (uint32_t)number;
 	return 0;
 }
@@ -192,12 +129,14 @@ static int set_count64(const char *value, void *field)
 static int set_cpus(const char *value, void *field)
 {
 	uint32_t *milli = field;
-	char *end;
-	double cpus = strtod(value, &end);
+	int64_t number;
+	int r = quantity_cpus(value, &number);
 
-	if (end == value || *end != '\0' || !(cpus > 0) || cpus > 100000)
-		return -EINVAL;
-	*milli = (uint32_t)(cpus * 1000 + 0.5);
+	if (r < 0)
+		return r;
+	if (number < 1 || number > CPU_MILLI_MAX)
+		return -ERANGE;
+	*milli = (uint32_t)number;
 	return 0;
 }
 

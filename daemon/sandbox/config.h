@@ -53,10 +53,6 @@ DEFINE_CLEANUP(struct config *, config_free);
 /* The [tool NAME] section or NULL. */
 const struct config_tool *config_tool(const struct config *c, const char *name);
 
-/* "512M", "2GiB", "1024" -> bytes; "15min", "90s", "2h", "500ms", "10" (seconds) -> milliseconds.
- * Return 0, -EINVAL or -ERANGE. */
-int config_parse_size(const char *text, uint64_t *ret);
 int config_parse_level(const char *text, enum log_level *ret);
 /* From the command line: an absolute path, or one below the working directory. Logged. */
 int config_set_dir(char **field, const char *option, const char *path);
-int config_parse_duration(const char *text, int64_t *ret_ms);

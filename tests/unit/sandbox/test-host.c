@@ -51,48 +51,6 @@ static struct config *load(const char *text)
 
 /* ---- configuration ---- */
 
-START_TEST(sizes_and_durations)
-{
-	static const struct {
-		const char *text;
-		int r;
-		uint64_t value;
-	} sizes[] = {
-		{ "0", 0, 0 },
-		{ "1024", 0, 1024 },
-		{ "512M", 0, 512ull << 20 },
-		{ "2 GiB", 0, 2ull << 30 },
-		{ "1K", 0, 1024 },
-		{ "", -EINVAL, 0 },
-		{ "-1", -EINVAL, 0 },
-		{ "5X", -EINVAL, 0 },
-		{ "M", -EINVAL, 0 },
-		{ "99999999999T", -ERANGE, 0 },
-		{ "99999999999999999999999", -ERANGE, 0 },
-	}, durations[] = {
-		{ "500ms", 0, 500 },	 { "10", 0, 10000 },	{ "90s", 0, 90000 },
-		{ "15min", 0, 900000 }, { "2h", 0, 7200000 }, { "1d", 0, 86400000 },
-		{ "1year", -EINVAL, 0 }, { "99999999999999999d", -ERANGE, 0 },
-	};
-	uint64_t size;
-	int64_t ms;
-	size_t i;
-
-	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		size = 0;
-		ck_assert_msg(config_parse_size(sizes[i].text, &size) == sizes[i].r, "%s",
-			      sizes[i].text);
-		ck_assert_msg(size == sizes[i].value, "%s", sizes[i].text);
-	}
-	for (i = 0; i < sizeof(durations) / sizeof(durations[0]); i++) {
-		ms = 0;
-		ck_assert_msg(config_parse_duration(durations[i].text, &ms) == durations[i].r, "%s",
-			      durations[i].text);
-		ck_assert_msg((uint64_t)ms == durations[i].value, "%s", durations[i].text);
-	}
-}
-END_TEST
-
 START_TEST(every_key_is_read)
 {
 	struct config *c =
@@ -378,7 +336,6 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_add_test(t, sizes_and_durations);
 	tcase_add_test(t, every_key_is_read);
 	tcase_add_test(t, problems_are_counted_and_defaults_stay);
 	tcase_add_test(t, drop_ins_win_in_order);

@@ -2,7 +2,7 @@
 /* Strict on purpose: strtoll would take " 12", "+12" and "0x1f", and a duration without a unit is a
  * guess. */
 
-#include "values.h"
+#include "util/quantity.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -53,7 +53,7 @@ static const struct unit *take_unit(const char **text, const struct unit *units,
 	return NULL;
 }
 
-int value_count(const char *text, int64_t *ret)
+int quantity_count(const char *text, int64_t *ret)
 {
 	int64_t value;
 	int r = take_digits(&text, &value);
@@ -66,7 +66,7 @@ int value_count(const char *text, int64_t *ret)
 	return 0;
 }
 
-int value_size(const char *text, int64_t *ret_bytes)
+int quantity_size(const char *text, int64_t *ret_bytes)
 {
 	const struct unit *unit;
 	int64_t value;
@@ -85,7 +85,7 @@ int value_size(const char *text, int64_t *ret_bytes)
 	return 0;
 }
 
-int value_duration(const char *text, int64_t *ret_ms)
+int quantity_duration(const char *text, int64_t *ret_ms)
 {
 	int64_t sum = 0;
 
@@ -111,7 +111,7 @@ int value_duration(const char *text, int64_t *ret_ms)
 	return 0;
 }
 
-int value_cpus(const char *text, int64_t *ret_milli)
+int quantity_cpus(const char *text, int64_t *ret_milli)
 {
 	int64_t fraction = 0;
 	int64_t value;

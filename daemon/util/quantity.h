@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Sizes, durations and numbers as people write them: on sandboxctl's command line and in
+ * sandboxd.conf. */
+
+#include <stdint.h>
+
+/* Each returns 0, -EINVAL (not one) or -ERANGE (beyond what 63 bits or the unit can hold); the
+ * value is written only on success. */
+int quantity_size(const char *text, int64_t *ret_bytes);  /* 512M; K, M, G, T are powers of 1024 */
+int quantity_duration(const char *text, int64_t *ret_ms); /* 500ms, 30s, 15min, 1h30min, 2d */
+int quantity_cpus(const char *text, int64_t *ret_milli);  /* 1.5 */
+int quantity_count(const char *text, int64_t *ret);       /* decimal digits and nothing else */
