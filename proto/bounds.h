@@ -21,7 +21,7 @@
 #define RPC_CONNECTIONS_PER_UID_MAX 256     /* of one uid (root: no such limit) */
 /* unread and unsent bytes of all connections of one uid (root: no such limit) */
 #define RPC_BUFFERED_PER_UID_MAX (256u * 1024 * 1024)
-#define RPC_ACCEPT_RETRY_MS 200             /* listener pause after EMFILE and its kin */
+#define RPC_ACCEPT_RETRY_MS 200 /* listener pause after EMFILE and its kin */
 
 /* ---- values ---- */
 #define NAME_LENGTH_MAX 128
