@@ -2,8 +2,9 @@
 #pragma once
 
 /* Every cap of the project, in one place. Hitting one is an outcome with an error, never a growth.
- * Those that a client can see are in system.info.limits (contract.md, Limits). Not named limits.h:
- * this folder is on the include path and the C library's <limits.h> would not be found any more. */
+ * Those that a client can see are in system.info.limits (docs/protocol.md, Limits). Not named
+ * limits.h: this folder is on the include path and the C library's <limits.h> would not be found
+ * any more. */
 
 /* ---- RPC transport (per connection) ---- */
 #define RPC_LINE_MAX (16u * 1024 * 1024)    /* bytes in one request line; longer: skipped, -32600 */

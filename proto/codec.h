@@ -43,6 +43,6 @@ int codec_add_result_text(struct buffer *b, struct json_object *id, const char *
 int codec_add_error(struct buffer *b, struct json_object *id, const struct error *e);
 int codec_add_notification(struct buffer *b, const char *method, struct json_object *params);
 
-/* Text of unknown origin as contract.md wants it: a string when it is UTF-8 without NUL, else
+/* Text of unknown origin as docs/protocol.md wants it: a string when it is UTF-8 without NUL, else
  * {"base64": …}. NULL: no memory. */
 struct json_object *codec_text(const void *data, size_t size);

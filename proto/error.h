@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What a client is told when a call cannot be done (contract.md, Errors). Made where the facts are;
- * only error_code() knows JSON-RPC numbers. */
+/* What a client is told when a call cannot be done (docs/protocol.md, Errors). Made where the facts
+ * are; only error_code() knows JSON-RPC numbers. */
 
 #include <stdarg.h>
 

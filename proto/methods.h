@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The one method table of the protocol (contract.md, Methods). The gate decodes with it,
+/* The one method table of the protocol (docs/rpc.md, Methods). The gate decodes with it,
  * rpc.discover prints it, and documentation, types and lint come from that output. Pure data: no
  * JSON, no events. */
 

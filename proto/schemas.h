@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The result types of the protocol (contract.md, below Methods). Data for methods.c and discover.c.
+/* The result types of the protocol (docs/rpc.md, Types). Data for methods.c and discover.c.
  */
 
 #include "methods.h"

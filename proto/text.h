@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Bytes as text: UTF-8 checks and base64 (contract.md, Values). */
+/* Bytes as text: UTF-8 checks and base64 (docs/protocol.md, Values). */
 
 #include <stdbool.h>
 #include <stddef.h>

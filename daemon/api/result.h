@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Exec and ExecResult of contract.md as JSON. */
+/* Exec and ExecResult (docs/rpc.md) as JSON. */
 
 #include <stdbool.h>
 

@@ -11,7 +11,7 @@
 #include "sandbox/template.h"
 #include "util/strings.h"
 
-/* contract.md, Template. */
+/* docs/rpc.md, Template. */
 static struct json_object *value_template(const struct template_facts *t)
 {
 	struct json_object *o = json_object_new_object();

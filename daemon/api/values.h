@@ -17,5 +17,5 @@ struct json_object *value_string(const char *text);
 void value_add_string(struct json_object *o, const char *key, const char *text);
 void value_add_int(struct json_object *o, const char *key, int64_t number);
 
-/* contract.md, Sandbox. */
+/* docs/rpc.md, Sandbox. */
 struct json_object *value_sandbox(const struct sandbox *s);

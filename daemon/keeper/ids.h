@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Which host ids the keeper's user namespace maps, and how the process gets into it. Host uid 0 is
- * never mapped (facts.md: with it the agent chmodded the host's /dev/null). */
+ * never mapped (with it the agent chmodded the host's /dev/null). */
 
 #include <stdbool.h>
 #include <stddef.h>

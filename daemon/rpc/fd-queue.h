@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Descriptors that arrived on a connection and were not claimed by a request yet, and which kinds
- * of them a client may hand over at all (contract.md, File descriptors). */
+ * of them a client may hand over at all (docs/protocol.md, File descriptors). */
 
 #include <stddef.h>
 

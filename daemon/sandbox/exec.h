@@ -32,7 +32,7 @@ enum exec_cause {
 };
 const char *exec_cause_to_string(enum exec_cause c);
 
-/* How it ended; ExecResult of contract.md without the texts (those are read from the spool). */
+/* How it ended; ExecResult (docs/rpc.md) without the texts (those are read from the spool). */
 struct exec_result {
 	int exit_code; /* -1: none */
 	int signal;    /* 0: none */

@@ -23,7 +23,7 @@
 
 #define SOCKET_NAME "sandboxd.sock"
 #define SOCKET_BACKLOG 512
-#define SOCKET_PATH_MAX 100 /* contract.md, Files */
+#define SOCKET_PATH_MAX 100 /* docs/protocol.md, Socket */
 #define RUNTIME_NAMES_MAX (sizeof("/sandboxes/") - 1 + ID_SIZE - 1 + sizeof("/init.sock"))
 
 static int make_dir(const char *what, const char *path, mode_t mode, uid_t uid)

@@ -80,7 +80,7 @@ uint64_t sandbox_oom_kills(struct sandbox *s);
 /* Notes that an exec ran as another user than the agent (files must be given back at release). */
 void sandbox_note_foreign_user(struct sandbox *s);
 
-/* What is shown of a sandbox (contract.md, Sandbox). Strings are owned by the sandbox and live as
+/* What is shown of a sandbox (docs/rpc.md, Sandbox). Strings are owned by the sandbox and live as
  * long as it does; NULL when absent. */
 struct sandbox_facts {
 	char *id;

@@ -18,7 +18,7 @@ enum template_state {
 };
 const char *template_state_to_string(enum template_state s);
 
-/* contract.md, Template. Strings are borrowed and live until the event loop is entered again; NULL
+/* docs/rpc.md, Template. Strings are borrowed and live until the event loop is entered again; NULL
  * when absent. */
 struct template_facts {
 	const char *name;

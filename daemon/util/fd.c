@@ -14,7 +14,7 @@
 
 #include "macro.h"
 
-#define UNIX_PATH_MAX_OURS 100 /* contract.md: runtime paths stay under it */
+#define UNIX_PATH_MAX_OURS 100 /* docs/protocol.md, Socket */
 
 int fd_set_nonblock(int fd)
 {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The line protocol itself, byte by byte: contract.md, Transport."""
+"""The line protocol itself, byte by byte: docs/protocol.md, Transport."""
 
 import array
 import grp
