@@ -164,18 +164,28 @@ class Daemon:
             self.run,
         ]
 
-    def enter_cgroup(self):
+    def own_cgroup(self):
         """In a virtual machine each daemon gets a cgroup for itself alone (tests/vm/inside): one that
         holds other processes cannot hand controllers down."""
         top = os.environ.get("SANDBOXD_TEST_CGROUP")
-        if not top:
-            return
-        own = os.path.join(top, f"daemon-{os.getpid()}")
-        os.mkdir(own)
-        with open(os.path.join(own, "cgroup.procs"), "w", encoding="ascii") as f:
-            f.write("0")
+        return top and os.path.join(top, "daemon-" + os.path.basename(self.top))
+
+    def trim_cgroup(self):
+        """What a service manager does to the cgroup of a unit that has ended: empty ones below it go."""
+        for top, _, _ in os.walk(self.own_cgroup() or "", topdown=False):
+            try:
+                os.rmdir(top)
+            except OSError:
+                pass  # somebody is still in it: that is for the search for leaks to say
+
+    def enter_cgroup(self):
+        if self.own_cgroup():
+            os.makedirs(self.own_cgroup(), exist_ok=True)
+            with open(os.path.join(self.own_cgroup(), "cgroup.procs"), "w", encoding="ascii") as f:
+                f.write("0")
 
     def spawn(self):
+        self.trim_cgroup()
         env = dict(os.environ)
         env.update(self.env)
         for key in ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID"):
@@ -258,6 +268,7 @@ class Daemon:
                 self.stop()
             except AssertionError:
                 pass  # it was killed then; what it left is found as a leak
+        self.trim_cgroup()
         shutil.rmtree(self.top, ignore_errors=True)
 
 
