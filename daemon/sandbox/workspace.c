@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -113,11 +114,36 @@ static int check_place(const struct workspace *w, const char *field,
 	return 0;
 }
 
-static int missing(const char *path, const char *field, int error_number, struct error *reterr)
+static int not_yours(const char *path, const char *field, uid_t peer, struct error *reterr)
+{
+	return error_set(reterr, ERROR_DENIED, field, "give a directory that you own",
+			 "%s does not belong to uid %u.", path, peer);
+}
+
+/* What a root daemon sees is not the peer's to know. Groups of his that are not ours do not count,
+ * which only makes the answer less telling. */
+static bool hidden_from(uid_t peer, const char *path)
+{
+	CLEANUP_STR char *real = NULL;
+	int error_number;
+
+	if (peer == geteuid())
+		return false;
+	(void)setfsuid(peer);
+	real = realpath(path, NULL);
+	error_number = real ? 0 : errno;
+	(void)setfsuid(geteuid());
+	return error_number == EACCES;
+}
+
+static int missing(const char *path, const char *field, int error_number, uid_t peer,
+		   struct error *reterr)
 {
 	enum error_kind kind =
 		error_number == EACCES || error_number == EPERM ? ERROR_DENIED : ERROR_NOT_FOUND;
 
+	if (hidden_from(peer, path))
+		return not_yours(path, field, peer, reterr);
 	return error_set(reterr, kind, field, "give the absolute path of a directory",
 			 error_number == ENOTDIR ? "%s is not a directory."
 						 : "%s cannot be opened as a directory.",
@@ -125,23 +151,23 @@ static int missing(const char *path, const char *field, int error_number, struct
 }
 
 /* Resolves PATH to its canonical form and holds the directory open. */
-static int open_directory(struct workspace *w, const char *path, const char *field,
+static int open_directory(struct workspace *w, const char *path, const char *field, uid_t peer,
 			  struct error *reterr)
 {
 	struct stat before, after;
 
 	w->path = realpath(path, NULL);
 	if (!w->path)
-		return missing(path, field, errno, reterr);
+		return missing(path, field, errno, peer, reterr);
 	if (stat(w->path, &before) < 0)
-		return missing(path, field, errno, reterr);
+		return missing(path, field, errno, peer, reterr);
 	if (!S_ISDIR(before.st_mode))
-		return missing(path, field, ENOTDIR, reterr);
+		return missing(path, field, ENOTDIR, peer, reterr);
 	w->fd = fd_open_no_links(AT_FDCWD, w->path, O_PATH | O_DIRECTORY);
 	if (w->fd < 0)
-		return missing(path, field, -w->fd, reterr);
+		return missing(path, field, -w->fd, peer, reterr);
 	if (fstat(w->fd, &after) < 0)
-		return missing(path, field, errno, reterr);
+		return missing(path, field, errno, peer, reterr);
 	if (before.st_dev != after.st_dev || before.st_ino != after.st_ino)
 		return error_set(reterr, ERROR_CONFLICT, field, "try again",
 				 "%s changed while it was looked at.", path);
@@ -165,13 +191,12 @@ static int workspace_check(struct workspace *w, const struct workspace_params *p
 {
 	if (check_path_text(p->path, field, reterr) < 0)
 		return -1;
-	if (open_directory(w, p->path, field, reterr) < 0)
+	if (open_directory(w, p->path, field, policy->peer, reterr) < 0)
 		return -1;
 	/* Before anything is said of what is in it: others' directories are none of the peer's
 	 * business. */
 	if (policy->peer != 0 && w->owner != policy->peer)
-		return error_set(reterr, ERROR_DENIED, field, "give a directory that you own",
-				 "%s does not belong to uid %u.", p->path, policy->peer);
+		return not_yours(p->path, field, policy->peer, reterr);
 	if (check_place(w, field, policy, reterr) < 0)
 		return -1;
 	if (policy->ignore_git)

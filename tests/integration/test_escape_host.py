@@ -229,3 +229,21 @@ def test_memory_of_many_connections(t):
         c.call("system.ping")
     check(refused >= 10, f"{refused} of {len(clients)} were refused")
     check(resident(d.pid) < 400 << 10, f"{resident(d.pid)} KiB")
+
+
+@modes("root")
+def test_paths_of_others_are_not_told(t):
+    """What is there in a directory that the peer cannot search makes no difference."""
+    top = t.workspace({"file": "x"})
+    os.mkdir(top + "/there")
+    os.chmod(top, 0o700)
+    d = t.private_daemon()
+    os.chmod(d.top, 0o755)
+    os.chmod(d.run, 0o755)
+    os.chmod(d.socket, 0o666)
+    answers = set()
+    with d.client(65534, 65534) as c:
+        for name in ("there", "absent", "file", "file/x", "there/absent"):
+            e = c.error("sandbox.create", {"workspace": f"{top}/{name}"})
+            answers.add((e.kind, str(e).replace(name, "NAME")))
+    equal(len(answers), 1, f"answers {answers}")
