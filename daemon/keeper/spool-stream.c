@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pipes are spliced: pages are copied once, in the kernel, and what the file did not take stays in
- * the pipe, so a full disk blocks the producer and loses nothing. A pty cannot be spliced
- * everywhere, so it is read, and what was not written waits in `pending`.
+ * the pipe, so a full disk blocks the producer and loses nothing. Splicing to a file holds the
+ * pipe's lock for as long as the file takes, and the producer waits: the pages of a fast one are
+ * first moved, not copied, into a pipe between, and it fills its own again meanwhile. A pty cannot
+ * be spliced everywhere, so it is read, and what was not written waits in `pending`.
  *
  * Beyond max_bytes the oldest bytes are punched out, some at a time: offsets never change. */
 
@@ -20,13 +22,15 @@
 
 #define PUNCH_MIN (1u << 20)
 #define BLOCK 4096u
+#define FAST (256u * 1024)         /* so much at once: a fast producer */
+#define BETWEEN_SIZE (512u * 1024) /* half its pipe: the other half is being filled */
 #define HOLD_MIN (64u * 1024)
 #define PTY_MAX (64 * 1024) /* more than a pty ever holds */
 
 void stream_init(struct stream *s)
 {
 	memset(s, 0, sizeof(*s));
-	s->source = s->file = -1;
+	s->source = s->file = s->between[0] = s->between[1] = -1;
 	s->hold = KEEPER_HOLD_NONE;
 }
 
@@ -34,6 +38,9 @@ void stream_deinit(struct stream *s)
 {
 	s->source = close_fd(s->source);
 	s->file = close_fd(s->file);
+	s->between[0] = close_fd(s->between[0]);
+	s->between[1] = close_fd(s->between[1]);
+	s->n_between = 0;
 	free(s->pending);
 	s->pending = NULL;
 	s->n_pending = 0;
@@ -61,7 +68,8 @@ void stream_let_go(struct stream *s)
 		waiting = PTY_MAX;
 	else
 		(void)ioctl(s->source, FIONREAD, &waiting); /* cannot fail on a pipe */
-	s->extra = (uint64_t)waiting + s->n_pending + 1;    /* and one, to see the end behind it */
+	s->extra = (uint64_t)waiting + s->n_pending + s->n_between +
+		   1; /* and one, to see the end behind it */
 	if (held > room(s))
 		s->extra += held - room(s);
 }
@@ -129,6 +137,40 @@ static int data_waits(struct stream *s)
 	return 0;
 }
 
+/* Without one it is only slower. */
+static void open_between(struct stream *s)
+{
+	if (pipe2(s->between, O_CLOEXEC | O_NONBLOCK) < 0)
+		return;
+	(void)fcntl(s->between[1], F_SETPIPE_SZ, BETWEEN_SIZE); /* over quota: it stays small */
+}
+
+static int64_t pump_between(struct stream *s)
+{
+	int64_t sum = 0;
+	off_t at;
+	ssize_t n;
+
+	if (s->n_between == 0) {
+		n = splice(s->source, NULL, s->between[1], NULL, BETWEEN_SIZE, SPLICE_F_NONBLOCK);
+		s->eof = n == 0;
+		if (n <= 0)
+			return n == 0 || errno == EAGAIN || errno == EINTR ? 0 : failed(s, -errno);
+		s->n_between = (size_t)n;
+	}
+	while (s->n_between > 0) {
+		at = (off_t)s->end;
+		n = splice(s->between[0], NULL, s->file, &at, s->n_between, SPLICE_F_MOVE);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return failed(s, n < 0 ? -errno : -EIO);
+		s->n_between -= (size_t)n;
+		sum += appended(s, n);
+	}
+	return sum;
+}
+
 static int64_t pump_pipe(struct stream *s, int dir, const char *name)
 {
 	off_t at = (off_t)s->end;
@@ -140,7 +182,11 @@ static int64_t pump_pipe(struct stream *s, int dir, const char *name)
 	r = open_file(s, dir, name);
 	if (r < 0)
 		return failed(s, r);
+	if (s->between[0] >= 0)
+		return pump_between(s);
 	n = splice(s->source, NULL, s->file, &at, STREAM_CHUNK, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	if (n >= (ssize_t)FAST)
+		open_between(s);
 	if (n > 0)
 		return appended(s, n);
 	if (n == 0)

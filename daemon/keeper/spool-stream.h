@@ -20,6 +20,8 @@ struct stream {
 	uint64_t max_bytes;
 	uint64_t hold;    /* bytes from here on stay; KEEPER_HOLD_NONE: as max_bytes says */
 	uint64_t extra;   /* so much more than max_bytes may be held */
+	int between[2];   /* a pipe of our own for a fast producer; -1 until there is one */
+	size_t n_between; /* bytes in it */
 	uint8_t *pending; /* read from a pty, not yet written */
 	size_t n_pending;
 };

@@ -145,6 +145,35 @@ START_TEST(test_last_words_of_a_held_stream)
 }
 END_TEST
 
+/* Many at once: they go through the pipe between, none is lost, the end is seen after the last. */
+START_TEST(test_fast_producer)
+{
+	static char block[64 * 1024], back[sizeof(block)];
+	uint32_t i;
+	int fd;
+
+	ck_assert_int_ge(fcntl(sink, F_SETPIPE_SZ, 1 << 20), 1 << 20);
+	for (i = 0; i < 64; i++) {
+		memset(block, (int)i, sizeof(block));
+		ck_assert_int_eq(write(sink, block, sizeof(block)), (ssize_t)sizeof(block));
+		if (i % 8 == 7)
+			ck_assert_int_gt(pump(), 0);
+	}
+	sink = close_fd(sink);
+	while (!stream.eof)
+		ck_assert_int_ge(pump(), 0);
+	ck_assert_int_ge(stream.between[0], 0);
+	ck_assert_uint_eq(stream.end, 64 * sizeof(block));
+	fd = openat(dir, "x.stdout", O_RDONLY);
+	for (i = 0; i < 64; i++) {
+		memset(block, (int)i, sizeof(block));
+		ck_assert_int_eq(read(fd, back, sizeof(back)), (ssize_t)sizeof(back));
+		ck_assert_int_eq(memcmp(block, back, sizeof(back)), 0);
+	}
+	(void)close(fd);
+}
+END_TEST
+
 static void limit_files(rlim_t size)
 {
 	struct rlimit limit;
@@ -209,6 +238,7 @@ int main(void)
 	tcase_add_test(tcase, test_appends);
 	tcase_add_test(tcase, test_oldest_bytes_go);
 	tcase_add_test(tcase, test_last_words_of_a_held_stream);
+	tcase_add_test(tcase, test_fast_producer);
 	tcase_add_test(tcase, test_what_is_refused_stays);
 	tcase_add_test(tcase, test_pty);
 	suite_add_tcase(suite, tcase);
