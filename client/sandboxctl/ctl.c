@@ -66,6 +66,9 @@ int ctl_transport_error(const struct ctl *ctl, int r)
 		message_error("see: sandboxctl daemon status", "sandboxd closed the connection");
 	else if (r == -EMSGSIZE)
 		message_error("the limit is 16 MiB", "the request is too big");
+	else if (r == -EINVAL)
+		message_error("names, arguments and values must be",
+			      "something given is not UTF-8");
 	else
 		message_error(NULL, "speaking to sandboxd: %s", strerror(-r));
 	return -1;

@@ -46,8 +46,8 @@ void help_all(FILE *f)
 
 void help_verb(FILE *f, const struct verb *verb)
 {
-	fprintf(f, "usage: sandboxctl %s [OPTIONS] %s\n\n%s\n\n", verb->name, verb->operands,
-		verb->summary);
+	fprintf(f, "usage: sandboxctl %s [OPTIONS]%s%s\n\n%s\n\n", verb->name,
+		verb->operands[0] ? " " : "", verb->operands, verb->summary);
 	print_options(f, verb->options);
 	print_options(f, common_options);
 }
@@ -66,4 +66,14 @@ int help_group(FILE *f, const char *group)
 		print_verb_line(f, &verbs[i]);
 	}
 	return found;
+}
+
+bool help_is_group(const char *group)
+{
+	size_t n = strlen(group);
+
+	for (size_t i = 0; i < verbs_count; i++)
+		if (strncmp(verbs[i].name, group, n) == 0 && verbs[i].name[n] == ' ')
+			return true;
+	return false;
 }

@@ -40,7 +40,8 @@ static int check_operands(const struct ctl *ctl)
 
 	if (n >= verb->min_operands && n <= verb->max_operands)
 		return 0;
-	message_error(NULL, "usage: sandboxctl %s [OPTIONS] %s", verb->name, verb->operands);
+	message_error(NULL, "usage: sandboxctl %s [OPTIONS]%s%s", verb->name,
+		      verb->operands[0] ? " " : "", verb->operands);
 	return -1;
 }
 
@@ -92,6 +93,11 @@ static int no_verb(const struct options *o, int argc, char **argv)
 		return EXIT_USAGE;
 	if (argc == 2 && strcmp(argv[1], "--help") == 0 && help_group(stdout, argv[0]) == 0)
 		return 0;
+	if (argc > 1 && help_is_group(argv[0])) {
+		message_error(NULL, "unknown verb %s %s: see sandboxctl %s --help", argv[0],
+			      argv[1], argv[0]);
+		return EXIT_USAGE;
+	}
 	message_error("see sandboxctl --help", "unknown verb %s", argv[0]);
 	return EXIT_USAGE;
 }
