@@ -157,8 +157,8 @@ static int add_own_file(struct builder *b, int root, const struct git_layout *gi
 
 	if (n < 0 || (size_t)n >= sizeof(source))
 		return too_many(b);
-	if (name[0] == '\0')
-		p.flags = KEEPER_MOUNT_NO_LINKS;
+	if (flags & KEEPER_MOUNT_NO_LINKS)
+		p.flags &= ~(uint32_t)KEEPER_MOUNT_READONLY;
 	return add_mount(b, &p);
 }
 
@@ -169,8 +169,9 @@ static int add_own_directory(struct builder *b, int root, const struct workspace
 {
 	const struct git_layout *git = workspace_git(w);
 	bool writable = workspace_git_config_writable(w);
+	uint32_t own = workspace_read_only(w) ? 0 : KEEPER_MOUNT_NO_LINKS;
 
-	if (add_own_file(b, root, git, "", NULL, 0) < 0 ||
+	if (add_own_file(b, root, git, "", NULL, own) < 0 ||
 	    add_own_file(b, root, git, "commondir", NULL, 0) < 0 ||
 	    add_own_file(b, root, git, "gitdir", NULL, 0) < 0 ||
 	    add_own_file(b, root, git, "locked", b->claim->lock_reason, KEEPER_MOUNT_MAKE_FILE) < 0)

@@ -10,7 +10,7 @@ import threading
 import time
 
 from gitrepo import Canary, git, repository, worktree
-from harness import modes
+from harness import exited, modes
 from lib import RpcError, check, equal
 
 SET_CAPABILITY = """
@@ -132,6 +132,19 @@ def test_git_directories_inside_the_workspace(t):
         t.run(s, ["/bin/sh", "-c", script])
         t.client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
         canary.after_host_git(repo, tree, repo + "/sub")
+
+
+def test_read_only_worktree(t):
+    """Neither the files nor anything of the repository."""
+    _, tree, gitdir = worktree(t)
+    s = t.sandbox(workspace={"path": tree, "readOnly": True})
+    for user in ("agent", "root"):
+        for name in ("index", "HEAD", "planted", "../../refs/heads/planted", "../../planted"):
+            r = t.run(s, ["/bin/sh", "-c", f"echo x >>{gitdir}/{name}"], user=user)
+            check(r["exitCode"] != 0, f"{user} wrote {name}")
+    exited(t.run(s, ["git", "status", "--short"]))
+    t.client.call("sandbox.remove", {"sandbox": s["name"]})
+    check(not os.path.exists(gitdir + "/locked"), "the lock stays")
 
 
 # ---- the next start ----
