@@ -200,6 +200,13 @@ static char *find_libexec(const struct config *config)
 	return found ? found : strdup(SANDBOXD_LIBEXEC_DIR);
 }
 
+static int print_doctor(const struct config *config)
+{
+	CLEANUP_STR char *libexec = find_libexec(config);
+
+	return libexec ? doctor_print(config, libexec) : -ENOMEM;
+}
+
 static int open_store(struct daemon *d)
 {
 	CLEANUP_STR char *path = string_format("%s/state.db", d->config->state_dir);
@@ -410,7 +417,7 @@ int main(int argc, char **argv)
 	if (r == 0 && options.check_config)
 		r = d.config->problems > 0 ? -EINVAL : 0;
 	else if (r == 0 && options.doctor)
-		r = doctor_print(d.config);
+		r = print_doctor(d.config);
 	if (r < 0 || options.check_config || options.doctor) {
 		config_free(d.config);
 		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -45,7 +45,15 @@
 #define EXEC_SPOOL_BYTES_MAX (64u * 1024 * 1024)   /* default maxOutputBytes, per stream */
 #define EXEC_STDIN_PENDING_MAX (16u * 1024 * 1024) /* bytes of exec.write not yet taken */
 #define EXEC_READ_BYTES_MAX (1024u * 1024)         /* one exec.read */
-#define SANDBOX_PIDS_DEFAULT 4096                  /* the pids limit is always on */
+/* What limits may be asked for. Below the least nothing starts; above the most the kernel refuses.
+ */
+#define SANDBOX_MEMORY_MIN (8 * 1024 * 1024)
+#define SANDBOX_CPU_MILLI_MIN 10 /* a quota is at least 1 ms of each 100 */
+#define SANDBOX_CPU_MILLI_MAX 1000000
+#define SANDBOX_PIDS_MIN 4
+#define SANDBOX_PIDS_MAX 4194304  /* the kernel's own, PID_MAX_LIMIT */
+#define SANDBOX_SHM_MIN 4096      /* a page */
+#define SANDBOX_PIDS_DEFAULT 4096 /* the pids limit is always on */
 #define SANDBOX_SHM_DEFAULT (64u * 1024 * 1024)
 
 /* ---- processes of ours ---- */

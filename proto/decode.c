@@ -20,6 +20,7 @@
 #define STRING_MAX_DEFAULT 4096
 #define LABEL_KEY_MAX 128
 #define LABEL_VALUE_MAX 4096
+#define WORDS_TEXT_MAX 256 /* the words of an enumeration, in a hint */
 #define FIELD_TEXT_MAX 256 /* of a dotted name in an error */
 
 struct path {
@@ -185,6 +186,23 @@ static int decode_name(struct decoder *d, const struct value *v)
 	return 0;
 }
 
+/* Names every word that would have been right. */
+static int refuse_word(struct decoder *d, const struct value *v)
+{
+	const char *const *values = v->field->values;
+	char hint[WORDS_TEXT_MAX] = "one of";
+	size_t used = strlen(hint);
+	int n;
+
+	for (int i = values[0] ? 0 : 1; values[i]; i++) {
+		n = snprintf(hint + used, sizeof(hint) - used, " %s", values[i]);
+		if (n < 0 || (size_t)n >= sizeof(hint) - used)
+			break; /* enough of them are named */
+		used += (size_t)n;
+	}
+	return refuse(d, v->path, hint, "is none of the accepted words");
+}
+
 /* Index of the string in the field's values, or -1 when it is none of them (an error is set). */
 static int find_value(struct decoder *d, const struct value *v)
 {
@@ -197,7 +215,7 @@ static int find_value(struct decoder *d, const struct value *v)
 	for (int i = values[0] ? 0 : 1; values[i]; i++)
 		if (strcmp(values[i], text) == 0)
 			return i;
-	return refuse(d, v->path, NULL, "is none of the accepted words");
+	return refuse_word(d, v);
 }
 
 static int decode_enum(struct decoder *d, const struct value *v)

@@ -21,7 +21,6 @@
 #define BETWEEN(low, high) .min = (low), .max = (high)
 #define NESTED(table, type) .fields = (table), .size = sizeof(struct type)
 #define MS .min = 0, .max = FIELD_INT_MAX
-#define UINT32 .min = 1, .max = UINT32_MAX
 
 static const char *const network_modes[] = { NULL, "none", "gateway", "host", NULL };
 static const char *const capture_modes[] = { "separate", "merged", "none", NULL };
@@ -32,10 +31,10 @@ static const char *const writable[] = { "writable", NULL };
 static const char *const end_of_stream[] = { "end", NULL };
 
 static const struct field limits_fields[] = {
-	{ "memoryBytes", FIELD_UINT64, AT(limits_params, memory_bytes), BETWEEN(1, FIELD_INT_MAX), .doc = "Memory of all its processes." },
-	{ "cpuMilli", FIELD_UINT32, AT(limits_params, cpu_milli), UINT32, .doc = "Thousandths of a processor." },
-	{ "pids", FIELD_UINT32, AT(limits_params, pids), UINT32, .doc = "Processes and threads." },
-	{ "shmBytes", FIELD_UINT64, AT(limits_params, shm_bytes), BETWEEN(1, FIELD_INT_MAX), .doc = "Size of /dev/shm." },
+	{ "memoryBytes", FIELD_UINT64, AT(limits_params, memory_bytes), BETWEEN(SANDBOX_MEMORY_MIN, FIELD_INT_MAX), .doc = "Memory of all its processes." },
+	{ "cpuMilli", FIELD_UINT32, AT(limits_params, cpu_milli), BETWEEN(SANDBOX_CPU_MILLI_MIN, SANDBOX_CPU_MILLI_MAX), .doc = "Thousandths of a processor." },
+	{ "pids", FIELD_UINT32, AT(limits_params, pids), BETWEEN(SANDBOX_PIDS_MIN, SANDBOX_PIDS_MAX), .doc = "Processes and threads." },
+	{ "shmBytes", FIELD_UINT64, AT(limits_params, shm_bytes), BETWEEN(SANDBOX_SHM_MIN, FIELD_INT_MAX), .doc = "Size of /dev/shm." },
 	{ "diskBytes", FIELD_UINT64, U, AT(limits_params, disk_bytes), BETWEEN(1, FIELD_INT_MAX), .doc = "Size of what it may write outside its workspaces." },
 	END
 };

@@ -5,6 +5,7 @@
 
 #include "rpc-params.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
@@ -106,8 +107,9 @@ static int add_env_line(struct json_object *params, const char *line, const char
 	line += strspn(line, " \t");
 	if (line[0] == '\0' || line[0] == '#')
 		return 0;
-	if (line[0] == '=') {
-		message_error("a line is NAME=VALUE", "%s:%u", file, number);
+	/* a blank before any "=" is in the name */
+	if (line[0] == '=' || isblank((unsigned char)line[strcspn(line, "= \t")])) {
+		message_error("a line is NAME=VALUE, or NAME alone", "%s:%u", file, number);
 		return -1;
 	}
 	return add_pair(params, "env", line);

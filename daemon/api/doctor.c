@@ -48,12 +48,13 @@ static struct json_object *check_value(const struct check *c)
 	return o;
 }
 
-int doctor_print(const struct config *config)
+int doctor_print(const struct config *config, const char *libexec_dir)
 {
 	const struct checks_scope scope = { .uid = geteuid(),
 					    .state_dir = config->state_dir,
 					    .runtime_dir = config->runtime_dir,
-					    .crun = config->crun };
+					    .crun = config->crun,
+					    .libexec_dir = libexec_dir };
 	struct json_object *result = json_object_new_object();
 	struct json_object *list = json_object_new_array();
 	struct check checks[CHECKS_MAX];

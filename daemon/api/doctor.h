@@ -8,7 +8,7 @@ struct manager;
 struct request;
 
 /* Prints {"checks": […]} on stdout, for --doctor. Returns 0 or negative errno. */
-int doctor_print(const struct config *config);
+int doctor_print(const struct config *config, const char *libexec_dir);
 
 /* Answers R with it. */
 void doctor_answer(struct manager *m, struct request *r);

@@ -413,6 +413,34 @@ static void check_limits(const struct checks_scope *scope, struct check *c)
 	found(c, n == 3, "cgroup %s, writable: %s", v2 ? "v2" : "v1", n ? works : "nothing");
 }
 
+/* ---- our own programs ---- */
+
+/* Installed beside each other; in a build tree each lies in the folder of its sources. */
+static bool has_program(const char *dir, const char *folder, const char *name)
+{
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (access(path, X_OK) == 0)
+		return true;
+	(void)snprintf(path, sizeof(path), "%s/%s/%s", dir, folder, name);
+	return access(path, X_OK) == 0;
+}
+
+static void check_programs(const struct checks_scope *scope, struct check *c)
+{
+	const char *dir = scope->libexec_dir;
+
+	if (!dir)
+		found(c, true, "not looked at: only the daemon knows where they are");
+	else if (!has_program(dir, "keeper", "sandbox-keeper"))
+		found(c, false, "no sandbox-keeper in %s", dir);
+	else if (!has_program(dir, "init", "sandbox-init"))
+		found(c, false, "no sandbox-init in %s", dir);
+	else
+		found(c, true, "sandbox-keeper and sandbox-init in %s", dir);
+}
+
 /* ---- places ---- */
 
 static void check_dir(struct check *c, const char *dir)
@@ -477,6 +505,8 @@ static const struct {
 	  "run sandboxd as a service with Delegate=yes; without a writable cgroup only the number "
 	  "of "
 	  "processes and /dev/shm are limited" },
+	{ "programs", CHECK_REQUIRED, check_programs,
+	  "install sandboxd as a whole, or name their folder by [daemon] libexec_dir" },
 	{ "state directory", CHECK_REQUIRED, check_state_dir, "make it writable" },
 	{ "runtime directory", CHECK_REQUIRED, check_runtime_dir, "make it writable" },
 	{ "disk space", CHECK_OPTIONAL, check_disk, "free some: a tool layer takes about 600 MiB" },

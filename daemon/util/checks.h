@@ -28,7 +28,8 @@ struct checks_scope {
 	uid_t uid;
 	const char *state_dir;
 	const char *runtime_dir;
-	const char *crun; /* NULL: searched in PATH */
+	const char *crun;        /* NULL: searched in PATH */
+	const char *libexec_dir; /* where sandbox-keeper and sandbox-init are */
 };
 
 #define CHECKS_MAX 24

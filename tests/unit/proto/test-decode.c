@@ -225,7 +225,7 @@ START_TEST(fills_sandbox_create)
 		"\"workspace\":{\"path\":\"/w\",\"gitConfig\":\"writable\"},"
 		"\"extraWorkspaces\":[\"/x\",{\"path\":\"/y\",\"readOnly\":true}],"
 		"\"network\":{\"mode\":\"host\"},\"limits\":{\"memoryBytes\":9007199254740992,"
-		"\"cpuMilli\":1500,\"pids\":7,\"shmBytes\":1},\"env\":{\"A\":\"\",\"B\":\"x=y\"},"
+		"\"cpuMilli\":1500,\"pids\":7,\"shmBytes\":4096},\"env\":{\"A\":\"\",\"B\":\"x=y\"},"
 		"\"runtime\":\"crun\",\"rm\":false,\"labels\":{\"k\":\"v\"}}");
 
 	ck_assert_str_eq(p->name, "n");

@@ -608,7 +608,6 @@ static TCase *descriptors(void)
 	tcase_add_test(t, closes_what_a_refused_request_declared);
 	tcase_add_test(t, refuses_descriptors_in_a_batch);
 	tcase_add_test(t, refuses_the_same_descriptor_twice);
-	tcase_add_test(t, refuses_kinds_of_descriptors);
 	tcase_add_test(t, lets_descriptors_wait_up_to_the_cap);
 	tcase_add_loop_test(t, ends_a_connection_whose_descriptors_belong_to_no_line, 0, 3);
 	tcase_add_test(t, ends_a_connection_with_descriptors_on_a_line_too_long);
@@ -616,9 +615,20 @@ static TCase *descriptors(void)
 	return t;
 }
 
+/* Closing such descriptors takes a raw clone, which valgrind cannot follow: it leaves the tag out.
+ */
+static TCase *strange_descriptors(void)
+{
+	TCase *t = tcase_create("strange descriptors");
+
+	tcase_add_test(t, refuses_kinds_of_descriptors);
+	tcase_set_tags(t, "clone");
+	return t;
+}
+
 int main(void)
 {
-	TCase *cases[] = { framing(), output(), ends(), descriptors() };
+	TCase *cases[] = { framing(), output(), ends(), descriptors(), strange_descriptors() };
 	Suite *s = suite_create("rpc/conn");
 	SRunner *runner;
 	int failed;
