@@ -5,6 +5,7 @@ Every bomb is bounded by itself too (number and alarm), for the case that nothin
 """
 
 import os
+import threading
 import time
 
 from harness import result_text, timeout
@@ -39,17 +40,50 @@ def start(t, client, s, ws, name, *args, seconds=10):
     )
 
 
+class Lateness(threading.Thread):
+    """How late a sleep ends here: what the machine makes anyone wait who has nothing to do with us.
+    The suite shares two cores with other stages, among them an emulated machine."""
+
+    STEP = 0.01
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.worst = 0.0
+        self.running = True
+
+    def run(self):
+        while self.running:
+            before = time.monotonic()
+            time.sleep(self.STEP)
+            self.worst = max(self.worst, time.monotonic() - before - self.STEP)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.running = False
+        self.join()
+
+
+# A ping waits for a processor in the daemon and again in the client, and once more in its reader.
+WAITS_IN_A_PING = 3
+
+
 def ping_for(t, seconds):
-    """The longest answer in SECONDS, of a client of its own."""
+    """No answer in SECONDS, of a client of its own, takes a second longer than the machine's own waits."""
     longest = 0.0
-    with t.daemon.client() as c:
+    with Lateness() as machine, t.daemon.client() as c:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             before = time.monotonic()
             c.call("system.ping", timeout=20)
             longest = max(longest, time.monotonic() - before)
             time.sleep(0.05)
-    check(longest < 1, f"a ping took {longest:.2f} s")
+    check(
+        longest < 1 + WAITS_IN_A_PING * machine.worst,
+        f"a ping took {longest:.2f} s, a sleep was {machine.worst:.2f} s late",
+    )
 
 
 def one(t, name, *args, seconds=6, **params):
