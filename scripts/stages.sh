@@ -125,7 +125,7 @@ stage_user() {
 stage_asan() {
 	CC=clang build_dir asan --werror -Db_sanitize=address,undefined -Db_lundef=false || return
 	count 1 0
-	export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1
+	export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1:quarantine_size_mb=32
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	meson_tests asan --timeout-multiplier 4
 	integration asan root
