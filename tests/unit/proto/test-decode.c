@@ -219,14 +219,16 @@ END_TEST
 
 START_TEST(fills_sandbox_create)
 {
-	const struct sandbox_create_params *p = decoded(
-		CREATE,
-		"{\"name\":\"n\",\"tool\":\"claude@2.1.42\",\"template\":\"debian:12\","
-		"\"workspace\":{\"path\":\"/w\",\"gitConfig\":\"writable\"},"
-		"\"extraWorkspaces\":[\"/x\",{\"path\":\"/y\",\"readOnly\":true}],"
-		"\"network\":{\"mode\":\"host\"},\"limits\":{\"memoryBytes\":9007199254740992,"
-		"\"cpuMilli\":1500,\"pids\":7,\"shmBytes\":4096},\"env\":{\"A\":\"\",\"B\":\"x=y\"},"
-		"\"runtime\":\"crun\",\"rm\":false,\"labels\":{\"k\":\"v\"}}");
+	const struct sandbox_create_params *p =
+		decoded(CREATE,
+			"{\"name\":\"n\",\"tool\":\"claude@2.1.42\",\"template\":\"debian:12\","
+			"\"workspace\":{\"path\":\"/w\",\"gitConfig\":\"writable\"},"
+			"\"extraWorkspaces\":[\"/x\",{\"path\":\"/y\",\"readOnly\":true}],"
+			"\"network\":{\"mode\":\"host\"},\"limits\":{\"memoryBytes\":"
+			"9007199254740992,"
+			"\"cpuMilli\":1500,\"pids\":7,\"shmBytes\":4096},\"env\":{\"A\":\"\",\"B\":"
+			"\"x=y\"},"
+			"\"runtime\":\"crun\",\"rm\":false,\"labels\":{\"k\":\"v\"}}");
 
 	ck_assert_str_eq(p->name, "n");
 	ck_assert_str_eq(p->tool, "claude@2.1.42");
