@@ -129,16 +129,27 @@ class Demo:
             time.sleep(0.02)
         self.run("rpc", "system.ping")
 
+    def layers(self):
+        """When each layer of claude that is ready was made."""
+        said = self.run("-o", "json", "template", "ls", quiet=True)[0]
+        return [
+            t["createdAt"]
+            for t in json.loads(said)["templates"]
+            if t.get("tool") == "claude" and t["state"] == "ready"
+        ]
+
     def create(self):
         title("A sandbox for claude, without a network")
-        templates = json.loads(self.run("-o", "json", "template", "ls", quiet=True)[0])["templates"]
         create = ("create", "--name", NAME, "--network", "none", "claude", self.worktree)
-        if not any(t.get("tool") == "claude" and t["state"] == "ready" for t in templates):
+        before = self.layers()
+        if not before:
             print("   the first time, claude and its node come from npm into a layer")
-            took = self.run(*create)[1]
+        took = self.run(*create)[1]
+        if self.layers() != before:  # none was there, or its recipe has changed since
             print(f"   with the layer: {took:.1f} s; once more with what is there now:")
             self.run("rm", "-f", NAME)
-        self.times["create"] = self.run(*create)[1]
+            took = self.run(*create)[1]
+        self.times["create"] = took
         check(
             "the worktree is locked while it is in use",
             os.path.exists(os.path.join(self.repository, ".git/worktrees/worktree/locked")),
