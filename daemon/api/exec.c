@@ -356,8 +356,8 @@ static bool matches(const struct exec *e, const struct listing *l)
 		return false;
 	if (f->tool && !string_equal(f->tool, sandbox_facts(s)->tool))
 		return false;
-	if (f->loop_id)
-		return false; /* no sandbox of this version belongs to a loop */
+	if (f->loop_id && !string_equal(f->loop_id, sandbox_facts(s)->loop_id))
+		return false;
 	return has_labels(sandbox_facts(s), &f->labels);
 }
 

@@ -202,6 +202,7 @@ struct json_object *value_exec(const struct exec *e, bool with_text)
 		return NULL;
 	value_add_string(o, "execId", f->id);
 	value_add_string(o, "sandbox", sandbox_name(exec_sandbox(e)));
+	value_add_string(o, "loopId", sandbox_facts(exec_sandbox(e))->loop_id);
 	value_add_string(o, "stage", f->stage);
 	value_add_string(o, "storyId", f->story_id);
 	json_object_object_add(o, "command", command(f));

@@ -129,8 +129,8 @@ static bool matches(const struct sandbox_facts *f, const struct filter_params *f
 {
 	size_t i;
 
-	if (filter->loop_id)
-		return false; /* no sandbox belongs to a loop yet */
+	if (filter->loop_id && (!f->loop_id || strcmp(filter->loop_id, f->loop_id) != 0))
+		return false;
 	if (filter->sandbox && strcmp(filter->sandbox, f->name) != 0 &&
 	    strcmp(filter->sandbox, f->id) != 0)
 		return false;

@@ -98,9 +98,10 @@ struct json_object *value_sandbox(const struct sandbox *s)
 
 	json_object_object_add(o, "name", value_string(f->name));
 	json_object_object_add(o, "id", value_string(f->id));
+	value_add_string(o, "loopId", f->loop_id);
 	value_add_string(o, "tool", f->tool);
 	json_object_object_add(o, "template", value_string(f->template_name));
-	value_add_string(o, "runtime", "crun");
+	json_object_object_add(o, "runtime", value_string(f->runtime));
 	value_add_string(o, "state", sandbox_state_to_string(f->state));
 	value_add_string(o, "cause", f->cause);
 	json_object_object_add(o, "workspaces", value_workspaces(&f->workspaces));

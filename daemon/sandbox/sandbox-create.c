@@ -17,6 +17,7 @@
 #include "util/time.h"
 
 #define NOT_YET "not available in this version"
+#define DEFAULT_RUNTIME "crun"
 
 /* What later versions will do is refused, never accepted and ignored. */
 static int refuse_unbuilt(const struct sandbox_create_params *p, struct error *reterr)
@@ -41,7 +42,7 @@ static int refuse_unbuilt(const struct sandbox_create_params *p, struct error *r
 		if (unbuilt[i].given)
 			return error_set(reterr, ERROR_UNAVAILABLE, unbuilt[i].field, NOT_YET,
 					 "%s is not available", unbuilt[i].field);
-	if (p->runtime && strcmp(p->runtime, "crun") != 0)
+	if (p->runtime && strcmp(p->runtime, DEFAULT_RUNTIME) != 0)
 		return error_set(reterr, ERROR_UNAVAILABLE, "runtime", NOT_YET,
 				 "there is no runtime %s, only crun", p->runtime);
 	return 0;
@@ -135,6 +136,9 @@ static int fill_in(struct sandbox *s, uid_t peer, const struct sandbox_create_pa
 	f->peer = peer;
 	f->state = SANDBOX_STATE_CREATING;
 	f->created_at_ms = time_realtime_ms();
+	f->ttl_ms = p->ttl_ms > 0 ? p->ttl_ms : -1;
+	f->idle_timeout_ms = p->idle_timeout_ms > 0 ? p->idle_timeout_ms : -1;
+	f->remove_on_stop = p->rm;
 	f->network = p->network.mode == NETWORK_UNSET ? config->network_default : p->network.mode;
 	merge_limits(&f->limits, &p->limits, &config->limits,
 		     cgroups_controllers(s->manager->cgroups));
@@ -147,6 +151,8 @@ static int fill_in(struct sandbox *s, uid_t peer, const struct sandbox_create_pa
 		r = string_copy(p->tool, &f->tool);
 	if (r == 0)
 		r = string_copy(p->template_name, &f->template_name);
+	if (r == 0)
+		r = string_copy(p->runtime ? p->runtime : DEFAULT_RUNTIME, &f->runtime);
 	if (r == 0)
 		r = copy_workspaces(s, p);
 	if (r == 0)

@@ -80,6 +80,11 @@ static void fill(const struct sandbox *s, struct store_sandbox *row)
 		.hidden = s->hidden,
 		.foreign_user = s->foreign_user,
 		.created_at_ms = f->created_at_ms,
+		.runtime = f->runtime,
+		.loop_id = f->loop_id,
+		.ttl_ms = f->ttl_ms,
+		.idle_timeout_ms = f->idle_timeout_ms,
+		.remove_on_stop = f->remove_on_stop,
 	};
 }
 
@@ -191,6 +196,10 @@ static int load_texts(struct sandbox *s, const struct store_sandbox *row)
 	if (r == 0)
 		r = string_copy(row->cause, &f->cause);
 	if (r == 0)
+		r = string_copy(row->runtime, &f->runtime);
+	if (r == 0)
+		r = string_copy(row->loop_id, &f->loop_id);
+	if (r == 0)
 		r = strings_unpack(row->layers.data, row->layers.size, &s->layers);
 	if (r == 0)
 		r = unpack_workspaces(s, row->workspaces);
@@ -210,9 +219,12 @@ static int load(struct sandbox *s, const struct store_sandbox *row)
 	f->network = row->network;
 	f->limits = row->limits;
 	f->created_at_ms = row->created_at_ms;
+	f->ttl_ms = row->ttl_ms;
+	f->idle_timeout_ms = row->idle_timeout_ms;
+	f->remove_on_stop = row->remove_on_stop;
 	s->hidden = row->hidden;
 	s->foreign_user = row->foreign_user;
-	if (!row->id || !row->name || strlen(row->name) > NAME_LENGTH_MAX ||
+	if (!row->id || !row->name || !row->runtime || strlen(row->name) > NAME_LENGTH_MAX ||
 	    parse_state(row->state, &f->state) < 0)
 		return -EBADMSG;
 	return load_texts(s, row);

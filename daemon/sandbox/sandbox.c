@@ -173,6 +173,8 @@ static void sandbox_free(struct sandbox *s)
 	free(s->facts.tool);
 	free(s->facts.template_name);
 	free(s->facts.cause);
+	free(s->facts.runtime);
+	free(s->facts.loop_id);
 	free(s);
 }
 

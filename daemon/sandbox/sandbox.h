@@ -88,16 +88,21 @@ struct sandbox_facts {
 	char *tool;
 	char *template_name;
 	char *cause;
-	uid_t peer;  /* who made it */
-	uid_t owner; /* of its workspaces: whose keeper runs it */
+	char *runtime; /* what set it up */
+	char *loop_id; /* the loop that owns it */
+	uid_t peer;    /* who made it */
+	uid_t owner;   /* of its workspaces: whose keeper runs it */
 	enum sandbox_state state;
 	enum network_mode network;
 	struct limits_params limits; /* as in force */
 	struct workspaces_params workspaces;
 	struct pairs env;
 	struct pairs labels;
-	int64_t created_at_ms; /* CLOCK_REALTIME */
-	pid_t pid;             /* of init as the host sees it; 0: none */
+	int64_t created_at_ms;   /* CLOCK_REALTIME */
+	int64_t ttl_ms;          /* removed so long after created_at_ms; -1: never */
+	int64_t idle_timeout_ms; /* stopped after this time without an exec; -1: never */
+	bool remove_on_stop;
+	pid_t pid; /* of init as the host sees it; 0: none */
 };
 const struct sandbox_facts *sandbox_facts(const struct sandbox *s);
 

@@ -37,6 +37,11 @@ int store_sandbox_insert(struct store *s, const struct store_sandbox *row)
 	bind_int(&st, row->hidden);
 	bind_int(&st, row->foreign_user);
 	bind_int(&st, row->created_at_ms);
+	bind_text(&st, row->runtime);
+	bind_text(&st, row->loop_id);
+	bind_int(&st, row->ttl_ms);
+	bind_int(&st, row->idle_timeout_ms);
+	bind_int(&st, row->remove_on_stop);
 	r = statement_run(&st);
 	return r < 0 ? r : 0;
 }
@@ -86,6 +91,11 @@ static void read_row(struct statement *st, struct store_sandbox *row)
 	row->hidden = column_int(st) != 0;
 	row->foreign_user = column_int(st) != 0;
 	row->created_at_ms = column_int(st);
+	row->runtime = column_text(st);
+	row->loop_id = column_text(st);
+	row->ttl_ms = column_int(st);
+	row->idle_timeout_ms = column_int(st);
+	row->remove_on_stop = column_int(st) != 0;
 }
 
 int store_sandbox_load(struct store *s, store_sandbox_row *fn, void *userdata)

@@ -31,6 +31,11 @@ struct store_sandbox {
 	bool hidden;
 	bool foreign_user;
 	int64_t created_at_ms;
+	const char *runtime;
+	const char *loop_id;
+	int64_t ttl_ms;          /* -1: none */
+	int64_t idle_timeout_ms; /* -1: none */
+	bool remove_on_stop;
 };
 
 int store_sandbox_insert(struct store *s, const struct store_sandbox *row);

@@ -17,7 +17,7 @@
 #define SANDBOX_COLUMNS                                                                            \
 	"id, name, peer, owner, tool, template, layers, network, memory_bytes, shm_bytes, "        \
 	"cpu_milli, pids, workspaces, env, labels, state, cause, hidden, foreign_user, "           \
-	"created_at_ms"
+	"created_at_ms, runtime, loop_id, ttl_ms, idle_timeout_ms, remove_on_stop"
 #define TEMPLATE_COLUMNS                                                                           \
 	"name, owner, peer, digest, base, tool, version, layer, size_bytes, created_at_ms, state"
 
@@ -25,7 +25,7 @@ static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_META_GET] = "SELECT value FROM meta WHERE key = ?",
 	[STORE_META_SET] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
 	[STORE_SANDBOX_INSERT] = "INSERT INTO sandboxes (" SANDBOX_COLUMNS
-				 ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+				 ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[STORE_SANDBOX_UPDATE] =
 		"UPDATE sandboxes SET state = ?, cause = ?, template = ?, layers = ?, "
 		"foreign_user = ? WHERE id = ?",

@@ -54,6 +54,11 @@ static struct store_sandbox sample_sandbox(const char *id, const char *name)
 		.workspaces = { "/w\0rg", 6 },
 		.state = "creating",
 		.created_at_ms = 123,
+		.runtime = "crun",
+		.loop_id = "l1",
+		.ttl_ms = 9,
+		.idle_timeout_ms = -1,
+		.remove_on_stop = true,
 	};
 }
 
@@ -77,6 +82,11 @@ static int see_sandbox(const struct store_sandbox *row, void *userdata)
 	ck_assert_uint_eq(row->limits.memory_bytes, 5);
 	ck_assert_uint_eq(row->limits.pids, 8);
 	ck_assert_uint_eq(row->env.size, 0);
+	ck_assert_str_eq(row->runtime, "crun");
+	ck_assert_str_eq(row->loop_id, "l1");
+	ck_assert_int_eq(row->ttl_ms, 9);
+	ck_assert_int_eq(row->idle_timeout_ms, -1);
+	ck_assert(row->remove_on_stop);
 	return 0;
 }
 
