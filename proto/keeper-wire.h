@@ -43,6 +43,8 @@ enum keeper_message_type {
 	KEEPER_SPOOL_DATA,
 	/* a request again */
 	KEEPER_SPOOL_HOLD,
+	KEEPER_FREEZE,
+	KEEPER_THAW,
 };
 
 /* How the owner's ids are mapped; keeper command line --map. */
@@ -227,6 +229,13 @@ struct keeper_ended {
 	int32_t signal;
 	struct keeper_counters counters;
 };
+
+/* FREEZE and THAW also have a struct keeper_end as request (give_back does not count). FREEZE: the
+ * reply, header only, comes when all of the sandbox stands still, its init too, or after
+ * KEEPER_FREEZE_MAX_MS with -ETIMEDOUT and it runs on. -EOPNOTSUPP: there is no writable freezer
+ * (no KEEPER_CONTROLLER_FREEZER in HELLO's reply). -ESRCH: it does not run. Whoever kills a frozen
+ * sandbox need not thaw it. */
+#define KEEPER_FREEZE_MAX_MS 2000
 
 enum keeper_spool_stream {
 	KEEPER_STREAM_STDOUT,

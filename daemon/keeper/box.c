@@ -44,6 +44,7 @@ static void box_free(struct box *b)
 	if (*at)
 		*at = b->next;
 	timer_cancel(&k->loop, &b->retry);
+	box_freeze_cancel(b);
 	release_deinit(&b->release);
 	(void)close_fd(b->job.socket);
 	(void)close_fd(b->pidfd);
@@ -275,6 +276,7 @@ static struct box *box_new(struct keeper *k, const struct oci_job *job)
 	b->job = *job;
 	b->pidfd = -1;
 	b->retry = (struct timer){ .on_time = on_retry, .userdata = b };
+	box_freeze_init(b);
 	release_init(&b->release, &k->releases);
 	b->next = k->boxes;
 	k->boxes = b;
@@ -318,6 +320,7 @@ void box_kill(struct box *b)
 		/* not reaped yet, so the pid is still its own */
 		if (b->pid > 0)
 			(void)kill(b->pid, SIGKILL);
+		box_thaw_to_die(b);
 		b->state = BOX_ENDING;
 		break;
 	case BOX_LEAVING:

@@ -33,6 +33,15 @@ struct box_end {
 	uint64_t serial;
 };
 
+/* A FREEZE or THAW, under way while type is not 0. */
+struct box_freeze {
+	bool frozen; /* something of it is or may be frozen */
+	uint16_t type;
+	uint64_t serial;
+	int64_t until; /* monotonic, ms */
+	struct timer again;
+};
+
 struct box {
 	struct box *next;
 	struct keeper *keeper;
@@ -56,6 +65,7 @@ struct box {
 	bool restored; /* the workspaces */
 	unsigned int tries;
 	struct timer retry;
+	struct box_freeze freeze;
 };
 
 /* Starts making a sandbox; the CREATE is answered by then or later. JOB is copied, its socket is
@@ -72,3 +82,12 @@ int box_undo(struct keeper *k, const char *id, struct wire_message *m, const str
 void box_kill(struct box *b);
 /* From the loop: true if PID was an init. */
 bool box_reap(struct keeper *k, pid_t pid, int status);
+
+/* ---- box-freeze.c ---- */
+void box_freeze_init(struct box *b);
+/* Does what a KEEPER_FREEZE or KEEPER_THAW asks, and answers it now or later. */
+void box_freeze(struct box *b, uint16_t type, uint64_t serial);
+/* SIGKILL was sent to its init: lets it die. */
+void box_thaw_to_die(struct box *b);
+/* B is about to be freed: answers what waits. */
+void box_freeze_cancel(struct box *b);

@@ -4,6 +4,7 @@
  * v2. Directories and files belong to the fence id: an agent that mounts cgroupfs somewhere finds
  * nothing it may write. Without any usable hierarchy every verb succeeds and does nothing. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,7 @@
 #include "keeper-wire.h"
 
 #define CGROUP_CPU_PERIOD_USEC 100000
+#define CGROUP_FREEZE_MS KEEPER_FREEZE_MAX_MS /* mostly it takes less than one */
 
 struct cgroup_hierarchy {
 	int fd;
@@ -43,6 +45,16 @@ void cgroup_read(const struct cgroups *c, const char *name, struct keeper_counte
 int cgroup_open_oom(const struct cgroups *c, const char *name, uint32_t *ret_version);
 /* SIGKILL to whatever is inside. */
 void cgroup_kill(const struct cgroups *c, const char *name);
+/* ---- freezer.c ---- */
+/* Freezes everything in NAME, or lets it go on, and waits until that is so: for workers, it blocks
+ * up to CGROUP_FREEZE_MS. Returns 0, -EOPNOTSUPP (no freezer), -ETIMEDOUT (then it is thawed again)
+ * or another negative errno. What is frozen under version 1 does not even die until it is thawed.
+ */
+int cgroup_freeze(const struct cgroups *c, const char *name, bool frozen);
+/* The two steps of it, without waiting: 0 or negative errno; and 1 when it is so, 0 not yet. */
+int cgroup_freeze_begin(const struct cgroups *c, const char *name, bool frozen);
+int cgroup_freeze_done(const struct cgroups *c, const char *name, bool frozen);
+
 /* 0 when it is gone everywhere, -EBUSY while something is still leaving. */
 int cgroup_remove(const struct cgroups *c, const char *name);
 

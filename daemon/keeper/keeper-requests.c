@@ -307,6 +307,19 @@ static void on_stats(struct keeper *k, struct wire_message *m)
 	reply_counters(k, &e->header, 0, &counters);
 }
 
+static void on_freeze(struct keeper *k, struct wire_message *m)
+{
+	const struct keeper_end *e = (const void *)m->data;
+	const struct wire_header *h = &e->header;
+	const char *id = get_name(m, e->id);
+	struct box *b = id ? box_find(k, id) : NULL;
+
+	if (!b || b->state != BOX_RUNNING)
+		link_reply(&k->link, h->type, h->serial, id ? -ESRCH : -EINVAL);
+	else
+		box_freeze(b, h->type, h->serial);
+}
+
 /* ---- layers ---- */
 
 struct layer_request {
@@ -439,6 +452,8 @@ static const struct {
 	[KEEPER_SPOOL_HOLD] = { sizeof(struct keeper_spool_hold), on_spool_hold },
 	[KEEPER_LAYER_SAVE] = { sizeof(struct keeper_layer), on_layer },
 	[KEEPER_LAYER_REMOVE] = { sizeof(struct keeper_layer), on_layer },
+	[KEEPER_FREEZE] = { sizeof(struct keeper_end), on_freeze },
+	[KEEPER_THAW] = { sizeof(struct keeper_end), on_freeze },
 	[KEEPER_SHUTDOWN] = { sizeof(struct wire_header), on_shutdown },
 };
 

@@ -181,34 +181,45 @@ static void place_deinit(struct cgroup_place *p)
 
 /* ---- directories ---- */
 
-/* rmdir of DIR and the cgroups in it; files of cgroups go with their directory. */
-static int remove_cgroups(const char *dir, unsigned depth)
-{
-	DIR *d = opendir(dir);
-	const struct dirent *entry;
-	int r = 0;
-
-	if (!d)
-		return errno == ENOENT ? 0 : -errno;
-	while (depth > 0 && r == 0 && (entry = readdir(d))) {
-		CLEANUP_STR char *child = NULL;
-
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		child = string_format("%s/%s", dir, entry->d_name);
-		r = child ? remove_cgroups(child, depth - 1) : -ENOMEM;
-	}
-	(void)closedir(d); /* only read from */
-	if (r == 0 && rmdir(dir) < 0 && errno != ENOENT)
-		r = -errno;
-	return r;
-}
-
 static int write_in(const char *dir, const char *file, const char *text)
 {
 	CLEANUP_STR char *path = string_format("%s/%s", dir, file);
 
 	return path ? fd_write_file(AT_FDCWD, path, text) : -ENOMEM;
+}
+
+/* What a dead keeper left frozen has been killed, or ends without its controller; but what version
+ * 1 froze does not die before it is thawed. */
+static void thaw_to_die(const char *dir)
+{
+	(void)write_in(dir, "freezer.state", "THAWED"); /* another controller's has no such file */
+}
+
+/* rmdir of DIR and the cgroups in it; files of cgroups go with their directory. */
+static int remove_cgroups(const char *dir, unsigned depth)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *entry;
+	int r = 0, q;
+
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	while (depth > 0 && (entry = readdir(d))) {
+		CLEANUP_STR char *child = NULL;
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		child = string_format("%s/%s", dir, entry->d_name);
+		q = child ? remove_cgroups(child, depth - 1) : -ENOMEM;
+		if (r == 0)
+			r = q; /* the others are gone or thawed, too */
+	}
+	(void)closedir(d); /* only read from */
+	if (r == 0 && rmdir(dir) < 0 && errno != ENOENT) {
+		r = -errno;
+		thaw_to_die(dir);
+	}
+	return r;
 }
 
 static int read_bits(const char *dir, const char *file, uint32_t *ret)
