@@ -161,11 +161,12 @@ def stubborn(t, s, **params):
 
 
 def test_stop_with_a_grace(t):
-    """timeoutMs is the time between TERM and KILL; force leaves none; each is told."""
+    """timeoutMs is the time between TERM and KILL; force leaves none; each is told. Timers count from
+    the turn of the loop in which they are set: a little early on a busy machine."""
     s = t.sandbox()
     other = t.connect()
     for params, low, high in (
-        ({"timeoutMs": 600}, 0.6, 3),
+        ({"timeoutMs": 600}, 0.55, 3),
         ({"timeoutMs": 0}, 0, 2),
         ({"force": True}, 0, 2),
         ({"force": True, "timeoutMs": 60000}, 0, 2),
@@ -189,7 +190,7 @@ def test_remove_with_a_grace(t):
     started = time.monotonic()
     other.call("sandbox.remove", {"sandbox": s["name"], "force": True, "timeoutMs": 500})
     took = time.monotonic() - started
-    check(0.5 <= took < 3, f"took {took:.2f} s")
+    check(0.45 <= took < 3, f"took {took:.2f} s")
     equal(t.client.wait(rid, 10)["cause"], "cancelled", "cause")
     equal(t.client.error("sandbox.get", {"sandbox": s["id"]}).kind, "not_found", "kind")
 
