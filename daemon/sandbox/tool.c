@@ -17,7 +17,12 @@
 #include "sandbox/tool.h"
 #include "util/strings.h"
 
-#define BUILD_TIMEOUT_MS (20L * 60 * 1000)
+#define MINUTE_MS (60L * 1000)
+#define BUILD_TIMEOUT_MS (20 * MINUTE_MS)
+#define PROMPT_TIMEOUT_MS (20 * MINUTE_MS)
+
+#define WORD_MODEL "{model}"
+#define WORD_ARGS "{args}"
 
 static const struct tool_step claude_steps[] = {
 	{
@@ -79,6 +84,14 @@ static const char *const claude_env[] = {
 	NULL,
 };
 
+static const char *const claude_prompt[] = {
+	"claude",  "-p", "--output-format", "text", "--dangerously-skip-permissions", WORD_MODEL,
+	WORD_ARGS, NULL,
+};
+
+/* The prompt is a script. */
+static const char *const shell_prompt[] = { "/bin/sh", "-s", "--", WORD_ARGS, NULL };
+
 static const struct tool_profile profiles[] = {
 	{
 		.name = "claude",
@@ -89,12 +102,16 @@ static const struct tool_profile profiles[] = {
 		.bin_dir = "/opt/claude/bin",
 		.env = claude_env,
 		.needs_hosts = true,
+		.prompt = claude_prompt,
+		.model_flag = "--model",
+		.timeout_ms = 20 * MINUTE_MS,
 		.steps = claude_steps,
 		.n_steps = ARRAY_SIZE(claude_steps),
 	},
 	{
 		.name = "shell",
 		.base = "host",
+		.prompt = shell_prompt,
 	},
 };
 
@@ -186,4 +203,76 @@ int tool_choose(const struct config *config, const char *text, const char *field
 	choice.registry = own ? own->registry : NULL;
 	*ret = choice;
 	return 0;
+}
+
+/* ---- headless runs ---- */
+
+static bool has_word(const char *const *words, const char *word)
+{
+	for (; *words; words++)
+		if (string_equal(*words, word))
+			return true;
+	return false;
+}
+
+static int add_prompt_word(const struct tool_profile *profile, const struct tool_prompt *prompt,
+			   const char *word, struct string_list *argv)
+{
+	int r = 0;
+
+	if (string_equal(word, WORD_MODEL)) {
+		if (!prompt->model)
+			return 0;
+		r = string_list_add(argv, profile->model_flag);
+		return r < 0 ? r : string_list_add(argv, prompt->model);
+	}
+	if (!string_equal(word, WORD_ARGS))
+		return string_list_add(argv, word);
+	for (size_t i = 0; r == 0 && i < prompt->args.count; i++)
+		r = string_list_add(argv, prompt->args.items[i]);
+	return r;
+}
+
+static int check_prompt(const struct tool_profile *profile, const struct tool_prompt *prompt,
+			struct error *reterr)
+{
+	if (!profile->prompt)
+		return error_set(reterr, ERROR_INVALID_PARAMS, "tool",
+				 "run its command with exec.run", "The tool %s takes no prompt.",
+				 profile->name);
+	/* a model that looks like an option would be one */
+	if (prompt->model && (prompt->model[0] == '-' || prompt->model[0] == '\0'))
+		return error_set(reterr, ERROR_INVALID_PARAMS, "model", NULL,
+				 "\"%.100s\" is not the name of a model.", prompt->model);
+	if (prompt->model && (!profile->model_flag || !has_word(profile->prompt, WORD_MODEL)))
+		return error_set(reterr, ERROR_INVALID_PARAMS, "model", NULL,
+				 "The tool %s has no choice of models.", profile->name);
+	if (prompt->args.count > 0 && !has_word(profile->prompt, WORD_ARGS))
+		return error_set(reterr, ERROR_INVALID_PARAMS, "args", NULL,
+				 "The tool %s takes no arguments with a prompt.", profile->name);
+	return 0;
+}
+
+int tool_prompt_command(const struct tool_choice *choice, const struct tool_prompt *prompt,
+			struct string_list *ret_argv, struct error *reterr)
+{
+	const struct tool_profile *profile = choice->profile;
+	CLEANUP_STRINGS struct string_list argv = { 0 };
+	int r = 0;
+
+	if (check_prompt(profile, prompt, reterr) < 0)
+		return -1;
+	for (const char *const *p = profile->prompt; r == 0 && *p; p++)
+		r = add_prompt_word(profile, prompt, *p, &argv);
+	if (r < 0)
+		return error_set_errno(reterr, r, "The command of %s cannot be made",
+				       profile->name);
+	*ret_argv = argv;
+	argv = (struct string_list){ 0 };
+	return 0;
+}
+
+int64_t tool_default_timeout_ms(const struct tool_choice *choice)
+{
+	return choice->profile->timeout_ms > 0 ? choice->profile->timeout_ms : PROMPT_TIMEOUT_MS;
 }

@@ -103,6 +103,71 @@ START_TEST(tells_unknown_from_not_yet)
 }
 END_TEST
 
+static char *joined(const struct string_list *argv)
+{
+	static char text[512];
+
+	text[0] = '\0';
+	for (size_t i = 0; i < argv->count; i++)
+		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s",
+			       i ? "|" : "", argv->items[i]);
+	return text;
+}
+
+START_TEST(makes_the_command_of_a_prompt)
+{
+	static const char *const more[] = { "--max-turns", "3 4", NULL };
+	static const struct {
+		const char *tool;
+		struct tool_prompt prompt;
+		const char *command;
+	} cases[] = {
+		{ "claude",
+		  { 0 },
+		  "claude|-p|--output-format|text|--dangerously-skip-permissions" },
+		{ "claude@2.1.42",
+		  { "opus", { more, 2 } },
+		  "claude|-p|--output-format|text|--dangerously-skip-permissions"
+		  "|--model|opus|--max-turns|3 4" },
+		{ "shell", { 0 }, "/bin/sh|-s|--" },
+		{ "shell", { NULL, { more, 2 } }, "/bin/sh|-s|--|--max-turns|3 4" },
+	};
+	CLEANUP_ERROR struct error e = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CLEANUP_STRINGS struct string_list argv = { 0 };
+		struct tool_choice choice;
+
+		ck_assert_int_eq(choose(cases[i].tool, &choice, &e), 0);
+		ck_assert_int_eq(tool_prompt_command(&choice, &cases[i].prompt, &argv, &e), 0);
+		ck_assert_str_eq(joined(&argv), cases[i].command);
+		ck_assert_ptr_null(argv.items[argv.count]);
+		ck_assert_int_eq(tool_default_timeout_ms(&choice), 20 * 60 * 1000);
+	}
+}
+END_TEST
+
+START_TEST(refuses_models_that_it_cannot_pass_on)
+{
+	static const struct {
+		const char *tool, *model;
+	} bad[] = { { "shell", "opus" }, { "claude", "--help" }, { "claude", "" } };
+	CLEANUP_ERROR struct error e = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		const struct tool_prompt prompt = { .model = bad[i].model };
+		struct string_list argv = { 0 };
+		struct tool_choice choice;
+
+		ck_assert_int_eq(choose(bad[i].tool, &choice, &e), 0);
+		ck_assert_int_eq(tool_prompt_command(&choice, &prompt, &argv, &e), -1);
+		ck_assert_int_eq(e.kind, ERROR_INVALID_PARAMS);
+		ck_assert_str_eq(e.field, "model");
+		ck_assert_ptr_null(argv.items);
+	}
+}
+END_TEST
+
 static const char *value_of(const struct string_list *l, const char *key)
 {
 	for (size_t i = 0; i < l->count; i++)
@@ -155,6 +220,8 @@ int main(void)
 	tcase_add_test(cases, the_configuration_changes_the_pinned_version);
 	tcase_add_test(cases, refuses_what_is_no_exact_version);
 	tcase_add_test(cases, tells_unknown_from_not_yet);
+	tcase_add_test(cases, makes_the_command_of_a_prompt);
+	tcase_add_test(cases, refuses_models_that_it_cannot_pass_on);
 	tcase_add_test(cases, passes_the_registry_but_no_credentials);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);
