@@ -14,7 +14,7 @@ describe_user='integration and escape: ordinary user, newuidmap'
 describe_asan='clang with ASan, UBSan and LSan: unit tests, integration and escape as root'
 describe_o3='clang -O3 -Werror, every unit test'
 describe_valgrind='valgrind over the unit tests of proto and rpc'
-describe_fuzz='each fuzzer for 30 s'
+describe_fuzz='each fuzzer for 20 s'
 describe_lint='clang-format, cppcheck, layering, documentation'
 describe_vm='Debian with systemd and cgroup v2 in a virtual machine'
 
@@ -158,15 +158,15 @@ fuzz_one() {
 	work=build/fuzz/run/$name
 	rm -rf "$work"
 	mkdir -p "$work"
-	[ ! -d "tests/fuzz/corpus/$name" ] || cp -r "tests/fuzz/corpus/$name/." "$work"
-	timeout --kill-after=10 120 "$program" -max_total_time="${SANDBOXD_FUZZ_SECONDS:-30}" \
+	cp -r "tests/fuzz/corpus/${name#fuzz-}/." "$work" || return
+	timeout --kill-after=10 120 "$program" -max_total_time="${SANDBOXD_FUZZ_SECONDS:-20}" \
 		-rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
 		-artifact_prefix="build/fuzz/run/crash-$name-" "$work" 2>&1 | tail -n 15
 }
 
 stage_fuzz() {
 	local program found=
-	CC=clang build_dir fuzz --werror -Dfuzz=true -Db_lundef=false || return
+	CC=clang build_dir fuzz --werror -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false || return
 	for program in build/fuzz/tests/fuzz/fuzz-*; do
 		[ -f "$program" ] && [ -x "$program" ] || continue
 		found=1
