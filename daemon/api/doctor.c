@@ -50,10 +50,11 @@ static struct json_object *check_value(const struct check *c)
 
 int doctor_print(const struct config *config, const char *libexec_dir)
 {
+	const struct config_runtime *crun = config_runtime(config, "crun");
 	const struct checks_scope scope = { .uid = geteuid(),
 					    .state_dir = config->state_dir,
 					    .runtime_dir = config->runtime_dir,
-					    .crun = config->crun,
+					    .crun = crun ? crun->path : NULL,
 					    .libexec_dir = libexec_dir };
 	struct json_object *result = json_object_new_object();
 	struct json_object *list = json_object_new_array();

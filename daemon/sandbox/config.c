@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys are a table: section, name, what to do with the value. What is not in it is a problem, which
- * is logged with file and line; main.c decides whether problems are fatal (--check-config). libinih
+/* Sections are tables of keys (config-keys.h). What is in none of them is a problem, which is
+ * logged with file and line; main.c decides whether problems are fatal (--check-config). libinih
  * does not tell the line in Debian's build, so lines are counted as they are read. */
 
 #include "sandbox/config.h"
@@ -14,21 +14,19 @@
 #include <sys/stat.h>
 
 #include "bounds.h"
+#include "sandbox/config-keys.h"
 #include "util/path.h"
-#include "util/quantity.h"
 #include "util/strings.h"
 
 #define CONFIG_NAME "sandboxd.conf"
-#define CPU_MILLI_MAX 100000000
 
 struct reader {
 	struct config *config;
 	FILE *file;
-	const char *path;
-	unsigned line;
+	struct config_place place;
 };
 
-static void __attribute__((format(printf, 2, 3))) problem(struct reader *r, const char *format, ...)
+void config_problem(struct config *c, const struct config_place *place, const char *format, ...)
 {
 	CLEANUP_STR char *text = NULL;
 	va_list args;
@@ -37,266 +35,96 @@ static void __attribute__((format(printf, 2, 3))) problem(struct reader *r, cons
 	if (vasprintf(&text, format, args) < 0)
 		text = NULL;
 	va_end(args);
-	r->config->problems++;
-	log_warning("%s:%u: %s, ignoring it", r->path, r->line, text ? text : "bad value");
+	c->problems++;
+	log_warning("%s:%u: %s, ignoring it", place->path, place->line, text ? text : "bad value");
 }
 
-/* ---- setters: 0 or negative errno, which becomes a problem ---- */
-
-static int set_path(const char *value, void *field)
-{
-	char **text = field;
-	char *copy;
-
-	if (!path_is_clean(value))
-		return -EINVAL;
-	copy = strdup(value);
-	if (!copy)
-		return -ENOMEM;
-	free(*text);
-	*text = copy;
-	return 0;
-}
-
-static int set_text(const char *value, void *field)
-{
-	char **text = field;
-	char *copy = strdup(value);
-
-	if (!copy)
-		return -ENOMEM;
-	free(*text);
-	*text = copy;
-	return 0;
-}
-
-static int set_size(const char *value, void *field)
-{
-	uint64_t *bytes = field;
-	int64_t size;
-	int r = quantity_size(value, &size);
-
-	if (r == 0)
-		*bytes = (uint64_t)size;
-	return r;
-}
-
-static int set_duration(const char *value, void *field)
-{
-	return quantity_duration(value, field);
-}
-
-/* How long a runtime may take. */
-static int set_patience(const char *value, void *field)
-{
-	int64_t ms, *patience = field;
-	int r = quantity_duration(value, &ms);
-
-	if (r < 0)
-		return r;
-	if (ms < 1000 || ms > KEEPER_CREATE_TIMEOUT_MAX_MS)
-		return -ERANGE;
-	*patience = ms;
-	return 0;
-}
-
-static int set_count(const char *value, void *field)
-{
-	uint32_t *count = field;
-	int64_t number;
-	int r = quantity_count(value, &number);
-
-	if (r < 0)
-		return r;
-	if (number > UINT32_MAX)
-		return -ERANGE;
-	*count = (uint32_t)number;
-	return 0;
-}
-
-static int set_count64(const char *value, void *field)
-{
-	uint32_t count;
-	uint64_t *wide = field;
-	int r = set_count(value, &count);
-
-	if (r == 0)
-		*wide = count;
-	return r;
-}
-
-/* "1.5" CPUs -> 1500 */
-static int set_cpus(const char *value, void *field)
-{
-	uint32_t *milli = field;
-	int64_t number;
-	int r = quantity_cpus(value, &number);
-
-	if (r < 0)
-		return r;
-	if (number < 1 || number > CPU_MILLI_MAX)
-		return -ERANGE;
-	*milli = (uint32_t)number;
-	return 0;
-}
-
-static int set_bool(const char *value, void *field)
-{
-	static const char *const yes[] = { "yes", "true", "on", "1" };
-	static const char *const no[] = { "no", "false", "off", "0" };
-	bool *flag = field;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(yes); i++) {
-		if (strcmp(value, yes[i]) == 0 || strcmp(value, no[i]) == 0) {
-			*flag = strcmp(value, yes[i]) == 0;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
-static int set_durable(const char *value, void *field)
-{
-	bool *full = field;
-
-	if (strcmp(value, "full") != 0 && strcmp(value, "normal") != 0)
-		return -EINVAL;
-	*full = strcmp(value, "full") == 0;
-	return 0;
-}
-
-int config_parse_level(const char *text, enum log_level *ret)
-{
-	static const char *const names[] = { "error", "warning", "notice", "info", "debug" };
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		if (strcmp(text, names[i]) == 0) {
-			*ret = (enum log_level)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
-static int set_level(const char *value, void *field)
-{
-	return config_parse_level(value, field);
-}
-
-static int set_network(const char *value, void *field)
-{
-	enum network_mode *mode = field;
-
-	if (strcmp(value, "none") == 0)
-		*mode = NETWORK_NONE;
-	else if (strcmp(value, "host") == 0)
-		*mode = NETWORK_HOST;
-	else
-		return -EINVAL;
-	return 0;
-}
-
-struct key {
-	const char *section;
-	const char *name;
-	int (*set)(const char *value, void *field);
-	size_t offset;
+static const struct config_key daemon_keys[] = {
+	CONFIG_KEY("log_level", config_set_level, config, log_level),
+	CONFIG_KEY("durable", config_set_durable, config, durable),
+	CONFIG_KEY("socket_group", config_set_text, config, socket_group),
+	CONFIG_KEY("libexec_dir", config_set_path, config, libexec_dir),
+	CONFIG_KEY("seccomp_profile", config_set_path, config, seccomp_profile),
+	CONFIG_KEY("allow_host", config_set_bool, config, allow_host),
+	CONFIG_KEY("runtime", config_set_name, config, runtime),
 };
 
-#define KEY(section, name, set, field)                                                             \
-	{                                                                                          \
-		section, name, set, offsetof(struct config, field)                                 \
-	}
-static const struct key config_keys[] = {
-	KEY("daemon", "log_level", set_level, log_level),
-	KEY("daemon", "durable", set_durable, durable),
-	KEY("daemon", "socket_group", set_text, socket_group),
-	KEY("daemon", "libexec_dir", set_path, libexec_dir),
-	KEY("daemon", "seccomp_profile", set_path, seccomp_profile),
-	KEY("daemon", "allow_host", set_bool, allow_host),
-	KEY("limits", "memory", set_size, limits.memory_bytes),
-	KEY("limits", "shm", set_size, limits.shm_bytes),
-	KEY("limits", "cpus", set_cpus, limits.cpu_milli),
-	KEY("limits", "pids", set_count, limits.pids),
-	KEY("limits", "sandboxes_per_user", set_count64, sandboxes_per_uid),
-	KEY("runtime crun", "path", set_path, crun),
-	KEY("runtime crun", "timeout", set_patience, create_timeout_ms),
-	KEY("network", "default", set_network, network_default),
+static const struct config_key limits_keys[] = {
+	CONFIG_KEY("memory", config_set_size, config, limits.memory_bytes),
+	CONFIG_KEY("shm", config_set_size, config, limits.shm_bytes),
+	CONFIG_KEY("cpus", config_set_cpus, config, limits.cpu_milli),
+	CONFIG_KEY("pids", config_set_count, config, limits.pids),
+	CONFIG_KEY("sandboxes_per_user", config_set_count64, config, sandboxes_per_uid),
 };
 
-#define TOOL_KEY(name, set, field)                                                                 \
-	{                                                                                          \
-		"tool", name, set, offsetof(struct config_tool, field)                             \
-	}
-static const struct key tool_keys[] = {
-	TOOL_KEY("version", set_text, version),
-	TOOL_KEY("node_version", set_text, node_version),
-	TOOL_KEY("registry", set_text, registry),
-	TOOL_KEY("build_timeout", set_duration, build_timeout_ms),
+static const struct config_key network_keys[] = {
+	CONFIG_KEY("default", config_set_network, config, network_default),
 };
 
-static struct config_tool *tool_make(struct config *c, const char *name)
-{
-	struct config_tool *t;
+static const struct config_section section_daemon = { .name = "daemon",
+						      .keys = daemon_keys,
+						      .n_keys = ARRAY_SIZE(daemon_keys) };
+static const struct config_section section_limits = { .name = "limits",
+						      .keys = limits_keys,
+						      .n_keys = ARRAY_SIZE(limits_keys) };
+static const struct config_section section_network = { .name = "network",
+						       .keys = network_keys,
+						       .n_keys = ARRAY_SIZE(network_keys) };
 
-	for (t = c->tools; t; t = t->next)
-		if (strcmp(t->name, name) == 0)
-			return t;
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return NULL;
-	t->name = strdup(name);
-	if (!t->name) {
-		free(t);
-		return NULL;
+static const struct config_section *const sections[] = {
+	&section_daemon,         &section_limits,      &section_network,
+	&config_section_runtime, &config_section_tool,
+};
+
+/* The section of TEXT, and the NAME in it ("" where sections have none); NULL: there is none. */
+static const struct config_section *find_section(const char *text, const char **ret_name)
+{
+	size_t i, length;
+
+	for (i = 0; i < ARRAY_SIZE(sections); i++) {
+		length = strlen(sections[i]->name);
+		if (strncmp(text, sections[i]->name, length) != 0)
+			continue;
+		*ret_name = text + length + (text[length] == ' ');
+		if (sections[i]->make ? text[length] == ' ' && text[length + 1] : !text[length])
+			return sections[i];
 	}
-	t->build_timeout_ms = -1;
-	t->next = c->tools;
-	c->tools = t;
-	return t;
-}
-
-const struct config_tool *config_tool(const struct config *c, const char *name)
-{
-	const struct config_tool *t;
-
-	for (t = c->tools; t; t = t->next)
-		if (strcmp(t->name, name) == 0)
-			return t;
 	return NULL;
 }
 
-static void apply(struct reader *reader, const struct key *key, void *object, const char *value)
+static const struct config_key *find_key(const struct config_section *section, const char *name)
 {
-	int r = key->set(value, (char *)object + key->offset);
+	size_t i;
 
-	if (r < 0)
-		problem(reader, "\"%s\" is not a value for %s", value, key->name);
+	for (i = 0; section && i < section->n_keys; i++)
+		if (strcmp(section->keys[i].name, name) == 0)
+			return &section->keys[i];
+	return NULL;
 }
 
 /* libinih: 1 goes on, 0 marks the line as an error; wrong keys are our own matter. */
 static int on_key(void *userdata, const char *section, const char *name, const char *value)
 {
 	struct reader *reader = userdata;
-	bool is_tool = string_starts(section, "tool ");
-	const struct key *keys = is_tool ? tool_keys : config_keys;
-	size_t n = is_tool ? ARRAY_SIZE(tool_keys) : ARRAY_SIZE(config_keys);
-	void *object = reader->config;
-	size_t i;
+	struct config *c = reader->config;
+	const char *object_name = NULL;
+	const struct config_section *found = find_section(section, &object_name);
+	const struct config_key *key = find_key(found, name);
+	void *object = c;
+	int r = 0;
 
-	for (i = 0; i < n; i++) {
-		if (strcmp(keys[i].name, name) != 0 ||
-		    (!is_tool && strcmp(keys[i].section, section) != 0))
-			continue;
-		if (is_tool)
-			object = tool_make(reader->config, section + strlen("tool "));
-		if (object)
-			apply(reader, &keys[i], object, value);
+	if (!key) {
+		config_problem(c, &reader->place, "unknown key %s in section [%s]", name, section);
 		return 1;
 	}
-	problem(reader, "unknown key %s in section [%s]", name, section);
+	if (found->make)
+		r = found->make(c, object_name, &reader->place, &object);
+	if (r < 0) {
+		config_problem(c, &reader->place, "[%s] cannot be: %s", section, strerror(-r));
+		return 1;
+	}
+	if (key->set(value, (char *)object + key->offset) < 0)
+		config_problem(c, &reader->place, "\"%s\" is not a value for %s", value, name);
 	return 1;
 }
 
@@ -304,13 +132,13 @@ static char *read_line(char *line, int size, void *userdata)
 {
 	struct reader *reader = userdata;
 
-	reader->line++;
+	reader->place.line++;
 	return fgets(line, size, reader->file);
 }
 
 static int load_file(struct config *c, const char *path)
 {
-	struct reader reader = { .config = c, .path = path };
+	struct reader reader = { .config = c, .place = { .path = path } };
 	int r;
 
 	reader.file = fopen(path, "re");
@@ -319,8 +147,8 @@ static int load_file(struct config *c, const char *path)
 	r = ini_parse_stream(read_line, &reader, on_key, &reader);
 	(void)fclose(reader.file); /* only read from */
 	if (r > 0) {
-		reader.line = (unsigned)r;
-		problem(&reader, "not a section, key = value, or comment");
+		reader.place.line = (unsigned)r;
+		config_problem(c, &reader.place, "not a section, key = value, or comment");
 	}
 	return r < 0 ? -ENOMEM : 0;
 }
@@ -352,6 +180,15 @@ static int load_drop_ins(struct config *c, const char *file)
 	}
 	free(entries);
 	return r;
+}
+
+static void finish(struct config *c)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(sections); i++)
+		if (sections[i]->finish)
+			sections[i]->finish(c);
 }
 
 int config_set_dir(char **field, const char *option, const char *path)
@@ -398,6 +235,7 @@ int config_load(struct config *c, const char *file)
 	r = load_drop_ins(c, file);
 	if (r < 0)
 		return log_errno(LOG_LEVEL_ERROR, r, "cannot read %s.d", file);
+	finish(c);
 	return 0;
 }
 
@@ -440,7 +278,8 @@ int config_new(struct config **ret, uid_t uid)
 		return -ENOMEM;
 	default_dirs(c, uid);
 	c->socket_group = strdup("sandboxd");
-	if (!c->runtime_dir || !c->socket_group)
+	c->runtime = strdup(CONFIG_RUNTIME_DEFAULT);
+	if (!c->runtime_dir || !c->socket_group || !c->runtime || config_add_runtimes(c) < 0)
 		return -ENOMEM;
 	if (!c->state_dir || !c->config_dir) /* no usable HOME: the command line may still say */
 		c->config_dir = c->config_dir ? c->config_dir : strdup("/nonexistent");
@@ -449,32 +288,27 @@ int config_new(struct config **ret, uid_t uid)
 	c->limits.shm_bytes = SANDBOX_SHM_DEFAULT;
 	c->sandboxes_per_uid = SANDBOXES_PER_UID_MAX;
 	c->network_default = NETWORK_NONE;
-	c->create_timeout_ms = KEEPER_CREATE_TIMEOUT_MS;
+	c->allow_host = true;
 	*ret = TAKE_PTR(c);
 	return 0;
 }
 
 void config_free(struct config *c)
 {
-	struct config_tool *t;
+	size_t i;
 
 	if (!c)
 		return;
-	while ((t = c->tools)) {
-		c->tools = t->next;
-		free(t->name);
-		free(t->version);
-		free(t->node_version);
-		free(t->registry);
-		free(t);
-	}
+	for (i = 0; i < ARRAY_SIZE(sections); i++)
+		if (sections[i]->release)
+			sections[i]->release(c);
 	free(c->state_dir);
 	free(c->runtime_dir);
 	free(c->config_dir);
 	free(c->file);
 	free(c->libexec_dir);
 	free(c->socket_group);
-	free(c->crun);
+	free(c->runtime);
 	free(c->seccomp_profile);
 	free(c);
 }

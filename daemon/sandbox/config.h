@@ -8,6 +8,7 @@
 
 #include "macro.h"
 #include "params.h"
+#include "sandbox/runtime.h"
 #include "util/log.h"
 
 /* One [tool NAME] section; absent keys are NULL. */
@@ -20,17 +21,30 @@ struct config_tool {
 	struct config_tool *next;
 };
 
+#define CONFIG_RUNTIME_DEFAULT "crun"
+
+/* One runtime: built in, or from a [runtime NAME] section. */
+struct config_runtime {
+	char *name;
+	enum runtime_type type;
+	char *path; /* NULL: looked up in PATH by the name of its type */
+	int64_t timeout_ms;
+	char *file; /* where its section begins; NULL: nowhere */
+	unsigned line;
+	struct config_runtime *next;
+};
+
 /* All strings are owned and never NULL unless said. */
 struct config {
 	char *state_dir; /* NULL: no HOME, and nobody said */
 	char *runtime_dir;
 	char *config_dir;
-	char *file;         /* that was asked for; NULL: the standard one */
-	char *libexec_dir;  /* NULL: beside the binary or where it was installed */
-	char *socket_group; /* of the system daemon's socket */
-	char *crun;         /* NULL: looked up in PATH */
-	int64_t create_timeout_ms;
-	char *seccomp_profile; /* NULL: containers-common's */
+	char *file;                      /* that was asked for; NULL: the standard one */
+	char *libexec_dir;               /* NULL: beside the binary or where it was installed */
+	char *socket_group;              /* of the system daemon's socket */
+	char *runtime;                   /* [daemon] runtime: the default, one of runtimes */
+	struct config_runtime *runtimes; /* built-in ones first */
+	char *seccomp_profile;           /* NULL: containers-common's */
 	enum log_level log_level;
 	bool durable;                /* [daemon] durable = full */
 	bool allow_host;             /* runtime `host` may be asked for */
@@ -50,6 +64,10 @@ int config_load(struct config *c, const char *file);
 void config_free(struct config *c);
 DEFINE_CLEANUP(struct config *, config_free);
 
+/* The runtime NAME or NULL. */
+const struct config_runtime *config_runtime(const struct config *c, const char *name);
+/* For config_new(): the built-in ones. Returns 0 or -ENOMEM. */
+int config_add_runtimes(struct config *c);
 /* The [tool NAME] section or NULL. */
 const struct config_tool *config_tool(const struct config *c, const char *name);
 

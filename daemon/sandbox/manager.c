@@ -94,8 +94,10 @@ static void find_runtime(struct manager *m)
 {
 	char found[PATH_MAX];
 
-	if (m->config->crun)
-		m->crun = strdup(m->config->crun);
+	const struct config_runtime *crun = config_runtime(m->config, "crun");
+
+	if (crun && crun->path)
+		m->crun = strdup(crun->path);
 	else if (path_find_program("crun", found, sizeof(found)))
 		m->crun = strdup(found);
 	if (!m->crun)

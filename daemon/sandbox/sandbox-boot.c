@@ -313,6 +313,16 @@ static int listen_for_init(struct sandbox *s)
 	return fd_listen_unix(path, SOCK_SEQPACKET, 0600, 4);
 }
 
+/* How long the runtime of S may take. */
+static int64_t patience(const struct sandbox *s)
+{
+	const struct config_runtime *runtime = config_runtime(s->manager->config, s->facts.runtime);
+
+	if (s->ops->timeout_ms > 0)
+		return s->ops->timeout_ms;
+	return runtime ? runtime->timeout_ms : KEEPER_CREATE_TIMEOUT_MS;
+}
+
 static int fill_create(const struct sandbox *s, struct wire_message *m)
 {
 	struct keeper_create *create = (void *)m->data;
@@ -321,9 +331,7 @@ static int fill_create(const struct sandbox *s, struct wire_message *m)
 
 	if (s->layers.count > KEEPER_LOWERS_MAX)
 		return -E2BIG;
-	create->timeout_ms =
-		(uint32_t)(s->ops->timeout_ms > 0 ? s->ops->timeout_ms
-						  : s->manager->config->create_timeout_ms);
+	create->timeout_ms = (uint32_t)patience(s);
 	create->flags = is_create(s) ? KEEPER_CREATE_DISCARD : KEEPER_CREATE_REUSE;
 	if (s->facts.network == NETWORK_HOST)
 		create->flags |= KEEPER_CREATE_NETWORK_HOST;

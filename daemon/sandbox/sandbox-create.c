@@ -17,7 +17,6 @@
 #include "util/time.h"
 
 #define NOT_YET "not available in this version"
-#define DEFAULT_RUNTIME "crun"
 
 /* What later versions will do is refused, never accepted and ignored. */
 static int refuse_unbuilt(const struct sandbox_create_params *p, struct error *reterr)
@@ -42,9 +41,16 @@ static int refuse_unbuilt(const struct sandbox_create_params *p, struct error *r
 		if (unbuilt[i].given)
 			return error_set(reterr, ERROR_UNAVAILABLE, unbuilt[i].field, NOT_YET,
 					 "%s is not available", unbuilt[i].field);
-	if (p->runtime && strcmp(p->runtime, DEFAULT_RUNTIME) != 0)
+	return 0;
+}
+
+static int check_runtime(const struct manager *m, const char *name, struct error *reterr)
+{
+	const struct config_runtime *runtime = config_runtime(m->config, name);
+
+	if (!runtime || strcmp(name, "crun") != 0)
 		return error_set(reterr, ERROR_UNAVAILABLE, "runtime", NOT_YET,
-				 "there is no runtime %s, only crun", p->runtime);
+				 "there is no runtime %s, only crun", name);
 	return 0;
 }
 
@@ -152,7 +158,7 @@ static int fill_in(struct sandbox *s, uid_t peer, const struct sandbox_create_pa
 	if (r == 0)
 		r = string_copy(p->template_name, &f->template_name);
 	if (r == 0)
-		r = string_copy(p->runtime ? p->runtime : DEFAULT_RUNTIME, &f->runtime);
+		r = string_copy(p->runtime ? p->runtime : config->runtime, &f->runtime);
 	if (r == 0)
 		r = copy_workspaces(s, p);
 	if (r == 0)
@@ -263,8 +269,9 @@ static int validate(struct manager *m, uid_t peer, const struct sandbox_create_p
 	if (m->stopping)
 		return error_set(reterr, ERROR_UNAVAILABLE, NULL, "start the daemon again",
 				 "the daemon is stopping");
-	if (refuse_unbuilt(p, reterr) < 0 || check_limits(m, &p->limits, reterr) < 0 ||
-	    check_quota(m, peer, reterr) < 0)
+	if (refuse_unbuilt(p, reterr) < 0 ||
+	    check_runtime(m, p->runtime ? p->runtime : m->config->runtime, reterr) < 0 ||
+	    check_limits(m, &p->limits, reterr) < 0 || check_quota(m, peer, reterr) < 0)
 		return -1;
 	if (p->extra_workspaces.count > 0 && !p->workspace.path)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "workspace", NULL,

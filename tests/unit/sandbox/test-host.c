@@ -53,13 +53,14 @@ static struct config *load(const char *text)
 
 START_TEST(every_key_is_read)
 {
-	struct config *c =
-		load("# comment\n[daemon]\nlog_level = debug\ndurable = full\n"
-		     "socket_group=staff\nallow_host = yes\nlibexec_dir=/x/y\n"
-		     "seccomp_profile=/p\n[limits]\nmemory = 512M\nshm = 1M\n"
-		     "cpus = 1.5\npids = 99\nsandboxes_per_user = 3\n"
-		     "[runtime crun]\npath = /opt/crun\ntimeout = 2min\n[network]\ndefault = host\n"
-		     "[tool claude]\nversion = 1.2.3\nbuild_timeout = 15min\n");
+	struct config *c = load("# comment\n[daemon]\nlog_level = debug\ndurable = full\n"
+				"socket_group=staff\nallow_host = yes\nlibexec_dir=/x/y\n"
+				"seccomp_profile=/p\n[limits]\nmemory = 512M\nshm = 1M\n"
+				"cpus = 1.5\npids = 99\nsandboxes_per_user = 3\n"
+				"[runtime crun]\npath = /opt/crun\ntimeout = 2min\n"
+				"[runtime mine]\ntype = runc\npath = /opt/runc\n"
+				"[daemon]\nruntime = mine\n[network]\ndefault = host\n"
+				"[tool claude]\nversion = 1.2.3\nbuild_timeout = 15min\n");
 	const struct config_tool *t = config_tool(c, "claude");
 
 	ck_assert_uint_eq(c->problems, 0);
@@ -72,8 +73,12 @@ START_TEST(every_key_is_read)
 	ck_assert_uint_eq(c->limits.cpu_milli, 1500);
 	ck_assert_uint_eq(c->limits.pids, 99);
 	ck_assert_uint_eq(c->sandboxes_per_uid, 3);
-	ck_assert_str_eq(c->crun, "/opt/crun");
-	ck_assert_int_eq(c->create_timeout_ms, 120000);
+	ck_assert_str_eq(config_runtime(c, "crun")->path, "/opt/crun");
+	ck_assert_int_eq(config_runtime(c, "crun")->timeout_ms, 120000);
+	ck_assert_int_eq(config_runtime(c, "runsc")->type, RUNTIME_RUNSC);
+	ck_assert_int_eq(config_runtime(c, "mine")->type, RUNTIME_RUNC);
+	ck_assert_str_eq(config_runtime(c, "mine")->path, "/opt/runc");
+	ck_assert_str_eq(c->runtime, "mine");
 	ck_assert_int_eq(c->network_default, NETWORK_HOST);
 	ck_assert_ptr_nonnull(t);
 	ck_assert_str_eq(t->version, "1.2.3");
@@ -91,11 +96,31 @@ START_TEST(problems_are_counted_and_defaults_stay)
 		     "[network]\ndefault = gateway\n[tool x]\ncolour = red\n");
 
 	ck_assert_uint_eq(c->problems, 9);
-	ck_assert_int_eq(c->create_timeout_ms, 30000);
+	ck_assert_int_eq(config_runtime(c, "crun")->timeout_ms, 30000);
 	ck_assert_int_eq(c->log_level, LOG_LEVEL_INFO);
 	ck_assert_uint_eq(c->limits.pids, 4096);
-	ck_assert_ptr_null(c->crun);
+	ck_assert_ptr_null(config_runtime(c, "crun")->path);
 	ck_assert_int_eq(c->network_default, NETWORK_NONE);
+	config_free(c);
+}
+END_TEST
+
+START_TEST(runtimes_are_judged_as_a_whole)
+{
+	struct config *c =
+		load("[daemon]\nruntime = nosuch\n[runtime a]\npath = /a\n"
+		     "[runtime b]\ntype = crun\n[runtime c]\ntype = docker\npath = /c\n"
+		     "[runtime runc]\ntype = crun\n[runtime host]\npath = /h\n"
+		     "[runtime d/e]\ntype = crun\n[runtime]\npath = /x\n[runtimes f]\npath = /x\n");
+
+	/* c has two: the type, and that it has none then */
+	ck_assert_uint_eq(c->problems, 10);
+	ck_assert_ptr_null(config_runtime(c, "a"));
+	ck_assert_ptr_null(config_runtime(c, "b"));
+	ck_assert_ptr_null(config_runtime(c, "c"));
+	ck_assert_int_eq(config_runtime(c, "runc")->type, RUNTIME_RUNC);
+	ck_assert_ptr_null(config_runtime(c, "host")->path);
+	ck_assert_str_eq(c->runtime, "crun");
 	config_free(c);
 }
 END_TEST
@@ -338,6 +363,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, every_key_is_read);
 	tcase_add_test(t, problems_are_counted_and_defaults_stay);
+	tcase_add_test(t, runtimes_are_judged_as_a_whole);
 	tcase_add_test(t, drop_ins_win_in_order);
 	tcase_add_test(t, a_given_file_must_exist);
 	tcase_add_test(t, sub_id_ranges);
