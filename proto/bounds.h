@@ -32,6 +32,10 @@
 #define ARGV_MAX 65536                     /* arguments in one exec */
 #define EXEC_ARGS_BYTES_MAX (1024u * 1024) /* argv + env, bytes with their NULs */
 #define FILES_MAX 64                       /* files[] of one exec; their bytes: within the line */
+#define STAGES_MAX 64                      /* profiles in one table */
+#define STAGE_WRITABLE_MAX 8               /* directories that one leaves writable */
+#define STAGE_TOOLS_MAX 16                 /* tools that one is for */
+#define STAGE_PATH_MAX 1024                /* bytes of such a directory's path */
 #define LIST_LIMIT_DEFAULT 200
 #define LIST_LIMIT_MAX 1000
 

@@ -61,6 +61,23 @@ struct network_params {
 	struct strings block;
 };
 
+/* What a stage may do with the workspaces: nothing but read, or what the sandbox may. */
+enum stage_access { STAGE_ACCESS_UNSET, STAGE_ACCESS_RW, STAGE_ACCESS_RO };
+
+struct stage_params {
+	const char *name;
+	enum stage_access access; /* "workspace" */
+	struct strings writable;  /* directories that stay writable, relative to the workspace */
+	struct strings tools;
+	int64_t timeout_ms;
+	enum network_mode network;
+};
+
+struct stages_params {
+	const struct stage_params *items;
+	size_t count;
+};
+
 struct file_params {
 	const char *path;
 	struct bytes data;

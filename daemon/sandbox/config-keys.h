@@ -30,6 +30,8 @@ struct config_section {
 	 * the section has no name and its object is struct config itself. */
 	int (*make)(struct config *c, const char *name, const struct config_place *place,
 		    void **ret);
+	/* A key of the object, or its value, is wrong. May be NULL: it stays as it was. */
+	void (*wrong)(void *object);
 	/* When all files are read: what single keys cannot tell. May be NULL. */
 	void (*finish)(struct config *c);
 	/* Frees all objects of the section. May be NULL. */
@@ -42,6 +44,7 @@ struct config_section {
 	}
 
 extern const struct config_section config_section_tool;    /* config-tool.c */
+extern const struct config_section config_section_stage;   /* config-stage.c */
 extern const struct config_section config_section_runtime; /* config-runtime.c */
 
 /* Logs a problem of the configuration, and counts it. */

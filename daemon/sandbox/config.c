@@ -15,6 +15,7 @@
 
 #include "bounds.h"
 #include "sandbox/config-keys.h"
+#include "sandbox/stage.h"
 #include "util/path.h"
 #include "util/strings.h"
 
@@ -73,7 +74,7 @@ static const struct config_section section_network = { .name = "network",
 
 static const struct config_section *const sections[] = {
 	&section_daemon,         &section_limits,      &section_network,
-	&config_section_runtime, &config_section_tool,
+	&config_section_runtime, &config_section_tool, &config_section_stage,
 };
 
 /* The section of TEXT, and the NAME in it ("" where sections have none); NULL: there is none. */
@@ -113,18 +114,20 @@ static int on_key(void *userdata, const char *section, const char *name, const c
 	void *object = c;
 	int r = 0;
 
-	if (!key) {
-		config_problem(c, &reader->place, "unknown key %s in section [%s]", name, section);
-		return 1;
-	}
-	if (found->make)
+	if (found && found->make && (key || found->wrong))
 		r = found->make(c, object_name, &reader->place, &object);
 	if (r < 0) {
 		config_problem(c, &reader->place, "[%s] cannot be: %s", section, strerror(-r));
 		return 1;
 	}
-	if (key->set(value, (char *)object + key->offset) < 0)
+	if (!key)
+		config_problem(c, &reader->place, "unknown key %s in section [%s]", name, section);
+	else if (key->set(value, (char *)object + key->offset) < 0)
 		config_problem(c, &reader->place, "\"%s\" is not a value for %s", value, name);
+	else
+		return 1;
+	if (found && found->wrong)
+		found->wrong(object);
 	return 1;
 }
 
@@ -279,7 +282,8 @@ int config_new(struct config **ret, uid_t uid)
 	default_dirs(c, uid);
 	c->socket_group = strdup("sandboxd");
 	c->runtime = strdup(CONFIG_RUNTIME_DEFAULT);
-	if (!c->runtime_dir || !c->socket_group || !c->runtime || config_add_runtimes(c) < 0)
+	if (!c->runtime_dir || !c->socket_group || !c->runtime || config_add_runtimes(c) < 0 ||
+	    stages_new(&c->stages) < 0)
 		return -ENOMEM;
 	if (!c->state_dir || !c->config_dir) /* no usable HOME: the command line may still say */
 		c->config_dir = c->config_dir ? c->config_dir : strdup("/nonexistent");

@@ -11,6 +11,8 @@
 #include "sandbox/runtime.h"
 #include "util/log.h"
 
+struct stages;
+
 /* One [tool NAME] section; absent keys are NULL. */
 struct config_tool {
 	char *name;
@@ -52,7 +54,8 @@ struct config {
 	uint64_t sandboxes_per_uid;
 	enum network_mode network_default;
 	struct config_tool *tools;
-	unsigned problems; /* unknown keys, bad values: all were logged with file:line */
+	struct stages *stages; /* the built-in ones, as [stage NAME] changes them */
+	unsigned problems;     /* unknown keys, bad values: all were logged with file:line */
 };
 
 /* Defaults for a daemon of UID. Returns 0 or negative errno. */
