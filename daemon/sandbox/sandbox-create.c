@@ -73,7 +73,7 @@ static bool count_peer(struct sandbox *s, void *userdata)
 {
 	struct sandbox *probe = userdata;
 
-	if (s->facts.peer == probe->facts.peer)
+	if (s->facts.peer == probe->facts.peer && !s->hidden)
 		probe->facts.created_at_ms++; /* serves as the counter */
 	return true;
 }
@@ -261,8 +261,8 @@ static int choose_owner(struct sandbox *s, const struct sandbox_origin *origin,
 
 /* ---- the verb ---- */
 
-static int validate(struct manager *m, uid_t peer, const struct sandbox_create_params *p,
-		    struct error *reterr)
+static int validate(struct manager *m, uid_t peer, const struct sandbox_origin *origin,
+		    const struct sandbox_create_params *p, struct error *reterr)
 {
 	struct tool_choice choice;
 
@@ -271,7 +271,9 @@ static int validate(struct manager *m, uid_t peer, const struct sandbox_create_p
 				 "the daemon is stopping");
 	if (refuse_unbuilt(p, reterr) < 0 ||
 	    check_runtime(m, p->runtime ? p->runtime : m->config->runtime, reterr) < 0 ||
-	    check_limits(m, &p->limits, reterr) < 0 || check_quota(m, peer, reterr) < 0)
+	    check_limits(m, &p->limits, reterr) < 0)
+		return -1;
+	if ((!origin || !origin->hidden) && check_quota(m, peer, reterr) < 0)
 		return -1;
 	if (p->extra_workspaces.count > 0 && !p->workspace.path)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "workspace", NULL,
@@ -354,7 +356,7 @@ static int create_any(struct manager *m, uid_t peer, const struct sandbox_origin
 {
 	struct sandbox *s;
 
-	if (validate(m, peer, params, reterr) < 0)
+	if (validate(m, peer, origin, params, reterr) < 0)
 		return -1;
 	s = sandbox_alloc(m);
 	if (!s)
@@ -394,5 +396,5 @@ int sandbox_create_own(struct manager *m, const struct sandbox_origin *origin,
 		       const struct sandbox_create_params *params, sandbox_done *done,
 		       void *userdata, struct sandbox **ret, struct error *reterr)
 {
-	return create_and_commit(m, m->uid, origin, params, done, userdata, ret, reterr);
+	return create_and_commit(m, origin->peer, origin, params, done, userdata, ret, reterr);
 }

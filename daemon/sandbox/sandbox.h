@@ -115,6 +115,7 @@ bool sandbox_is_hidden(const struct sandbox *s);
  * params->name is not needed). Its owner removes it with sandbox_remove(); the daemon's stop does
  * too. */
 struct sandbox_origin {
+	uid_t peer; /* on whose behalf: must own the workspaces; it does not count as his */
 	uid_t owner;
 	struct strings layers;
 	bool hidden;

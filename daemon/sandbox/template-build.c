@@ -432,7 +432,9 @@ static void on_sandbox_created(struct sandbox *s, struct error *e, void *userdat
 
 static int create_sandbox(struct build *b, struct error *reterr)
 {
-	const struct sandbox_origin origin = { .owner = b->config.owner, .hidden = true };
+	const struct sandbox_origin origin = { .peer = b->config.manager->uid,
+					       .owner = b->config.owner,
+					       .hidden = true };
 	const struct sandbox_create_params params = {
 		.network = { .mode = NETWORK_HOST }, /* until there is a gateway */
 		.ttl_ms = -1,
