@@ -11,8 +11,8 @@
 # Only plumbing is used: it does not follow the user's taste in how a diff looks.
 set -u
 work=$1 base=$2 patch_max=$3 names_max=$4
-d=$(mktemp -d /tmp/artifacts.XXXXXX) || exit 1
-trap 'rm -rf "$d"' EXIT
+d=${TMPDIR:-/tmp}/artifacts.$$ # goes with the sandbox
+mkdir -p "$d/objects/info" || exit 1
 exec 2>"$d/err"
 
 unset GIT_DIR GIT_COMMON_DIR GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_CONFIG_PARAMETERS
@@ -32,9 +32,13 @@ emit() { # KEY VALUE
 	printf '%s\0%d\0%s' "$1" "${#2}" "$2"
 }
 
-emit_file() { # KEY FILE
-	printf '%s\0%d\0' "$1" "$(wc -c <"$2")"
-	cat "$2"
+emit_file() { # KEY FILE SIZE
+	printf '%s\0%d\0' "$1" "$3"
+	[ "$3" = 0 ] || cat "$2"
+}
+
+size_of() { # FILE
+	[ ! -s "$1" ] && size=0 || size=$(wc -c <"$1")
 }
 
 finish() {
@@ -60,25 +64,34 @@ cd "$work" || fail git_failed
 if [ ! -e .git ] && [ ! -L .git ]; then
 	fail no_repository 'the workspace is not a git working tree'
 fi
-inside=$(git rev-parse --is-inside-work-tree) || fail git_failed
-[ "$inside" = true ] || fail git_failed '.git is not the one of a working tree'
+about=$(git rev-parse --path-format=absolute --is-inside-work-tree --git-path objects) ||
+	fail git_failed
+case $about in
+true"
+"/*) printf '%s\n' "${about#*
+}" >"$d/objects/info/alternates" ;;
+*) fail git_failed '.git is not the one of a working tree' ;;
+esac
 
-filters=$(git config --name-only --get-regexp '^filter\.')
+sparse=
+filters=
+keys=$(git config --name-only --get-regexp '^(filter\.|core\.sparsecheckout$)')
 while IFS= read -r key; do
 	case $key in
 	'') ;;
+	core.*) sparse=$(git config --type=bool core.sparseCheckout) ;;
 	*.required) configure "$key" false ;;
-	*) configure "$key" '' ;;
+	*) filters=1 && configure "$key" '' ;;
 	esac
 done <<END
-$filters
+$keys
 END
 
-if head=$(git rev-parse -q --verify HEAD); then
-	head=$(git rev-parse --verify 'HEAD^{commit}') || fail git_failed
+if head=$(git rev-parse -q --verify 'HEAD^{commit}'); then
 	from=$head
 	emit head "$head"
-else
+else # no commit yet, or it is not there
+	git rev-parse -q --verify HEAD >/dev/null && fail git_failed 'HEAD is not a commit'
 	git symbolic-ref HEAD >/dev/null || fail git_failed
 	head=
 	from=$(git hash-object -t tree --stdin </dev/null) || fail git_failed
@@ -87,24 +100,33 @@ tree=$from
 if [ -n "$base" ]; then
 	from=$(git rev-parse --verify "$base^{commit}") || fail bad_base "there is no commit $base here"
 fi
-[ "$from" = "$tree" ] && [ -z "$head" ] || emit base "$from"
+if [ -n "$head" ] || [ "$from" != "$tree" ]; then
+	emit base "$from"
+fi
 
 # What is staged according to the index that is there. One that cannot be read says nothing.
 git diff-index --cached --name-only -z --no-renames "$tree" >"$d/staged"
-git diff-index --cached --name-only -z --no-renames --diff-filter=A "$tree" >"$d/added"
+[ ! -s "$d/staged" ] ||
+	git diff-index --cached --name-only -z --no-renames --diff-filter=A "$tree" >"$d/added"
 # What a sparse checkout leaves out is not missing (but a file that is there counts, whatever the
 # index says of it).
-if [ "$(git config --type=bool core.sparseCheckout)" = true ]; then
+if [ "$sparse" = true ]; then
 	git ls-files -t -z | grep -za '^S ' | sed -z 's/^S //' >"$d/sparse"
 fi
 
-export GIT_INDEX_FILE="$d/index"
+# Without its filter (git-lfs) a file differs that nobody touched: of those the index is believed,
+# even of files as young as itself.
+if [ -n "$filters" ] && cp "$(git rev-parse --git-path index)" "$d/old" && touch -d tomorrow "$d/old"; then
+	GIT_INDEX_FILE=$d/old git diff-files --name-only -z --ignore-submodules=dirty >"$d/changed"
+fi
+# From here on git writes beside the repository.
+export GIT_OBJECT_DIRECTORY="$d/objects" GIT_INDEX_FILE="$d/index"
 if [ -n "$head" ]; then
 	git read-tree "$head" || fail git_failed
 else
 	git read-tree --empty || fail git_failed
 fi
-[ ! -s "$d/sparse" ] || git update-index -z --skip-worktree --stdin <"$d/sparse"
+[ ! -e "$d/sparse" ] || git update-index -z --skip-worktree --stdin <"$d/sparse"
 {
 	git ls-files -z -o --exclude-standard || echo untracked >"$d/failed"
 	# what is ignored, but was added all the same
@@ -122,6 +144,12 @@ changed() { # TREE: what is in the working tree, against it
 		echo names >"$d/failed"
 }
 
+if [ -e "$d/changed" ]; then
+	changed "$tree" | git check-attr -z --stdin filter |
+		sed -zn 'h;n;n;/^unspecified$/!{/^unset$/!{x;p}}' | sort -z >"$d/filtered"
+	sort -z "$d/changed" | comm -z -23 "$d/filtered" - |
+		git update-index -z --assume-unchanged --stdin
+fi
 changed "$tree" >"$d/dirty"
 if [ -s "$d/dirty" ] || [ -s "$d/staged" ]; then
 	emit uncommitted 1
@@ -142,7 +170,8 @@ emit unreachable "${lost:+1}"
 		git diff-tree -r --name-only -z --no-renames "$from" "$tree" || echo names >"$d/failed"
 	fi
 } | head -c "$names_max" >"$d/names"
-emit_file touched "$d/names"
+size_of "$d/names"
+emit_file touched "$d/names" "$size"
 [ ! -e "$d/failed" ] || fail git_failed
 
 [ "$patch_max" -gt 0 ] || finish
@@ -151,10 +180,9 @@ emit_file touched "$d/names"
 		--no-textconv --ignore-submodules=dirty --src-prefix=a/ --dst-prefix=b/ "$from" ||
 		echo patch >"$d/failed"
 } | head -c "$((patch_max + 1))" >"$d/patch"
-if [ "$(wc -c <"$d/patch")" -gt "$patch_max" ]; then
-	fail too_large "the patch is longer than $patch_max bytes"
-fi
+size_of "$d/patch"
+[ "$size" -le "$patch_max" ] || fail too_large "the patch is longer than $patch_max bytes"
 [ ! -e "$d/failed" ] || fail git_failed
-[ -s "$d/patch" ] || fail no_changes 'nothing differs from the base commit'
-emit_file patch "$d/patch"
+[ "$size" -gt 0 ] || fail no_changes 'nothing differs from the base commit'
+emit_file patch "$d/patch" "$size"
 finish

@@ -224,15 +224,21 @@ static void look(const char *directory, const char *base, const char *patch_max)
 	ck_assert_ptr_nonnull(f);
 	ck_assert_int_ge(fputs(artifacts_script, f), 0);
 	ck_assert_int_eq(fclose(f), 0);
+	/* it can write nothing there, and tries nothing of the kind */
+	sh("find $top/r $top/w $top/none ! -type d -printf '%p %T@ %C@\\n' 2>$top/no | sort "
+	   ">before || :");
 	(void)snprintf(command, sizeof(command),
 		       "cd /; base='%s'; [ -z \"$base\" ] || base=$(git -C %s/%s rev-parse "
 		       "\"$base\");"
-		       "exec sh %s %s/%s \"$base\" %s 1048576",
-		       base, top, directory, script, top, directory, patch_max);
+		       "TMPDIR=%s exec sh %s %s/%s \"$base\" %s 1048576",
+		       base, top, directory, top, script, top, directory, patch_max);
 	f = popen(command, "r");
 	ck_assert_ptr_nonnull(f);
 	size = fread(output, 1, OUTPUT_MAX, f);
 	ck_assert_int_eq(pclose(f), 0);
+	sh("find $top/r $top/w $top/none ! -type d -printf '%p %T@ %C@\\n' 2>$top/no | sort >after "
+	   "|| :; "
+	   "cmp before after");
 	ck_assert_int_eq(artifacts_parse(&result, output, size), 0);
 }
 
@@ -397,6 +403,24 @@ START_TEST(a_sparse_checkout_misses_nothing)
 }
 END_TEST
 
+/* As git-lfs does: what is committed is not what lies there, and the program between them is not
+ * run.
+ */
+START_TEST(a_filtered_file_is_touched_when_it_was_touched)
+{
+	repository();
+	sh("cd r; git config filter.f.clean 'sed s/long/short/'; echo '*.f filter=f' "
+	   ">.gitattributes; "
+	   "echo long >a.f; echo long >b.f; git add .; git commit -q -m f; "
+	   "[ $(git show HEAD:a.f) = short ]");
+	look("r", "", PATCH_MAX);
+	check_touched((const char *const[]){ NULL });
+	sh("cd r; echo longer >b.f");
+	look("r", "", PATCH_MAX);
+	check_touched(FILES("b.f"));
+}
+END_TEST
+
 START_TEST(repositories_inside_are_named)
 {
 	repository();
@@ -465,6 +489,7 @@ int main(void)
 	tcase_add_test(script, what_was_staged_or_committed_and_taken_back_is_touched);
 	tcase_add_test(script, an_index_that_lies_is_not_believed);
 	tcase_add_test(script, a_sparse_checkout_misses_nothing);
+	tcase_add_test(script, a_filtered_file_is_touched_when_it_was_touched);
 	tcase_add_test(script, repositories_inside_are_named);
 	tcase_add_test(script, nothing_that_is_planted_runs);
 	srunner_run_all(r, CK_ENV);
