@@ -36,6 +36,10 @@
 #define STAGE_WRITABLE_MAX 8               /* directories that one leaves writable */
 #define STAGE_TOOLS_MAX 16                 /* tools that one is for */
 #define STAGE_PATH_MAX 1024                /* bytes of such a directory's path */
+#define LOOP_TOOLS_MAX 16
+#define LOOPS_PER_UID_MAX 4096                  /* those destroyed a while ago included */
+#define LOOPS_KEPT_MS (24 * 3600 * 1000)        /* [limits] loops_kept */
+#define FAILED_LOOPS_KEPT_MS (72 * 3600 * 1000) /* [limits] failed_loops_kept */
 #define LIST_LIMIT_DEFAULT 200
 #define LIST_LIMIT_MAX 1000
 

@@ -29,6 +29,7 @@ static const char *const disconnect_modes[] = { NULL, "cancel", "keep", NULL };
 static const char *const stream_names[] = { "stdout", "stderr", "output", NULL };
 static const char *const writable[] = { "writable", NULL };
 static const char *const end_of_stream[] = { "end", NULL };
+static const char *const loop_outcomes[] = { NULL, "completed", "failed", NULL };
 
 static const struct field limits_fields[] = {
 	{ "memoryBytes", FIELD_UINT64, AT(limits_params, memory_bytes), BETWEEN(SANDBOX_MEMORY_MIN, FIELD_INT_MAX), .doc = "Memory of all its processes." },
@@ -151,6 +152,34 @@ static const struct field exec_run_fields[] = {
 	END
 };
 
+#define LOOP_ID(type) { "loopId", FIELD_NAME, R, AT(type, loop_id), .doc = "The loop." }
+static const struct field loop_create_fields[] = {
+	{ "loopId", FIELD_NAME, R, AT(loop_create_params, loop_id), .doc = "Unique among the caller's, those destroyed a while ago included." },
+	{ "workDir", FIELD_STRING, R, AT(loop_create_params, work_dir), BETWEEN(1, 4095), .doc = "The worktree, mounted at its own path in every sandbox of the loop." },
+	{ "tools", FIELD_STRINGS, R, AT(loop_create_params, tools), BETWEEN(1, LOOP_TOOLS_MAX), .doc = "A sandbox loop-{loopId}-{tool} for each, with @VERSION for another than the pinned one." },
+	{ "template", FIELD_TEMPLATE_NAME, AT(loop_create_params, template_name), .doc = "What its sandboxes start from; absent: their tool's." },
+	{ "network", FIELD_OBJECT, AT(loop_create_params, network), NESTED(network_fields, network_params), .shorthand = "mode", .doc = "What can be reached; absent: none." },
+	{ "limits", FIELD_OBJECT, AT(loop_create_params, limits), NESTED(limits_fields, limits_params), .doc = "What each sandbox may use." },
+	{ "env", FIELD_ENV, AT(loop_create_params, env), .doc = "Environment of every command, in the sandboxes that this call makes." },
+	{ "stages", FIELD_ANY, U, AT(loop_create_params, stages_given), .doc = "Profiles of its stages." },
+	{ "ttlMs", FIELD_INT64, AT(loop_create_params, ttl_ms), BETWEEN(1, FIELD_INT_MAX), .doc = "Destroyed so long after its creation." },
+	{ "labels", FIELD_LABELS, AT(loop_create_params, labels), BETWEEN(0, LABELS_MAX), .doc = "Free text to find its sandboxes by." },
+	{ "runtime", FIELD_NAME, AT(loop_create_params, runtime), .doc = "What sets its sandboxes up; absent: the configured one." },
+	END
+};
+static const struct field loop_get_fields[] = { LOOP_ID(loop_ref_params), END };
+static const struct field loop_cancel_fields[] = {
+	LOOP_ID(loop_ref_params),
+	{ "reason", FIELD_STRING, AT(loop_ref_params, reason), BETWEEN(1, 1024), .doc = "Kept with it." },
+	END
+};
+static const struct field loop_destroy_fields[] = {
+	LOOP_ID(loop_ref_params),
+	{ "outcome", FIELD_ENUM, AT(loop_ref_params, outcome), .values = loop_outcomes, .doc = "How it went; absent: completed, or cancelled if it was. A failed one is remembered longer." },
+	{ "force", FIELD_BOOL, AT(loop_ref_params, force), .doc = "Even if commands are running in it." },
+	END
+};
+
 #define OFFSET(stream) AT(offsets_params, offset[stream]), BETWEEN(0, FIELD_INT_MAX)
 static const struct field offsets_fields[] = {
 	{ "end", FIELD_KEYWORD, FIELD_SHORTHAND_ONLY, AT(offsets_params, end), .values = end_of_stream, .doc = "Only what comes from now on." },
@@ -232,12 +261,12 @@ const struct method methods[METHOD_MAX] = {
 	[METHOD_SYSTEM_PING] = { "system.ping", A | RO, .doc = "Says that the daemon is there." },
 	[METHOD_SYSTEM_INFO] = { "system.info", A | RO, .result = &schema_system_info, .doc = "The daemon and what it can do." },
 	[METHOD_SYSTEM_DOCTOR] = { "system.doctor", A | RO, .result = &schema_doctor, .doc = "What is missing on this host, and what mends it." },
-	[METHOD_LOOP_CREATE] = { "loop.create", 0, .doc = "Makes a loop and its sandboxes." },
+	[METHOD_LOOP_CREATE] = { "loop.create", A | S, PARAMS(loop_create_fields, loop_create_params), &schema_loop, "Makes a loop and its sandboxes; the same again gives the same, with more tools they are added." },
 	[METHOD_LOOP_RUN] = { "loop.run", S | METHOD_BATCH_DETACHED, .doc = "Runs a tool's agent in a loop." },
-	[METHOD_LOOP_GET] = { "loop.get", RO, .doc = "One loop." },
-	[METHOD_LOOP_LIST] = { "loop.list", RO, .doc = "The caller's loops." },
-	[METHOD_LOOP_CANCEL] = { "loop.cancel", 0, .doc = "Stops a loop's sandboxes." },
-	[METHOD_LOOP_DESTROY] = { "loop.destroy", 0, .doc = "Removes a loop and gives a receipt." },
+	[METHOD_LOOP_GET] = { "loop.get", A | RO, PARAMS(loop_get_fields, loop_ref_params), &schema_loop, "One loop." },
+	[METHOD_LOOP_LIST] = { "loop.list", A | RO, PARAMS(list_fields, list_params), &schema_loop_list, "The caller's loops." },
+	[METHOD_LOOP_CANCEL] = { "loop.cancel", A, PARAMS(loop_cancel_fields, loop_ref_params), &schema_loop, "Ends a loop's commands and stops its sandboxes; files stay for a while." },
+	[METHOD_LOOP_DESTROY] = { "loop.destroy", A, PARAMS(loop_destroy_fields, loop_ref_params), &schema_receipt, "Removes all that a loop owned; again, for a while, it gives the same receipt." },
 	[METHOD_SANDBOX_CREATE] = { "sandbox.create", A | S, PARAMS(sandbox_create_fields, sandbox_create_params), &schema_sandbox, "Makes and starts a sandbox." },
 	[METHOD_SANDBOX_GET] = { "sandbox.get", A | RO, PARAMS(sandbox_get_fields, sandbox_ref_params), &schema_sandbox, "One sandbox." },
 	[METHOD_SANDBOX_LIST] = { "sandbox.list", A | RO, PARAMS(list_fields, list_params), &schema_sandbox_list, "The caller's sandboxes." },

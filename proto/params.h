@@ -147,6 +147,58 @@ struct sandbox_create_params {
 	bool rm;
 	struct pairs labels;
 	const char *idempotency_key;
+	const char *loop_id; /* never from a client: set for the sandboxes of a loop */
+};
+
+struct loop_create_params {
+	const char *loop_id;
+	const char *work_dir;
+	struct strings tools;
+	const char *template_name; /* "template" */
+	struct network_params network;
+	struct limits_params limits;
+	struct pairs env;
+	bool stages_given;
+	int64_t ttl_ms;
+	struct pairs labels;
+	const char *runtime;
+};
+
+enum artifacts_mode { ARTIFACTS_NONE, ARTIFACTS_SUMMARY, ARTIFACTS_PATCH };
+
+struct loop_run_params {
+	const char *loop_id;
+	const char *tool;
+	struct bytes prompt;
+	const char *model;
+	struct strings args;
+	const char *stage;
+	const char *story_id;
+	const char *request_id;
+	const char *base_sha;
+	const char *profile;
+	struct pairs env;
+	bool secrets_given;
+	struct files_params files;
+	const char *work_dir;
+	int64_t timeout_ms;
+	int64_t grace_ms;
+	struct strings verification_commands;
+	enum artifacts_mode artifacts;
+	int64_t output_limit_chars;
+	const char *idempotency_key;
+	bool stream;
+	bool detach;
+	enum disconnect_mode on_disconnect;
+};
+
+enum loop_outcome { LOOP_OUTCOME_UNSET, LOOP_OUTCOME_COMPLETED, LOOP_OUTCOME_FAILED };
+
+struct loop_ref_params { /* get, cancel, destroy */
+	const char *loop_id;
+	const char *reason;        /* cancel only */
+	enum loop_outcome outcome; /* destroy only */
+	bool force;                /* destroy only */
 };
 
 struct sandbox_ref_params { /* get, stop, start, remove, pause, resume, stats */

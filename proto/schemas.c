@@ -16,6 +16,8 @@ static const char *const exec_states[] = { "starting", "running", "ended", NULL 
 static const char *const template_states[] = { "ready", "building", "failed", NULL };
 static const char *const launch_types[] = { "warm", "cold", NULL };
 static const char *const network_modes[] = { "none", "gateway", "host", NULL };
+static const char *const loop_states[] = { "active", "cancelled", "destroyed", NULL };
+static const char *const receipt_outcomes[] = { "completed", "failed", "cancelled", "expired", NULL };
 static const char *const severities[] = { "required", "optional", NULL };
 static const char *const oom_scopes[] = { "exec", "sandbox", NULL };
 static const char *const causes[] = {
@@ -206,6 +208,46 @@ static const struct field template_list_fields[] = {
 };
 const struct schema schema_template_list = { "TemplateList", template_list_fields, "Templates." };
 
+static const struct field loop_fields[] = {
+	{ "loopId", FIELD_STRING, R, .doc = "Unique among its owner's." },
+	{ "state", FIELD_ENUM, R, .values = loop_states, .doc = "Where it is in its life." },
+	{ "workDir", FIELD_TEXT, R, .doc = "The worktree, the same inside and outside." },
+	{ "tools", FIELD_STRINGS, R, .doc = "As given at create." },
+	{ "sandboxes", FIELD_STRINGS, R, .doc = "Names of its sandboxes." },
+	{ "execs", FIELD_INT64, R, .doc = "Commands that are running or can still be asked for." },
+	{ "alive", FIELD_BOOL, R, .doc = "Whether one of them is running." },
+	{ "lastOutputAt", FIELD_TIME, R | N, .doc = "When one of them wrote something last." },
+	{ "cpuMs", FIELD_INT64, R, .doc = "Processor time of those that have ended." },
+	{ "createdAt", FIELD_TIME, R, .doc = "When it was made." },
+	{ "labels", FIELD_LABELS, R, .doc = "As given at create." },
+	{ "endedAt", FIELD_TIME, N, .doc = "When it was cancelled or destroyed." },
+	{ "reason", FIELD_STRING, N, .doc = "Why it was cancelled." },
+	END
+};
+const struct schema schema_loop = { "Loop", loop_fields, "One run of an orchestrator over one worktree." };
+
+static const struct field loop_list_fields[] = {
+	{ "loops", FIELD_REFS, R, .schema = &schema_loop, .doc = "In order of creation." },
+	END
+};
+const struct schema schema_loop_list = { "LoopList", loop_list_fields, "Loops." };
+
+static const struct field receipt_fields[] = {
+	{ "loopId", FIELD_STRING, R, .doc = "The loop that is gone." },
+	{ "outcome", FIELD_ENUM, R, .values = receipt_outcomes, .doc = "As given to loop.destroy; cancelled: swept some time after loop.cancel; expired: by its ttlMs." },
+	{ "at", FIELD_TIME, R, .doc = "When all of it was gone." },
+	{ "workDir", FIELD_TEXT, R, .doc = "Which stays." },
+	{ "sandboxes", FIELD_STRINGS, R, .doc = "Those that were removed, with every file that they had outside of workDir." },
+	{ "execs", FIELD_INT64, R, .doc = "Commands that were forgotten." },
+	{ "cpuMs", FIELD_INT64, R, .doc = "Processor time of those." },
+	{ "processesKilled", FIELD_INT64, R, .doc = "Processes that outlived their command or had to be ended." },
+	{ "outputBytes", FIELD_INT64, R, .doc = "Kept output that was deleted." },
+	{ "worktreeUnlocked", FIELD_BOOL, R | N, .doc = "Whether `git worktree remove` is free again; null: workDir is no worktree." },
+	{ "headSha", FIELD_STRING, R | N, .doc = "HEAD after the last loop.run that looked." },
+	END
+};
+const struct schema schema_receipt = { "Receipt", receipt_fields, "What became of a loop." };
+
 static const struct field openrpc_fields[] = {
 	{ "openrpc", FIELD_STRING, R, .doc = "Version of the OpenRPC specification." },
 	{ "info", FIELD_ANY, R, .doc = "Title and version of this protocol." },
@@ -223,5 +265,6 @@ const struct schema *const schemas[] = {
 	&schema_openrpc,      &schema_system_info, &schema_doctor,   &schema_sandbox,
 	&schema_sandbox_list, &schema_stats,       &schema_exec,     &schema_exec_list,
 	&schema_exec_result,  &schema_exec_chunk,  &schema_template, &schema_template_list,
+	&schema_loop,         &schema_loop_list,   &schema_receipt,
 };
 const size_t schemas_count = ARRAY_SIZE(schemas);

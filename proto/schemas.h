@@ -16,4 +16,7 @@ extern const struct schema schema_exec_result;
 extern const struct schema schema_exec_chunk;
 extern const struct schema schema_template;
 extern const struct schema schema_template_list;
+extern const struct schema schema_loop;
+extern const struct schema schema_loop_list;
+extern const struct schema schema_receipt;
 extern const struct schema schema_openrpc;

@@ -16,6 +16,13 @@ void method_system_ping(struct request *r, void *userdata);
 void method_system_info(struct request *r, void *userdata);
 void method_system_doctor(struct request *r, void *userdata);
 
+/* loop.c */
+void method_loop_create(struct request *r, void *userdata);
+void method_loop_get(struct request *r, void *userdata);
+void method_loop_list(struct request *r, void *userdata);
+void method_loop_cancel(struct request *r, void *userdata);
+void method_loop_destroy(struct request *r, void *userdata);
+
 /* sandbox.c */
 void method_sandbox_create(struct request *r, void *userdata);
 void method_sandbox_get(struct request *r, void *userdata);

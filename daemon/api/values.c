@@ -79,7 +79,7 @@ static struct json_object *value_limits(const struct limits_params *l)
 	return o;
 }
 
-static struct json_object *value_pairs(const struct pairs *pairs)
+struct json_object *value_pairs(const struct pairs *pairs)
 {
 	struct json_object *o = json_object_new_object();
 	size_t i;
@@ -88,6 +88,19 @@ static struct json_object *value_pairs(const struct pairs *pairs)
 		json_object_object_add(o, pairs->items[i].key,
 				       json_object_new_string(pairs->items[i].value));
 	return o;
+}
+
+struct json_object *value_strings(const char *const *items, size_t count)
+{
+	struct json_object *list = json_object_new_array();
+	size_t i;
+
+	for (i = 0; list && i < count; i++)
+		(void)json_object_array_add(list,
+					    codec_text(items[i], strlen(items[i]))); /* out of
+											memory:
+											shorter */
+	return list;
 }
 
 struct json_object *value_sandbox(const struct sandbox *s)

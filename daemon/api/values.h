@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct json_object;
+struct pairs;
 struct sandbox;
 
 /* "2026-11-23T14:05:09.123Z" from CLOCK_REALTIME milliseconds. */
@@ -16,6 +17,11 @@ struct json_object *value_string(const char *text);
 /* Adds KEY unless TEXT is NULL: for optional fields. */
 void value_add_string(struct json_object *o, const char *key, const char *text);
 void value_add_int(struct json_object *o, const char *key, int64_t number);
+
+/* An object of strings. */
+struct json_object *value_pairs(const struct pairs *pairs);
+/* An array of strings; COUNT of them. */
+struct json_object *value_strings(const char *const *items, size_t count);
 
 /* docs/rpc.md, Sandbox. */
 struct json_object *value_sandbox(const struct sandbox *s);

@@ -56,6 +56,8 @@ static const struct config_key limits_keys[] = {
 	CONFIG_KEY("cpus", config_set_cpus, config, limits.cpu_milli),
 	CONFIG_KEY("pids", config_set_count, config, limits.pids),
 	CONFIG_KEY("sandboxes_per_user", config_set_count64, config, sandboxes_per_uid),
+	CONFIG_KEY("loops_kept", config_set_duration, config, loops_kept_ms),
+	CONFIG_KEY("failed_loops_kept", config_set_duration, config, failed_loops_kept_ms),
 };
 
 static const struct config_key network_keys[] = {
@@ -291,6 +293,8 @@ int config_new(struct config **ret, uid_t uid)
 	c->limits.pids = SANDBOX_PIDS_DEFAULT;
 	c->limits.shm_bytes = SANDBOX_SHM_DEFAULT;
 	c->sandboxes_per_uid = SANDBOXES_PER_UID_MAX;
+	c->loops_kept_ms = LOOPS_KEPT_MS;
+	c->failed_loops_kept_ms = FAILED_LOOPS_KEPT_MS;
 	c->network_default = NETWORK_NONE;
 	c->allow_host = true;
 	*ret = TAKE_PTR(c);

@@ -52,6 +52,8 @@ struct config {
 	bool allow_host;             /* runtime `host` may be asked for */
 	struct limits_params limits; /* where a create does not say; 0: none */
 	uint64_t sandboxes_per_uid;
+	int64_t loops_kept_ms;        /* cancelled until swept, receipts until forgotten */
+	int64_t failed_loops_kept_ms; /* the same of a loop that failed */
 	enum network_mode network_default;
 	struct config_tool *tools;
 	struct stages *stages; /* the built-in ones, as [stage NAME] changes them */

@@ -20,6 +20,7 @@
 #include "sandbox/sandbox.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/time.h"
 
 #define SPOOL_NAME_SIZE 192 /* key, dot, stream */
 
@@ -111,8 +112,10 @@ void exec_spool_note(struct exec *e, const struct keeper_stream_state *streams)
 		if ((e->facts.streams & (1u << i)) == 0)
 			continue;
 		mine = &e->facts.stream[i];
-		if (streams[i].end > mine->end)
+		if (streams[i].end > mine->end) {
 			mine->end = streams[i].end;
+			e->facts.last_output_at_ms = time_realtime_ms();
+		}
 		if (streams[i].start > mine->start && streams[i].start <= mine->end)
 			mine->start = streams[i].start;
 		mine->eof = streams[i].eof != 0;

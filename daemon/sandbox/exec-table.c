@@ -442,6 +442,18 @@ int exec_table_each(struct manager *m, uid_t peer, const char *after, exec_each 
 	return 0;
 }
 
+void exec_table_each_in(struct manager *m, const struct sandbox *s, exec_each *fn, void *userdata)
+{
+	const struct home *h = table_find(&m->execs->homes, sandbox_id(s));
+	struct exec *e;
+
+	if (!h)
+		return;
+	TAILQ_FOREACH(e, &h->execs, in_home)
+	if (!fn(e, userdata))
+		return;
+}
+
 /* ---- what an earlier daemon left ---- */
 
 struct loading {

@@ -77,12 +77,14 @@ struct exec_facts {
 	size_t command_size;
 	enum exec_state state;
 	bool tty;
-	bool detached;         /* it outlives its client, who may come back for it */
-	int32_t pid;           /* as the sandbox sees it; 0: not started */
-	int64_t created_at_ms; /* CLOCK_REALTIME */
-	uint32_t streams;      /* 1 << enum keeper_spool_stream: those that are spooled */
-	uint32_t passed;       /* and those that went to the caller's own descriptors */
-	uint64_t spool_max;    /* bytes of each stream that are kept */
+	bool detached;             /* it outlives its client, who may come back for it */
+	int32_t pid;               /* as the sandbox sees it; 0: not started */
+	int64_t created_at_ms;     /* CLOCK_REALTIME */
+	int64_t last_output_at_ms; /* CLOCK_REALTIME; 0: it wrote nothing since the daemon started
+				    */
+	uint32_t streams;          /* 1 << enum keeper_spool_stream: those that are spooled */
+	uint32_t passed;           /* and those that went to the caller's own descriptors */
+	uint64_t spool_max;        /* bytes of each stream that are kept */
 	struct keeper_stream_state stream[KEEPER_STREAM_MAX];
 	struct exec_result result; /* meaningful when ENDED; started_at_ms from RUNNING on */
 };
@@ -118,6 +120,9 @@ int exec_signal(struct exec *e, int signal, struct error *reterr);
 typedef bool exec_each(struct exec *e, void *userdata);
 int exec_table_each(struct manager *m, uid_t peer, const char *after, exec_each *fn, void *userdata,
 		    struct error *reterr);
+
+/* Calls FN for every exec of S, oldest first, until it returns false. FN must not change any. */
+void exec_table_each_in(struct manager *m, const struct sandbox *s, exec_each *fn, void *userdata);
 
 struct exec_follow; /* a follower's place */
 int exec_follow(struct exec *e, const struct exec_follower *f, void *userdata,

@@ -137,6 +137,8 @@ int manager_init(struct manager *m)
 		r = sandbox_rows_load(m, load_cause(m));
 	if (r == 0)
 		r = exec_table_new(m, &m->execs);
+	if (r == 0)
+		r = loop_table_new(m, &m->loops);
 	if (r < 0)
 		return r;
 	sandbox_table_sweep(m);
@@ -145,6 +147,8 @@ int manager_init(struct manager *m)
 
 void manager_deinit(struct manager *m)
 {
+	loop_table_free(m->loops);
+	m->loops = NULL;
 	if (m->execs)
 		exec_table_free(TAKE_PTR(m->execs));
 	if (m->templates)

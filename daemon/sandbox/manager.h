@@ -18,6 +18,7 @@ struct event_base;
 struct exec_table;    /* exec.c */
 struct keeper_client; /* keeper-client.c */
 struct keeper_table;  /* keeper-client.c */
+struct loop_table;    /* loop/loop.c */
 struct manager;
 struct sandbox;
 struct sandbox_table; /* sandbox.c */
@@ -34,6 +35,7 @@ struct manager {
 	struct sandbox_table *sandboxes;
 	struct keeper_table *keepers;
 	struct exec_table *execs;
+	struct loop_table *loops;
 	struct template_table *templates;
 	struct cgroups *cgroups;
 	struct server *server;
@@ -103,3 +105,7 @@ void template_table_free(struct template_table *t);
 /* ---- implemented by exec.c ---- */
 int exec_table_new(struct manager *m, struct exec_table **ret); /* loads what can be found again */
 void exec_table_free(struct exec_table *t);
+
+/* ---- implemented by loop/loop.c ---- */
+int loop_table_new(struct manager *m, struct loop_table **ret); /* loads what can be found again */
+void loop_table_free(struct loop_table *t);

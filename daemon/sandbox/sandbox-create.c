@@ -13,6 +13,7 @@
 #include "store/sandboxes.h"
 #include "util/id.h"
 #include "util/log.h"
+#include "util/pairs.h"
 #include "util/strings.h"
 #include "util/time.h"
 
@@ -160,11 +161,13 @@ static int fill_in(struct sandbox *s, uid_t peer, const struct sandbox_create_pa
 	if (r == 0)
 		r = string_copy(p->runtime ? p->runtime : config->runtime, &f->runtime);
 	if (r == 0)
+		r = string_copy(p->loop_id, &f->loop_id);
+	if (r == 0)
 		r = copy_workspaces(s, p);
 	if (r == 0)
-		r = sandbox_copy_pairs(&f->env, &p->env);
+		r = pairs_copy(&f->env, &p->env);
 	if (r == 0)
-		r = sandbox_copy_pairs(&f->labels, &p->labels);
+		r = pairs_copy(&f->labels, &p->labels);
 	return r;
 }
 

@@ -96,7 +96,6 @@ int sandbox_enter(struct sandbox *s);
 void sandbox_leave(struct sandbox *s);
 struct sandbox *sandbox_alloc(struct manager *m);
 int sandbox_copy_workspaces(struct sandbox *s, const struct workspace_params *items, size_t count);
-int sandbox_copy_pairs(struct pairs *to, const struct pairs *from);
 /* Appends an op; it begins from the event loop. Returns 0 or -ENOMEM. */
 int sandbox_submit(struct sandbox *s, enum sandbox_verb verb, sandbox_done *done, void *userdata,
 		   const char *cause, enum sandbox_state end_state);

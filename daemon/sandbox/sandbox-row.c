@@ -7,6 +7,7 @@
 #include "sandbox/sandbox-internal.h"
 #include "store/sandboxes.h"
 #include "util/log.h"
+#include "util/pairs.h"
 #include "util/strings.h"
 
 struct blob {
@@ -32,16 +33,7 @@ static int pack(const struct string_list *l, struct blob *ret)
 
 static int pack_pairs(const struct pairs *pairs, struct blob *ret)
 {
-	CLEANUP_STRINGS struct string_list l = { 0 };
-	size_t i;
-	int r = 0;
-
-	for (i = 0; r == 0 && i < pairs->count; i++) {
-		r = string_list_add(&l, pairs->items[i].key);
-		if (r == 0)
-			r = string_list_add(&l, pairs->items[i].value);
-	}
-	return r < 0 ? r : pack(&l, ret);
+	return pairs_pack(pairs, &ret->data, &ret->size);
 }
 
 static int pack_workspaces(const struct workspaces_params *w, struct blob *ret)
@@ -126,27 +118,6 @@ int sandbox_row_update(struct sandbox *s)
 
 /* ---- loading ---- */
 
-static int unpack_pairs(struct bytes blob, struct pairs *ret)
-{
-	CLEANUP_STRINGS struct string_list l = { 0 };
-	struct pairs view = { 0 };
-	struct pair *items;
-	size_t i;
-	int r = strings_unpack(blob.data, blob.size, &l);
-
-	if (r < 0)
-		return r;
-	items = calloc(l.count / 2 + 1, sizeof(*items));
-	if (!items)
-		return -ENOMEM;
-	for (i = 0; i + 1 < l.count; i += 2)
-		items[i / 2] = (struct pair){ l.items[i], l.items[i + 1] };
-	view = (struct pairs){ items, l.count / 2 };
-	r = sandbox_copy_pairs(ret, &view);
-	free(items);
-	return r;
-}
-
 static int unpack_workspaces(struct sandbox *s, struct bytes blob)
 {
 	CLEANUP_STRINGS struct string_list l = { 0 };
@@ -204,9 +175,9 @@ static int load_texts(struct sandbox *s, const struct store_sandbox *row)
 	if (r == 0)
 		r = unpack_workspaces(s, row->workspaces);
 	if (r == 0)
-		r = unpack_pairs(row->env, &f->env);
+		r = pairs_unpack(row->env, &f->env);
 	if (r == 0)
-		r = unpack_pairs(row->labels, &f->labels);
+		r = pairs_unpack(row->labels, &f->labels);
 	return r;
 }
 

@@ -21,6 +21,7 @@
 #include "sandbox/sandbox-internal.h"
 #include "store/sandboxes.h"
 #include "util/log.h"
+#include "util/pairs.h"
 #include "util/path.h"
 #include "util/time.h"
 
@@ -80,35 +81,6 @@ static void free_const(const void *p)
 	free((void *)(uintptr_t)p); /* const for readers only */
 }
 
-static void free_pairs(struct pairs *pairs)
-{
-	size_t i;
-
-	for (i = 0; i < pairs->count; i++) {
-		free_const(pairs->items[i].key);
-		free_const(pairs->items[i].value);
-	}
-	free_const(pairs->items);
-	*pairs = (struct pairs){ 0 };
-}
-
-int sandbox_copy_pairs(struct pairs *to, const struct pairs *from)
-{
-	struct pair *items = calloc(from->count + 1, sizeof(*items));
-	size_t i;
-
-	if (!items)
-		return -ENOMEM;
-	*to = (struct pairs){ items, from->count };
-	for (i = 0; i < from->count; i++) {
-		items[i].key = strdup(from->items[i].key);
-		items[i].value = strdup(from->items[i].value);
-		if (!items[i].key || !items[i].value)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 int sandbox_copy_workspaces(struct sandbox *s, const struct workspace_params *from, size_t count)
 {
 	struct workspace_params *items = calloc(count + 1, sizeof(*items));
@@ -164,8 +136,8 @@ static void sandbox_free(struct sandbox *s)
 	for (i = 0; i < s->facts.workspaces.count; i++)
 		free_const(s->facts.workspaces.items[i].path);
 	free_const(s->facts.workspaces.items);
-	free_pairs(&s->facts.env);
-	free_pairs(&s->facts.labels);
+	pairs_deinit(&s->facts.env);
+	pairs_deinit(&s->facts.labels);
 	string_list_deinit(&s->layers);
 	error_clear(&s->boot_error);
 	free(s->facts.id);

@@ -20,6 +20,10 @@
 	"created_at_ms, runtime, loop_id, ttl_ms, idle_timeout_ms, remove_on_stop"
 #define TEMPLATE_COLUMNS                                                                           \
 	"name, owner, peer, digest, base, tool, version, layer, size_bytes, created_at_ms, state"
+#define LOOP_COLUMNS                                                                               \
+	"peer, loop_id, state, work_dir, tools, template, runtime, network, memory_bytes, "        \
+	"shm_bytes, cpu_milli, pids, env, labels, ttl_ms, created_at_ms, ended_at_ms, reason, "    \
+	"head_sha, receipt"
 
 static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_META_GET] = "SELECT value FROM meta WHERE key = ?",
@@ -51,6 +55,13 @@ static const char *const store_sql[STORE_SQL_MAX] = {
 		"layer = ?, size_bytes = ?, created_at_ms = ?, state = ? "
 		"WHERE owner = ? AND name = ?",
 	[STORE_TEMPLATE_DELETE] = "DELETE FROM templates WHERE owner = ? AND name = ?",
+	[STORE_LOOP_INSERT] = "INSERT INTO loops (" LOOP_COLUMNS
+			      ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[STORE_LOOP_UPDATE] =
+		"UPDATE loops SET state = ?, tools = ?, ended_at_ms = ?, reason = ?, head_sha = ?, "
+		"receipt = ? WHERE peer = ? AND loop_id = ?",
+	[STORE_LOOP_DELETE] = "DELETE FROM loops WHERE peer = ? AND loop_id = ?",
+	[STORE_LOOP_LOAD] = "SELECT " LOOP_COLUMNS " FROM loops ORDER BY seq",
 	[STORE_TEMPLATE_LIST] = "SELECT " TEMPLATE_COLUMNS " FROM templates ORDER BY seq",
 };
 

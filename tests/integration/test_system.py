@@ -87,7 +87,7 @@ exec.signal exec.cancel template.list template.get template.build template.remov
 """.split()
 
 LATER = """
-loop.create loop.run loop.get loop.list loop.cancel loop.destroy sandbox.save sandbox.pause
+loop.run sandbox.save sandbox.pause
 sandbox.resume sandbox.stats secret.set secret.list secret.remove secret.lease secret.renew
 secret.revoke secret.revokeAll audit.list audit.verify network.get network.set network.log
 template.import pool.list pool.set events.subscribe events.unsubscribe

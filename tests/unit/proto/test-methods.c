@@ -54,7 +54,8 @@ START_TEST(this_version_has_its_methods)
 		"exec.attach",    "exec.wait",       "exec.get",        "exec.list",
 		"exec.read",      "exec.write",      "exec.closeStdin", "exec.resize",
 		"exec.signal",    "exec.cancel",     "template.list",   "template.get",
-		"template.build", "template.remove",
+		"template.build", "template.remove", "loop.create",     "loop.get",
+		"loop.list",      "loop.cancel",     "loop.destroy",
 	};
 	size_t n = 0;
 
@@ -104,7 +105,7 @@ START_TEST(the_document_is_whole)
 
 	ck_assert_str_eq(json_object_get_string(member(member(document, "info"), "version")),
 			 PROTOCOL_VERSION);
-	ck_assert_uint_eq(json_object_array_length(list), 26);
+	ck_assert_uint_eq(json_object_array_length(list), 31);
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		struct json_object *m = json_object_array_get_idx(list, i);
 

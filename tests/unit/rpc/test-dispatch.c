@@ -77,7 +77,7 @@ static const struct {
 	/* no such method, or not yet */
 	{ CALL("1", "system.pong"), "1", -32601, "method" },
 	{ CALL("1", ""), "1", -32601, "method" },
-	{ CALL("1", "loop.create"), "1", -32005, "method" },
+	{ CALL("1", "events.subscribe"), "1", -32005, "method" },
 	{ CALL("1", "sandbox.pause"), "1", -32005, "method" },
 	{ CALL_WITH("1", "secret.set", "[]"), "1", -32005, "method" },
 	{ CALL("1", "system.doctor"), "1", -32005, "method" }, /* no handler here */

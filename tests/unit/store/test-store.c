@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "store/execs.h"
+#include "store/loops.h"
 #include "store/sandboxes.h"
 #include "store/store.h"
 #include "store/templates.h"
@@ -329,6 +330,75 @@ START_TEST(a_full_disk_is_an_error_and_passes)
 }
 END_TEST
 
+static int check_loop(const struct store_loop *row, void *userdata)
+{
+	int *seen = userdata;
+
+	ck_assert_uint_eq(row->peer, *seen == 0 ? 1000 : 1001);
+	ck_assert_str_eq(row->loop_id, "l");
+	ck_assert_str_eq(row->work_dir.data, "/w");
+	ck_assert_uint_eq(row->tools.size, 6);
+	ck_assert_ptr_null(row->template_name);
+	ck_assert_str_eq(row->runtime, "crun");
+	ck_assert_int_eq(row->network, NETWORK_HOST);
+	ck_assert_uint_eq(row->limits.memory_bytes, 5);
+	ck_assert_uint_eq(row->limits.pids, 8);
+	ck_assert_int_eq(row->ttl_ms, 9);
+	ck_assert_int_eq(row->created_at_ms, 123);
+	if (*seen == 0) {
+		ck_assert_str_eq(row->state, "destroyed");
+		ck_assert_str_eq(row->reason, "why");
+		ck_assert_str_eq(row->head_sha, "abc");
+		ck_assert_int_eq(row->ended_at_ms, 124);
+		ck_assert_uint_eq(row->receipt.size, 2);
+	} else {
+		ck_assert_str_eq(row->state, "active");
+		ck_assert_ptr_null(row->reason);
+		ck_assert_uint_eq(row->receipt.size, 0);
+	}
+	(*seen)++;
+	return 0;
+}
+
+START_TEST(loops_are_per_peer_and_keep_their_receipt)
+{
+	struct store_loop row = {
+		.peer = 1000,
+		.loop_id = "l",
+		.state = "active",
+		.work_dir = { "/w", 3 },
+		.tools = { "a\0b@1", 6 },
+		.runtime = "crun",
+		.network = NETWORK_HOST,
+		.limits = { .memory_bytes = 5, .shm_bytes = 6, .cpu_milli = 7, .pids = 8 },
+		.ttl_ms = 9,
+		.created_at_ms = 123,
+	};
+	struct store *s = open_store();
+	int seen = 0;
+
+	ck_assert_int_eq(store_loop_insert(s, &row), 0);
+	ck_assert_int_eq(store_loop_insert(s, &row), -EEXIST);
+	row.peer = 1001;
+	ck_assert_int_eq(store_loop_insert(s, &row), 0);
+	row.peer = 1000;
+	row.state = "destroyed";
+	row.reason = "why";
+	row.head_sha = "abc";
+	row.ended_at_ms = 124;
+	row.receipt = (struct bytes){ "1", 2 };
+	ck_assert_int_eq(store_loop_update(s, &row), 0);
+	store_free(s);
+	s = open_store();
+	ck_assert_int_eq(store_loop_load(s, check_loop, &seen), 0);
+	ck_assert_int_eq(seen, 2);
+	ck_assert_int_eq(store_loop_delete(s, 1000, "l"), 0);
+	ck_assert_int_eq(store_loop_delete(s, 1000, "l"), -ENOENT);
+	ck_assert_int_eq(store_loop_update(s, &row), -ENOENT);
+	store_free(s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("store");
@@ -341,6 +411,7 @@ int main(void)
 	tcase_add_test(t, sandboxes_survive_reopening);
 	tcase_add_test(t, execs_keep_their_result);
 	tcase_add_test(t, templates_are_per_owner);
+	tcase_add_test(t, loops_are_per_peer_and_keep_their_receipt);
 	tcase_add_test(t, meta_is_a_dictionary);
 	tcase_add_test(t, the_file_is_nobody_elses);
 	tcase_add_test(t, a_newer_database_is_refused);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Inside loop*.c: the body of a loop, and the queue of what is done to it. */
+
+#include <event2/event_struct.h>
+
+#include "bounds.h"
+#include "loop/loop.h"
+#include "sandbox/manager.h"
+#include "util/table.h"
+
+enum loop_verb { LOOP_VERB_CREATE, LOOP_VERB_CANCEL, LOOP_VERB_DESTROY };
+
+/* One of the sandboxes that a verb makes or removes. */
+struct loop_member {
+	struct sandbox *sandbox; /* referenced */
+	bool failed;             /* its create or remove did */
+	uint64_t execs;          /* REMOVE: what goes with it */
+	uint64_t processes_killed;
+	uint64_t output_bytes;
+	uint64_t cpu_ms;
+};
+
+/* One verb, waiting or (at the head) under way. Holds a reference to its loop. */
+struct loop_op {
+	enum loop_verb verb;
+	struct loop *loop;
+	loop_done *done; /* may be NULL */
+	void *userdata;
+	struct loop_create create;    /* CREATE */
+	enum receipt_outcome outcome; /* DESTROY */
+	bool cancelled;
+	unsigned pending; /* ends of sandbox verbs to come, and one while they are begun */
+	void (*step)(struct loop *l); /* when nothing is pending any more */
+	struct error error;           /* the first that came */
+	struct loop_member *members;
+	size_t n_members;
+	struct loop_op *next;
+};
+
+struct loop {
+	struct loop_facts facts;
+	struct manager *manager;
+	unsigned references;
+	bool in_table;
+	bool destroying;
+	int64_t not_before_ms; /* CLOCK_REALTIME: a sweep that failed is tried again then */
+	struct loop_op *ops;
+	struct event kick; /* begins the op at the head */
+	struct loop *previous;
+	struct loop *next;
+};
+
+struct loop_table {
+	struct manager *manager;
+	struct table by_id; /* "<peer>/<id>" */
+	struct loop *first;
+	struct loop *last;
+	size_t count;
+	struct event sweep; /* the next that is due by time */
+};
+
+/* ---- loop.c ---- */
+struct loop *loop_alloc(struct manager *m);
+/* Enters it into the table. Returns 0, -EEXIST or -ENOMEM. */
+int loop_enter(struct loop *l);
+/* That of PEER, or NULL. */
+struct loop *loop_find_own(struct manager *m, uid_t peer, const char *id);
+/* Takes it out again, with its row, and drops the table's reference. */
+void loop_forget(struct loop *l);
+/* Logs the edge; the caller writes the row. */
+void loop_set_state(struct loop *l, enum loop_state state);
+/* Appends an op; it begins from the event loop. Returns it, or NULL without memory. */
+struct loop_op *loop_submit(struct loop *l, enum loop_verb verb, loop_done *done, void *userdata);
+/* Ends the op at the head (E may be NULL: success) and begins the next. */
+void loop_op_end(struct loop *l, struct error *e);
+/* Before and after sandbox verbs are begun; STEP follows when all have ended, perhaps from inside
+ * loop_op_begun(). */
+void loop_op_begin(struct loop *l, void (*step)(struct loop *l));
+void loop_op_begun(struct loop *l);
+/* A sandbox_done for what was begun in between, with the loop as userdata. */
+void loop_op_on_done(struct sandbox *s, struct error *e, void *userdata);
+/* Returns 0 or -ENOMEM. */
+int loop_op_add(struct loop_op *op, struct sandbox *s);
+/* Adds every sandbox that belongs to L. */
+int loop_op_add_all(struct loop *l);
+
+/* ---- loop-create.c ---- */
+void loop_create_begin(struct loop *l); /* the op at the head is CREATE */
+
+/* ---- loop-end.c ---- */
+void loop_cancel_begin(struct loop *l);
+void loop_destroy_begin(struct loop *l);
+/* The timer of the table is set to what is due next. */
+void loop_table_arm(struct loop_table *t);
+void loop_table_on_sweep(evutil_socket_t fd, short events, void *userdata);
+
+/* ---- loop-row.c ---- */
+int loop_row_insert(struct loop *l);
+/* Writes what can change; what fails is logged, too. */
+int loop_row_update(struct loop *l);
+/* Loads every row: what cannot be read is logged and skipped. */
+int loop_rows_load(struct manager *m);

@@ -1,0 +1,25 @@
+-- Version 3. Loops; those destroyed stay with their receipt for a while. Blobs are NUL-terminated texts.
+CREATE TABLE loops (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT,
+	peer INTEGER NOT NULL,
+	loop_id TEXT NOT NULL,
+	state TEXT NOT NULL,
+	work_dir BLOB NOT NULL,
+	tools BLOB NOT NULL,
+	template TEXT,
+	runtime TEXT,
+	network INTEGER NOT NULL,
+	memory_bytes INTEGER NOT NULL,
+	shm_bytes INTEGER NOT NULL,
+	cpu_milli INTEGER NOT NULL,
+	pids INTEGER NOT NULL,
+	env BLOB NOT NULL,
+	labels BLOB NOT NULL,
+	ttl_ms INTEGER NOT NULL,
+	created_at_ms INTEGER NOT NULL,
+	ended_at_ms INTEGER NOT NULL,
+	reason TEXT,
+	head_sha TEXT,
+	receipt BLOB NOT NULL,
+	UNIQUE (peer, loop_id)
+) STRICT;
