@@ -11,6 +11,7 @@
 # Only plumbing is used: it does not follow the user's taste in how a diff looks.
 set -u
 work=$1 base=$2 patch_max=$3 names_max=$4
+file_max=67108864
 d=${TMPDIR:-/tmp}/artifacts.$$ # goes with the sandbox
 mkdir -p "$d/objects/info" || exit 1
 exec 2>"$d/err"
@@ -175,6 +176,11 @@ emit_file touched "$d/names" "$size"
 [ ! -e "$d/failed" ] || fail git_failed
 
 [ "$patch_max" -gt 0 ] || finish
+# git reads and packs a file whole: minutes, or all the memory, for what is too long in the end.
+if [ "$size" -gt 0 ] && [ -n "$(find -files0-from "$d/names" -maxdepth 0 -type f \
+	-size "+${file_max}c" -print -quit)" ]; then
+	fail too_large "a file that changed has more than $file_max bytes"
+fi
 {
 	git diff-index --patch --binary --full-index --no-renames --no-color --no-ext-diff \
 		--no-textconv --ignore-submodules=dirty --src-prefix=a/ --dst-prefix=b/ "$from" ||

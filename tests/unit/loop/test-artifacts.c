@@ -320,6 +320,11 @@ START_TEST(says_why_there_is_no_patch)
 	ck_assert(strncmp(result.empty_because, "too_large: ", 11) == 0);
 	ck_assert(result.patch_truncated);
 	check_touched(FILES("new"));
+	sh("truncate -s 3G r/new");
+	look("r", "", PATCH_MAX);
+	ck_assert_str_eq(result.empty_because,
+			 "too_large: a file that changed has more than 67108864 bytes");
+	sh("echo new >r/new");
 	look("r", SHA, PATCH_MAX);
 	ck_assert(strncmp(result.empty_because, "bad_base: ", 10) == 0);
 	ck_assert_ptr_nonnull(result.head_sha);
