@@ -3,6 +3,7 @@
 /* Inside config*.c: a section is a table of keys, and a maker of the object that they fill. A new
  * kind of section is one such table in a file of its own (config-NAME.c), listed in config.c. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct config;
@@ -19,6 +20,10 @@ struct config_key {
 	 * a problem. */
 	int (*set)(const char *value, void *field);
 	size_t offset; /* of the field in the section's object */
+	/* Instead of both, for a key that needs the whole OBJECT. ARGUMENT is the PATH of
+	 * "seed PATH = …" when has_argument, else "". */
+	int (*set_in)(void *object, const char *argument, const char *value);
+	bool has_argument;
 };
 
 struct config_section {
@@ -38,14 +43,16 @@ struct config_section {
 	void (*release)(struct config *c);
 };
 
-#define CONFIG_KEY(name, set, type, field)                                                         \
+#define CONFIG_KEY(key, setter, type, field)                                                       \
 	{                                                                                          \
-		name, set, offsetof(struct type, field)                                            \
+		.name = (key), .set = (setter), .offset = offsetof(struct type, field)             \
 	}
 
 extern const struct config_section config_section_tool;    /* config-tool.c */
 extern const struct config_section config_section_stage;   /* config-stage.c */
 extern const struct config_section config_section_runtime; /* config-runtime.c */
+
+extern const char config_built_in_tools[]; /* made from tools.conf */
 
 /* Logs a problem of the configuration, and counts it. */
 void config_problem(struct config *c, const struct config_place *place, const char *format, ...)

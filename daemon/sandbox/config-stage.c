@@ -11,9 +11,9 @@
 #include "sandbox/stage.h"
 #include "sandbox/tool.h"
 
-#define STAGE_KEY(name, set)                                                                       \
+#define STAGE_KEY(key, setter)                                                                     \
 	{                                                                                          \
-		name, set, 0                                                                       \
+		.name = (key), .set = (setter)                                                     \
 	}
 static const struct config_key keys[] = {
 	STAGE_KEY("workspace", stage_set_workspace), STAGE_KEY("writable", stage_set_writable),

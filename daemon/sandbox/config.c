@@ -95,14 +95,32 @@ static const struct config_section *find_section(const char *text, const char **
 	return NULL;
 }
 
-static const struct config_key *find_key(const struct config_section *section, const char *name)
+/* The key of NAME, and what follows its own name ("" where nothing may). NULL: there is none. */
+static const struct config_key *find_key(const struct config_section *section, const char *name,
+					 const char **ret_argument)
 {
-	size_t i;
+	size_t i, length;
 
-	for (i = 0; section && i < section->n_keys; i++)
-		if (strcmp(section->keys[i].name, name) == 0)
-			return &section->keys[i];
+	for (i = 0; section && i < section->n_keys; i++) {
+		const struct config_key *key = &section->keys[i];
+
+		length = strlen(key->name);
+		if (strncmp(name, key->name, length) != 0)
+			continue;
+		*ret_argument = name + length + strspn(name + length, " \t");
+		if (key->has_argument ? *ret_argument > name + length && **ret_argument
+				      : !name[length])
+			return key;
+	}
 	return NULL;
+}
+
+static int set_key(const struct config_key *key, void *object, const char *argument,
+		   const char *value)
+{
+	if (key->set_in)
+		return key->set_in(object, argument, value);
+	return key->set(value, (char *)object + key->offset);
 }
 
 /* libinih: 1 goes on, 0 marks the line as an error; wrong keys are our own matter. */
@@ -112,7 +130,8 @@ static int on_key(void *userdata, const char *section, const char *name, const c
 	struct config *c = reader->config;
 	const char *object_name = NULL;
 	const struct config_section *found = find_section(section, &object_name);
-	const struct config_key *key = find_key(found, name);
+	const char *argument = NULL;
+	const struct config_key *key = find_key(found, name, &argument);
 	void *object = c;
 	int r = 0;
 
@@ -124,7 +143,7 @@ static int on_key(void *userdata, const char *section, const char *name, const c
 	}
 	if (!key)
 		config_problem(c, &reader->place, "unknown key %s in section [%s]", name, section);
-	else if (key->set(value, (char *)object + key->offset) < 0)
+	else if (set_key(key, object, argument, value) < 0)
 		config_problem(c, &reader->place, "\"%s\" is not a value for %s", value, name);
 	else
 		return 1;
@@ -141,21 +160,39 @@ static char *read_line(char *line, int size, void *userdata)
 	return fgets(line, size, reader->file);
 }
 
-static int load_file(struct config *c, const char *path)
+/* Takes FILE, which may be NULL with errno set. */
+static int load_stream(struct config *c, FILE *file, const char *path)
 {
-	struct reader reader = { .config = c, .place = { .path = path } };
+	struct reader reader = { .config = c, .file = file, .place = { .path = path } };
 	int r;
 
-	reader.file = fopen(path, "re");
-	if (!reader.file)
+	if (!file)
 		return -errno;
 	r = ini_parse_stream(read_line, &reader, on_key, &reader);
-	(void)fclose(reader.file); /* only read from */
+	(void)fclose(file); /* only read from */
 	if (r > 0) {
 		reader.place.line = (unsigned)r;
 		config_problem(c, &reader.place, "not a section, key = value, or comment");
 	}
 	return r < 0 ? -ENOMEM : 0;
+}
+
+static int load_file(struct config *c, const char *path)
+{
+	return load_stream(c, fopen(path, "re"), path);
+}
+
+/* What is wrong with them is our own mistake, which a unit test finds. */
+static int load_built_in_tools(struct config *c)
+{
+	/* fmemopen() wants a buffer that it could write to, but reads only */
+	FILE *file = fmemopen((void *)(uintptr_t)config_built_in_tools,
+			      strlen(config_built_in_tools), "r");
+	int r = load_stream(c, file, "built-in tools");
+
+	if (r == 0)
+		config_section_tool.finish(c);
+	return r;
 }
 
 static int is_drop_in(const struct dirent *entry)
@@ -278,6 +315,7 @@ static void default_dirs(struct config *c, uid_t uid)
 int config_new(struct config **ret, uid_t uid)
 {
 	CLEANUP(config_freep) struct config *c = calloc(1, sizeof(*c));
+	int r;
 
 	if (!c)
 		return -ENOMEM;
@@ -297,6 +335,9 @@ int config_new(struct config **ret, uid_t uid)
 	c->failed_loops_kept_ms = FAILED_LOOPS_KEPT_MS;
 	c->network_default = NETWORK_NONE;
 	c->allow_host = true;
+	r = load_built_in_tools(c);
+	if (r < 0)
+		return r;
 	*ret = TAKE_PTR(c);
 	return 0;
 }

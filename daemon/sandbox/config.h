@@ -12,16 +12,7 @@
 #include "util/log.h"
 
 struct stages;
-
-/* One [tool NAME] section; absent keys are NULL. */
-struct config_tool {
-	char *name;
-	char *version;            /* pinned version of the tool, instead of the built-in one */
-	char *node_version;       /* pinned npm package `node` of its layer */
-	char *registry;           /* npm registry URL */
-	int64_t build_timeout_ms; /* -1: the built-in one */
-	struct config_tool *next;
-};
+struct tool_profile;
 
 #define CONFIG_RUNTIME_DEFAULT "crun"
 
@@ -55,9 +46,9 @@ struct config {
 	int64_t loops_kept_ms;        /* cancelled until swept, receipts until forgotten */
 	int64_t failed_loops_kept_ms; /* the same of a loop that failed */
 	enum network_mode network_default;
-	struct config_tool *tools;
-	struct stages *stages; /* the built-in ones, as [stage NAME] changes them */
-	unsigned problems;     /* unknown keys, bad values: all were logged with file:line */
+	struct tool_profile *tools; /* the built-in ones first; tool.h finds one */
+	struct stages *stages;      /* the built-in ones, as [stage NAME] changes them */
+	unsigned problems;          /* unknown keys, bad values: all were logged with file:line */
 };
 
 /* Defaults for a daemon of UID. Returns 0 or negative errno. */
@@ -73,9 +64,6 @@ DEFINE_CLEANUP(struct config *, config_free);
 const struct config_runtime *config_runtime(const struct config *c, const char *name);
 /* For config_new(): the built-in ones. Returns 0 or -ENOMEM. */
 int config_add_runtimes(struct config *c);
-/* The [tool NAME] section or NULL. */
-const struct config_tool *config_tool(const struct config *c, const char *name);
-
 int config_parse_level(const char *text, enum log_level *ret);
 /* From the command line: an absolute path, or one below the working directory. Logged. */
 int config_set_dir(char **field, const char *option, const char *path);

@@ -75,19 +75,21 @@ static int add_user(struct string_list *env, uid_t uid)
 	return r;
 }
 
-static int add_tool(struct string_list *env, const char *tool)
+static int add_tool(struct string_list *env, const struct config *config, const char *tool)
 {
-	const struct tool_profile *profile = tool_find(tool);
+	const struct tool_profile *profile = tool_find(config, tool);
+	CLEANUP_STR char *head = NULL;
 	CLEANUP_STR char *path = NULL;
-	const char *const *p;
+	size_t i;
 	int r;
 
-	if (!profile || !profile->bin_dir)
+	if (!profile)
 		return string_list_set_env(env, "PATH", BASE_PATH);
-	path = string_format("%s:" BASE_PATH, profile->bin_dir);
+	head = tool_path(config, profile);
+	path = head ? string_format("%s" BASE_PATH, head) : NULL;
 	r = path ? string_list_set_env(env, "PATH", path) : -ENOMEM;
-	for (p = profile->env; r == 0 && p && *p; p++)
-		r = string_list_add(env, *p);
+	for (i = 0; r == 0 && i < profile->env.count; i++)
+		r = string_list_add(env, profile->env.items[i]);
 	return r;
 }
 
@@ -106,7 +108,7 @@ int sandbox_environment(const struct sandbox *s, uid_t uid, const struct pairs *
 	CLEANUP_STRINGS struct string_list env = { 0 };
 	int r;
 
-	r = add_tool(&env, s->facts.tool);
+	r = add_tool(&env, s->manager->config, s->facts.tool);
 	if (r == 0)
 		r = add_user(&env, uid);
 	if (r == 0)

@@ -26,6 +26,7 @@
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/tool-env.h"
+#include "sandbox/tool-steps.h"
 #include "util/strings.h"
 
 #define TAIL_MAX 2000 /* bytes of a failed step's output that go into the error */
@@ -45,6 +46,7 @@ struct build {
 	char *layer;
 	char *stale_layer;
 	char *registry;
+	struct tool_steps steps;
 	enum build_phase phase;
 	size_t step;
 	struct sandbox *sandbox;    /* referenced */
@@ -302,8 +304,8 @@ static void note_bad_step(struct build *b, const struct exec *e)
 	error_set(&error,
 		  result->cause == EXEC_CAUSE_CANCELLED ? ERROR_CANCELLED : ERROR_RUNTIME_FAILED,
 		  NULL, NULL, "The template %s@%s cannot be built: %s: %s%s%s",
-		  choice->profile->name, choice->version, choice->profile->steps[b->step].message,
-		  how, tail[0] ? ": " : "", tail);
+		  choice->profile->name, choice->version, b->steps.items[b->step].message, how,
+		  tail[0] ? ": " : "", tail);
 	error_set_resource(&error, "template %s@%s", choice->profile->name, choice->version);
 	note_failure(b, &error);
 }
@@ -324,15 +326,17 @@ static void on_step_ended(struct exec *e, void *userdata)
 static int step_environment(const struct build *b, const struct tool_step *step,
 			    struct string_list *l)
 {
-	const struct tool_choice *choice = &b->config.choice;
-	int r = tool_environment_of_host(b->registry, l);
+	CLEANUP_STR char *prefix = tool_prefix(step->profile);
+	int r = prefix ? tool_environment_of_host(b->registry, l) : -ENOMEM;
 
 	if (r == 0)
-		r = string_list_set_env(l, "TOOL_PREFIX", choice->profile->prefix);
+		r = string_list_set_env(l, "TOOL_PREFIX", prefix);
 	if (r == 0)
-		r = string_list_set_env(l, "TOOL_VERSION", choice->version);
+		r = string_list_set_env(l, "TOOL_VERSION", step->version);
 	if (r == 0)
-		r = string_list_set_env(l, "NODE_VERSION", choice->node);
+		r = string_list_set_env(l, "NODE_VERSION", step->node);
+	if (r == 0 && step->profile->npm)
+		r = string_list_set_env(l, "NPM_PACKAGE", step->profile->npm);
 	if (r == 0 && !step->as_agent)
 		r = string_list_set_env(l, "HOME", "/tmp/build-home");
 	return r;
@@ -395,17 +399,16 @@ static int start_step(struct build *b, const struct tool_step *step, struct erro
 
 static void take_next_step(struct build *b)
 {
-	const struct tool_profile *profile = b->config.choice.profile;
 	CLEANUP_ERROR struct error e = { 0 };
 
 	b->phase = BUILD_PHASE_RUNNING;
 	if (b->failed) {
 		remove_sandbox(b);
-	} else if (b->step == profile->n_steps) {
+	} else if (b->step == b->steps.count) {
 		stop_sandbox(b);
 	} else {
-		say(b, profile->steps[b->step].message);
-		if (start_step(b, &profile->steps[b->step], &e) < 0) {
+		say(b, b->steps.items[b->step].message);
+		if (start_step(b, &b->steps.items[b->step], &e) < 0) {
 			note_failure(b, &e);
 			remove_sandbox(b);
 		}
@@ -466,6 +469,8 @@ int build_new(struct build **ret, const struct build_config *config, struct erro
 		r = string_copy(config->stale_layer, &b->stale_layer);
 	if (r == 0)
 		r = string_copy(config->choice.registry, &b->registry);
+	if (r == 0)
+		r = tool_steps_make(&b->steps, &b->config.choice);
 	if (r < 0)
 		error_set_errno(reterr, r, "A build cannot be started");
 	else
@@ -507,6 +512,7 @@ struct build *build_free(struct build *b)
 	free(b->layer);
 	free(b->stale_layer);
 	free(b->registry);
+	tool_steps_deinit(&b->steps);
 	free(b);
 	return NULL;
 }

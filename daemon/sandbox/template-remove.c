@@ -80,7 +80,7 @@ static struct row *find_visible(const struct template_table *t, uid_t peer, cons
 	struct tool_choice choice;
 	struct row *row;
 
-	if (tool_find(name) && !strchr(name, '@') &&
+	if (tool_find(t->manager->config, name) && !strchr(name, '@') &&
 	    tool_choose(t->manager->config, name, "template", &choice, NULL) == 0) {
 		(void)snprintf(full, sizeof(full), "%s@%s", choice.profile->name, choice.version);
 		name = full;

@@ -13,6 +13,7 @@
 #include "macro.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/template-build.h"
+#include "sandbox/tool-steps.h"
 #include "util/fd.h"
 #include "util/strings.h"
 
@@ -52,11 +53,16 @@ static void digest_host(char ret[static SHA256_TEXT_SIZE])
 	sha256_end_text(&h, ret);
 }
 
-void template_digest(const struct tool_choice *choice, char ret[static SHA256_TEXT_SIZE])
+int template_digest(const struct tool_choice *choice, char ret[static SHA256_TEXT_SIZE])
 {
 	const struct tool_profile *profile = choice->profile;
+	CLEANUP_TOOL_STEPS struct tool_steps steps = { 0 };
 	struct sha256 h;
 	struct utsname name;
+	int r = tool_steps_make(&steps, choice);
+
+	if (r < 0)
+		return r;
 
 	sha256_init(&h);
 	sha256_add_text(&h, profile->name);
@@ -64,9 +70,14 @@ void template_digest(const struct tool_choice *choice, char ret[static SHA256_TE
 	sha256_add_text(&h, choice->node);
 	sha256_add_text(&h, profile->base);
 	sha256_add_text(&h, uname(&name) == 0 ? name.machine : NULL);
-	for (size_t i = 0; i < profile->n_steps; i++)
-		sha256_add_text(&h, profile->steps[i].script);
+	for (size_t i = 0; i < steps.count; i++) {
+		sha256_add_text(&h, steps.items[i].profile->npm);
+		sha256_add_text(&h, steps.items[i].version);
+		sha256_add_text(&h, steps.items[i].node);
+		sha256_add_text(&h, steps.items[i].script);
+	}
 	sha256_end_text(&h, ret);
+	return 0;
 }
 
 void row_free(struct row *row)

@@ -72,5 +72,5 @@ int row_refuse_in_use(const struct row *row, const struct sandbox *user, struct 
 bool row_layer_exists(const struct row *row);
 
 /* A layer is what its recipe says: the same recipe, the same digest. */
-void template_digest(const struct tool_choice *choice, char ret[static SHA256_TEXT_SIZE]);
+int template_digest(const struct tool_choice *choice, char ret[static SHA256_TEXT_SIZE]);
 void answer_free(struct answer *a);

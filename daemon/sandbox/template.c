@@ -275,7 +275,7 @@ static int choose(const struct template_table *t, const struct template_query *q
 		return error_set(reterr, ERROR_UNAVAILABLE, "template",
 				 "not available in this version",
 				 "The template debian cannot be built yet.");
-	if (!tool_find(name)) {
+	if (!tool_find(config, name)) {
 		error_set(reterr, ERROR_NOT_FOUND, "template",
 			  "host, or a tool such as claude or claude@2.1.42",
 			  "There is no template %s.", name);
@@ -337,7 +337,10 @@ int template_build(struct manager *m, const struct template_query *query, bool f
 	if (r > 0) {
 		(void)snprintf(w.name, sizeof(w.name), "%s@%s", w.choice.profile->name,
 			       w.choice.version); /* always fits */
-		template_digest(&w.choice, w.digest);
+		r = template_digest(&w.choice, w.digest);
+		if (r < 0)
+			return error_set_errno(reterr, r, "The template %s cannot be looked up",
+					       w.name);
 		if (resolve_layer(t, &w, &row, reterr) < 0)
 			return -1;
 	}

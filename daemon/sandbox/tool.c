@@ -1,216 +1,141 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The built-in tools.
- *
- * A layer depends on nothing of the host's but its npm, and on that only while it is built: node
- * comes from the npm package of the platform (`node` itself is a wrapper whose preinstall script
- * downloads that package a second time). Scripts of packages are not run, with one exception by
- * name: claude-code's own, which puts its native binary in place, and that by the layer's node.
- * --prefix would do without a package.json, but npm then reads its global configuration, where the
- * host's certificates may be named, from below that prefix too. */
+#include "sandbox/tool.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "macro.h"
 #include "sandbox/config.h"
-#include "sandbox/tool.h"
-#include "util/strings.h"
 
-#define MINUTE_MS (60L * 1000)
-#define BUILD_TIMEOUT_MS (20 * MINUTE_MS)
-#define PROMPT_TIMEOUT_MS (20 * MINUTE_MS)
+#define BUILD_TIMEOUT_MS (20L * 60 * 1000)
+#define PROMPT_TIMEOUT_MS (20L * 60 * 1000)
+#define NAMES_SHOWN 300 /* bytes of tools' names in a hint */
 
 #define WORD_MODEL "{model}"
 #define WORD_ARGS "{args}"
 
-static const struct tool_step claude_steps[] = {
-	{
-		.message = "installing claude and its node from npm",
-		/* HOME and the cache are in /tmp, which no layer keeps. */
-		.script = "command -v npm >/dev/null || {"
-			  " echo 'npm is not installed on this machine (apt-get install npm)'; "
-			  "exit 1; }\n"
-			  "case $(uname -m) in x86_64) arch=x64 ;; aarch64) arch=arm64 ;;"
-			  " *) echo \"no node package for $(uname -m)\"; exit 1 ;; esac\n"
-			  "mkdir -p \"$HOME\" \"$TOOL_PREFIX\"\n"
-			  "cd \"$TOOL_PREFIX\"\n"
-			  "echo '{}' >package.json\n" /* else npm looks for one further up */
-			  "npm install --no-save --no-package-lock --ignore-scripts"
-			  " --no-audit --no-fund --no-update-notifier --loglevel error"
-			  " --cache /tmp/npm-cache"
-			  " --fetch-retry-mintimeout 1000 --fetch-retry-factor 2"
-			  " \"@anthropic-ai/claude-code@$TOOL_VERSION\""
-			  " \"node-linux-$arch@$NODE_VERSION\" </dev/null\n"
-			  "rm -rf /tmp/npm-cache \"node_modules/node-linux-$arch/include\"\n"
-			  "ln -sfn node_modules/.bin bin\n",
-	},
-	{
-		.message = "putting claude's binary in place",
-		/* Its binary is linked from the platform's package, which is of no more use then.
-		 */
-		.script = "cd \"$TOOL_PREFIX/node_modules/@anthropic-ai/claude-code\"\n"
-			  "[ -e install.cjs ] || exit 0\n"
-			  "\"$TOOL_PREFIX/bin/node\" install.cjs\n"
-			  "rm -rf ../claude-code-linux-*\n",
-	},
-	{
-		.message = "answering claude's first questions",
-		/* Without these a first start on a terminal asks for theme, trust and a
-		 * confirmation. Trust is looked up in every parent, so "/" is all of them. */
-		.script = "mkdir -p /home/agent/.claude\n"
-			  "printf '%s\\n' '{\"hasCompletedOnboarding\":true,"
-			  "\"projects\":{\"/\":{\"hasTrustDialogAccepted\":true}}}'"
-			  " >/home/agent/.claude.json\n"
-			  "printf '%s\\n' '{\"skipDangerousModePermissionPrompt\":true}'"
-			  " >/home/agent/.claude/settings.json\n",
-		.as_agent = true,
-	},
-	{
-		.message = "checking that claude runs",
-		.script = "HOME=$(mktemp -d); export HOME\n"
-			  "PATH=$TOOL_PREFIX/bin:/usr/bin:/bin; export PATH\n"
-			  "[ \"$(node --version)\" = \"v$NODE_VERSION\" ]\n"
-			  "said=$(claude --version)\n"
-			  "[ \"${said%% *}\" = \"$TOOL_VERSION\" ] ||"
-			  " { echo \"claude says it is '$said'\"; exit 1; }\n"
-			  "rm -rf \"$HOME\"\n",
-		.as_agent = true,
-	},
-};
-
-static const char *const claude_env[] = {
-	"DISABLE_AUTOUPDATER=1", /* the version is pinned by the layer */
-	NULL,
-};
-
-static const char *const claude_prompt[] = {
-	"claude",  "-p", "--output-format", "text", "--dangerously-skip-permissions", WORD_MODEL,
-	WORD_ARGS, NULL,
-};
-
-/* The prompt is a script. */
-static const char *const shell_prompt[] = { "/bin/sh", "-s", "--", WORD_ARGS, NULL };
-
-static const struct tool_profile profiles[] = {
-	{
-		.name = "claude",
-		.default_version = "2.1.197",
-		.default_node = "22.23.3",
-		.base = "host",
-		.prefix = "/opt/claude",
-		.bin_dir = "/opt/claude/bin",
-		.env = claude_env,
-		.needs_hosts = true,
-		.prompt = claude_prompt,
-		.model_flag = "--model",
-		.timeout_ms = 20 * MINUTE_MS,
-		.steps = claude_steps,
-		.n_steps = ARRAY_SIZE(claude_steps),
-	},
-	{
-		.name = "shell",
-		.base = "host",
-		.prompt = shell_prompt,
-	},
-};
-
-/* Planned by the design and refused until they are built. */
-static const char *const later[] = { "codex", "pi", "gemini", "opencode" };
-
-static bool name_is(const char *text, size_t length, const char *name)
-{
-	return strlen(name) == length && !memcmp(text, name, length);
-}
-
-const struct tool_profile *tool_find(const char *text)
+const struct tool_profile *tool_find(const struct config *config, const char *text)
 {
 	size_t length = text ? strcspn(text, "@") : 0;
+	const struct tool_profile *p;
 
-	for (size_t i = 0; i < ARRAY_SIZE(profiles); i++)
-		if (name_is(text ? text : "", length, profiles[i].name))
-			return &profiles[i];
+	for (p = length ? config->tools : NULL; p; p = p->next)
+		if (strlen(p->name) == length && memcmp(text, p->name, length) == 0)
+			return p;
 	return NULL;
 }
 
-/* An exact version only: a range or a tag ("latest") would mean another layer tomorrow. It goes
- * into a package specifier and a directory name, so the characters are few. */
-static int copy_version(const char *text, char ret[static TOOL_VERSION_SIZE])
+static int unknown_tool(const struct config *config, const char *text, const char *field,
+			struct error *reterr)
 {
-	size_t length = strlen(text);
+	int length = (int)strcspn(text, "@");
+	const struct tool_profile *p;
+	char hint[NAMES_SHOWN];
+	size_t used = 0;
 
-	if (!length || length >= TOOL_VERSION_SIZE || text[0] < '0' || text[0] > '9')
-		return -EINVAL;
-	if (strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.+-") !=
-	    length)
-		return -EINVAL;
-	memcpy(ret, text, length + 1);
-	return 0;
-}
-
-static int unknown_tool(const char *text, const char *field, struct error *reterr)
-{
-	size_t length = strcspn(text, "@");
-
-	for (size_t i = 0; i < ARRAY_SIZE(later); i++)
-		if (name_is(text, length, later[i]))
-			return error_set(reterr, ERROR_UNAVAILABLE, field,
-					 "not available in this version",
-					 "The tool %s cannot be built yet.", later[i]);
-	error_set(reterr, ERROR_NOT_FOUND, field, "known tools: claude, shell",
-		  "There is no tool %.*s.", (int)length, text);
-	error_set_resource(reterr, "tool %.*s", (int)length, text);
+	for (p = config->tools; p && used < sizeof(hint); p = p->next)
+		used += (size_t)snprintf(hint + used, sizeof(hint) - used, "%s%s",
+					 used ? ", " : "known tools: ", p->name);
+	error_set(reterr, ERROR_NOT_FOUND, field, hint, "There is no tool %.*s.", length, text);
+	error_set_resource(reterr, "tool %.*s", length, text);
 	return -1;
 }
 
-static int set_version(const char *text, const char *what, const char *field,
-		       char ret[static TOOL_VERSION_SIZE], struct error *reterr)
+static int refuse_version(const char *version, const struct tool_profile *p, const char *field,
+			  struct error *reterr)
 {
-	if (copy_version(text, ret) < 0)
-		return error_set(reterr, ERROR_INVALID_PARAMS, field,
-				 "an exact version, such as claude@2.1.42",
-				 "%.100s is not a version of %s.", text, what);
-	return 0;
+	return error_set(reterr, ERROR_INVALID_PARAMS, field,
+			 "an exact version, such as claude@2.1.42",
+			 "%.100s is not a version of %s.", version, p->name);
 }
 
 int tool_choose(const struct config *config, const char *text, const char *field,
 		struct tool_choice *ret, struct error *reterr)
 {
-	const struct tool_profile *profile = tool_find(text);
-	struct tool_choice choice = { .profile = profile, .build_timeout_ms = BUILD_TIMEOUT_MS };
-	const struct config_tool *own;
+	const struct tool_profile *p = tool_find(config, text);
+	struct tool_choice choice = { .config = config, .profile = p };
 	const char *at = strchr(text, '@');
+	const char *version;
 
-	if (!profile)
-		return unknown_tool(text, field, reterr);
-	if (!profile->default_version) {
-		if (at)
-			return error_set(reterr, ERROR_INVALID_PARAMS, field, profile->name,
-					 "The tool %s has no versions.", profile->name);
-		*ret = choice;
-		return 0;
+	if (!p)
+		return unknown_tool(config, text, field, reterr);
+	if (p->broken)
+		return error_set(reterr, ERROR_UNAVAILABLE, field,
+				 "sandboxd --check-config says where",
+				 "The tool %s cannot be used: in the configuration it %s.", p->name,
+				 p->broken);
+	if (!p->has_layer && at)
+		return error_set(reterr, ERROR_INVALID_PARAMS, field, p->name,
+				 "The tool %s has no versions.", p->name);
+	choice.build_timeout_ms =
+		p->build_timeout_ms > 0 ? (long)p->build_timeout_ms : BUILD_TIMEOUT_MS;
+	choice.registry = p->registry;
+	if (p->has_layer) {
+		version = at ? at + 1 : p->version;
+		if (!tool_version_is_good(version))
+			return refuse_version(version, p, field, reterr);
+		(void)snprintf(choice.version, sizeof(choice.version), "%s", version);
+		(void)snprintf(choice.node, sizeof(choice.node), "%s", tool_profile_node(p));
 	}
-	own = config_tool(config, profile->name);
-	if (set_version(at                    ? at + 1
-			: own && own->version ? own->version
-					      : profile->default_version,
-			profile->name, field, choice.version, reterr) < 0 ||
-	    set_version(own && own->node_version ? own->node_version : profile->default_node,
-			"node", field, choice.node, reterr) < 0)
-		return -1;
-	if (own && own->build_timeout_ms > 0)
-		choice.build_timeout_ms = (long)own->build_timeout_ms;
-	choice.registry = own ? own->registry : NULL;
 	*ret = choice;
 	return 0;
 }
 
+/* ---- where things are ---- */
+
+char *tool_prefix(const struct tool_profile *profile)
+{
+	return string_format("/opt/%s", profile->name);
+}
+
+/* Its own directory of programs, behind what is in *PATH. */
+static int add_bin(char **path, const struct tool_profile *p)
+{
+	char *longer;
+
+	if (p->bin)
+		longer = string_format("%s%s%s", *path, p->bin, p->bin[0] ? ":" : "");
+	else if (p->npm || p->install.lines.count > 0)
+		longer = string_format("%s/opt/%s/bin:", *path, p->name);
+	else
+		return 0;
+	if (!longer)
+		return -ENOMEM;
+	free(*path);
+	*path = longer;
+	return 0;
+}
+
+char *tool_path(const struct config *config, const struct tool_profile *profile)
+{
+	char *path = strdup("");
+	int r = path ? add_bin(&path, profile) : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < profile->with.count; i++) {
+		const struct tool_profile *other = tool_find(config, profile->with.items[i]);
+
+		if (other)
+			r = add_bin(&path, other);
+	}
+	if (r == 0)
+		return path;
+	free(path);
+	return NULL;
+}
+
+const char *tool_run_word(const struct tool_profile *profile, size_t index)
+{
+	if (profile->run.count == 0)
+		return index == 0 ? profile->name : NULL;
+	return index < profile->run.count ? profile->run.items[index] : NULL;
+}
+
 /* ---- headless runs ---- */
 
-static bool has_word(const char *const *words, const char *word)
+static bool has_word(const struct string_list *words, const char *word)
 {
-	for (; *words; words++)
-		if (string_equal(*words, word))
+	for (size_t i = 0; i < words->count; i++)
+		if (string_equal(words->items[i], word))
 			return true;
 	return false;
 }
@@ -236,7 +161,7 @@ static int add_prompt_word(const struct tool_profile *profile, const struct tool
 static int check_prompt(const struct tool_profile *profile, const struct tool_prompt *prompt,
 			struct error *reterr)
 {
-	if (!profile->prompt)
+	if (profile->prompt.count == 0)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "tool",
 				 "run its command with exec.run", "The tool %s takes no prompt.",
 				 profile->name);
@@ -244,10 +169,10 @@ static int check_prompt(const struct tool_profile *profile, const struct tool_pr
 	if (prompt->model && (prompt->model[0] == '-' || prompt->model[0] == '\0'))
 		return error_set(reterr, ERROR_INVALID_PARAMS, "model", NULL,
 				 "\"%.100s\" is not the name of a model.", prompt->model);
-	if (prompt->model && (!profile->model_flag || !has_word(profile->prompt, WORD_MODEL)))
+	if (prompt->model && (!profile->model_flag || !has_word(&profile->prompt, WORD_MODEL)))
 		return error_set(reterr, ERROR_INVALID_PARAMS, "model", NULL,
 				 "The tool %s has no choice of models.", profile->name);
-	if (prompt->args.count > 0 && !has_word(profile->prompt, WORD_ARGS))
+	if (prompt->args.count > 0 && !has_word(&profile->prompt, WORD_ARGS))
 		return error_set(reterr, ERROR_INVALID_PARAMS, "args", NULL,
 				 "The tool %s takes no arguments with a prompt.", profile->name);
 	return 0;
@@ -262,8 +187,8 @@ int tool_prompt_command(const struct tool_choice *choice, const struct tool_prom
 
 	if (check_prompt(profile, prompt, reterr) < 0)
 		return -1;
-	for (const char *const *p = profile->prompt; r == 0 && *p; p++)
-		r = add_prompt_word(profile, prompt, *p, &argv);
+	for (size_t i = 0; r == 0 && i < profile->prompt.count; i++)
+		r = add_prompt_word(profile, prompt, profile->prompt.items[i], &argv);
 	if (r < 0)
 		return error_set_errno(reterr, r, "The command of %s cannot be made",
 				       profile->name);

@@ -93,6 +93,40 @@ int string_list_set_env(struct string_list *l, const char *key, const char *valu
 	return string_list_take(l, text);
 }
 
+/* Copies the word at *TEXT without its quotes to WORD, which has room for the rest of it. */
+static int take_word(const char **text, char *word)
+{
+	const char *p = *text, *end;
+
+	while (*p && !strchr(" \t", *p)) {
+		if (*p != '\'' && *p != '"') {
+			*word++ = *p++;
+			continue;
+		}
+		end = strchr(p + 1, *p);
+		if (!end)
+			return -EINVAL;
+		word = mempcpy(word, p + 1, (size_t)(end - p) - 1);
+		p = end + 1;
+	}
+	*word = '\0';
+	*text = p;
+	return 0;
+}
+
+int string_list_split(struct string_list *l, const char *text)
+{
+	CLEANUP_STR char *word = malloc(strlen(text) + 1);
+	int r = word ? 0 : -ENOMEM;
+
+	for (text += strspn(text, " \t"); r == 0 && *text; text += strspn(text, " \t")) {
+		r = take_word(&text, word);
+		if (r == 0)
+			r = string_list_add(l, word);
+	}
+	return r;
+}
+
 void string_list_deinit(struct string_list *l)
 {
 	strings_free(l->items);

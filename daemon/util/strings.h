@@ -24,6 +24,9 @@ int string_list_add(struct string_list *l, const char *text);
 int string_list_take(struct string_list *l, char *text); /* TEXT is freed on failure */
 /* Sets KEY=VALUE, replacing an earlier KEY=…. */
 int string_list_set_env(struct string_list *l, const char *key, const char *value);
+/* Adds the words of TEXT, which blanks part; '…' and "…" hold a word together, and there are no
+ * escapes. Returns 0, -EINVAL (a quote without end), or -ENOMEM. */
+int string_list_split(struct string_list *l, const char *text);
 void string_list_deinit(struct string_list *l);
 #define CLEANUP_STRINGS CLEANUP(string_list_deinit)
 

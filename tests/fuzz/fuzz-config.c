@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A configuration file of any content: it is read without a crash or a leak, and every tool that it
- * names can be asked for. */
+ * names can be asked for, prompted and built. */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "error.h"
 #include "macro.h"
 #include "sandbox/config.h"
+#include "sandbox/tool-steps.h"
 #include "sandbox/tool.h"
 #include "util/log.h"
 
@@ -27,13 +28,22 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static void ask_for_tools(const struct config *c)
 {
-	const struct config_tool *t;
+	static const char *const args[] = { "--x", NULL };
+	static const struct tool_prompt prompt = { .model = "m", .args = { args, 1 } };
+	const struct tool_profile *t;
 
 	for (t = c->tools; t; t = t->next) {
 		CLEANUP_ERROR struct error e = { 0 };
+		CLEANUP_STRINGS struct string_list argv = { 0 };
+		CLEANUP_TOOL_STEPS struct tool_steps steps = { 0 };
+		CLEANUP_STR char *path = tool_path(c, t);
 		struct tool_choice choice;
 
-		(void)tool_choose(c, t->name, "tool", &choice, &e);
+		if (tool_choose(c, t->name, "tool", &choice, &e) < 0)
+			continue;
+		(void)tool_prompt_command(&choice, &prompt, &argv, &e);
+		if (choice.version[0])
+			(void)tool_steps_make(&steps, &choice);
 	}
 }
 

@@ -147,7 +147,11 @@ class Daemon:
         self.write_config(config or {})
 
     def write_config(self, config):
+        """{section: {key: value}}, or the text of a file."""
         with open(self.config, "w", encoding="utf-8") as f:
+            if isinstance(config, str):
+                f.write(config)
+                return
             for section, keys in config.items():
                 f.write(f"[{section}]\n")
                 for key, value in keys.items():

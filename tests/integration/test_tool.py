@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Templates: host, and claude's layer as it comes from npm (needs the npm registry)."""
+"""Templates: host, and tools' layers as they come from npm (needs the npm registry)."""
 
 import os
+import re
+import subprocess
 
 import lib
-from harness import exited, refused, timeout
+from harness import exited, modes, refused, timeout
 from lib import check, equal
 
 BUILD_SECONDS = 240
@@ -40,7 +42,6 @@ def test_names(t):
         e = c.error("template.build", {"tool": tool})
         equal((e.kind, e.field), ("invalid_params", "tool"), tool)
     equal(c.error("template.build", {"tool": "hammer"}).kind, "not_found", "unknown")
-    equal(c.error("sandbox.create", {"tool": "codex"}).kind, "unavailable", "later")
     equal(c.error("sandbox.create", {"template": "debian"}).kind, "unavailable", "later")
     equal(c.call("template.build", {"tool": "shell"})["name"], "host", "shell has no layer")
 
@@ -88,6 +89,94 @@ def test_claude(t):
     equal(claudes(t), [], "templates after remove")
     lib.until(lambda: not layers(t), 5, "the layer is gone")
     equal(c.error("template.get", name).kind, "not_found", "get after remove")
+
+
+def sandbox_of(t, tool, client=None):
+    """A sandbox of TOOL, with a workspace; builds the layer if it must."""
+    c = client or t.client
+    name = t.unique(tool.partition("@")[0])
+    params = {"name": name, "tool": tool, "workspace": t.workspace()}
+    made = c.call("sandbox.create", params, timeout=BUILD_SECONDS)
+    t.sandboxes.append((c, name))
+    t.suite.ids.append(made["id"])
+    return made
+
+
+@timeout(BUILD_SECONDS + 60)
+def test_codex(t):
+    """Its own node, its inner sandbox off, and nothing to be asked at the first start."""
+    s = sandbox_of(t, "codex")
+    layer = t.client.call("template.get", {"template": "codex"})
+    check(layer["version"] in t.sh(s, "codex --version"), "codex --version")
+    check(t.sh(s, "command -v node").startswith("/opt/codex/"), "its own node")
+    seed = t.sh(s, "cat ~/.codex/config.toml; stat -c %u ~/.codex")
+    check('sandbox_mode = "danger-full-access"' in seed, seed)
+    check('approval_policy = "never"' in seed and seed.split()[-1] == "1000", seed)
+    # It reads its prompt from stdin; then it waits for a network, which there is not.
+    r = t.run(
+        s,
+        "codex exec --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox"
+        " -c model_provider=x -c model_providers.x.name=x -c model_providers.x.wire_api=responses"
+        " -c model_providers.x.base_url=http://127.0.0.1:9 -".split(),
+        stdin={"text": "the words of this prompt"},
+        timeoutMs=4_000,
+    )
+    said = lib.text_of(r["stderr"]).decode()
+    check("the words of this prompt" in said and "danger-full-access" in said, said)
+    t.client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
+    t.client.call("template.remove", {"template": "codex"})
+
+
+def documented_tool():
+    """The configuration of docs/tools.md, "A new tool"."""
+    page = os.path.join(os.path.dirname(__file__), "../../docs/tools.md")
+    with open(page, encoding="utf-8") as f:
+        text = f.read()
+    return re.search(r"^```ini\n(\[tool cow\].*?)^```", text, re.M | re.S).group(1)
+
+
+@timeout(BUILD_SECONDS + 120)
+@modes("root")
+def test_others(t):
+    """The other built-in tools, and one that is configuration alone: docs/tools.md."""
+    d = t.private_daemon(config=documented_tool())
+    made = {}
+    clients = {tool: t.connect(daemon=d) for tool in ("pi", "gemini", "opencode", "cow")}
+    for tool, c in clients.items():
+        name = t.unique(tool)
+        c.rid = c.send("sandbox.create", {"name": name, "tool": tool, "workspace": t.workspace()})
+        t.sandboxes.append((c, name))
+    for tool, c in clients.items():
+        made[tool] = c.wait(c.rid, BUILD_SECONDS)
+    versions = {x["tool"]: x["version"] for x in clients["pi"].call("template.list")["templates"] if "tool" in x}
+    for tool in ("pi", "gemini", "opencode"):
+        said = t.sh(made[tool], f"{tool} --version 2>&1", client=clients[tool])
+        check(versions[tool] in said, f"{tool} says {said}")
+    look_at_cow(t, clients["cow"], made["cow"], versions["cow"])
+
+
+def look_at_cow(t, c, s, version):
+    equal(version, "1.6.0", "version")
+    r = t.run(s, ["cowsay", "-f", "tux"], client=c, stdin={"text": "moo"})
+    check("< moo >" in lib.text_of(exited(r)["stdout"]).decode(), r["stdout"])
+    equal(t.sh(s, "cat ~/.cowrc; echo $COW_MOOD", client=c).split("\n")[:2], ["eyes = oo", "fine"], "seed, env")
+    check(t.sh(s, "bun --version", client=c).strip()[0].isdigit(), "bun")
+    where = t.sh(s, "command -v cowsay node bun", client=c).split()
+    equal(where, ["/opt/cow/bin/cowsay", "/opt/cow/bin/node", "/opt/bun/bin/bun"], "places")
+
+
+def test_bad_configuration(t):
+    """Unknown keys and bad values are told with file and line; a tool that cannot work is refused."""
+    d = t.private_daemon(config="[tool x]\nversion = 1\ncolour = red\nseed ~/../y = z\n", start=False)
+    said = subprocess.run(
+        [*d.command(), "--check-config"], capture_output=True, text=True, check=False, timeout=20
+    )
+    check(said.returncode != 0, "status")
+    for line in (":3: unknown key colour", ":4: ", ":2: tool x has nothing to install"):
+        check(line in said.stderr, f"{line} in {said.stderr}")
+    d.start()
+    e = t.connect(daemon=d).error("sandbox.create", {"tool": "x"})
+    equal((e.kind, e.field), ("unavailable", "tool"), "create")
 
 
 @timeout(120)

@@ -13,6 +13,7 @@
 #include "sandbox/config.h"
 #include "sandbox/owner.h"
 #include "sandbox/place.h"
+#include "sandbox/tool.h"
 #include "util/path.h"
 
 static char dir[64];
@@ -61,7 +62,7 @@ START_TEST(every_key_is_read)
 				"[runtime mine]\ntype = runc\npath = /opt/runc\n"
 				"[daemon]\nruntime = mine\n[network]\ndefault = host\n"
 				"[tool claude]\nversion = 1.2.3\nbuild_timeout = 15min\n");
-	const struct config_tool *t = config_tool(c, "claude");
+	const struct tool_profile *t = tool_find(c, "claude");
 
 	ck_assert_uint_eq(c->problems, 0);
 	ck_assert_int_eq(c->log_level, LOG_LEVEL_DEBUG);
@@ -83,7 +84,6 @@ START_TEST(every_key_is_read)
 	ck_assert_ptr_nonnull(t);
 	ck_assert_str_eq(t->version, "1.2.3");
 	ck_assert_int_eq(t->build_timeout_ms, 900000);
-	ck_assert_ptr_null(config_tool(c, "codex"));
 	config_free(c);
 }
 END_TEST
