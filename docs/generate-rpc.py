@@ -151,7 +151,7 @@ def check(name, text):
         return 0
     diff = difflib.unified_diff(old.splitlines(True), text.splitlines(True), name, "rpc.discover")
     sys.stderr.writelines(list(diff)[:40])
-    sys.stderr.write(f"{name} is stale: run docs/generate-rpc.py again\n")
+    sys.stderr.write(f"{name} is stale: run docs/generate-rpc.py again, or ninja -C BUILD update-rpc\n")
     return 1
 
 

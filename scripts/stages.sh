@@ -5,7 +5,7 @@
 # one more failure. What it prints goes to build/test-logs/STAGE.log. One plain line at the end has the
 # sum.
 
-stages='unit root owner user asan o3 valgrind fuzz lint vm'
+stages='unit root owner user asan o3 valgrind fuzz lint node vm'
 
 describe_unit='gcc -Werror, every unit test'
 describe_root='integration and escape: root daemon, owner 0'
@@ -16,6 +16,7 @@ describe_o3='clang -O3 -Werror, every unit test'
 describe_valgrind='valgrind over the unit tests of proto and rpc'
 describe_fuzz='each fuzzer for 20 s'
 describe_lint='clang-format, cppcheck, layering, documentation'
+describe_node='client/node under node, node 18 and bun; as root and as a user'
 describe_vm='Debian with systemd and cgroup v2 in a virtual machine'
 
 passed=0
@@ -187,6 +188,12 @@ stage_lint() {
 	done
 }
 
+stage_node() {
+	gcc_build && make_test_user || return
+	counted 900 "${root_words[@]}" env "PATH=$PATH" python3 tests/node/run --build "$root/build/gcc" \
+		--cache "$cache"
+}
+
 stage_vm() {
 	if [ ! -x tests/vm/run ]; then
 		skip "tests/vm/run does not exist"
@@ -225,7 +232,7 @@ run_all_stages() {
 	local stage lane
 	run_stage unit
 	set -m # a process group of its own, so that it can be ended whole
-	for stage in o3 valgrind fuzz lint vm; do
+	for stage in o3 valgrind fuzz lint node vm; do
 		run_stage "$stage"
 	done </dev/null &
 	lane=$!

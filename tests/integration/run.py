@@ -89,7 +89,9 @@ def copy_for_user(build):
         os.makedirs(os.path.dirname(target), exist_ok=True)
         shutil.copy(path, target)
         os.chmod(target, 0o755)
-    shutil.copytree(HERE, os.path.join(top, "tests"), ignore=shutil.ignore_patterns("__pycache__"))
+    target = os.path.join(top, "tests", "integration")
+    shutil.copytree(HERE, target, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(os.path.join(HERE, "..", "..", "docs"), os.path.join(top, "docs"))
     subprocess.run(["chmod", "-R", "a+rX", top], check=True)
     return top
 
@@ -101,7 +103,7 @@ def run_as_user(args):
     tools = daemon_module.Tools(build)
     if not (readable_by(user, script) and all(readable_by(user, p) for p in tools.paths.values())):
         copy = copy_for_user(build)
-        build, script = os.path.join(copy, "build"), os.path.join(copy, "tests", "run.py")
+        build, script = os.path.join(copy, "build"), os.path.join(copy, "tests/integration/run.py")
     entry = pwd.getpwnam(user)
     env = {
         "HOME": entry.pw_dir,

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+export { SandboxdClient } from "./client.js";
+export { SandboxdError } from "./errors.js";
+export { ExecRun } from "./exec.js";
+export { socketCandidates } from "./socket.js";
+export { toBytes, toText } from "./values.js";
+export { execInSandbox, isSandboxAvailable, spawnTool } from "./orchestrator.js";

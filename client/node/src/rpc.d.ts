@@ -1,0 +1,869 @@
+// SPDX-License-Identifier: Apache-2.0
+// Made from rpc.discover by docs/generate-types.py; do not edit. Protocol 1.0.
+
+/** Text that may not be UTF-8: then its bytes in base64. */
+export type Text = string | { base64: string };
+/** The same in params, where bytes are taken as they are. */
+export type TextParam = Text | Uint8Array;
+
+/** An OpenRPC document. */
+export interface OpenRPC {
+  /** Version of the OpenRPC specification. */
+  openrpc: string;
+  /** Title and version of this protocol. */
+  info: unknown;
+  /** Methods, their params, results and errors. */
+  methods: unknown;
+  /** The named types. */
+  components: unknown;
+  /** What the daemon sends without being asked. */
+  "x-notifications": unknown;
+  /** Methods of the contract that this version does not have yet. */
+  "x-unavailable"?: Array<string>;
+}
+
+/** The daemon and what it can do. */
+export interface SystemInfo {
+  /** Version of the daemon. */
+  version: string;
+  /** Version of this protocol; info.version of rpc.discover. */
+  protocol: string;
+  /** What can be relied on beyond the protocol's version. */
+  features: Array<string>;
+  /** Part of every name that this daemon makes on the host. */
+  instanceId: string;
+  /** Since the daemon started. */
+  uptimeMs: number;
+  /** The configured runtimes. */
+  runtimes: unknown;
+  /** How limits are enforced. */
+  cgroup: unknown;
+  /** True when the daemon is not root. */
+  rootless: boolean;
+  /** The transport's limits. */
+  limits: {
+    /** Bytes in one request line. */
+    lineBytes: number;
+    /** Calls in one batch. */
+    batch: number;
+    /** Requests of one connection without an answer. */
+    inFlight: number;
+    /** File descriptors waiting on one connection. */
+    fds: number;
+    /** Depth of the JSON. */
+    nesting: number;
+  };
+  /** What a sandbox gets whose maker does not say. */
+  defaults: {
+    /** What can be reached. */
+    network: "none" | "gateway" | "host";
+  };
+  /** How many objects there are. */
+  counts: { [key: string]: number };
+}
+
+/** The state of the host. */
+export interface Doctor {
+  /** One entry for each thing checked. */
+  checks: Array<{
+    /** What was looked at. */
+    name: string;
+    /** Whether it is as it should be. */
+    ok: boolean;
+    /** Whether sandboxes work without it. */
+    severity: "required" | "optional";
+    /** What was found. */
+    detail: string;
+    /** What would be right. */
+    hint: string | null;
+    /** The command that mends it. */
+    fix?: Array<string> | null;
+  }>;
+}
+
+/** An isolated place in which a tool works. */
+export interface Sandbox {
+  /** Unique among its owner's. */
+  name: string;
+  /** Never used again. */
+  id: string;
+  /** The loop it belongs to. */
+  loopId?: string | null;
+  /** The tool it was made for. */
+  tool?: string | null;
+  /** The file system it started from. */
+  template: string;
+  /** What set it up. */
+  runtime: string;
+  /** Where it is in its life. */
+  state: "creating" | "running" | "paused" | "stopped" | "failed" | "removed";
+  /** Why it stopped or failed. */
+  cause?: string | null;
+  /** Host folders mounted at their own path. */
+  workspaces: Array<{
+    /** The same inside and outside. */
+    path: Text;
+    /** Whether the sandbox can only read it. */
+    readOnly: boolean;
+    /** "writable" when git's configuration may be changed inside. */
+    gitConfig?: string;
+  }>;
+  /** Who commands run as unless they say otherwise. */
+  user: string | null;
+  /** What can be reached. */
+  network: {
+    /** What can be reached. */
+    mode: "none" | "gateway" | "host";
+    /** What happens to hosts not listed. */
+    policy?: string | null;
+    /** Hosts that can be reached. */
+    allow?: Array<string> | null;
+    /** Hosts that cannot be reached. */
+    block?: Array<string> | null;
+  };
+  /** What it may use. */
+  limits: {
+    /** Memory of all its processes. */
+    memoryBytes?: number | null;
+    /** Thousandths of a processor. */
+    cpuMilli?: number | null;
+    /** Processes and threads. */
+    pids?: number | null;
+    /** Size of /dev/shm. */
+    shmBytes?: number | null;
+    /** Size of what it may write outside its workspaces. */
+    diskBytes?: number | null;
+  };
+  /** As given at create. */
+  labels: { [key: string]: string };
+  /** When it was made. */
+  createdAt: string;
+  /** From a spare, or from nothing. */
+  launchType: "warm" | "cold" | null;
+  /** Its init as the host sees it. */
+  pid: number | null;
+}
+
+/** Sandboxes. */
+export interface SandboxList {
+  /** In order of creation. */
+  sandboxes: Array<Sandbox>;
+}
+
+/** What a sandbox uses. */
+export interface Stats {
+  /** Its id. */
+  sandbox: string;
+  /** Processor time so far. */
+  cpuMs: number;
+  /** Memory now. */
+  memoryBytes: number | null;
+  /** The most so far. */
+  peakMemoryBytes: number | null;
+  /** Processes and threads now. */
+  pids: number | null;
+  /** Processes that the kernel killed for want of memory. */
+  oomKills: number;
+}
+
+/** One command in a sandbox. */
+export interface Exec {
+  /** Its id. */
+  execId: string;
+  /** Where it runs. */
+  sandbox: string;
+  /** The loop it belongs to. */
+  loopId?: string | null;
+  /** As given. */
+  stage?: string | null;
+  /** As given. */
+  storyId?: string | null;
+  /** Its argument vector. */
+  command: Array<string>;
+  /** Where it is in its life. */
+  state: "starting" | "running" | "ended";
+  /** As the sandbox sees it. */
+  pid?: number | null;
+  /** When it started. */
+  startedAt: string | null;
+  /** When it has ended. */
+  result?: ExecResult | null;
+}
+
+/** Commands. */
+export interface ExecList {
+  /** In order of start. */
+  execs: Array<Exec>;
+}
+
+/** How a command ended. */
+export interface ExecResult {
+  /** Its id. */
+  execId: string;
+  /** null unless it exited. */
+  exitCode: number | null;
+  /** null unless a signal ended it. */
+  signal: string | number | null;
+  /** Why it ended. */
+  cause: "exited" | "signaled" | "timeout" | "cancelled" | "oom" | "lease_revoked" | "disk_full" | "sandbox_lost" | "never_started";
+  /** Why it could not be started. */
+  startError?: {
+    /** What was wrong. */
+    kind: "not_found" | "not_executable" | "bad_workdir" | "bad_user" | "too_big" | "bad_file" | "internal";
+    /** As the kernel said. */
+    errno: number;
+    /** For a person. */
+    message: string;
+  } | null;
+  /** The last 1 MiB; null when it went to the caller's descriptor. */
+  stdout?: Text | null;
+  /** The last 1 MiB; null when it went to the caller's descriptor. */
+  stderr?: Text | null;
+  /** Both in their exact order, with capture merged; the last 1 MiB. */
+  output?: Text | null;
+  /** Whether there was more than is here. */
+  truncated: boolean;
+  /** When it started. */
+  startedAt: string | null;
+  /** When it had ended. */
+  completedAt: string;
+  /** Between the two, by a clock that is never set. */
+  durationMs: number;
+  /** Processor time. */
+  cpuMs: number;
+  /** The most memory that it used. */
+  peakMemoryBytes: number;
+  /** Processes that outlived it and were killed. */
+  leftovers: number;
+  /** Processes that the kernel killed for want of memory meanwhile. */
+  oomKills: number;
+  /** Whose those were. */
+  oomScope: "exec" | "sandbox" | null;
+}
+
+/** A piece of what a command wrote. */
+export interface ExecChunk {
+  /** Never ends inside a character unless the stream ends there. */
+  data: Text;
+  /** Where to go on reading. */
+  nextOffset: number;
+  /** Whether nothing will come after this. */
+  eof: boolean;
+}
+
+/** A read-only file system that sandboxes start from. */
+export interface Template {
+  /** With its version, if it has one. */
+  name: string;
+  /** Of its contents. */
+  digest: string | null;
+  /** The template below it. */
+  base?: string | null;
+  /** The tool that it carries. */
+  tool?: string | null;
+  /** Of the tool. */
+  version?: string | null;
+  /** Without its base. */
+  sizeBytes: number;
+  /** When it was built. */
+  createdAt: string | null;
+  /** Whether it can be used. */
+  state: "ready" | "building" | "failed";
+}
+
+/** Templates. */
+export interface TemplateList {
+  /** By name. */
+  templates: Array<Template>;
+}
+
+/** One run of an orchestrator over one worktree. */
+export interface Loop {
+  /** Unique among its owner's. */
+  loopId: string;
+  /** Where it is in its life. */
+  state: "active" | "cancelled" | "destroyed";
+  /** The worktree, the same inside and outside. */
+  workDir: Text;
+  /** As given at create. */
+  tools: Array<string>;
+  /** Names of its sandboxes. */
+  sandboxes: Array<string>;
+  /** Commands that are running or can still be asked for. */
+  execs: number;
+  /** Whether one of them is running. */
+  alive: boolean;
+  /** When one of them wrote something last. */
+  lastOutputAt: string | null;
+  /** Processor time of those that have ended. */
+  cpuMs: number;
+  /** When it was made. */
+  createdAt: string;
+  /** As given at create. */
+  labels: { [key: string]: string };
+  /** When it was cancelled or destroyed. */
+  endedAt?: string | null;
+  /** Why it was cancelled. */
+  reason?: string | null;
+}
+
+/** Loops. */
+export interface LoopList {
+  /** In order of creation. */
+  loops: Array<Loop>;
+}
+
+/** What became of a loop. */
+export interface Receipt {
+  /** The loop that is gone. */
+  loopId: string;
+  /** As given to loop.destroy; cancelled: swept some time after loop.cancel; expired: by its ttlMs. */
+  outcome: "completed" | "failed" | "cancelled" | "expired";
+  /** When all of it was gone. */
+  at: string;
+  /** Which stays. */
+  workDir: Text;
+  /** Those that were removed, with every file that they had outside of workDir. */
+  sandboxes: Array<string>;
+  /** Commands that were forgotten. */
+  execs: number;
+  /** Processor time of those. */
+  cpuMs: number;
+  /** Processes that outlived their command or had to be ended. */
+  processesKilled: number;
+  /** Kept output that was deleted. */
+  outputBytes: number;
+  /** Whether `git worktree remove` is free again; null: workDir is no worktree. */
+  worktreeUnlocked: boolean | null;
+  /** HEAD after the last loop.run that looked. */
+  headSha: string | null;
+}
+
+/** Every method: what it takes and what it gives. */
+export interface Methods {
+  /** This description. */
+  "rpc.discover": {
+    params: {};
+    result: OpenRPC;
+  };
+  /** Says that the daemon is there. */
+  "system.ping": {
+    params: {};
+    result: { [key: string]: unknown };
+  };
+  /** The daemon and what it can do. */
+  "system.info": {
+    params: {};
+    result: SystemInfo;
+  };
+  /** What is missing on this host, and what mends it. */
+  "system.doctor": {
+    params: {};
+    result: Doctor;
+  };
+  /** Makes a loop and its sandboxes; the same again gives the same, with more tools they are added. */
+  "loop.create": {
+    params: {
+      /** Unique among the caller's, those destroyed a while ago included. */
+      loopId: string;
+      /** The worktree, mounted at its own path in every sandbox of the loop. */
+      workDir: string;
+      /** A sandbox loop-{loopId}-{tool} for each, with @VERSION for another than the pinned one. */
+      tools: Array<string>;
+      /** What its sandboxes start from; absent: their tool's. */
+      template?: string;
+      /** What can be reached; absent: none. */
+      network?: "none" | "host" | {
+        /** What can be reached. */
+        mode: "none" | "host";
+      };
+      /** What each sandbox may use. */
+      limits?: {
+        /** Memory of all its processes. */
+        memoryBytes?: number;
+        /** Thousandths of a processor. */
+        cpuMilli?: number;
+        /** Processes and threads. */
+        pids?: number;
+        /** Size of /dev/shm. */
+        shmBytes?: number;
+      };
+      /** Environment of every command, in the sandboxes that this call makes. */
+      env?: { [key: string]: string };
+      /** Destroyed so long after its creation. */
+      ttlMs?: number;
+      /** Free text to find its sandboxes by. */
+      labels?: { [key: string]: string };
+      /** What sets its sandboxes up; absent: the configured one. */
+      runtime?: string;
+    };
+    result: Loop;
+  };
+  /** One loop. */
+  "loop.get": {
+    params: {
+      /** The loop. */
+      loopId: string;
+    };
+    result: Loop;
+  };
+  /** The caller's loops. */
+  "loop.list": {
+    params: {
+      /** Absent: all of the caller's. */
+      filter?: {
+        /** Those of this loop. */
+        loopId?: string;
+        /** Those of this sandbox. */
+        sandbox?: string;
+        /** Those of this tool. */
+        tool?: string;
+        /** Those in this state. */
+        state?: string;
+        /** Those with all of these labels. */
+        labels?: { [key: string]: string };
+      };
+      /** At most so many. Default: 200. */
+      limit?: number;
+      /** Go on behind this one. */
+      after?: string;
+    };
+    result: LoopList;
+  };
+  /** Ends a loop's commands and stops its sandboxes; files stay for a while. */
+  "loop.cancel": {
+    params: {
+      /** The loop. */
+      loopId: string;
+      /** Kept with it. */
+      reason?: string;
+    };
+    result: Loop;
+  };
+  /** Removes all that a loop owned; again, for a while, it gives the same receipt. */
+  "loop.destroy": {
+    params: {
+      /** The loop. */
+      loopId: string;
+      /** How it went; absent: completed, or cancelled if it was. A failed one is remembered longer. */
+      outcome?: "completed" | "failed";
+      /** Even if commands are running in it. */
+      force?: boolean;
+    };
+    result: Receipt;
+  };
+  /** Makes and starts a sandbox. */
+  "sandbox.create": {
+    params: {
+      /** Unique among the caller's; made up if absent. */
+      name?: string;
+      /** The tool that will work in it, with @VERSION for another than the pinned one. */
+      tool?: string;
+      /** What to start from; absent: the tool's. */
+      template?: string;
+      /** Host folder mounted at its own path. */
+      workspace?: string | {
+        /** Absolute; the same inside and outside. */
+        path: string;
+        /** Whether the sandbox can only read it. */
+        readOnly?: boolean;
+        /** Lets the sandbox change git's configuration and hooks. */
+        gitConfig?: "writable";
+      };
+      /** More of them. */
+      extraWorkspaces?: Array<string | {
+        /** Absolute; the same inside and outside. */
+        path: string;
+        /** Whether the sandbox can only read it. */
+        readOnly?: boolean;
+        /** Lets the sandbox change git's configuration and hooks. */
+        gitConfig?: "writable";
+      }>;
+      /** What can be reached; absent: none. */
+      network?: "none" | "host" | {
+        /** What can be reached. */
+        mode: "none" | "host";
+      };
+      /** What it may use. */
+      limits?: {
+        /** Memory of all its processes. */
+        memoryBytes?: number;
+        /** Thousandths of a processor. */
+        cpuMilli?: number;
+        /** Processes and threads. */
+        pids?: number;
+        /** Size of /dev/shm. */
+        shmBytes?: number;
+      };
+      /** Environment of every command in it. */
+      env?: { [key: string]: string };
+      /** What sets it up; absent: the configured one. */
+      runtime?: string;
+      /** Free text to find it by. */
+      labels?: { [key: string]: string };
+    };
+    result: Sandbox;
+  };
+  /** One sandbox. */
+  "sandbox.get": {
+    params: {
+      /** Name or id. */
+      sandbox: string;
+    };
+    result: Sandbox;
+  };
+  /** The caller's sandboxes. */
+  "sandbox.list": {
+    params: {
+      /** Absent: all of the caller's. */
+      filter?: {
+        /** Those of this loop. */
+        loopId?: string;
+        /** Those of this sandbox. */
+        sandbox?: string;
+        /** Those of this tool. */
+        tool?: string;
+        /** Those in this state. */
+        state?: string;
+        /** Those with all of these labels. */
+        labels?: { [key: string]: string };
+      };
+      /** At most so many. Default: 200. */
+      limit?: number;
+      /** Go on behind this one. */
+      after?: string;
+    };
+    result: SandboxList;
+  };
+  /** Ends its processes and keeps its files. */
+  "sandbox.stop": {
+    params: {
+      /** Name or id. */
+      sandbox: string;
+      /** Time that its commands get between TERM and KILL. */
+      timeoutMs?: number;
+      /** Without a grace for its commands. */
+      force?: boolean;
+    };
+    result: Sandbox;
+  };
+  /** Brings a stopped sandbox back. */
+  "sandbox.start": {
+    params: {
+      /** Name or id. */
+      sandbox: string;
+      /** How long the runtime may take; absent: as configured. */
+      timeoutMs?: number;
+    };
+    result: Sandbox;
+  };
+  /** Ends it and deletes its files; workspaces stay. */
+  "sandbox.remove": {
+    params: {
+      /** Name or id. */
+      sandbox: string;
+      /** Time that its commands get between TERM and KILL. */
+      timeoutMs?: number;
+      /** Even if commands are running in it. */
+      force?: boolean;
+    };
+    result: Sandbox;
+  };
+  /** Runs a command in a sandbox until its leader ends; with detach the result is an Exec at once. */
+  "exec.run": {
+    params: {
+      /** Name or id. */
+      sandbox: string;
+      /** Argument vector; no shell. */
+      command: Array<string>;
+      /** Its id; made up if absent. */
+      execId?: string;
+      /** On top of the sandbox's. */
+      env?: { [key: string]: string };
+      /** Absent: the first workspace. */
+      workDir?: string;
+      /** agent (default), root, or UID[:GID]. */
+      user?: string;
+      /** Run it on a terminal of this size. */
+      tty?: {
+        /** Height. */
+        rows: number;
+        /** Width. */
+        cols: number;
+      };
+      /** "null" (default), "stream", {text}, {base64} or {fd}. */
+      stdin?: "null" | "stream" | {
+        text: string;
+      } | { base64: string } | Uint8Array;
+      /** What to keep of what it writes. */
+      capture?: "separate" | "merged" | "none";
+      /** Written before it starts. */
+      files?: Array<{
+        /** Relative from workDir. */
+        path: string;
+        /** What it holds. */
+        data: TextParam;
+        /** Permissions, octal. */
+        mode?: string;
+      }>;
+      /** TERM after this time, KILL after the grace. */
+      timeoutMs?: number;
+      /** Between TERM and KILL. Default: 5000. */
+      graceMs?: number;
+      /** What happens to processes that outlive it. */
+      leftovers?: "kill" | "keep";
+      /** What happens to it when the client is gone. */
+      onDisconnect?: "cancel" | "keep";
+      /** Stage of the loop, kept with it. */
+      stage?: string;
+      /** Story of the loop, kept with it. */
+      storyId?: string;
+      /** Send exec.data while it runs. */
+      stream?: boolean;
+      /** Answer with an Exec as soon as it started. */
+      detach?: boolean;
+      /** How much of each stream is kept. Default: 67108864. */
+      maxOutputBytes?: number;
+    };
+    result: ExecResult | Exec;
+  };
+  /** Replays what a command wrote, then follows it to its end. */
+  "exec.attach": {
+    params: {
+      /** Its id. */
+      execId: string;
+      /** Offsets, or "end"; absent: everything kept. */
+      from?: "end" | {
+        /** First byte of stdout to send. */
+        stdout?: number;
+        /** First byte of stderr to send. */
+        stderr?: number;
+        /** First byte of output to send. */
+        output?: number;
+      };
+    };
+    result: ExecResult;
+  };
+  /** Waits for a command's end. */
+  "exec.wait": {
+    params: {
+      /** Its id. */
+      execId: string;
+      /** How long to wait; then -32008. */
+      timeoutMs?: number;
+    };
+    result: ExecResult;
+  };
+  /** One command. */
+  "exec.get": {
+    params: {
+      /** Its id. */
+      execId: string;
+    };
+    result: Exec;
+  };
+  /** The caller's commands. */
+  "exec.list": {
+    params: {
+      /** Absent: all of the caller's. */
+      filter?: {
+        /** Those of this loop. */
+        loopId?: string;
+        /** Those of this sandbox. */
+        sandbox?: string;
+        /** Those of this tool. */
+        tool?: string;
+        /** Those in this state. */
+        state?: string;
+        /** Those with all of these labels. */
+        labels?: { [key: string]: string };
+      };
+      /** At most so many. Default: 200. */
+      limit?: number;
+      /** Go on behind this one. */
+      after?: string;
+    };
+    result: ExecList;
+  };
+  /** A piece of what a command wrote. */
+  "exec.read": {
+    params: {
+      /** Its id. */
+      execId: string;
+      /** Which of its streams. */
+      stream: "stdout" | "stderr" | "output";
+      /** First byte. Default: 0. */
+      from?: number;
+      /** At most so many. Default: 1048576. */
+      limitBytes?: number;
+    };
+    result: ExecChunk;
+  };
+  /** Bytes for a command's stdin. */
+  "exec.write": {
+    params: {
+      /** Its id. */
+      execId: string;
+      /** For its stdin. */
+      data: TextParam;
+    };
+    result: { [key: string]: unknown };
+  };
+  /** End of file on a command's stdin. */
+  "exec.closeStdin": {
+    params: {
+      /** Its id. */
+      execId: string;
+    };
+    result: { [key: string]: unknown };
+  };
+  /** A new size of a command's terminal. */
+  "exec.resize": {
+    params: {
+      /** Its id. */
+      execId: string;
+      /** Height. */
+      rows: number;
+      /** Width. */
+      cols: number;
+    };
+    result: { [key: string]: unknown };
+  };
+  /** A signal for a command's process group. */
+  "exec.signal": {
+    params: {
+      /** Its id. */
+      execId: string;
+      /** Name or number. */
+      signal: string | number;
+    };
+    result: { [key: string]: unknown };
+  };
+  /** TERM, then KILL to all of a command. */
+  "exec.cancel": {
+    params: {
+      /** Its id. */
+      execId: string;
+    };
+    result: { [key: string]: unknown };
+  };
+  /** The templates there are. */
+  "template.list": {
+    params: {
+      /** Absent: all of the caller's. */
+      filter?: {
+        /** Those of this loop. */
+        loopId?: string;
+        /** Those of this sandbox. */
+        sandbox?: string;
+        /** Those of this tool. */
+        tool?: string;
+        /** Those in this state. */
+        state?: string;
+        /** Those with all of these labels. */
+        labels?: { [key: string]: string };
+      };
+      /** At most so many. Default: 200. */
+      limit?: number;
+      /** Go on behind this one. */
+      after?: string;
+    };
+    result: TemplateList;
+  };
+  /** One template. */
+  "template.get": {
+    params: {
+      /** Its name. */
+      template: string;
+    };
+    result: Template;
+  };
+  /** Builds a tool's layer. */
+  "template.build": {
+    params: {
+      /** The tool, with @VERSION for another than the pinned one. */
+      tool: string;
+      /** Even if it is there already. */
+      force?: boolean;
+    };
+    result: Template;
+  };
+  /** Deletes a template. */
+  "template.remove": {
+    params: {
+      /** Its name. */
+      template: string;
+      /** Even if it is in use. */
+      force?: boolean;
+    };
+    result: { [key: string]: unknown };
+  };
+}
+
+/** What the daemon sends without being asked. */
+export interface Notifications {
+  /** Always first for exec.run, loop.run and exec.attach. */
+  "exec.started": {
+    /** Its id. */
+    execId: string;
+    /** Of the request that it belongs to. */
+    requestId: string | number | null;
+    /** Where it runs. */
+    sandbox: string;
+    /** As the sandbox sees it. */
+    pid: number | null;
+    /** When it started. */
+    startedAt: string | null;
+  };
+  /** What a command wrote; never dropped. */
+  "exec.data": {
+    /** Its id. */
+    execId: string;
+    /** Which of its streams. */
+    stream: "stdout" | "stderr" | "output";
+    /** Of the first byte. */
+    offset: number;
+    /** What it wrote. */
+    data: Text;
+  };
+  /** How far a long call is. */
+  "progress": {
+    /** Of the request that it belongs to. */
+    requestId: string | number | null;
+    /** What is being done. */
+    message: string;
+    /** How much is done. */
+    current?: number;
+    /** Of how much. */
+    total?: number;
+  };
+  /** Something happened. */
+  "events.event": {
+    /** Which one. */
+    subscription: string;
+    /** Where to go on. */
+    cursor: string;
+    /** When it happened. */
+    at: string;
+    /** What happened. */
+    type: string;
+    /** To which loop. */
+    loopId?: string | null;
+    /** To which sandbox. */
+    sandbox?: string | null;
+    /** To which command. */
+    execId?: string | null;
+    /** More about it. */
+    data: unknown;
+  };
+  /** Events that were lost. */
+  "events.gap": {
+    /** First event that was lost. */
+    from: string;
+    /** Last event that was lost. */
+    to: string;
+  };
+}
+
+/** Kinds of the daemon's errors. */
+export type ErrorKind = "parse_error" | "invalid_request" | "method_not_found" | "invalid_params" | "internal_error" | "not_found" | "already_exists" | "conflict" | "invalid_state" | "unavailable" | "denied" | "limit_reached" | "timeout" | "cancelled" | "runtime_failed";
