@@ -45,6 +45,10 @@ enum init_message_type {
 	INIT_DONE, /* header only; the error is in the header */
 	INIT_EXITED,
 	INIT_GONE,
+	/* requests again, header only, answered by INIT_DONE */
+	INIT_STOP_ALL, /* stops every other process with SIGSTOP and waits until they stand still.
+			  -EOPNOTSUPP: not PID 1; -ETIMEDOUT: they did not, and go on */
+	INIT_CONT_ALL, /* lets them go on, but those that were stopped before */
 };
 
 enum init_exec_flags {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stop, start, rm, cancel, template rm: the method of the verb's row, once for each operand. One
- * that fails does not keep the others from being done. */
+/* stop, start, pause, resume, rm, cancel, template rm: the method of the verb's row, once for each
+ * operand. One that fails does not keep the others from being done. */
 
 #include <json-c/json.h>
 

@@ -183,6 +183,8 @@ const struct verb verbs[] = {
 	{ "inspect", "NAME...", "show all about sandboxes", no_options, 1, MANY, COMMON, verb_inspect, "sandbox.get", "sandbox", NULL, NULL },
 	{ "stop", "NAME...", "end a sandbox's processes, keep its files", stop_options, 1, MANY, COMMON, CALL("sandbox.stop", "sandbox") },
 	{ "start", "NAME...", "bring a stopped sandbox back", timeout_options, 1, MANY, COMMON, CALL("sandbox.start", "sandbox") },
+	{ "pause", "NAME...", "freeze a sandbox's processes", no_options, 1, MANY, COMMON, CALL("sandbox.pause", "sandbox") },
+	{ "resume", "NAME...", "let a paused sandbox go on", no_options, 1, MANY, COMMON, CALL("sandbox.resume", "sandbox") },
 	{ "rm", "NAME...", "remove sandboxes; workspaces stay", force_options, 1, MANY, COMMON, CALL("sandbox.remove", "sandbox") },
 	{ "ps", "[SANDBOX]", "list commands", no_options, 0, 1, COMMON, verb_list, "exec.list", "filter.sandbox", "execs", exec_columns },
 	{ "logs", "EXEC", "show what a command wrote", logs_options, 1, 1, COMMON, .run = verb_logs },

@@ -29,6 +29,8 @@ void method_sandbox_get(struct request *r, void *userdata);
 void method_sandbox_list(struct request *r, void *userdata);
 void method_sandbox_stop(struct request *r, void *userdata);
 void method_sandbox_start(struct request *r, void *userdata);
+void method_sandbox_pause(struct request *r, void *userdata);
+void method_sandbox_resume(struct request *r, void *userdata);
 void method_sandbox_remove(struct request *r, void *userdata);
 
 /* exec.c */

@@ -242,6 +242,7 @@ void method_exec_wait(struct request *r, void *userdata)
 
 void method_exec_cancel(struct request *r, void *userdata)
 {
+	CLEANUP_ERROR struct error error = { 0 };
 	const struct exec_ref_params *p = request_params(r);
 	struct manager *m = userdata;
 	struct exec *e = find_or_fail(r, m, p->exec_id);
@@ -253,7 +254,10 @@ void method_exec_cancel(struct request *r, void *userdata)
 		request_reply(r, json_object_new_object());
 		return;
 	}
-	exec_end(e, EXEC_CAUSE_CANCELLED);
+	if (exec_cancel(e, &error) < 0) {
+		request_fail(r, &error);
+		return;
+	}
 	w = waiting_new(r, e);
 	if (w)
 		wait_for_end(w, m->base, -1);

@@ -95,6 +95,24 @@ void method_sandbox_start(struct request *r, void *userdata)
 		request_fail(r, &e);
 }
 
+void method_sandbox_pause(struct request *r, void *userdata)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	struct sandbox *s = find(r, userdata);
+
+	if (s && sandbox_pause(s, on_done, r, &e) < 0)
+		request_fail(r, &e);
+}
+
+void method_sandbox_resume(struct request *r, void *userdata)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	struct sandbox *s = find(r, userdata);
+
+	if (s && sandbox_resume(s, on_done, r, &e) < 0)
+		request_fail(r, &e);
+}
+
 void method_sandbox_remove(struct request *r, void *userdata)
 {
 	const struct sandbox_ref_params *p = request_params(r);

@@ -52,6 +52,7 @@ static struct json_object *value_cgroup(const struct manager *m)
 	value_add_string(o, "version", cgroups_version(m->cgroups));
 	json_object_object_add(o, "controllers", list);
 	value_add_string(o, "limits", bits ? "enforced" : "none");
+	value_add_string(o, "pause", bits & KEEPER_CONTROLLER_FREEZER ? "freezer" : "signals");
 	return o;
 }
 
@@ -115,8 +116,8 @@ static struct json_object *value_defaults(const struct manager *m)
 
 void method_system_info(struct request *r, void *userdata)
 {
-	static const char *const features[] = { "fd-passing", "stream", "batch", "attach",
-						"templates" };
+	static const char *const features[] = { "fd-passing", "stream", "batch",
+						"attach",     "pause",  "templates" };
 	struct manager *m = userdata;
 	struct json_object *o = json_object_new_object();
 

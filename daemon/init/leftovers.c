@@ -197,6 +197,8 @@ static void freeze(struct killer *k, const struct jobs *j)
 			(void)kill(-1, SIGKILL);
 			return;
 		}
+	if (k->held)
+		return; /* they do hold still */
 	(void)kill(-1, SIGSTOP);
 	k->frozen = true;
 }
@@ -207,6 +209,13 @@ static void thaw(struct killer *k)
 		(void)kill(-1, SIGCONT); /* frozen: so we are PID 1 */
 	k->frozen = false;
 	k->since_ms = clock_now_ms();
+}
+
+void leftovers_hold(struct killer *k, bool held)
+{
+	if (held)
+		thaw(k);
+	k->held = held;
 }
 
 static void begin_sweep(struct killer *k, struct tree *t)

@@ -9,7 +9,8 @@
 struct killer {
 	bool active;
 	bool walking;       /* a sweep was interrupted and goes on */
-	bool frozen;        /* everybody in the sandbox is stopped */
+	bool frozen;        /* everybody in the sandbox is stopped, by us */
+	bool held;          /* or by another, who will let them go on */
 	bool progress;      /* the sweep found something new */
 	int idle;           /* sweeps without progress, since one with */
 	int64_t since_ms;   /* of the kill, or of the last thaw */
@@ -26,6 +27,10 @@ void leftovers_signal(struct tree *t, const struct job *job, int signal);
 
 /* Begins to kill all of JOB. */
 void leftovers_kill(struct killer *k, struct job *job);
+
+/* Someone else is about to stop everybody, or (HELD false) lets them go on: meanwhile a kill stops
+ * and continues nobody. */
+void leftovers_hold(struct killer *k, bool held);
 
 /* Goes on with it: looks at no more than BUDGET processes. Marks jobs as gone. Returns after how
  * many milliseconds to call again, -1 when nothing is left to do. */

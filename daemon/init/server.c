@@ -333,6 +333,25 @@ static int handle_listen(struct server *s, int c)
 	return 0;
 }
 
+static int handle_stop_all(struct server *s, int c)
+{
+	int r;
+
+	leftovers_hold(&s->killer, true);
+	r = standstill_begin(&s->standstill, &s->tree);
+	leftovers_hold(&s->killer, s->standstill.on);
+	send_done(s, c, wire_head(&s->in)->serial, r);
+	return 0;
+}
+
+static int handle_cont_all(struct server *s, int c)
+{
+	leftovers_hold(&s->killer, false);
+	standstill_end(&s->standstill, &s->tree);
+	send_done(s, c, wire_head(&s->in)->serial, 0);
+	return 0;
+}
+
 static int handle_shutdown(struct server *s, int c)
 {
 	(void)c; /* the controller's */
@@ -352,6 +371,8 @@ static const struct handler {
 	[INIT_ACK] = { sizeof(struct init_exec_ref), true, handle_ack },
 	[INIT_LISTEN] = { sizeof(struct init_listen), false, handle_listen },
 	[INIT_SHUTDOWN] = { sizeof(struct wire_header), true, handle_shutdown },
+	[INIT_STOP_ALL] = { sizeof(struct wire_header), true, handle_stop_all },
+	[INIT_CONT_ALL] = { sizeof(struct wire_header), true, handle_cont_all },
 };
 
 static int dispatch(struct server *s, int c)

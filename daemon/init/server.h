@@ -5,6 +5,7 @@
 #include "init/jobs.h"
 #include "init/leftovers.h"
 #include "init/spawn.h"
+#include "init/standstill.h"
 #include "init/tree.h"
 #include "wire.h"
 
@@ -24,6 +25,7 @@ struct server {
 	struct tree tree;
 	struct jobs jobs;
 	struct killer killer;
+	struct standstill standstill;
 	struct wire_message in;
 	struct wire_message out;
 	_Alignas(64) uint8_t stack[SPAWN_STACK_SIZE]; /* of the vforked child */

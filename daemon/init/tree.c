@@ -131,25 +131,34 @@ static int mark_at(int dir, const char *path, uint64_t *ret_mark)
 	return 0;
 }
 
+#define STAT_SIZE 512
+
+/* The fields of a thread's stat from the state on, in BUFFER; NULL when there is nothing. */
+static const char *read_state(int dir, pid_t tid, char buffer[static STAT_SIZE])
+{
+	CLEANUP_FD int fd = -1;
+	const char *at;
+	ssize_t n;
+
+	fd = openat(dir, path_of(buffer, tid, "/stat"), O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, buffer, STAT_SIZE - 1);
+	if (n <= 0)
+		return NULL;
+	buffer[n] = '\0';
+	at = strrchr(buffer, ')'); /* the name before it may hold anything */
+	return at && at[1] != '\0' ? at + 2 : NULL;
+}
+
 /* Dead for good: a zombie without living threads, or nothing at all. */
 static bool is_dead(const struct tree *t, pid_t pid)
 {
-	char buffer[512];
-	const char *at;
-	CLEANUP_FD int fd = -1;
-	ssize_t n;
+	char buffer[STAT_SIZE];
+	const char *at = read_state(t->processes.fd, pid, buffer);
 	int field;
 	char state;
 
-	fd = openat(t->processes.fd, path_of(buffer, pid, "/stat"), O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, buffer, sizeof(buffer) - 1);
-	if (n <= 0)
+	if (!at)
 		return true;
-	buffer[n] = '\0';
-	at = strrchr(buffer, ')'); /* the name before it may hold anything */
-	if (!at || at[1] == '\0')
-		return true;
-	at += 2;
 	state = *at;
 	for (field = 3; field < 20 && at; field++) { /* to num_threads, see proc(5) */
 		at = strchr(at, ' ');
@@ -198,4 +207,34 @@ uint64_t tree_own_mark(const struct tree *t)
 	uint64_t mark = 0;
 
 	return mark_at(t->processes.fd, "self/ns/uts", &mark) == 0 ? mark : 0;
+}
+
+char tree_state(const struct tree *t, pid_t pid)
+{
+	char buffer[STAT_SIZE];
+	const char *at = read_state(t->processes.fd, pid, buffer);
+
+	return at ? *at : 'X';
+}
+
+bool tree_stands_still(const struct tree *t, pid_t pid)
+{
+	char buffer[STAT_SIZE];
+	struct scan threads;
+	CLEANUP_FD int dir = -1;
+	const char *at;
+	pid_t tid;
+
+	dir = openat(t->processes.fd, path_of(buffer, pid, "/task"),
+		     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return true; /* it is gone */
+	threads.fd = dir;
+	scan_rewind(&threads);
+	while ((tid = scan_directory(&threads)) > 0) {
+		at = read_state(dir, tid, buffer);
+		if (at && (*at == 'R' || *at == 'S'))
+			return false;
+	}
+	return true;
 }

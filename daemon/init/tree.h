@@ -35,3 +35,9 @@ int tree_mark(const struct tree *t, pid_t pid, uint64_t *ret_mark);
 
 /* The same of the caller, from a vforked child: allocates nothing. 0 when it cannot be had. */
 uint64_t tree_own_mark(const struct tree *t);
+
+/* The letter that /proc shows for PID's first thread; 'X' when it is gone. */
+char tree_state(const struct tree *t, pid_t pid);
+/* Whether no thread of PID can run before someone lets it: stopped, dead, or asleep in the kernel.
+ */
+bool tree_stands_still(const struct tree *t, pid_t pid);

@@ -79,6 +79,27 @@ int exec_resize(struct exec *e, uint16_t rows, uint16_t cols, struct error *rete
 	return 0;
 }
 
+/* Whoever stands still cannot take a signal, not even die of it everywhere. */
+static int check_awake(const struct exec *e, struct error *reterr)
+{
+	const struct sandbox *s = e->sandbox;
+
+	if (sandbox_state(s) != SANDBOX_STATE_PAUSED)
+		return 0;
+	(void)error_set(reterr, ERROR_INVALID_STATE, NULL, sandbox_state_hint(sandbox_state(s)),
+			"sandbox %s is paused", sandbox_name(s));
+	error_set_resource(reterr, "sandbox %s", sandbox_name(s));
+	return -1;
+}
+
+int exec_cancel(struct exec *e, struct error *reterr)
+{
+	if (e->facts.state != EXEC_STATE_ENDED && check_awake(e, reterr) < 0)
+		return -1;
+	exec_end(e, EXEC_CAUSE_CANCELLED);
+	return 0;
+}
+
 int exec_signal(struct exec *e, int signal, struct error *reterr)
 {
 	struct init_client *c = e->watched ? sandbox_init(e->sandbox) : NULL;
@@ -89,6 +110,8 @@ int exec_signal(struct exec *e, int signal, struct error *reterr)
 				 "there is no signal %d", signal);
 	if (e->facts.state != EXEC_STATE_RUNNING || e->exited || !c)
 		return set_state_error(e, reterr, "the command is not running");
+	if (check_awake(e, reterr) < 0)
+		return -1;
 	r = init_client_signal(c, e->init_exec, signal, INIT_TARGET_GROUP);
 	if (r == -ENOBUFS)
 		return error_set(reterr, ERROR_LIMIT_REACHED, NULL, "try again later",

@@ -53,6 +53,8 @@ struct exec {
 	int64_t timeout_ms; /* -1: none */
 	int64_t grace_ms;
 	int64_t begun_ms;             /* CLOCK_MONOTONIC */
+	bool still;                   /* its sandbox stands still, and so does the timer: */
+	int64_t left_ms;              /* what it has left; -1: it is not set */
 	struct wire_message *request; /* INIT_EXEC until it can be sent; only as long as its data */
 	int child_fds[3];             /* stdin, stdout, stderr for init, until sent */
 	struct exec_stdin *input;     /* NULL: the command's stdin is not ours to write */
@@ -82,6 +84,8 @@ void exec_lose(struct exec *e, enum exec_cause cause);
 /* The same, and nothing is waited for. */
 void exec_force_end(struct exec *e);
 void exec_arm(struct exec *e, int64_t ms);
+/* Its sandbox stands still: so does its clock; or it goes on with what was left. */
+void exec_stand_still(struct exec *e, bool still);
 
 /* ---- exec-spool.c ---- */
 /* Asks the keeper for pipes (TERMINAL -1) or gives it a terminal to read; exec_spool_opened() of

@@ -43,10 +43,7 @@ static int check_sandbox(struct sandbox *s, struct error *reterr)
 {
 	if (sandbox_state(s) == SANDBOX_STATE_RUNNING && sandbox_init(s))
 		return 0;
-	(void)error_set(reterr, ERROR_INVALID_STATE, NULL,
-			sandbox_state(s) == SANDBOX_STATE_STOPPED
-				? "sandboxctl start brings it back"
-				: NULL,
+	(void)error_set(reterr, ERROR_INVALID_STATE, NULL, sandbox_state_hint(sandbox_state(s)),
 			"sandbox %s is %s, commands need a running one", sandbox_name(s),
 			sandbox_state_to_string(sandbox_state(s)));
 	error_set_resource(reterr, "sandbox %s", sandbox_name(s));

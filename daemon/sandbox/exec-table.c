@@ -33,6 +33,7 @@ struct home {
 	TAILQ_HEAD(, exec) execs; /* oldest first */
 	size_t running;
 	size_t ended;
+	bool still;              /* the sandbox does not run at the moment */
 	struct sandbox *sandbox; /* of those who wait: referenced until they are told */
 	exec_table_done *done;
 	void *userdata;
@@ -338,6 +339,7 @@ int exec_table_add(struct exec_table *t, struct exec *e, const char *id, struct 
 		return error_set_errno(reterr, r, "the exec could not be entered");
 	e->home->running++;
 	t->running++;
+	exec_stand_still(e, e->home->still);
 	return 0;
 }
 
@@ -378,6 +380,18 @@ int exec_table_end(struct manager *m, struct sandbox *s, int64_t grace_ms, exec_
 		exec_end(e, EXEC_CAUSE_CANCELLED);
 	}
 	return 1;
+}
+
+void exec_table_hold(struct manager *m, struct sandbox *s, bool held)
+{
+	struct home *h = table_find(&m->execs->homes, sandbox_id(s));
+	struct exec *e;
+
+	if (!h)
+		return;
+	h->still = held;
+	TAILQ_FOREACH(e, &h->execs, in_home)
+	exec_stand_still(e, held);
 }
 
 void exec_table_sandbox_lost(struct manager *m, struct sandbox *s, enum exec_cause cause)

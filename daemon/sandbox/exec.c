@@ -191,9 +191,40 @@ void exec_arm(struct exec *e, int64_t ms)
 	const struct timeval tv = { .tv_sec = ms / 1000,
 				    .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
 
+	if (e->still) {
+		e->left_ms = ms;
+		return;
+	}
 	if (event_add(&e->timer, &tv) < 0)
 		log_error("exec %s: no memory for its timer, it will not be ended by time",
 			  e->facts.id);
+}
+
+static void disarm(struct exec *e)
+{
+	e->left_ms = -1;
+	(void)event_del(&e->timer);
+}
+
+void exec_stand_still(struct exec *e, bool still)
+{
+	struct timeval due, now;
+	int64_t left = e->left_ms;
+
+	if (still == e->still)
+		return;
+	e->still = still;
+	if (still) {
+		if (!evtimer_pending(&e->timer, &due))
+			return;
+		(void)evutil_gettimeofday(&now, NULL);
+		evutil_timersub(&due, &now, &due);
+		disarm(e);
+		e->left_ms = due.tv_sec < 0 ? 0 : (int64_t)due.tv_sec * 1000 + due.tv_usec / 1000;
+	} else if (left >= 0) {
+		e->left_ms = -1;
+		exec_arm(e, left);
+	}
 }
 
 static struct init_client *init_of(const struct exec *e)
@@ -249,7 +280,7 @@ static void end(struct exec *e)
 	uint64_t kills = sandbox_oom_kills(e->sandbox);
 
 	exec_set_phase(e, EXEC_PHASE_ENDED);
-	(void)event_del(&e->timer);
+	disarm(e);
 	(void)event_del(&e->disk_timer);
 	forget(e);
 	e->input = exec_stdin_free(e->input);
@@ -316,7 +347,7 @@ void exec_end(struct exec *e, enum exec_cause cause)
 	if (e->ending != EXEC_CAUSE_MAX || e->phase > EXEC_PHASE_RUNNING)
 		return;
 	e->ending = cause;
-	(void)event_del(&e->timer);
+	disarm(e);
 	if (e->phase == EXEC_PHASE_RUNNING)
 		terminate(e);
 	/* else as soon as there is something to end: exec_spool_opened(), on_started() */
@@ -331,7 +362,7 @@ void exec_lose(struct exec *e, enum exec_cause cause)
 	forget(e);
 	if (e->ending == EXEC_CAUSE_MAX && !e->exited)
 		e->ending = cause;
-	(void)event_del(&e->timer);
+	disarm(e);
 	/* draining: exec_spool_closed() goes on, unless it is the timer that is gone */
 	if (e->phase != EXEC_PHASE_CLOSING &&
 	    !(e->phase == EXEC_PHASE_DRAINING && e->spool_finishing && !e->spool_finished))
@@ -457,7 +488,7 @@ static void on_exited(void *userdata, const struct init_exited *exited)
 	r->peak_memory_bytes = exited->max_rss_bytes;
 	if (e->phase != EXEC_PHASE_RUNNING && e->phase != EXEC_PHASE_TERMINATING)
 		return; /* killing: GONE follows */
-	(void)event_del(&e->timer);
+	disarm(e);
 	e->input = exec_stdin_free(e->input);
 	if (e->alive > 0)
 		drain(e);
@@ -615,7 +646,7 @@ int exec_new(struct exec **ret, struct manager *m, struct sandbox *s)
 	e->sandbox = sandbox_ref(s);
 	e->peer = sandbox_facts(s)->peer;
 	e->ending = EXEC_CAUSE_MAX;
-	e->timeout_ms = -1;
+	e->timeout_ms = e->left_ms = -1;
 	e->terminal = -1;
 	e->child_fds[0] = e->child_fds[1] = e->child_fds[2] = -1;
 	e->facts.result.exit_code = -1;

@@ -114,6 +114,8 @@ int exec_close_stdin(struct exec *e, struct error *reterr);
 int exec_resize(struct exec *e, uint16_t rows, uint16_t cols, struct error *reterr);
 /* To the leader's process group. */
 int exec_signal(struct exec *e, int signal, struct error *reterr);
+/* exec_end() as its client may ask for it. 0, or -1 with *RETERR: its sandbox is paused. */
+int exec_cancel(struct exec *e, struct error *reterr);
 
 /* Calls FN for every exec that PEER may see, oldest first, after AFTER (NULL: from the first),
  * until it returns false. FN must not change any. -1 with *RETERR when AFTER is not there. */
@@ -139,6 +141,8 @@ typedef void exec_table_done(struct sandbox *s, void *userdata);
 int exec_table_end(struct manager *m, struct sandbox *s, int64_t grace_ms, exec_table_done *done,
 		   void *userdata);
 
+/* The sandbox stands still, or goes on: its execs' clocks (timeout, grace) do, too. */
+void exec_table_hold(struct manager *m, struct sandbox *s, bool held);
 /* The sandbox stops running: every exec of it ends with sandbox_lost (or cancelled). */
 void exec_table_sandbox_lost(struct manager *m, struct sandbox *s, enum exec_cause cause);
 /* The sandbox is removed: forget its execs and their spools. */

@@ -70,6 +70,10 @@ struct init_client {
 	size_t queue_length;
 	uint64_t next_exec;
 	uint64_t next_serial;
+	int64_t held_ms;      /* CLOCK_MONOTONIC: since when requests wait; 0: they do not */
+	uint64_t stop_serial; /* of the STOP_ALL or CONT_ALL under way; 0: none */
+	init_client_stopped *on_stopped;
+	void *stop_userdata;
 	bool ready;
 	bool busy; /* a callback of the loop is running */
 	bool dead; /* lost or freed: nothing is sent or told any more */
@@ -158,6 +162,15 @@ static void destroy(struct init_client *c)
 	free(c);
 }
 
+static void answer_stop(struct init_client *c, int error)
+{
+	init_client_stopped *done = TAKE_PTR(c->on_stopped);
+
+	c->stop_serial = 0;
+	if (done)
+		done(error, c->stop_userdata);
+}
+
 /* Tells every exec, then the sandbox. A callback may forget any exec, so the lists are read anew
  * each time. */
 static void lose(struct init_client *c)
@@ -170,6 +183,7 @@ static void lose(struct init_client *c)
 	if (c->dead)
 		return;
 	disconnect(c);
+	answer_stop(c, -ECONNRESET);
 	for (i = 0; i < WATCH_BUCKETS; i++) {
 		while ((w = LIST_FIRST(&c->watches[i]))) {
 			watch = w->watch;
@@ -307,7 +321,11 @@ static int dispatch(struct init_client *c, struct init_event *e)
 	case INIT_STARTED:
 		return dispatch_started(c, e);
 	case INIT_DONE: /* of a signal: that it came too late is no news to anybody */
-		return e->size == sizeof(struct wire_header) ? 0 : -EBADMSG;
+		if (e->size != sizeof(struct wire_header))
+			return -EBADMSG;
+		if (e->u.header.serial == c->stop_serial && c->stop_serial != 0)
+			answer_stop(c, e->u.header.error > 0 ? -EPROTO : e->u.header.error);
+		return 0;
 	case INIT_EXITED:
 		return dispatch_exited(c, e);
 	case INIT_GONE:
@@ -407,7 +425,7 @@ static void on_late(evutil_socket_t fd, short what, void *userdata)
 
 	(void)fd;
 	(void)what;
-	if (oldest == INT64_MAX)
+	if (oldest == INT64_MAX || c->held_ms != 0)
 		return;
 	left = oldest + start_ms(c) - time_monotonic_ms();
 	if (left > 0) {
@@ -443,8 +461,10 @@ static int enqueue(struct init_client *c, struct wire_message *m)
 	m->n_fds = 0;
 	STAILQ_INSERT_TAIL(&c->queue, q, entry);
 	c->queue_length++;
-	(void)event_add(c->on_writable, NULL); /* an epoll_ctl of our own fd; fails on no memory,
-						  and then init's next word wakes us */
+	if (c->held_ms == 0)
+		(void)event_add(c->on_writable, NULL); /* an epoll_ctl of our own fd; fails on no
+							  memory, and then init's next word wakes
+							  us */
 	return 0;
 }
 
@@ -456,7 +476,7 @@ static void on_writable(evutil_socket_t fd, short what, void *userdata)
 
 	(void)fd;
 	(void)what;
-	while ((q = STAILQ_FIRST(&c->queue))) {
+	while (c->held_ms == 0 && (q = STAILQ_FIRST(&c->queue))) {
 		r = wire_send(c->fd, q->message);
 		if (r == -EAGAIN) {
 			(void)event_add(c->on_writable, NULL); /* as in enqueue() */
@@ -472,6 +492,12 @@ static void on_writable(evutil_socket_t fd, short what, void *userdata)
 	}
 }
 
+/* Whether a request may go out at once. */
+static bool is_clear(const struct init_client *c)
+{
+	return c->held_ms == 0 && STAILQ_EMPTY(&c->queue);
+}
+
 /* Sends or queues M; its descriptors are closed or kept with the queue, whatever happens. */
 static int post(struct init_client *c, struct wire_message *m, bool may_refuse)
 {
@@ -482,7 +508,7 @@ static int post(struct init_client *c, struct wire_message *m, bool may_refuse)
 		return -ECONNRESET;
 	}
 	wire_head(m)->serial = ++c->next_serial;
-	r = STAILQ_EMPTY(&c->queue) ? wire_send(c->fd, m) : -EAGAIN;
+	r = is_clear(c) ? wire_send(c->fd, m) : -EAGAIN;
 	if (r == -EAGAIN) {
 		if (may_refuse && c->queue_length >= INIT_QUEUE_MAX)
 			r = -ENOBUFS;
@@ -495,32 +521,43 @@ static int post(struct init_client *c, struct wire_message *m, bool may_refuse)
 	return r;
 }
 
+static void begin_small(struct init_client *c, struct wire_header *h, uint16_t type, size_t size)
+{
+	h->version = INIT_WIRE_VERSION;
+	h->type = type;
+	h->size = (uint32_t)size;
+	h->serial = ++c->next_serial;
+}
+
+static int send_small(struct init_client *c, const struct wire_header *h)
+{
+	ssize_t n;
+	int r;
+
+	do
+		n = send(c->fd, h, h->size, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	r = n < 0 ? -errno : 0;
+	if (r < 0 && r != -EAGAIN)
+		event_active(c->on_broken, 0, 0);
+	return r;
+}
+
 /* A request without descriptors: a fixed struct, sent without the big message unless it must
  * wait. */
 static int post_small(struct init_client *c, struct wire_header *h, uint16_t type, size_t size,
 		      bool may_refuse)
 {
 	struct wire_message *m;
-	ssize_t n;
 	int r;
 
 	if (c->dead)
 		return -ECONNRESET;
-	h->version = INIT_WIRE_VERSION;
-	h->type = type;
-	h->size = (uint32_t)size;
-	h->serial = ++c->next_serial;
-	if (STAILQ_EMPTY(&c->queue)) {
-		do
-			n = send(c->fd, h, size, MSG_NOSIGNAL);
-		while (n < 0 && errno == EINTR);
-		r = n < 0 ? -errno : 0;
-		if (r == 0)
-			return 0;
-		if (r != -EAGAIN) {
-			event_active(c->on_broken, 0, 0);
+	begin_small(c, h, type, size);
+	if (is_clear(c)) {
+		r = send_small(c, h);
+		if (r != -EAGAIN)
 			return r;
-		}
 	}
 	if (may_refuse && c->queue_length >= INIT_QUEUE_MAX)
 		return -ENOBUFS;
@@ -558,7 +595,7 @@ int init_client_exec(struct init_client *c, struct wire_message *m,
 		return r;
 	}
 	LIST_INSERT_HEAD(bucket(c, w->exec), w, entry);
-	if (!c->dead && !event_pending(c->on_late, EV_TIMEOUT, NULL))
+	if (!c->dead && c->held_ms == 0 && !event_pending(c->on_late, EV_TIMEOUT, NULL))
 		arm_late(c, start_ms(c));
 	*ret_exec = w->exec;
 	return 0;
@@ -612,6 +649,49 @@ void init_client_shutdown(struct init_client *c)
 	struct wire_header h = { 0 };
 
 	(void)post_small(c, &h, INIT_SHUTDOWN, sizeof(h), false); /* else it is gone already */
+}
+
+void init_client_hold(struct init_client *c, bool held)
+{
+	int64_t now = time_monotonic_ms();
+	struct watch *w;
+	size_t i;
+
+	if (c->dead || held == (c->held_ms != 0))
+		return;
+	if (held) {
+		c->held_ms = now;
+		(void)event_del(c->on_late);
+		(void)event_del(c->on_writable);
+		return;
+	}
+	for (i = 0; i < WATCH_BUCKETS; i++)
+		LIST_FOREACH (w, &c->watches[i], entry)
+			w->sent_ms += now - (w->sent_ms > c->held_ms ? w->sent_ms : c->held_ms);
+	c->held_ms = 0;
+	if (!STAILQ_EMPTY(&c->queue))
+		(void)event_add(c->on_writable, NULL); /* as in enqueue() */
+	if (oldest_start(c) != INT64_MAX)
+		arm_late(c, start_ms(c));
+}
+
+int init_client_stop_all(struct init_client *c, bool stop, init_client_stopped *done,
+			 void *userdata)
+{
+	struct wire_header h = { 0 };
+	int r;
+
+	if (c->dead)
+		return -ECONNRESET;
+	/* past the queue: what waits there is for when they go on */
+	begin_small(c, &h, stop ? INIT_STOP_ALL : INIT_CONT_ALL, sizeof(h));
+	r = send_small(c, &h);
+	if (r < 0)
+		return r;
+	c->stop_serial = h.serial;
+	c->on_stopped = done;
+	c->stop_userdata = userdata;
+	return 0;
 }
 
 /* Numbers are never used again in a sandbox's life, which is longer than a connection's: they begin

@@ -26,6 +26,16 @@ struct init_client *
 init_client_free(struct init_client *c);          /* returns NULL; callbacks are not called */
 void init_client_shutdown(struct init_client *c); /* asks init to end the sandbox */
 
+/* The sandbox stands still, or (HELD false) goes on: what it is asked meanwhile waits here, and
+ * that it starts nothing is not held against it. */
+void init_client_hold(struct init_client *c, bool held);
+/* Asks init to stop everybody in the sandbox with a signal, or to let them go on. DONE is called
+ * once from the loop, also when the connection ends, but not after init_client_free(), nor when
+ * something else was asked meanwhile. DONE may be NULL. Returns 0 or negative errno. */
+typedef void init_client_stopped(int error, void *userdata);
+int init_client_stop_all(struct init_client *c, bool stop, init_client_stopped *done,
+			 void *userdata);
+
 /* What an exec hears. STARTED once (start_error or pid; master >= 0 is the receiver's), then EXITED
  * once, then GONE for each kill. */
 struct init_exec_watch {

@@ -190,7 +190,9 @@ static void on_wake(evutil_socket_t fd, short events, void *userdata)
 	sandbox_keeper_lost(m, k);
 	tell_waiters(k);
 	unlink_keeper(&m->keepers->dead, k);
-	note_remains(m, k->owner.uid);
+	/* what is killed now and was frozen dies when this has thawed it */
+	if (cgroups_remove_owner(m->cgroups, k->owner.uid) == -EBUSY)
+		note_remains(m, k->owner.uid);
 	keeper_free(k);
 }
 

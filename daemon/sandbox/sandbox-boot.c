@@ -489,7 +489,8 @@ static bool start_begins(struct sandbox *s)
 	case SANDBOX_STATE_PAUSED:
 	case SANDBOX_STATE_REMOVED:
 	case SANDBOX_STATE_MAX:
-		(void)error_set(&e, ERROR_INVALID_STATE, "sandbox", NULL, "sandbox %s is %s",
+		(void)error_set(&e, ERROR_INVALID_STATE, "sandbox",
+				sandbox_state_hint(s->facts.state), "sandbox %s is %s",
 				s->facts.name, sandbox_state_to_string(s->facts.state));
 		sandbox_op_end(s, &e);
 		return false;

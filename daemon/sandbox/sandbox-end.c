@@ -24,6 +24,9 @@ int sandbox_call_end(struct sandbox *s, struct keeper_client *k, uint16_t type, 
 	return r < 0 ? r : keeper_client_call(k, m, done, s);
 }
 
+static void stop_begin(struct sandbox *s);
+static void remove_begin(struct sandbox *s);
+
 static void leave_run(struct sandbox *s)
 {
 	if (s->init)
@@ -69,10 +72,30 @@ static void stop_now(struct sandbox *s)
 static void on_execs_ended(struct sandbox *s, void *userdata)
 {
 	(void)userdata;
-	if (s->facts.state == SANDBOX_STATE_RUNNING)
+	if (sandbox_is_up(s))
 		stop_now(s);
 	else
 		stopped(s); /* its init or keeper ended meanwhile */
+}
+
+/* Commands of a paused one must run to hear TERM. Where that fails they are killed. */
+static void on_thawed(struct sandbox *s, int error, void *userdata)
+{
+	void (*next)(struct sandbox * s) =
+		s->ops->verb == SANDBOX_VERB_STOP ? stop_begin : remove_begin;
+
+	(void)userdata;
+	if (error == 0 && s->facts.state == SANDBOX_STATE_PAUSED)
+		sandbox_set_state(s, SANDBOX_STATE_RUNNING, NULL);
+	else
+		s->ops->force = true;
+	next(s);
+}
+
+static bool thaw_first(struct sandbox *s)
+{
+	return s->facts.state == SANDBOX_STATE_PAUSED && !s->ops->force &&
+	       exec_running_in(s->manager, s) > 0 && sandbox_freeze(s, false, on_thawed, NULL) == 0;
 }
 
 static void stop_begin(struct sandbox *s)
@@ -95,6 +118,8 @@ static void stop_begin(struct sandbox *s)
 		sandbox_op_end(s, &e);
 		return;
 	}
+	if (s->ops->end_state == SANDBOX_STATE_STOPPED && thaw_first(s))
+		return;
 	/* a wanted stop gives commands their grace; where init is gone there is nobody to ask */
 	if (s->ops->force || s->ops->end_state != SANDBOX_STATE_STOPPED ||
 	    s->facts.state != SANDBOX_STATE_RUNNING ||
@@ -199,7 +224,7 @@ static void want_keeper(struct sandbox *s)
 
 static void remove_now(struct sandbox *s)
 {
-	if (s->facts.state == SANDBOX_STATE_RUNNING || s->facts.state == SANDBOX_STATE_PAUSED)
+	if (sandbox_is_up(s))
 		end_run(s, SANDBOX_STATE_STOPPED, "removed");
 	s->retried = false;
 	want_keeper(s);
@@ -221,6 +246,8 @@ static void remove_begin(struct sandbox *s)
 		sandbox_op_end(s, &e);
 		return;
 	}
+	if (s->ops->timeout_ms >= 0 && thaw_first(s))
+		return;
 	if (s->ops->timeout_ms < 0 || s->facts.state != SANDBOX_STATE_RUNNING ||
 	    exec_table_end(s->manager, s, s->ops->timeout_ms, on_execs_ended_first, NULL) == 0)
 		remove_now(s);
@@ -291,7 +318,7 @@ void sandbox_on_ended(struct manager *m, struct keeper_client *k, const char *id
 		log_debug("a sandbox that is not ours ended, ignoring it");
 		return;
 	}
-	if (s->facts.state != SANDBOX_STATE_RUNNING)
+	if (!sandbox_is_up(s))
 		return; /* a boot or an end is under way and hears of it by itself */
 	end_run(s, strcmp(cause, "init_exited") == 0 ? SANDBOX_STATE_STOPPED : SANDBOX_STATE_FAILED,
 		cause);
@@ -302,7 +329,7 @@ void sandbox_on_ended(struct manager *m, struct keeper_client *k, const char *id
  * that nothing of it runs on. */
 void sandbox_init_lost(struct sandbox *s)
 {
-	if (s->facts.state != SANDBOX_STATE_RUNNING || s->ops)
+	if (!sandbox_is_up(s) || s->ops)
 		return;
 	if (sandbox_submit(s, SANDBOX_VERB_STOP, NULL, NULL, "sandbox_lost", SANDBOX_STATE_FAILED) <
 	    0)
@@ -319,7 +346,7 @@ static bool lose_one(struct sandbox *s, void *userdata)
 
 	if (s->keeper != scope->keeper)
 		return true;
-	if (s->facts.state == SANDBOX_STATE_RUNNING) {
+	if (sandbox_is_up(s)) {
 		end_run(s, SANDBOX_STATE_FAILED, "keeper_lost");
 		leave_run(s);
 		sandbox_undo_later(s);

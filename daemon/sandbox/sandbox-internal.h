@@ -22,6 +22,8 @@ enum sandbox_verb {
 	SANDBOX_VERB_STOP,
 	SANDBOX_VERB_REMOVE,
 	SANDBOX_VERB_UNDO, /* of ours: sandbox-undo.c */
+	SANDBOX_VERB_PAUSE,
+	SANDBOX_VERB_RESUME,
 };
 
 /* One verb, waiting or (at the head) under way. Holds a reference to its sandbox. */
@@ -34,6 +36,18 @@ struct sandbox_op {
 	char *cause;        /* STOP */
 	enum sandbox_state end_state; /* STOP: STOPPED or FAILED */
 	struct sandbox_op *next;
+};
+
+/* Told from the loop: 0, or negative errno (then it runs, unless it has ended). */
+typedef void sandbox_frozen(struct sandbox *s, int error, void *userdata);
+
+/* A freeze or thaw under way: sandbox-pause.c. */
+struct sandbox_freezing {
+	sandbox_frozen *done; /* NULL: none */
+	void *userdata;
+	bool freeze;
+	int error;
+	struct event timer; /* init does not answer, or what was found out is to be told */
 };
 
 /* How far a boot has come: what a failure has to undo. */
@@ -69,6 +83,7 @@ struct sandbox {
 	bool oom_fd_checked; /* it really is a cgroup's */
 	int pidfd;           /* of init, to end it without anybody's help; -1 */
 	uint32_t memory_version;
+	struct sandbox_freezing freezing;
 	enum sandbox_phase phase;
 	struct error boot_error; /* why the boot under way is being undone */
 	struct sandbox_op *ops;
@@ -86,6 +101,8 @@ struct sandbox_table {
 };
 
 /* ---- sandbox.c ---- */
+/* Running or paused: it has an init. */
+bool sandbox_is_up(const struct sandbox *s);
 /* Asserts that the edge is legal, logs it, and writes the row. CAUSE may be NULL. */
 void sandbox_set_state(struct sandbox *s, enum sandbox_state state, const char *cause);
 /* Writes what can change of the row; what fails is logged. */
@@ -137,6 +154,16 @@ int sandbox_call_undo(struct sandbox *s, struct keeper_client *k,
 		      void (*done)(struct keeper_client *k, int error, struct wire_message *m,
 				   void *userdata));
 void sandbox_undone(struct sandbox *s, int error);
+
+/* ---- sandbox-pause.c ---- */
+void sandbox_pause_init(struct sandbox *s);
+void sandbox_pause_now(struct sandbox *s); /* the op at the head is PAUSE or RESUME */
+/* Stops all of a running S, or lets it go on, with the clocks of its execs, whatever its state
+ * says; only for an op, so there is one at a time. Returns 0 and calls DONE later, or negative
+ * errno. */
+int sandbox_freeze(struct sandbox *s, bool freeze, sandbox_frozen *done, void *userdata);
+/* Its run is over: DONE gets -ECONNRESET. */
+void sandbox_freeze_lost(struct sandbox *s);
 
 /* ---- sandbox-end.c ---- */
 void sandbox_end(struct sandbox *s); /* the op at the head is STOP or REMOVE */

@@ -15,6 +15,7 @@
 
 #include "sandbox/cgroup.h"
 #include "sandbox/config.h"
+#include "sandbox/exec.h"
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/process.h"
@@ -36,10 +37,32 @@ const char *sandbox_state_to_string(enum sandbox_state s)
 	return state_names[s];
 }
 
+const char *sandbox_state_hint(enum sandbox_state s)
+{
+	switch (s) {
+	case SANDBOX_STATE_PAUSED:
+		return "sandboxctl resume lets it go on";
+	case SANDBOX_STATE_STOPPED:
+	case SANDBOX_STATE_FAILED:
+		return "sandboxctl start brings it back";
+	case SANDBOX_STATE_CREATING:
+	case SANDBOX_STATE_RUNNING:
+	case SANDBOX_STATE_REMOVED:
+	case SANDBOX_STATE_MAX:
+		break;
+	}
+	return NULL;
+}
+
+bool sandbox_is_up(const struct sandbox *s)
+{
+	return s->facts.state == SANDBOX_STATE_RUNNING || s->facts.state == SANDBOX_STATE_PAUSED;
+}
+
 #define TO(state) (1u << SANDBOX_STATE_##state)
 static const unsigned legal_edges[SANDBOX_STATE_MAX] = {
 	[SANDBOX_STATE_CREATING] = TO(RUNNING) | TO(REMOVED) | TO(FAILED) | TO(STOPPED),
-	[SANDBOX_STATE_RUNNING] = TO(STOPPED) | TO(FAILED) | TO(REMOVED),
+	[SANDBOX_STATE_RUNNING] = TO(PAUSED) | TO(STOPPED) | TO(FAILED) | TO(REMOVED),
 	[SANDBOX_STATE_PAUSED] = TO(RUNNING) | TO(STOPPED) | TO(FAILED) | TO(REMOVED),
 	[SANDBOX_STATE_STOPPED] = TO(CREATING) | TO(REMOVED) | TO(FAILED),
 	[SANDBOX_STATE_FAILED] = TO(CREATING) | TO(REMOVED) | TO(STOPPED),
@@ -110,6 +133,8 @@ static void on_kick(evutil_socket_t fd, short events, void *userdata)
 		sandbox_boot(s);
 	else if (s->ops->verb == SANDBOX_VERB_UNDO)
 		sandbox_undo(s);
+	else if (s->ops->verb == SANDBOX_VERB_PAUSE || s->ops->verb == SANDBOX_VERB_RESUME)
+		sandbox_pause_now(s);
 	else
 		sandbox_end(s);
 }
@@ -124,6 +149,7 @@ struct sandbox *sandbox_alloc(struct manager *m)
 	s->references = 1;
 	s->oom_fd = s->pidfd = -1;
 	event_assign(&s->kick, m->base, -1, 0, on_kick, s);
+	sandbox_pause_init(s);
 	return s;
 }
 
@@ -133,6 +159,7 @@ static void sandbox_free(struct sandbox *s)
 
 	sandbox_release(s);
 	(void)event_del(&s->kick);
+	(void)event_del(&s->freezing.timer);
 	for (i = 0; i < s->facts.workspaces.count; i++)
 		free_const(s->facts.workspaces.items[i].path);
 	free_const(s->facts.workspaces.items);
@@ -168,6 +195,7 @@ void sandbox_release(struct sandbox *s)
 	struct manager *m = s->manager;
 	char name[64];
 
+	sandbox_freeze_lost(s);
 	s->init = init_client_free(s->init);
 	process_kill(s->pidfd);
 	s->pidfd = close_fd(s->pidfd);
@@ -178,6 +206,8 @@ void sandbox_release(struct sandbox *s)
 	s->phase = SANDBOX_PHASE_NONE;
 	sandbox_close_workspaces(s);
 	if (s->facts.id) {
+		if (m->execs)
+			exec_table_hold(m, s, false); /* of the next run */
 		(void)snprintf(name, sizeof(name), "sandboxes/%s", s->facts.id);
 		(void)path_remove_tree(m->runtime_fd, name); /* swept at the next start */
 	}
@@ -360,7 +390,7 @@ bool sandbox_table_busy(const struct manager *m)
 	const struct sandbox *s;
 
 	for (s = m->sandboxes->first; s; s = s->next)
-		if (s->ops || s->facts.state == SANDBOX_STATE_RUNNING)
+		if (s->ops || sandbox_is_up(s))
 			return true;
 	return false;
 }
@@ -371,8 +401,7 @@ bool sandbox_table_boots_only(const struct manager *m)
 	const struct sandbox *s;
 
 	for (s = m->sandboxes->first; s; s = s->next)
-		if (s->facts.state == SANDBOX_STATE_RUNNING ||
-		    (s->ops && s->phase != SANDBOX_PHASE_CREATE))
+		if (sandbox_is_up(s) || (s->ops && s->phase != SANDBOX_PHASE_CREATE))
 			return false;
 	return true;
 }
@@ -383,7 +412,7 @@ bool sandbox_table_stop(struct manager *m)
 
 	for (s = m->sandboxes->first; s; s = s->next) {
 		sandbox_boot_interrupt(s);
-		if ((s->ops || s->facts.state == SANDBOX_STATE_RUNNING) &&
+		if ((s->ops || sandbox_is_up(s)) &&
 		    sandbox_submit(s, SANDBOX_VERB_STOP, NULL, NULL, "daemon_stopped",
 				   SANDBOX_STATE_STOPPED) < 0)
 			log_error("no memory to stop sandbox %s, its keeper will", s->facts.name);

@@ -25,6 +25,8 @@ enum sandbox_state {
 	SANDBOX_STATE_MAX,
 };
 const char *sandbox_state_to_string(enum sandbox_state s);
+/* What brings a sandbox from state S to running; NULL: nothing, or it runs. */
+const char *sandbox_state_hint(enum sandbox_state s);
 
 /* Called once with the outcome of a verb that takes time. On failure E says why (callee keeps it).
  */
@@ -51,6 +53,9 @@ int sandbox_stop(struct sandbox *s, const struct sandbox_end_how *how, sandbox_d
 /* TIMEOUT_MS for the runtime; -1: the configured one. */
 int sandbox_start(struct sandbox *s, int64_t timeout_ms, sandbox_done *done, void *userdata,
 		  struct error *reterr);
+/* Freezes everything in it, or lets it go on. Done already: fine. */
+int sandbox_pause(struct sandbox *s, sandbox_done *done, void *userdata, struct error *reterr);
+int sandbox_resume(struct sandbox *s, sandbox_done *done, void *userdata, struct error *reterr);
 int sandbox_remove(struct sandbox *s, const struct sandbox_end_how *how, sandbox_done *done,
 		   void *userdata, struct error *reterr);
 

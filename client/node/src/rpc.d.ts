@@ -557,6 +557,22 @@ export interface Methods {
     };
     result: Sandbox;
   };
+  /** Freezes its processes and the clocks of its commands. */
+  "sandbox.pause": {
+    params: {
+      /** Name or id. */
+      sandbox: string;
+    };
+    result: Sandbox;
+  };
+  /** Lets frozen processes go on. */
+  "sandbox.resume": {
+    params: {
+      /** Name or id. */
+      sandbox: string;
+    };
+    result: Sandbox;
+  };
   /** Ends it and deletes its files; workspaces stay. */
   "sandbox.remove": {
     params: {

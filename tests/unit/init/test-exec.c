@@ -479,6 +479,89 @@ START_TEST(signals)
 }
 END_TEST
 
+static int32_t ask_all(enum init_message_type type)
+{
+	wire_begin(&h.message, INIT_WIRE_VERSION, (uint16_t)type, 8, sizeof(struct wire_header));
+	harness_send(&h);
+	return ((struct wire_header *)harness_expect(&h, INIT_DONE))->error;
+}
+
+/* Bytes that come out of FD until it is quiet for MS. */
+static size_t drain(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char buffer[8192];
+	size_t total = 0;
+	ssize_t n;
+
+	while (total < 1000000 && poll(&p, 1, ms) > 0) {
+		n = read(fd, buffer, sizeof(buffer));
+		if (n <= 0)
+			break;
+		total += (size_t)n;
+	}
+	return total;
+}
+
+START_TEST(everybody_stands_still)
+{
+	const char *const busy[] = { "/bin/sh", "-c",
+				     "(setsid sh -c 'while :; do echo x; done') & "
+				     "while :; do echo y; done",
+				     NULL };
+	struct harness_exec e = as_agent(busy);
+	char text[256], script[128];
+	uint64_t exec;
+	int p[2];
+
+	ck_assert_int_eq(harness_shell(&h, 1000,
+				       "sleep 1000 >/dev/null 2>&1 & p=$!; sleep 0.3; kill -STOP "
+				       "$p; echo $p",
+				       text, sizeof(text)),
+			 0);
+	(void)snprintf(script, sizeof(script), "grep State: /proc/%d/status", atoi(text));
+	ck_assert_int_eq(pipe2(p, O_CLOEXEC), 0);
+	e.fds[1] = p[1];
+	exec = harness_exec(&h, &e);
+	(void)close(p[1]);
+	ck_assert_uint_gt(drain(p[0], 5000), 0);
+	ck_assert_int_eq(ask_all(INIT_STOP_ALL), 0);
+	ck_assert_int_eq(ask_all(INIT_STOP_ALL), 0); /* once more is no harm */
+	(void)drain(p[0], 200);                      /* what the pipe held */
+	ck_assert_uint_eq(drain(p[0], 300), 0);
+	ck_assert_int_eq(ask_all(INIT_CONT_ALL), 0);
+	ck_assert_uint_gt(drain(p[0], 5000), 0);
+	ck_assert_int_eq(harness_shell(&h, 1000, script, text, sizeof(text)), 0);
+	ck_assert_ptr_nonnull(strstr(text, "T (stopped)")); /* as its user left it */
+	harness_ref(&h, INIT_KILL, exec);
+	(void)harness_exited(&h, exec);
+	ck_assert_uint_ge(((struct init_gone *)harness_expect(&h, INIT_GONE))->killed, 1);
+	(void)close(p[0]);
+}
+END_TEST
+
+START_TEST(killed_while_it_stands_still)
+{
+	const char *const bomb[] = { "/tmp/victim", "bomb", "2", NULL };
+	const char *const other[] = { "sleep", "1000", NULL };
+	struct harness_exec e = as_agent(bomb);
+	char text[64];
+	uint64_t exec;
+
+	e.nproc_limit = 200;
+	exec = harness_exec(&h, &e);
+	(void)harness_exited(&h, exec);
+	e.argv = other;
+	e.uid = e.gid = 1001;
+	(void)harness_exec(&h, &e); /* so that the bomb is not alone */
+	ck_assert_int_eq(ask_all(INIT_STOP_ALL), 0);
+	ck_assert_uint_ge(harness_kill(&h, exec).killed, 2);
+	ck_assert_int_eq(ask_all(INIT_CONT_ALL), 0);
+	ck_assert_int_eq(harness_shell(&h, 1001, "echo on", text, sizeof(text)), 0);
+	ck_assert_str_eq(text, "on\n");
+}
+END_TEST
+
 START_TEST(remembered_until_acknowledged)
 {
 	struct harness_exec e = as_agent(run_true);
@@ -675,6 +758,8 @@ static TCase *cases(const char *name, void (*start)(void))
 	tcase_add_test(c, fork_bomb);
 	tcase_add_test(c, hopping);
 	tcase_add_test(c, signals);
+	tcase_add_test(c, everybody_stands_still);
+	tcase_add_test(c, killed_while_it_stands_still);
 	tcase_add_test(c, remembered_until_acknowledged);
 	tcase_add_test(c, malformed);
 	tcase_add_test(c, listening);

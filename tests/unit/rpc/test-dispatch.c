@@ -78,7 +78,7 @@ static const struct {
 	{ CALL("1", "system.pong"), "1", -32601, "method" },
 	{ CALL("1", ""), "1", -32601, "method" },
 	{ CALL("1", "events.subscribe"), "1", -32005, "method" },
-	{ CALL("1", "sandbox.pause"), "1", -32005, "method" },
+	{ CALL("1", "audit.list"), "1", -32005, "method" },
 	{ CALL_WITH("1", "secret.set", "[]"), "1", -32005, "method" },
 	{ CALL("1", "system.doctor"), "1", -32005, "method" }, /* no handler here */
 	/* parameters */

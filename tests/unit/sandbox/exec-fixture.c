@@ -36,6 +36,12 @@ enum sandbox_state sandbox_state(const struct sandbox *s)
 	return s->init ? SANDBOX_STATE_RUNNING : SANDBOX_STATE_STOPPED;
 }
 
+const char *sandbox_state_hint(enum sandbox_state s)
+{
+	(void)s;
+	return NULL;
+}
+
 const char *sandbox_state_to_string(enum sandbox_state s)
 {
 	return s == SANDBOX_STATE_RUNNING ? "running" : "stopped";
