@@ -42,6 +42,16 @@ static const struct field create_defaults[] = {
 	END
 };
 
+static const struct field tool_fields[] = {
+	{ "name", FIELD_STRING, R, .doc = "What sandbox.create takes as tool." },
+	{ "version", FIELD_STRING, .doc = "What its layer holds unless NAME@VERSION is asked for; absent: it has none." },
+	{ "run", FIELD_STRINGS, R, .doc = "Command of its agent on a terminal." },
+	{ "prompt", FIELD_BOOL, R, .doc = "True when it has headless runs." },
+	{ "timeoutMs", FIELD_INT64, R, .doc = "Timeout of a headless run whose caller does not say." },
+	{ "needsHosts", FIELD_BOOL, R, .doc = "True when it is of no use without a network." },
+	END
+};
+
 static const struct field system_info_fields[] = {
 	{ "version", FIELD_STRING, R, .doc = "Version of the daemon." },
 	{ "protocol", FIELD_STRING, R, .doc = "Version of this protocol; info.version of rpc.discover." },
@@ -49,6 +59,7 @@ static const struct field system_info_fields[] = {
 	{ "instanceId", FIELD_STRING, R, .doc = "Part of every name that this daemon makes on the host." },
 	{ "uptimeMs", FIELD_INT64, R, .doc = "Since the daemon started." },
 	{ "runtimes", FIELD_ANY, R, .doc = "The configured runtimes." },
+	{ "tools", FIELD_OBJECTS, R, .fields = tool_fields, .doc = "The tools that sandboxes can be made for." },
 	{ "cgroup", FIELD_ANY, R, .doc = "How limits are enforced." },
 	{ "rootless", FIELD_BOOL, R, .doc = "True when the daemon is not root." },
 	{ "limits", FIELD_OBJECT, R, .fields = transport_limits, .doc = "The transport's limits." },

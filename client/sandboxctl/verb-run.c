@@ -18,9 +18,11 @@
 
 struct run {
 	struct ctl *ctl;
-	const char *tool;      /* "claude@2.1.42" */
-	const char *workspace; /* as written */
-	char *name;            /* of the sandbox; owned */
+	const char *tool;          /* "claude@2.1.42" */
+	const char *workspace;     /* as written */
+	char *name;                /* of the sandbox; owned */
+	struct json_object *info;  /* system.info; owned */
+	struct json_object *facts; /* the tool's, in it; NULL: the daemon knows none */
 	const char *const *arguments;
 	size_t n_arguments;
 };
@@ -28,6 +30,7 @@ struct run {
 static void run_deinit(struct run *r)
 {
 	free(r->name);
+	json_value_putp(&r->info);
 }
 
 /* Operands are TOOL [WORKSPACE], and what is behind -- is the agent's. */
@@ -52,9 +55,24 @@ static int read_operands(struct run *r)
 	return r->name ? 0 : -1;
 }
 
-static bool is_shell(const struct run *r)
+/* What the daemon says of the tool. An unknown one is refused by the create. */
+static int ask_for_tool(struct run *r)
 {
-	return strcmp(r->tool, "shell") == 0;
+	const size_t length = strcspn(r->tool, "@");
+	struct json_object *tools, *tool;
+
+	if (ctl_call(r->ctl, "system.info", json_object_new_object(), &r->info) < 0)
+		return -1;
+	tools = json_value_array(r->info, "tools");
+	for (size_t i = 0; tools && i < json_object_array_length(tools); i++) {
+		const char *name;
+
+		tool = json_object_array_get_idx(tools, i);
+		name = json_value_string(tool, "name");
+		if (name && strlen(name) == length && memcmp(name, r->tool, length) == 0)
+			r->facts = tool;
+	}
+	return 0;
 }
 
 static struct json_object *sandbox_params(const struct run *r)
@@ -65,11 +83,11 @@ static struct json_object *sandbox_params(const struct run *r)
 	return params;
 }
 
-/* Every agent but the shell speaks to its provider: without a network it would only fail, slowly
- * and in its own words. */
+/* An agent speaks to its provider: without a network it would only fail, slowly and in its own
+ * words. */
 static int check_network(const struct run *r, const char *mode)
 {
-	if (is_shell(r) || !mode || strcmp(mode, "none") != 0)
+	if (!json_value_bool(r->facts, "needsHosts") || !mode || strcmp(mode, "none") != 0)
 		return 0;
 	message_error("--network host (which is no boundary)",
 		      "%s needs the network, and its sandbox has none", r->tool);
@@ -79,16 +97,8 @@ static int check_network(const struct run *r, const char *mode)
 /* What a sandbox gets for which nobody chose. */
 static int check_default_network(const struct run *r)
 {
-	CLEANUP_JSON struct json_object *info = NULL;
-	struct json_object *defaults = NULL;
-	const char *mode;
+	const char *mode = json_value_string(json_value_object(r->info, "defaults"), "network");
 
-	if (is_shell(r))
-		return 0;
-	if (ctl_call(r->ctl, "system.info", json_object_new_object(), &info) < 0)
-		return -1;
-	(void)json_object_object_get_ex(info, "defaults", &defaults);
-	mode = json_value_string(defaults, "network");
 	return check_network(r, mode ? mode : "none");
 }
 
@@ -140,18 +150,18 @@ static int ensure_sandbox(const struct run *r)
 	return found == SANDBOXD_REFUSED ? create(r) : use_existing(r, sandbox);
 }
 
-/* The agent's own command: the tool's name without version; for a shell a login shell. */
+/* The agent's own command, and what the caller adds. */
 static struct json_object *command(const struct run *r)
 {
 	struct json_object *array = json_object_new_array();
-	int n = (int)strcspn(r->tool, "@");
+	struct json_object *words = json_value_array(r->facts, "run");
 
-	if (is_shell(r)) {
-		json_object_array_add(array, json_object_new_string("bash"));
-		json_object_array_add(array, json_object_new_string("-l"));
-	} else {
-		json_object_array_add(array, json_object_new_string_len(r->tool, n));
-	}
+	for (size_t i = 0; words && i < json_object_array_length(words); i++)
+		json_object_array_add(array, json_object_get(json_object_array_get_idx(words, i)));
+	if (!words)
+		json_object_array_add(array,
+				      json_object_new_string_len(r->tool,
+								 (int)strcspn(r->tool, "@")));
 	for (size_t i = 0; i < r->n_arguments; i++)
 		json_object_array_add(array, json_object_new_string(r->arguments[i]));
 	return array;
@@ -161,17 +171,19 @@ int verb_run(struct ctl *ctl)
 {
 	CLEANUP(run_deinit) struct run r = { .ctl = ctl };
 	CLEANUP_JSON struct json_object *params = NULL;
+	struct json_object *words;
 	int64_t timeout = options_number(&ctl->options, OPTION_TIMEOUT, 0);
 	struct exec_stdio stdio = {
 		.interactive = true,
 		.tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
 	};
 
-	if (read_operands(&r) < 0 || ensure_sandbox(&r) < 0)
+	if (read_operands(&r) < 0 || ask_for_tool(&r) < 0 || ensure_sandbox(&r) < 0)
 		return STATUS_FAILURE;
-	ctl->command = is_shell(&r) ? "bash" : r.tool;
+	words = command(&r);
+	ctl->command = json_object_get_string(json_object_array_get_idx(words, 0));
 	params = sandbox_params(&r);
-	json_object_object_add(params, "command", command(&r));
+	json_object_object_add(params, "command", words);
 	if (timeout > 0)
 		json_object_object_add(params, "timeoutMs", json_object_new_int64(timeout));
 	return exec_params_run(ctl, params, &stdio);

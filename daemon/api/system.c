@@ -14,6 +14,7 @@
 #include "sandbox/keeper-client.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/tool.h"
 #include "util/time.h"
 
 void method_system_ping(struct request *r, void *userdata)
@@ -105,6 +106,41 @@ static struct json_object *value_runtimes(const struct manager *m)
 	return list;
 }
 
+static struct json_object *value_tool(const struct config *config, const struct tool_profile *p)
+{
+	struct tool_choice choice;
+	struct json_object *o, *run;
+	const char *word;
+	size_t i;
+
+	if (tool_choose(config, p->name, "tool", &choice, NULL) < 0)
+		return NULL; /* its section is wrong */
+	o = json_object_new_object();
+	run = json_object_new_array();
+	for (i = 0; (word = tool_run_word(p, i)); i++)
+		(void)json_object_array_add(run, value_string(word)); /* memory: shorter */
+	value_add_string(o, "name", p->name);
+	value_add_string(o, "version", choice.version[0] ? choice.version : NULL);
+	json_object_object_add(o, "run", run);
+	json_object_object_add(o, "prompt", json_object_new_boolean(p->prompt.count > 0));
+	value_add_int(o, "timeoutMs", tool_default_timeout_ms(&choice));
+	json_object_object_add(o, "needsHosts", json_object_new_boolean(p->needs_hosts));
+	return o;
+}
+
+static struct json_object *value_tools(const struct config *config)
+{
+	struct json_object *list = json_object_new_array(), *tool;
+	const struct tool_profile *p;
+
+	for (p = config->tools; p; p = p->next) {
+		tool = value_tool(config, p);
+		if (tool)
+			(void)json_object_array_add(list, tool); /* memory: shorter */
+	}
+	return list;
+}
+
 static struct json_object *value_defaults(const struct manager *m)
 {
 	struct json_object *o = json_object_new_object();
@@ -127,6 +163,7 @@ void method_system_info(struct request *r, void *userdata)
 	value_add_string(o, "instanceId", m->instance);
 	value_add_int(o, "uptimeMs", time_monotonic_ms() - m->started_at_ms);
 	json_object_object_add(o, "runtimes", value_runtimes(m));
+	json_object_object_add(o, "tools", value_tools(m->config));
 	json_object_object_add(o, "cgroup", value_cgroup(m));
 	json_object_object_add(o, "rootless", json_object_new_boolean(!m->is_root));
 	json_object_object_add(o, "limits", value_transport_limits());

@@ -153,15 +153,21 @@ def test_others(t):
         said = t.sh(made[tool], f"{tool} --version 2>&1", client=clients[tool])
         check(versions[tool] in said, f"{tool} says {said}")
     look_at_cow(t, clients["cow"], made["cow"], versions["cow"])
+    known = {x["name"]: x for x in clients["cow"].call("system.info")["tools"]}
+    equal(known["cow"]["timeoutMs"], 60_000, "timeout")
+    equal([known[x]["needsHosts"] for x in ("cow", "pi")], [False, True], "hosts")
+    r = t.ctl("run", "--name", made["cow"]["name"], "cow", t.workspace(), daemon=d)
+    check(b"< what now? >" in r.stdout, r)
 
 
 def look_at_cow(t, c, s, version):
     equal(version, "1.6.0", "version")
     r = t.run(s, ["cowsay", "-f", "tux"], client=c, stdin={"text": "moo"})
     check("< moo >" in lib.text_of(exited(r)["stdout"]).decode(), r["stdout"])
-    equal(t.sh(s, "cat ~/.cowrc; echo $COW_MOOD", client=c).split("\n")[:2], ["eyes = oo", "fine"], "seed, env")
+    said = t.sh(s, "cat ~/.cowrc; echo $COW_MOOD", client=c)
+    equal(said.splitlines(), ["eyes = oo", "tongue = no", "fine"], "seed, env")
     check(t.sh(s, "bun --version", client=c).strip()[0].isdigit(), "bun")
-    where = t.sh(s, "command -v cowsay node bun", client=c).split()
+    where = t.sh(s, "for i in cowsay node bun; do command -v $i; done", client=c).split()
     equal(where, ["/opt/cow/bin/cowsay", "/opt/cow/bin/node", "/opt/bun/bin/bun"], "places")
 
 

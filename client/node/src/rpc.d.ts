@@ -36,6 +36,21 @@ export interface SystemInfo {
   uptimeMs: number;
   /** The configured runtimes. */
   runtimes: unknown;
+  /** The tools that sandboxes can be made for. */
+  tools: Array<{
+    /** What sandbox.create takes as tool. */
+    name: string;
+    /** What its layer holds unless NAME@VERSION is asked for; absent: it has none. */
+    version?: string;
+    /** Command of its agent on a terminal. */
+    run: Array<string>;
+    /** True when it has headless runs. */
+    prompt: boolean;
+    /** Timeout of a headless run whose caller does not say. */
+    timeoutMs: number;
+    /** True when it is of no use without a network. */
+    needsHosts: boolean;
+  }>;
   /** How limits are enforced. */
   cgroup: unknown;
   /** True when the daemon is not root. */
