@@ -77,7 +77,6 @@ enum keeper_controller {
 struct keeper_hello {
 	struct wire_header header;
 	struct wire_str instance; /* instance id: in every cgroup, container and directory name */
-	struct wire_str crun;     /* absolute path of the runtime */
 	struct wire_str init;     /* absolute path of sandbox-init */
 	uint32_t state_is_mount;
 	uint32_t n_cgroups;
@@ -100,6 +99,14 @@ struct keeper_limits { /* 0: no limit */
 	uint32_t pids;
 };
 
+/* What sets a sandbox up. */
+enum keeper_runtime {
+	KEEPER_RUNTIME_CRUN,
+	KEEPER_RUNTIME_RUNC,
+	KEEPER_RUNTIME_RUNSC,
+	KEEPER_RUNTIME_HOST, /* nothing: a process on the host */
+};
+
 enum keeper_create_flags {
 	KEEPER_CREATE_NETWORK_HOST = 1 << 0,
 	KEEPER_CREATE_REUSE = 1 << 1,   /* upper/<id> exists (start of a stopped sandbox) */
@@ -115,8 +122,9 @@ struct keeper_create {
 	struct wire_str id; /* sandbox id */
 	uint32_t flags;
 	uint32_t n_lowers;
-	uint32_t timeout_ms; /* how long the runtime may take */
-	uint32_t reserved;
+	uint32_t timeout_ms;     /* how long the runtime may take */
+	uint32_t runtime;        /* enum keeper_runtime */
+	struct wire_str program; /* absolute path of the runtime's binary; none for HOST */
 	struct keeper_limits limits;
 	/* read-only layers below the writable one, topmost first: names in <state>/templates; the
 	 * host template's skeleton is always the lowest and not listed */

@@ -37,7 +37,16 @@ static const struct field transport_limits[] = {
 	END
 };
 
+static const char *const runtime_types[] = { "crun", "runc", "runsc", "host", NULL };
+static const struct field runtime_fields[] = {
+	{ "name", FIELD_STRING, R, .doc = "As in runtime of sandbox.create." },
+	{ "type", FIELD_ENUM, R, .values = runtime_types, .doc = "What kind of program it is; host: none." },
+	{ "path", FIELD_STRING, N, .doc = "The program that was found." },
+	{ "available", FIELD_BOOL, R, .doc = "Installed, or host and allowed." },
+	END
+};
 static const struct field create_defaults[] = {
+	{ "runtime", FIELD_STRING, R, .doc = "What sets a sandbox up." },
 	{ "network", FIELD_ENUM, R, .values = network_modes, .doc = "What can be reached." },
 	END
 };
@@ -58,7 +67,7 @@ static const struct field system_info_fields[] = {
 	{ "features", FIELD_STRINGS, R, .doc = "What can be relied on beyond the protocol's version." },
 	{ "instanceId", FIELD_STRING, R, .doc = "Part of every name that this daemon makes on the host." },
 	{ "uptimeMs", FIELD_INT64, R, .doc = "Since the daemon started." },
-	{ "runtimes", FIELD_ANY, R, .doc = "The configured runtimes." },
+	{ "runtimes", FIELD_OBJECTS, R, .fields = runtime_fields, .doc = "The configured runtimes." },
 	{ "tools", FIELD_OBJECTS, R, .fields = tool_fields, .doc = "The tools that sandboxes can be made for." },
 	{ "cgroup", FIELD_ANY, R, .doc = "How limits are enforced." },
 	{ "rootless", FIELD_BOOL, R, .doc = "True when the daemon is not root." },
@@ -112,6 +121,7 @@ static const struct field sandbox_fields[] = {
 	{ "tool", FIELD_STRING, N, .doc = "The tool it was made for." },
 	{ "template", FIELD_STRING, R, .doc = "The file system it started from." },
 	{ "runtime", FIELD_STRING, R, .doc = "What set it up." },
+	{ "isolated", FIELD_BOOL, R, .doc = "False: the runtime is of the type host, which is no boundary." },
 	{ "state", FIELD_ENUM, R, .values = sandbox_states, .doc = "Where it is in its life." },
 	{ "cause", FIELD_STRING, N, .doc = "Why it stopped or failed." },
 	{ "workspaces", FIELD_OBJECTS, R, .fields = workspace_fields, .doc = "Host folders mounted at their own path." },

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json-value.h"
 #include "macro.h"
+#include "message.h"
 #include "workspace.h"
 
 /* {"path": ...}, or NULL after telling why not. */
@@ -79,12 +81,24 @@ static void add_network(struct json_object *params, const struct options *o)
 }
 
 /* The orchestrator's switch for running without isolation; an explicit runtime wins. */
-static void add_runtime(struct json_object *params, const struct options *o)
+const char *create_runtime(const struct options *o)
 {
 	const char *host = getenv("AGENT_LOOP_HOST");
 
-	if (!options_have(o, OPTION_RUNTIME) && host && strcmp(host, "1") == 0)
-		json_object_object_add(params, "runtime", json_object_new_string("host"));
+	return !options_have(o, OPTION_RUNTIME) && host && strcmp(host, "1") == 0 ? "host" : NULL;
+}
+
+void create_warn(struct json_object *sandbox)
+{
+	const char *name = json_value_string(sandbox, "name");
+	const char *runtime = json_value_string(sandbox, "runtime");
+	struct json_object *isolated = NULL;
+
+	if (!json_object_object_get_ex(sandbox, "isolated", &isolated) ||
+	    json_object_get_boolean(isolated))
+		return;
+	message_note("warning: sandbox %s runs on the host without isolation (runtime %s)",
+		     name ? name : "?", runtime ? runtime : "?");
 }
 
 struct json_object *create_params(const struct options *o, const char *tool,
@@ -96,7 +110,9 @@ struct json_object *create_params(const struct options *o, const char *tool,
 		return NULL;
 	json_object_object_add(params, "tool", json_object_new_string(tool));
 	add_network(params, o);
-	add_runtime(params, o);
+	if (create_runtime(o))
+		json_object_object_add(params, "runtime",
+				       json_object_new_string(create_runtime(o)));
 	if (add_workspaces(params, workspaces, n_workspaces) == 0)
 		return params;
 	json_object_put(params);

@@ -12,5 +12,6 @@ int verb_create(struct ctl *ctl)
 
 	if (!params || ctl_call(ctl, "sandbox.create", TAKE_PTR(params), &result) < 0)
 		return ctl->verb->failure;
+	create_warn(result);
 	return ctl_print_name(ctl, result);
 }

@@ -102,20 +102,35 @@ static int check_default_network(const struct run *r)
 	return check_network(r, mode ? mode : "none");
 }
 
+/* Where a host's network is the only one, none is missing. */
+static bool on_host(const struct run *r)
+{
+	const char *runtime = options_text(&r->ctl->options, OPTION_RUNTIME);
+
+	if (!runtime)
+		runtime = create_runtime(&r->ctl->options);
+	return runtime && strcmp(runtime, "host") == 0;
+}
+
 static int create(const struct run *r)
 {
 	const struct options *o = &r->ctl->options;
 	const char *mode = options_text(o, OPTION_NETWORK);
 	bool has_rules = options_have(o, OPTION_POLICY) || options_have(o, OPTION_ALLOW_HOST);
+	CLEANUP_JSON struct json_object *sandbox = NULL;
 	struct json_object *params;
 
-	if (!has_rules && (mode ? check_network(r, mode) : check_default_network(r)) < 0)
+	if (!has_rules && !on_host(r) &&
+	    (mode ? check_network(r, mode) : check_default_network(r)) < 0)
 		return -1;
 	params = create_params(o, r->tool, &r->workspace, 1);
 	if (!params)
 		return -1;
 	json_object_object_add(params, "name", json_object_new_string(r->name));
-	return ctl_call(r->ctl, "sandbox.create", params, NULL);
+	if (ctl_call(r->ctl, "sandbox.create", params, &sandbox) < 0)
+		return -1;
+	create_warn(sandbox);
+	return 0;
 }
 
 static int use_existing(const struct run *r, struct json_object *sandbox)

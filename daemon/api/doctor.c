@@ -50,11 +50,15 @@ static struct json_object *check_value(const struct check *c)
 
 int doctor_print(const struct config *config, const char *libexec_dir)
 {
-	const struct config_runtime *crun = config_runtime(config, "crun");
+	const struct config_runtime *standard = config_runtime(config, config->runtime);
 	const struct checks_scope scope = { .uid = geteuid(),
 					    .state_dir = config->state_dir,
 					    .runtime_dir = config->runtime_dir,
-					    .crun = crun ? crun->path : NULL,
+					    .crun = config_runtime(config, "crun")->path,
+					    .runc = config_runtime(config, "runc")->path,
+					    .runsc = config_runtime(config, "runsc")->path,
+					    .runtime = runtime_type_to_string(
+						    standard ? standard->type : RUNTIME_CRUN),
 					    .libexec_dir = libexec_dir };
 	struct json_object *result = json_object_new_object();
 	struct json_object *list = json_object_new_array();

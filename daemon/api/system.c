@@ -95,14 +95,22 @@ static struct json_object *value_counts(struct manager *m)
 static struct json_object *value_runtimes(const struct manager *m)
 {
 	struct json_object *list = json_object_new_array();
-	struct json_object *crun;
+	const struct config_runtime *r;
+	struct json_object *o;
+	char path[RUNTIME_PATH_MAX];
+	bool usable;
 
-	if (!m->crun)
-		return list;
-	crun = json_object_new_object();
-	value_add_string(crun, "name", "crun");
-	json_object_object_add(crun, "path", value_string(m->crun));
-	(void)json_object_array_add(list, crun); /* out of memory: empty */
+	for (r = m->config->runtimes; r; r = r->next) {
+		usable = r->type == RUNTIME_HOST ? m->config->allow_host
+						 : runtime_program(r, path) == 0;
+		o = json_object_new_object();
+		value_add_string(o, "name", r->name);
+		value_add_string(o, "type", runtime_type_to_string(r->type));
+		if (r->type != RUNTIME_HOST && usable)
+			json_object_object_add(o, "path", value_string(path));
+		json_object_object_add(o, "available", json_object_new_boolean(usable));
+		(void)json_object_array_add(list, o); /* out of memory: shorter */
+	}
 	return list;
 }
 
@@ -145,6 +153,7 @@ static struct json_object *value_defaults(const struct manager *m)
 {
 	struct json_object *o = json_object_new_object();
 
+	value_add_string(o, "runtime", m->config->runtime);
 	value_add_string(o, "network",
 			 m->config->network_default == NETWORK_HOST ? "host" : "none");
 	return o;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "codec.h"
+#include "sandbox/runtime.h"
 #include "sandbox/sandbox.h"
 #include "util/time.h"
 
@@ -115,6 +116,8 @@ struct json_object *value_sandbox(const struct sandbox *s)
 	value_add_string(o, "tool", f->tool);
 	json_object_object_add(o, "template", value_string(f->template_name));
 	json_object_object_add(o, "runtime", value_string(f->runtime));
+	json_object_object_add(o, "isolated",
+			       json_object_new_boolean(sandbox_runtime(s) != RUNTIME_HOST));
 	value_add_string(o, "state", sandbox_state_to_string(f->state));
 	value_add_string(o, "cause", f->cause);
 	json_object_object_add(o, "workspaces", value_workspaces(&f->workspaces));

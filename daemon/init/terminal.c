@@ -4,6 +4,7 @@
 
 #include "init/terminal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -22,6 +23,8 @@ int terminal_open(uint32_t uid, uint16_t rows, uint16_t cols, int *ret_master, i
 	int unlock = 0;
 
 	master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (master < 0 && errno == EACCES) /* a host's has mode 0: there this one is meant */
+		master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		return -errno;
 	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);

@@ -176,7 +176,7 @@ static int tidy_up(struct box *b)
 		return 0;
 	b->worker_killed = false;
 	job = keeper_worker_job(b->keeper, -1);
-	job.run = oci_clean;
+	job.run = b->job.kind->clean;
 	job.arg = &b->job;
 	return start_worker(b, &job);
 }
@@ -192,7 +192,7 @@ static void answer_all(struct box *b)
 		tell_ended(b);
 	for (i = 0; i < b->n_ends; i++) {
 		if (b->ends[i].type == KEEPER_REMOVE)
-			(void)oci_discard_upper(&k->tree, b->job.id); /* may be gone: failed */
+			(void)runtime_discard_upper(&k->tree, b->job.id); /* may be gone: failed */
 		reply_end(b, &b->ends[i]);
 	}
 	if (b->n_ends > 0 || b->create_failed)
@@ -239,24 +239,27 @@ static void on_created(void *owner, const struct worker_result *result)
 	b->state = BOX_LEAVING;
 }
 
-static int start_creating(struct box *b)
+static int start_creating(struct box *b, const char *program)
 {
 	struct keeper *k = b->keeper;
 	struct worker_job job = keeper_worker_job(k, b->job.socket);
 	int r;
 
-	r = runtime_refresh(&k->runtime, k->crun);
-	if (r < 0) {
-		(void)snprintf(b->reason, sizeof(b->reason), "%s: %s", k->crun, strerror(-r));
-		return r;
+	if (b->job.kind->has_program) {
+		r = runtimes_get(&k->runtimes, program, &b->job.runtime);
+		if (r < 0) {
+			(void)snprintf(b->reason, sizeof(b->reason), "%s: %s", program,
+				       strerror(-r));
+			return r;
+		}
+		job.fds[job.n_fds++] = b->job.runtime->memfd;
 	}
 	r = cgroup_make(&k->cgroups, b->job.name, &b->job.limits);
 	if (r < 0) {
 		(void)snprintf(b->reason, sizeof(b->reason), "cgroup: %s", strerror(-r));
 		return r;
 	}
-	job.fds[job.n_fds++] = k->runtime.memfd;
-	job.run = oci_create;
+	job.run = b->job.kind->create;
 	job.arg = &b->job;
 	/* the worker has its own, shorter limit; this is for one that hangs itself */
 	job.timeout_ms = (int64_t)b->job.timeout_ms + KEEPER_SLACK_MS;
@@ -266,7 +269,7 @@ static int start_creating(struct box *b)
 	return worker_start(&k->workers, &job, &b->worker);
 }
 
-static struct box *box_new(struct keeper *k, const struct oci_job *job)
+static struct box *box_new(struct keeper *k, const struct runtime_job *job)
 {
 	struct box *b = calloc(1, sizeof(*b));
 
@@ -284,7 +287,8 @@ static struct box *box_new(struct keeper *k, const struct oci_job *job)
 	return b;
 }
 
-void box_create(struct keeper *k, uint64_t serial, const struct oci_job *job)
+void box_create(struct keeper *k, uint64_t serial, const struct runtime_job *job,
+		const char *program)
 {
 	struct box *b = box_new(k, job);
 	int r;
@@ -296,7 +300,7 @@ void box_create(struct keeper *k, uint64_t serial, const struct oci_job *job)
 		return;
 	}
 	b->create_serial = serial;
-	r = start_creating(b);
+	r = start_creating(b, program);
 	if (r < 0) {
 		b->error = r;
 		b->create_failed = true;
@@ -343,7 +347,7 @@ void box_end(struct box *b, const struct box_end *end)
 
 int box_undo(struct keeper *k, const char *id, struct wire_message *m, const struct box_end *end)
 {
-	struct oci_job job = { .tree = &k->tree, .socket = -1 };
+	struct runtime_job job = { .tree = &k->tree, .socket = -1 };
 	char reason[CLAIM_REASON_MAX];
 	struct claim_target target;
 	struct box *b;
@@ -356,7 +360,7 @@ int box_undo(struct keeper *k, const char *id, struct wire_message *m, const str
 		return -ENOMEM;
 	b->state = BOX_LEAVING;
 	b->claimed = true;
-	target = (struct claim_target){ &k->tree, b->job.id, -1, &b->release };
+	target = (struct claim_target){ &k->tree, b->job.id, -1, false, &b->release };
 	r = claim_recall(&target, m, reason);
 	if (r < 0) {
 		(void)fprintf(stderr, "sandbox %s: %s\n", id, reason);

@@ -11,7 +11,7 @@
 #include "keeper-wire.h"
 #include "loop.h"
 #include "release.h"
-#include "runtime-oci.h"
+#include "runtime.h"
 
 struct keeper;
 struct worker;
@@ -46,7 +46,7 @@ struct box {
 	struct box *next;
 	struct keeper *keeper;
 	enum box_state state;
-	struct oci_job job;
+	struct runtime_job job;
 	uint64_t create_serial;
 	struct worker *worker; /* makes it, or tidies up after making it */
 	bool create_failed;
@@ -69,8 +69,9 @@ struct box {
 };
 
 /* Starts making a sandbox; the CREATE is answered by then or later. JOB is copied, its socket is
- * taken over. */
-void box_create(struct keeper *k, uint64_t serial, const struct oci_job *job);
+ * taken over. PROGRAM: of the runtime, if its kind has one. */
+void box_create(struct keeper *k, uint64_t serial, const struct runtime_job *job,
+		const char *program);
 struct box *box_find(const struct keeper *k, const char *id);
 /* Ends it and answers END when nothing is left. */
 void box_end(struct box *b, const struct box_end *end);

@@ -594,6 +594,8 @@ static int run(struct claim *c)
 		r = prepare_mounts(c);
 	if (r < 0)
 		return r;
+	if (!c->target->enters)
+		return c->n_parts == 0 ? 0 : explain(c, -EBADMSG, "mounts for", "the host");
 	c->failed = "the sandbox";
 	r = enter_run(c->target->pidfd, CLONE_NEWNS | CLONE_NEWUTS, move_inside, c);
 	return r < 0 ? explain(c, r, "mounting at", c->failed) : 0;

@@ -3,6 +3,7 @@
 /* Gives a running sandbox its identity: workspaces and git directories at their own paths, and a
  * host name. Fast (no worker): the mounts are cloned here and moved by a helper inside. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "release.h"
@@ -15,6 +16,7 @@ struct claim_target {
 	const struct tree *tree;
 	const char *id;
 	int pidfd;               /* undo: -1 */
+	bool enters;             /* mounts go into it; else only what is outside is made */
 	struct release *release; /* what must be undone later is noted here */
 };
 

@@ -57,7 +57,6 @@ static int add_cgroups(struct keeper *k, struct wire_message *m)
 
 struct hello_texts {
 	const char *instance;
-	const char *crun;
 	const char *init;
 };
 
@@ -70,8 +69,7 @@ static int greet(struct keeper *k, struct wire_message *m, const struct hello_te
 
 	*what = "message";
 	k->seccomp = wire_take_fd(m, 0);
-	k->crun = strdup(t->crun);
-	if (k->seccomp < 0 || state < 0 || !k->crun)
+	if (k->seccomp < 0 || state < 0)
 		return -EBADMSG;
 	(void)snprintf(k->instance, sizeof(k->instance), "%s", t->instance);
 	*what = "state directory";
@@ -81,10 +79,6 @@ static int greet(struct keeper *k, struct wire_message *m, const struct hello_te
 	k->spools.dir = k->tree.spool;
 	*what = t->init;
 	r = tree_copy_init(&k->tree, k->ids, t->init);
-	if (r < 0)
-		return r;
-	*what = t->crun;
-	r = runtime_refresh(&k->runtime, t->crun);
 	if (r < 0)
 		return r;
 	*what = "cgroups";
@@ -97,10 +91,9 @@ static int check_hello(struct wire_message *m, struct hello_texts *t)
 	bool bad = false;
 
 	t->instance = get_name(m, h->instance);
-	t->crun = wire_string(m, h->crun, &bad);
 	t->init = wire_string(m, h->init, &bad);
-	if (bad || !t->instance || strlen(t->instance) > NAME_LENGTH_MAX / 2 || !t->crun ||
-	    t->crun[0] != '/' || !t->init || t->init[0] != '/' || h->n_cgroups > KEEPER_CGROUPS_MAX)
+	if (bad || !t->instance || strlen(t->instance) > NAME_LENGTH_MAX / 2 || !t->init ||
+	    t->init[0] != '/' || h->n_cgroups > KEEPER_CGROUPS_MAX)
 		return -EBADMSG;
 	return 0;
 }
@@ -143,7 +136,22 @@ static void on_hello(struct keeper *k, struct wire_message *m)
 
 /* ---- CREATE, CLAIM ---- */
 
-static int parse_create(struct keeper *k, struct wire_message *m, struct oci_job *job)
+/* The program's path, if the kind has one. */
+static int parse_runtime(struct wire_message *m, struct runtime_job *job, const char **ret_program)
+{
+	const struct keeper_create *c = (const void *)m->data;
+	bool bad = false;
+
+	job->kind = runtime_kind(c->runtime);
+	if (!job->kind)
+		return -ENOSYS;
+	*ret_program = wire_string(m, c->program, &bad);
+	if (bad || (job->kind->has_program && (!*ret_program || (*ret_program)[0] != '/')))
+		return -EINVAL;
+	return 0;
+}
+
+static int parse_create(struct keeper *k, struct wire_message *m, struct runtime_job *job)
 {
 	const struct keeper_create *c = (const void *)m->data;
 	const char *id = get_name(m, c->id), *lower;
@@ -171,15 +179,17 @@ static int parse_create(struct keeper *k, struct wire_message *m, struct oci_job
 static void on_create(struct keeper *k, struct wire_message *m)
 {
 	const struct wire_header *h = wire_head(m);
-	struct oci_job job = { .tree = &k->tree,
-			       .ids = k->ids,
-			       .cgroups = &k->cgroups,
-			       .runtime = &k->runtime,
-			       .nofile = &k->nofile,
-			       .seccomp = k->seccomp,
-			       .socket = -1 };
+	struct runtime_job job = { .tree = &k->tree,
+				   .ids = k->ids,
+				   .cgroups = &k->cgroups,
+				   .nofile = &k->nofile,
+				   .seccomp = k->seccomp,
+				   .socket = -1 };
+	const char *program = NULL;
 	int r = parse_create(k, m, &job);
 
+	if (r == 0)
+		r = parse_runtime(m, &job, &program);
 	if (r == 0 && box_find(k, job.id))
 		r = -EEXIST;
 	if (r == 0 && k->ending)
@@ -192,7 +202,7 @@ static void on_create(struct keeper *k, struct wire_message *m)
 		return;
 	}
 	job.socket = wire_take_fd(m, 0);
-	box_create(k, h->serial, &job);
+	box_create(k, h->serial, &job, program);
 }
 
 static void unstage(struct keeper *k)
@@ -242,7 +252,8 @@ static void on_claim(struct keeper *k, struct wire_message *m)
 		reply_reason(k, h, -ESRCH, "the sandbox is not running");
 		return;
 	}
-	target = (struct claim_target){ &k->tree, b->job.id, b->pidfd, &b->release };
+	target = (struct claim_target){ &k->tree, b->job.id, b->pidfd, b->job.kind->enters,
+					&b->release };
 	b->claimed = true;
 	r = claim_run(&target, m, reason);
 	if (r == 0) {
@@ -284,7 +295,7 @@ static void on_end(struct keeper *k, struct wire_message *m)
 	}
 	r = id ? -ESRCH : -EINVAL;
 	if (id && h->type == KEEPER_REMOVE) {
-		r = oci_discard_upper(&k->tree, id);
+		r = runtime_discard_upper(&k->tree, id);
 		if (r == -ENOENT)
 			r = 0;
 		keeper_empty_trash(k);

@@ -34,8 +34,8 @@ static void ignore_end(void *owner)
 struct worker_job keeper_worker_job(const struct keeper *k, int extra)
 {
 	const struct tree *t = &k->tree;
-	const int common[] = { t->root,  t->merged, t->bundle,    t->crun,  t->stage,   t->state,
-			       t->upper, t->trash,  t->templates, t->spool, k->seccomp, extra };
+	const int common[] = { t->root,  t->merged, t->bundle,    t->runtime, t->stage,   t->state,
+			       t->upper, t->trash,  t->templates, t->spool,   k->seccomp, extra };
 	struct worker_job job = { .on_answer = keeper_ignore_answer, .on_end = ignore_end };
 	size_t i;
 
@@ -205,11 +205,10 @@ static void finish(struct keeper *k)
 	worker_kill_children(); /* what hangs after END_MS, and what nobody knew */
 	spools_deinit(&k->spools);
 	link_deinit(&k->link);
-	runtime_deinit(&k->runtime);
+	runtimes_deinit(&k->runtimes);
 	cgroups_deinit(&k->cgroups);
 	tree_deinit(&k->tree);
 	k->seccomp = close_fd(k->seccomp);
-	free(k->crun);
 	loop_deinit(&k->loop);
 }
 
@@ -223,7 +222,6 @@ int keeper_serve(struct keeper *k, const struct ids *ids, int connection)
 	k->loop.epoll = k->loop.signals.fd = -1;
 	(void)umask(0022);
 	tree_init(&k->tree);
-	runtime_init(&k->runtime);
 	cgroups_init(&k->cgroups, ids);
 	r = start(k, connection);
 	if (r >= 0) {

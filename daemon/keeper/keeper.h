@@ -11,7 +11,7 @@
 #include "ids.h"
 #include "link.h"
 #include "loop.h"
-#include "runtime-oci.h"
+#include "runtime.h"
 #include "spool.h"
 #include "tree.h"
 #include "worker.h"
@@ -23,7 +23,7 @@ struct keeper {
 	struct link link;
 	struct tree tree;
 	struct cgroups cgroups;
-	struct runtime runtime;
+	struct runtimes runtimes;
 	struct workers workers;
 	struct spools spools;
 	struct box *boxes;
@@ -36,7 +36,6 @@ struct keeper {
 	bool trash_busy;
 	bool trash_dirty;
 	struct timer idle;
-	char *crun;
 	char instance[NAME_LENGTH_MAX + 1];
 };
 

@@ -28,7 +28,7 @@ void tree_deinit(struct tree *t)
 	t->root = close_fd(t->root);
 	t->merged = close_fd(t->merged);
 	t->bundle = close_fd(t->bundle);
-	t->crun = close_fd(t->crun);
+	t->runtime = close_fd(t->runtime);
 	t->stage = close_fd(t->stage);
 	t->state = close_fd(t->state);
 	t->upper = close_fd(t->upper);
@@ -82,7 +82,8 @@ int tree_make(struct tree *t, const struct ids *ids)
 	    (r = make_open(t->root, "empty", (struct owned){ ids_root(ids), 0555 }, &empty)) < 0 ||
 	    (r = make_open(t->root, "merged", (struct owned){ 0, 0711 }, &t->merged)) < 0 ||
 	    (r = make_open(t->root, "bundle", (struct owned){ 0, 0700 }, &t->bundle)) < 0 ||
-	    (r = make_open(t->root, "crun", (struct owned){ 0, 0700 }, &t->crun)) < 0 ||
+	    (r = make_open(t->root, TREE_RUNTIME_NAME, (struct owned){ 0, 0700 }, &t->runtime)) <
+		    0 ||
 	    (r = make_open(t->root, "stage", (struct owned){ 0, 0700 }, &t->stage)) < 0 ||
 	    (r = dir_make_at(t->root, "state", (struct owned){ 0, 0700 })) < 0)
 		return r;

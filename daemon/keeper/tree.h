@@ -9,7 +9,7 @@
  *     empty/                what covers directories
  *     merged/<id>/          a root file system while its sandbox is made
  *     bundle/<id>/          config.json and pid of the same
- *     crun/                 the runtime's own state
+ *     runtime/              the runtimes' own state
  *     stage/                where handed-over mounts are attached during a claim
  *     state/{upper,trash,templates,spool}/ */
 
@@ -20,14 +20,14 @@
 #define TREE_PATH "/sys/fs/cgroup"
 #define TREE_INIT TREE_PATH "/init/init"
 #define TREE_SKELETON TREE_PATH "/skeleton"
-#define TREE_CRUN TREE_PATH "/crun"
+#define TREE_RUNTIME_NAME "runtime"
 #define TREE_STATE TREE_PATH "/state"
 
 struct tree {
 	int root;
 	int merged;
 	int bundle;
-	int crun;
+	int runtime;
 	int stage;
 	int state;
 	int upper;

@@ -339,6 +339,26 @@ static size_t next_outer(const struct claim *c, const bool *done)
 	return best;
 }
 
+/* Where nothing is isolated: what tells other people's git that the worktree is in use. */
+static int add_locks(struct builder *b)
+{
+	const struct claim *c = b->claim;
+	const struct git_layout *git;
+	int common;
+	size_t i;
+
+	for (i = 0; i < c->n_workspaces; i++) {
+		git = workspace_git(c->workspaces[i]);
+		if (git->kind != GIT_WORKTREE)
+			continue;
+		common = add_root(b, git->common_fd, git->common);
+		if (common < 0 || add_own_file(b, common, git, "locked", c->lock_reason,
+					       KEEPER_MOUNT_MAKE_FILE | KEEPER_MOUNT_ONLY_MAKE) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int add_workspaces(struct builder *b)
 {
 	const struct claim *c = b->claim;
@@ -376,7 +396,7 @@ int claim_message(struct wire_message *m, const struct claim *c, struct error *r
 	if (add_string(&b, &body(&b)->id, c->sandbox_id) < 0 ||
 	    add_string(&b, &body(&b)->hostname, c->hostname) < 0)
 		return -1;
-	if (add_workspaces(&b) < 0) {
+	if ((c->locks_only ? add_locks(&b) : add_workspaces(&b)) < 0) {
 		wire_message_done(m);
 		return -1;
 	}

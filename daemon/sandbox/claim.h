@@ -2,6 +2,7 @@
 #pragma once
 /* Turns workspaces into the mounts of a KEEPER_CLAIM. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "error.h"
@@ -17,6 +18,7 @@ struct claim {
 	struct workspace *const *workspaces;
 	size_t n_workspaces;
 	const char *lock_reason; /* what `git worktree list` shows while a worktree is in use */
+	bool locks_only; /* runtime host: nothing is mounted, worktrees are locked all the same */
 	int idmap; /* mode shifted: a user namespace from idmap_new(); else -1, the keeper opens the
 		      paths */
 };

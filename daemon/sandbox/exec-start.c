@@ -20,6 +20,7 @@
 #include "sandbox/exec-table.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/manager.h"
+#include "sandbox/runtime.h"
 #include "sandbox/sandbox.h"
 #include "util/fd.h"
 #include "util/strings.h"
@@ -96,8 +97,12 @@ static int check_user(struct sandbox *s, uint32_t uid, uint32_t gid, struct erro
 {
 	struct keeper_client *k = sandbox_keeper(s);
 
-	if ((uid == AGENT_UID && gid == AGENT_UID) ||
-	    (k && keeper_client_map(k) != KEEPER_MAP_SINGLE))
+	if (uid == AGENT_UID && gid == AGENT_UID)
+		return 0;
+	if (!runtime_can(sandbox_runtime(s), RUNTIME_CAN_USERS))
+		return error_set(reterr, ERROR_UNAVAILABLE, "user", "leave it out",
+				 "in this sandbox everything runs as its owner");
+	if (k && keeper_client_map(k) != KEEPER_MAP_SINGLE)
 		return 0;
 	return error_set(reterr, ERROR_UNAVAILABLE, "user",
 			 "subordinate ids in /etc/subuid and /etc/subgid; sandboxctl doctor",
@@ -205,6 +210,8 @@ static int build(struct exec *e, struct wire_message *m, const struct exec_run_p
 		return r;
 	request->uid = e->uid;
 	request->gid = gid;
+	if (sandbox_runtime(e->sandbox) == RUNTIME_HOST)
+		keeper_client_owner(sandbox_keeper(e->sandbox), &request->uid, &request->gid);
 	request->nproc_limit = sandbox_nproc_limit(e->sandbox);
 	if (p->tty.given) {
 		request->flags |= INIT_EXEC_TTY;

@@ -44,6 +44,12 @@ pid_t keeper_client_pid(const struct keeper_client *k)
 	return child_pid(k->child);
 }
 
+void keeper_client_owner(const struct keeper_client *k, uint32_t *ret_uid, uint32_t *ret_gid)
+{
+	*ret_uid = k->owner.uid;
+	*ret_gid = k->owner.gid;
+}
+
 enum keeper_map keeper_client_map(const struct keeper_client *k)
 {
 	return k->owner.map;

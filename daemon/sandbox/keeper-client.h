@@ -48,6 +48,8 @@ struct wire_message *keeper_scratch(struct manager *m);
 uint32_t keeper_client_controllers(const struct keeper_client *k); /* those that work */
 pid_t keeper_client_pid(const struct keeper_client *k); /* ours to reap: it stays its own */
 enum keeper_map keeper_client_map(const struct keeper_client *k);
+/* Whose it is, on the host. */
+void keeper_client_owner(const struct keeper_client *k, uint32_t *ret_uid, uint32_t *ret_gid);
 /* Mode shifted: the user namespace through which workspaces are shown (made at first use). Returns
  * an fd (borrowed), -1 in the other modes, or another negative errno. */
 int keeper_client_idmap(struct keeper_client *k);

@@ -253,9 +253,6 @@ static int add_strings(const struct keeper_client *k, struct wire_message *m)
 		return -ENOMEM;
 	r = wire_add_string(m, offsetof(struct keeper_hello, instance), manager->instance);
 	if (r == 0)
-		r = wire_add_string(m, offsetof(struct keeper_hello, crun),
-				    manager->crun ? manager->crun : "/usr/bin/crun");
-	if (r == 0)
 		r = wire_add_string(m, offsetof(struct keeper_hello, init), init);
 	return r;
 }

@@ -90,18 +90,14 @@ static int make_runtime_dirs(struct manager *m)
 	return 0;
 }
 
-static void find_runtime(struct manager *m)
+static void look_for_runtime(const struct manager *m)
 {
-	char found[PATH_MAX];
+	const struct config_runtime *r = config_runtime(m->config, m->config->runtime);
+	char path[RUNTIME_PATH_MAX];
 
-	const struct config_runtime *crun = config_runtime(m->config, "crun");
-
-	if (crun && crun->path)
-		m->crun = strdup(crun->path);
-	else if (path_find_program("crun", found, sizeof(found)))
-		m->crun = strdup(found);
-	if (!m->crun)
-		log_warning("crun is not installed: no sandbox can be made until it is");
+	if (!r || runtime_program(r, path) < 0)
+		log_warning("the runtime %s is not installed: no sandbox can be made with it",
+			    m->config->runtime);
 }
 
 static int make_tables(struct manager *m)
@@ -131,7 +127,7 @@ int manager_init(struct manager *m)
 		r = make_runtime_dirs(m);
 	if (r < 0)
 		return r;
-	find_runtime(m);
+	look_for_runtime(m);
 	r = make_tables(m);
 	if (r == 0)
 		r = sandbox_rows_load(m, load_cause(m));
@@ -156,7 +152,6 @@ void manager_deinit(struct manager *m)
 	sandbox_table_free(m);
 	keeper_table_free(m);
 	cgroups_free(TAKE_PTR(m->cgroups));
-	free(TAKE_PTR(m->crun));
 	if (m->runtime_fd >= 0) {
 		(void)path_remove_tree(m->runtime_fd, "sandboxes"); /* swept at the next start */
 		(void)path_remove_tree(m->runtime_fd, "keepers");

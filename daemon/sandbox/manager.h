@@ -48,7 +48,6 @@ struct manager {
 	int state_fd;          /* the state directory, O_PATH */
 	int runtime_fd;        /* the runtime directory */
 	const char *libexec_dir;
-	char *crun; /* absolute path; NULL: not installed */
 };
 
 /* M is zeroed by the caller and has base, config, store, server's fields unset. Fills the rest in:

@@ -7,10 +7,13 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "macro.h"
 #include "util/fd.h"
+#include "util/path.h"
 
 #define SUBID_FILE_MAX (1024u * 1024)
 #define PASSWD_BUFFER 4096
@@ -90,6 +93,29 @@ int owner_lookup(struct owner *ret, uid_t uid, uid_t daemon)
 		o.sub_count = shifted ? count : 0;
 	}
 	*ret = o;
+	return 0;
+}
+
+int owner_home(uid_t uid, char **ret_home, char **ret_name)
+{
+	char buffer[PASSWD_BUFFER], number[16];
+	struct passwd passwd, *found = NULL;
+	bool usable;
+	char *home, *name;
+
+	(void)snprintf(number, sizeof(number), "%u", (unsigned)uid);
+	if (getpwuid_r(uid, &passwd, buffer, sizeof(buffer), &found) != 0)
+		found = NULL;
+	usable = found && path_is_clean(found->pw_dir) && access(found->pw_dir, F_OK) == 0;
+	home = strdup(usable ? found->pw_dir : "/");
+	name = strdup(found ? found->pw_name : number);
+	if (!home || !name) {
+		free(home);
+		free(name);
+		return -ENOMEM;
+	}
+	*ret_home = home;
+	*ret_name = name;
 	return 0;
 }
 

@@ -29,6 +29,10 @@ struct owner {
  * entries the map is single. Returns 0 or negative errno (-ENOENT is not one of them). */
 int owner_lookup(struct owner *ret, uid_t uid, uid_t daemon);
 
+/* Where UID lives on the host, and how he is called. Who is not known there lives in / and is
+ * called by his number. Returns 0 or -ENOMEM. */
+int owner_home(uid_t uid, char **ret_home, char **ret_name);
+
 /* The host uid and gid behind a keeper id. */
 uid_t owner_host_uid(const struct owner *o, uint32_t keeper_id);
 gid_t owner_host_gid(const struct owner *o, uint32_t keeper_id);

@@ -17,6 +17,7 @@
 #include "sandbox/exec.h"
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
+#include "sandbox/owner.h"
 #include "sandbox/process.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/template.h"
@@ -190,6 +191,7 @@ static void send_claim(struct sandbox *s)
 			       .workspaces = s->workspaces,
 			       .n_workspaces = s->n_workspaces,
 			       .lock_reason = reason,
+			       .locks_only = sandbox_runtime(s) == RUNTIME_HOST,
 			       .idmap = keeper_client_idmap(s->keeper) };
 	int r;
 
@@ -313,14 +315,23 @@ static int listen_for_init(struct sandbox *s)
 	return fd_listen_unix(path, SOCK_SEQPACKET, 0600, 4);
 }
 
-/* How long the runtime of S may take. */
-static int64_t patience(const struct sandbox *s)
+static int fill_runtime(const struct sandbox *s, struct wire_message *m)
 {
+	static const uint32_t numbers[] = { [RUNTIME_CRUN] = KEEPER_RUNTIME_CRUN,
+					    [RUNTIME_RUNC] = KEEPER_RUNTIME_RUNC,
+					    [RUNTIME_RUNSC] = KEEPER_RUNTIME_RUNSC,
+					    [RUNTIME_HOST] = KEEPER_RUNTIME_HOST };
 	const struct config_runtime *runtime = config_runtime(s->manager->config, s->facts.runtime);
+	struct keeper_create *create = (void *)m->data;
+	char path[RUNTIME_PATH_MAX];
+	int r = runtime ? runtime_program(runtime, path) : -ENOENT;
 
-	if (s->ops->timeout_ms > 0)
-		return s->ops->timeout_ms;
-	return runtime ? runtime->timeout_ms : KEEPER_CREATE_TIMEOUT_MS;
+	if (r < 0)
+		return r;
+	create->runtime = numbers[runtime->type];
+	create->timeout_ms =
+		(uint32_t)(s->ops->timeout_ms > 0 ? s->ops->timeout_ms : runtime->timeout_ms);
+	return path[0] ? wire_add_string(m, offsetof(struct keeper_create, program), path) : 0;
 }
 
 static int fill_create(const struct sandbox *s, struct wire_message *m)
@@ -331,12 +342,13 @@ static int fill_create(const struct sandbox *s, struct wire_message *m)
 
 	if (s->layers.count > KEEPER_LOWERS_MAX)
 		return -E2BIG;
-	create->timeout_ms = (uint32_t)patience(s);
 	create->flags = is_create(s) ? KEEPER_CREATE_DISCARD : KEEPER_CREATE_REUSE;
 	if (s->facts.network == NETWORK_HOST)
 		create->flags |= KEEPER_CREATE_NETWORK_HOST;
 	fill_limits(s, &create->limits);
-	r = wire_add_string(m, offsetof(struct keeper_create, id), s->facts.id);
+	r = fill_runtime(s, m);
+	if (r == 0)
+		r = wire_add_string(m, offsetof(struct keeper_create, id), s->facts.id);
 	for (i = 0; r == 0 && i < s->layers.count; i++)
 		r = wire_add_string(m,
 				    offsetof(struct keeper_create, lowers) +
@@ -496,7 +508,8 @@ static bool start_begins(struct sandbox *s)
 		return false;
 	}
 	sandbox_set_state(s, SANDBOX_STATE_CREATING, NULL);
-	if (sandbox_open_workspaces(s, &e) == 0)
+	/* as it was made; the configuration may have changed since */
+	if (runtime_find(s->manager, s->facts.runtime, &e) && sandbox_open_workspaces(s, &e) == 0)
 		return true;
 	boot_fail(s, &e);
 	return false;
@@ -504,13 +517,22 @@ static bool start_begins(struct sandbox *s)
 
 void sandbox_boot(struct sandbox *s)
 {
+	int r = 0;
+
 	s->retried = false;
 	s->phase = SANDBOX_PHASE_NONE;
 	if (!is_create(s) && !start_begins(s))
 		return;
+	if (sandbox_runtime(s) == RUNTIME_HOST && !s->home)
+		r = owner_home(s->facts.owner, &s->home, &s->user);
+	if (r < 0) {
+		boot_fail_errno(s, r, "the owner's home cannot be found");
+		return;
+	}
 	if (gave_up(s))
 		return;
-	if (is_create(s) && !s->layers_given)
+	if (is_create(s) && !s->layers_given &&
+	    runtime_can(sandbox_runtime(s), RUNTIME_CAN_TEMPLATE))
 		want_template(s);
 	else
 		want_keeper(s);

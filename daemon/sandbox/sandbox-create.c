@@ -45,14 +45,13 @@ static int refuse_unbuilt(const struct sandbox_create_params *p, struct error *r
 	return 0;
 }
 
-static int check_runtime(const struct manager *m, const char *name, struct error *reterr)
+static int check_runtime(const struct manager *m, const struct sandbox_create_params *p, bool own,
+			 struct error *reterr)
 {
-	const struct config_runtime *runtime = config_runtime(m->config, name);
+	const struct config_runtime *runtime =
+		runtime_find(m, runtime_choose(m->config, p, own), reterr);
 
-	if (!runtime || strcmp(name, "crun") != 0)
-		return error_set(reterr, ERROR_UNAVAILABLE, "runtime", NOT_YET,
-				 "there is no runtime %s, only crun", name);
-	return 0;
+	return runtime ? runtime_check(runtime, p, reterr) : -1;
 }
 
 static int check_limits(const struct manager *m, const struct limits_params *l,
@@ -133,7 +132,8 @@ static int copy_workspaces(struct sandbox *s, const struct sandbox_create_params
 	return sandbox_copy_workspaces(s, items, n);
 }
 
-static int fill_in(struct sandbox *s, uid_t peer, const struct sandbox_create_params *p)
+static int fill_in(struct sandbox *s, uid_t peer, const struct sandbox_create_params *p,
+		   const struct config_runtime *runtime)
 {
 	const struct config *config = s->manager->config;
 	struct sandbox_facts *f = &s->facts;
@@ -147,8 +147,11 @@ static int fill_in(struct sandbox *s, uid_t peer, const struct sandbox_create_pa
 	f->idle_timeout_ms = p->idle_timeout_ms > 0 ? p->idle_timeout_ms : -1;
 	f->remove_on_stop = p->rm;
 	f->network = p->network.mode == NETWORK_UNSET ? config->network_default : p->network.mode;
+	if (!runtime_can(runtime->type, RUNTIME_CAN_NETWORK))
+		f->network = NETWORK_HOST; /* another one that was asked for is refused before */
 	merge_limits(&f->limits, &p->limits, &config->limits,
 		     cgroups_controllers(s->manager->cgroups));
+	runtime_cut_limits(runtime, &f->limits);
 	r = id_make(id);
 	if (r == 0)
 		r = string_copy(id, &f->id);
@@ -159,7 +162,7 @@ static int fill_in(struct sandbox *s, uid_t peer, const struct sandbox_create_pa
 	if (r == 0)
 		r = string_copy(p->template_name, &f->template_name);
 	if (r == 0)
-		r = string_copy(p->runtime ? p->runtime : config->runtime, &f->runtime);
+		r = string_copy(runtime->name, &f->runtime);
 	if (r == 0)
 		r = string_copy(p->loop_id, &f->loop_id);
 	if (r == 0)
@@ -272,8 +275,7 @@ static int validate(struct manager *m, uid_t peer, const struct sandbox_origin *
 	if (m->stopping)
 		return error_set(reterr, ERROR_UNAVAILABLE, NULL, "start the daemon again",
 				 "the daemon is stopping");
-	if (refuse_unbuilt(p, reterr) < 0 ||
-	    check_runtime(m, p->runtime ? p->runtime : m->config->runtime, reterr) < 0 ||
+	if (refuse_unbuilt(p, reterr) < 0 || check_runtime(m, p, origin != NULL, reterr) < 0 ||
 	    check_limits(m, &p->limits, reterr) < 0)
 		return -1;
 	if ((!origin || !origin->hidden) && check_quota(m, peer, reterr) < 0)
@@ -283,9 +285,6 @@ static int validate(struct manager *m, uid_t peer, const struct sandbox_origin *
 				 "extraWorkspaces needs a workspace");
 	if (p->tool && tool_choose(m->config, p->tool, "tool", &choice, reterr) < 0)
 		return -1;
-	if (!m->crun)
-		return error_set(reterr, ERROR_UNAVAILABLE, "runtime", "apt-get install crun",
-				 "crun is not installed");
 	return 0;
 }
 
@@ -327,10 +326,13 @@ static int commit(struct sandbox *s, sandbox_done *done, void *userdata, struct 
 static int create(struct sandbox *s, uid_t peer, const struct sandbox_origin *origin,
 		  const struct sandbox_create_params *p, struct error *reterr)
 {
+	const struct config *config = s->manager->config;
+	const struct config_runtime *runtime =
+		config_runtime(config, runtime_choose(config, p, origin != NULL));
 	size_t i;
 	int r;
 
-	r = fill_in(s, peer, p);
+	r = fill_in(s, peer, p, runtime); /* validate() has found it */
 	if (r == -E2BIG)
 		return error_set(reterr, ERROR_LIMIT_REACHED, "extraWorkspaces", NULL,
 				 "at most %d workspaces", WORKSPACES_MAX);
@@ -343,7 +345,8 @@ static int create(struct sandbox *s, uid_t peer, const struct sandbox_origin *or
 		s->layers_given = true;
 		s->hidden = origin->hidden;
 	}
-	if (sandbox_open_workspaces(s, reterr) < 0 || choose_owner(s, origin, reterr) < 0)
+	if (sandbox_open_workspaces(s, reterr) < 0 || choose_owner(s, origin, reterr) < 0 ||
+	    runtime_check_owner(runtime, s->facts.owner, reterr) < 0)
 		return -1;
 	r = keep_real_paths(s);
 	if (r < 0)

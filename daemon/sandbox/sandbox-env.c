@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sandbox/runtime.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/tool.h"
 #include "util/path.h"
@@ -56,7 +57,7 @@ static int add_certificates(struct string_list *env)
 	return r;
 }
 
-static int add_user(struct string_list *env, uid_t uid)
+static int add_user(const struct sandbox *s, struct string_list *env, uid_t uid)
 {
 	char number[16];
 	const char *name = number;
@@ -66,8 +67,8 @@ static int add_user(struct string_list *env, uid_t uid)
 	if (uid == 0)
 		name = "root";
 	else if (uid == AGENT_UID)
-		name = "agent";
-	r = string_list_set_env(env, "HOME", uid == 0 ? "/root" : "/home/agent");
+		name = s->user ? s->user : "agent";
+	r = string_list_set_env(env, "HOME", uid == 0 ? "/root" : sandbox_home(s));
 	if (r == 0)
 		r = string_list_set_env(env, "USER", name);
 	if (r == 0)
@@ -93,6 +94,14 @@ static int add_tool(struct string_list *env, const struct config *config, const 
 	return r;
 }
 
+/* On the host: no layer of ours, but what its owner has installed for himself. */
+static int add_host(const struct sandbox *s, struct string_list *env)
+{
+	CLEANUP_STR char *path = string_format("%s/.local/bin:" BASE_PATH, sandbox_home(s));
+
+	return path ? string_list_set_env(env, "PATH", path) : -ENOMEM;
+}
+
 static int add_pairs(struct string_list *env, const struct pairs *pairs)
 {
 	size_t i;
@@ -105,15 +114,16 @@ static int add_pairs(struct string_list *env, const struct pairs *pairs)
 
 int sandbox_environment(const struct sandbox *s, uid_t uid, const struct pairs *extra, char ***ret)
 {
+	const bool on_host = sandbox_runtime(s) == RUNTIME_HOST;
 	CLEANUP_STRINGS struct string_list env = { 0 };
 	int r;
 
-	r = add_tool(&env, s->manager->config, s->facts.tool);
+	r = on_host ? add_host(s, &env) : add_tool(&env, s->manager->config, s->facts.tool);
 	if (r == 0)
-		r = add_user(&env, uid);
+		r = add_user(s, &env, uid);
 	if (r == 0)
 		r = string_list_set_env(&env, "LANG", "C.UTF-8");
-	if (r == 0)
+	if (r == 0 && !on_host)
 		r = add_git(&env);
 	if (r == 0)
 		r = add_certificates(&env);

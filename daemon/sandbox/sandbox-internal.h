@@ -84,6 +84,8 @@ struct sandbox {
 	int pidfd;           /* of init, to end it without anybody's help; -1 */
 	uint32_t memory_version;
 	struct sandbox_freezing freezing;
+	char *home; /* runtime host: the owner's, and his name; else NULL */
+	char *user;
 	enum sandbox_phase phase;
 	struct error boot_error; /* why the boot under way is being undone */
 	struct sandbox_op *ops;

@@ -10,6 +10,7 @@
 
 #include "sandbox/claim.h"
 #include "sandbox/keeper-client.h"
+#include "sandbox/runtime.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/workspace.h"
 #include "util/log.h"
@@ -59,6 +60,7 @@ int sandbox_call_undo(struct sandbox *s, struct keeper_client *k, keeper_reply *
 			       .flags = KEEPER_CLAIM_UNDO,
 			       .workspaces = s->workspaces,
 			       .lock_reason = reason,
+			       .locks_only = sandbox_runtime(s) == RUNTIME_HOST,
 			       .idmap = keeper_client_idmap(k) };
 	int r = reason ? 0 : -ENOMEM;
 

@@ -173,6 +173,8 @@ static void sandbox_free(struct sandbox *s)
 	free(s->facts.template_name);
 	free(s->facts.cause);
 	free(s->facts.runtime);
+	free(s->home);
+	free(s->user);
 	free(s->facts.loop_id);
 	free(s);
 }
@@ -477,9 +479,14 @@ struct keeper_client *sandbox_keeper(const struct sandbox *s)
 	return s->keeper;
 }
 
+const char *sandbox_home(const struct sandbox *s)
+{
+	return s->home ? s->home : "/home/agent";
+}
+
 const char *sandbox_default_workdir(const struct sandbox *s)
 {
-	return s->facts.workspaces.count > 0 ? s->facts.workspaces.items[0].path : "/home/agent";
+	return s->facts.workspaces.count > 0 ? s->facts.workspaces.items[0].path : sandbox_home(s);
 }
 
 uint32_t sandbox_nproc_limit(const struct sandbox *s)

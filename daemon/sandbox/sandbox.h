@@ -73,8 +73,8 @@ const char *sandbox_name(const struct sandbox *s);
 uid_t sandbox_owner(const struct sandbox *s);
 struct init_client *sandbox_init(const struct sandbox *s);     /* NULL unless running */
 struct keeper_client *sandbox_keeper(const struct sandbox *s); /* NULL unless running */
-const char *
-sandbox_default_workdir(const struct sandbox *s); /* first workspace, else /home/agent */
+const char *sandbox_home(const struct sandbox *s);             /* the agent's */
+const char *sandbox_default_workdir(const struct sandbox *s);  /* first workspace, else home */
 /* The base environment of an exec as uid (PATH with the tool's, HOME, USER, git's GIT_CONFIG_*, the
  * sandbox's own env), then EXTRA on top. "K=V" strings, NULL-terminated, freed with strings_free().
  */

@@ -296,22 +296,44 @@ static void check_uidmap(const struct checks_scope *scope, struct check *c)
 
 /* ---- programs and files ---- */
 
-static void check_crun(const struct checks_scope *scope, struct check *c)
+/* NAME is the package, too, and the first word of what it says about itself. */
+static void check_runtime(struct check *c, const char *name, const char *given, bool is_default)
 {
 	char path[256], line[100];
 
-	if (scope->crun)
-		(void)snprintf(path, sizeof(path), "%s", scope->crun);
-	if (scope->crun ? access(path, X_OK) < 0 : !path_find_program("crun", path, sizeof(path))) {
+	c->severity = is_default ? CHECK_REQUIRED : CHECK_OPTIONAL;
+	if (given)
+		(void)snprintf(path, sizeof(path), "%s", given);
+	if (given ? access(path, X_OK) < 0 : !path_find_program(name, path, sizeof(path))) {
 		found(c, false, "not installed");
-		fix_install(c, "crun");
+		fix_install(c, name);
 		return;
 	}
 	first_line_of_version(path, line, sizeof(line));
-	if (strncmp(line, "crun version ", 13) != 0)
+	if (strncmp(line, name, strlen(name)) != 0 || !strstr(line, " version "))
 		found(c, false, "%s does not say its version", path);
 	else
 		found(c, true, "%s, %s", path, line);
+}
+
+static bool is_default(const struct checks_scope *scope, const char *name)
+{
+	return strcmp(scope->runtime ? scope->runtime : "crun", name) == 0;
+}
+
+static void check_crun(const struct checks_scope *scope, struct check *c)
+{
+	check_runtime(c, "crun", scope->crun, is_default(scope, "crun"));
+}
+
+static void check_runc(const struct checks_scope *scope, struct check *c)
+{
+	check_runtime(c, "runc", scope->runc, is_default(scope, "runc"));
+}
+
+static void check_runsc(const struct checks_scope *scope, struct check *c)
+{
+	check_runtime(c, "runsc", scope->runsc, is_default(scope, "runsc"));
 }
 
 static void check_seccomp(const struct checks_scope *scope, struct check *c)
@@ -497,6 +519,8 @@ static const struct {
 	  "give the user a range in /etc/subuid and /etc/subgid" },
 	{ "newuidmap", CHECK_OPTIONAL, check_uidmap, "install uidmap" },
 	{ "crun", CHECK_REQUIRED, check_crun, "install crun" },
+	{ "runc", CHECK_OPTIONAL, check_runc, "install runc for --runtime runc" },
+	{ "runsc", CHECK_OPTIONAL, check_runsc, "install runsc (gVisor) for --runtime runsc" },
 	{ "seccomp profile", CHECK_REQUIRED, check_seccomp,
 	  "install containers-common's seccomp profile" },
 	{ "git", CHECK_OPTIONAL, check_git, "install git" },

@@ -28,7 +28,11 @@ struct checks_scope {
 	uid_t uid;
 	const char *state_dir;
 	const char *runtime_dir;
-	const char *crun;        /* NULL: searched in PATH */
+	/* Programs of the runtimes; NULL: searched in PATH. */
+	const char *crun;
+	const char *runc;
+	const char *runsc;
+	const char *runtime;     /* which one is used where nobody says; NULL: crun */
 	const char *libexec_dir; /* where sandbox-keeper and sandbox-init are */
 };
 

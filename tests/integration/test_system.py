@@ -15,7 +15,7 @@ def test_info(t):
     check("stream" in i["features"], "features")
     refused_now = {"idempotency"} & set(i["features"])
     check(not refused_now, f"features that are refused: {refused_now}")
-    equal(i["defaults"], {"network": "none"}, "defaults")
+    equal(i["defaults"], {"runtime": "crun", "network": "none"}, "defaults")
     check(re.fullmatch(r"[a-z0-9]{4,32}", i["instanceId"]), f"instanceId {i['instanceId']}")
     check(isinstance(i["uptimeMs"], int) and i["uptimeMs"] >= 0, "uptimeMs")
     equal(i["rootless"], t.mode == "user", "rootless")
@@ -29,7 +29,7 @@ def test_info_defaults(t):
     """As configured; `sandboxctl run` decides by it."""
     d = t.private_daemon({"network": {"default": "host"}})
     with d.client() as c:
-        equal(c.call("system.info")["defaults"], {"network": "host"}, "defaults")
+        equal(c.call("system.info")["defaults"], {"runtime": "crun", "network": "host"}, "defaults")
     d.stop()
 
 
@@ -118,7 +118,6 @@ def test_later_params_are_refused(t):
         ("sandbox.create", {"name": t.unique(), "network": "gateway"}, "network"),
         ("sandbox.create", {"name": t.unique(), "network": {"mode": "gateway"}}, "network"),
         ("sandbox.create", {"name": t.unique(), "limits": {"diskBytes": 1 << 30}}, "limits.diskBytes"),
-        ("sandbox.create", {"name": t.unique(), "runtime": "runsc"}, "runtime"),
         ("sandbox.create", {"name": t.unique(), "ttlMs": 60000}, "ttlMs"),
         ("sandbox.create", {"name": t.unique(), "idleTimeoutMs": 60000}, "idleTimeoutMs"),
     ]
@@ -144,14 +143,6 @@ def test_secrets_param_is_refused(t):
     )
     check(e.code in (-32005, -32602), str(e))
     equal(e.field, "secrets", "field")
-
-
-def test_runtime_host(t):
-    """Runtime `host` is no boundary: it is asked for by name, or refused by name."""
-    ws = t.workspace()
-    e = t.client.error("sandbox.create", {"name": t.unique(), "workspace": ws, "runtime": "host"})
-    refused(e, "unavailable", "denied", "invalid_params")
-    equal(e.field, "runtime", "field")
 
 
 def test_gives_no_method_for_spaces(t):

@@ -35,7 +35,16 @@ export interface SystemInfo {
   /** Since the daemon started. */
   uptimeMs: number;
   /** The configured runtimes. */
-  runtimes: unknown;
+  runtimes: Array<{
+    /** As in runtime of sandbox.create. */
+    name: string;
+    /** What kind of program it is; host: none. */
+    type: "crun" | "runc" | "runsc" | "host";
+    /** The program that was found. */
+    path?: string | null;
+    /** Installed, or host and allowed. */
+    available: boolean;
+  }>;
   /** The tools that sandboxes can be made for. */
   tools: Array<{
     /** What sandbox.create takes as tool. */
@@ -70,6 +79,8 @@ export interface SystemInfo {
   };
   /** What a sandbox gets whose maker does not say. */
   defaults: {
+    /** What sets a sandbox up. */
+    runtime: string;
     /** What can be reached. */
     network: "none" | "gateway" | "host";
   };
@@ -110,6 +121,8 @@ export interface Sandbox {
   template: string;
   /** What set it up. */
   runtime: string;
+  /** False: the runtime is of the type host, which is no boundary. */
+  isolated: boolean;
   /** Where it is in its life. */
   state: "creating" | "running" | "paused" | "stopped" | "failed" | "removed";
   /** Why it stopped or failed. */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* One create under way in a worker: what every kind of runtime needs to get from a program that is
+ * started to an init that is ready and fenced. */
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "init-wire.h"
+#include "runtime.h"
+#include "worker.h"
+
+#define CREATION_PATH_MAX 512
+
+struct creation {
+	const struct runtime_job *job;
+	struct worker_result result;
+	int64_t deadline;
+	bool upper_made;
+	int ready;  /* init says when it is fenced */
+	int output; /* what the program says */
+	size_t said;
+	char merged[CREATION_PATH_MAX];
+	char bundle[CREATION_PATH_MAX];
+};
+
+/* What the program is started with. */
+struct creation_fds {
+	int in;
+	int out; /* for 1 and 2 */
+	int to_init[INIT_FD_COUNT];
+};
+
+void creation_begin(struct creation *c, const struct runtime_job *job);
+/* Notes ERROR, and WHAT failed unless the program said so itself. Returns ERROR. */
+int creation_fail(struct creation *c, int error, const char *what);
+
+/* Makes the pipes and runs CHILD, which does not return, in a process of its own; its pid is
+ * *RET. */
+int creation_start(struct creation *c,
+		   void (*child)(const struct creation *c, const struct creation_fds *fds),
+		   pid_t *ret);
+/* In that process: standard streams, cgroup, limits, and the descriptors for init at their
+ * numbers. Ends the process when something fails. */
+void creation_prepare_child(const struct creation *c, const struct creation_fds *fds);
+/* In that process: says what failed, which becomes the reason, and ends. */
+void creation_child_failed(const char *what, int error) __attribute__((noreturn));
+
+/* Waits for the program's end. -EPROTO: it failed. */
+int creation_wait_program(struct creation *c, pid_t pid);
+/* Checks that PID is a child of ours (the program is gone, we adopted it) and takes it for init. */
+int creation_take_pid(struct creation *c, long pid);
+int creation_wait_ready(struct creation *c);
+/* Makes sure that init's filter is loaded, if there is one. */
+int creation_check_seccomp(struct creation *c);

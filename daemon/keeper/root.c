@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "macro.h"
+#include "overlay.h"
+#include "skeleton.h"
+#include "trash.h"
+
+/* The kernel refuses a volatile upper with a work directory that was used: always a new one. */
+static int renew_work(const struct creation *c)
+{
+	char path[CREATION_PATH_MAX];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/work", c->job->id);
+	r = trash_move(c->job->tree, c->job->tree->upper, path);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	return dir_make_at(c->job->tree->upper, path, (struct owned){ 0, 0700 });
+}
+
+int root_make_upper(struct creation *c)
+{
+	const struct runtime_job *job = c->job;
+	char path[CREATION_PATH_MAX];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/data", job->id);
+	if ((job->flags & KEEPER_CREATE_REUSE) == 0) {
+		if (mkdirat(job->tree->upper, job->id, 0700) < 0)
+			return -errno;
+		c->upper_made = true;
+		r = dir_make_at(job->tree->upper, path, (struct owned){ ids_root(job->ids), 0755 });
+		if (r < 0)
+			return r;
+	} else if (faccessat(job->tree->upper, path, F_OK, 0) < 0) {
+		return -errno;
+	}
+	return renew_work(c);
+}
+
+/* With the host's network its resolver is the sandbox's too. Absent on the host: the skeleton's
+ * empty one stays. */
+int root_copy_resolver(const struct creation *c)
+{
+	const struct owned as = { ids_root(c->job->ids), 0644 };
+	char path[CREATION_PATH_MAX], text[8192];
+	CLEANUP_FD int host = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
+	CLEANUP_FD int etc = -1;
+	ssize_t n;
+	int r;
+
+	n = host < 0 ? -1 : read(host, text, sizeof(text) - 1);
+	if (n < 0)
+		return 0;
+	text[n] = '\0';
+	(void)snprintf(path, sizeof(path), "%s/data/etc", c->job->id);
+	r = dir_make_at(c->job->tree->upper, path, (struct owned){ as.uid, 0755 });
+	if (r < 0)
+		return r;
+	/* since the last stop it is the sandbox's: perhaps a link, out to the host's own */
+	etc = beneath_open(c->job->tree->upper, path, O_RDONLY | O_DIRECTORY);
+	if (etc < 0)
+		return etc;
+	if (unlinkat(etc, "resolv.conf", 0) < 0 && errno != ENOENT)
+		return -errno;
+	return file_make_at(etc, "resolv.conf", text, as);
+}
+
+int root_mount(struct creation *c)
+{
+	static char lowers[KEEPER_LOWERS_MAX][CREATION_PATH_MAX];
+	const char *list[KEEPER_LOWERS_MAX + 2];
+	const struct runtime_job *job = c->job;
+	char upper[CREATION_PATH_MAX], work[CREATION_PATH_MAX];
+	struct overlay o = { list, upper, work };
+	size_t i;
+
+	for (i = 0; i < job->n_lowers; i++) {
+		(void)snprintf(lowers[i], sizeof(lowers[i]), TREE_STATE "/templates/%s",
+			       job->lowers[i]);
+		list[i] = lowers[i];
+	}
+	list[i++] = TREE_SKELETON;
+	list[i] = NULL;
+	(void)snprintf(upper, sizeof(upper), TREE_STATE "/upper/%s/data", job->id);
+	(void)snprintf(work, sizeof(work), TREE_STATE "/upper/%s/work", job->id);
+	if (mkdirat(job->tree->merged, job->id, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	return overlay_mount(&o, c->merged);
+}

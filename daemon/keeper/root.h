@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A sandbox's root file system: its writable layer, and the overlay while it is made. */
+
+#include "creation.h"
+
+/* Makes upper/<id>, or prepares the one of a stopped sandbox for another use. */
+int root_make_upper(struct creation *c);
+int root_copy_resolver(const struct creation *c);
+int root_mount(struct creation *c);

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every runtime: the same life of a sandbox, the same refusals, and nothing left afterwards."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import time
+
+import daemon as daemon_module
+from gitrepo import INSIDE, git, worktree
+from harness import exited, signaled, timeout
+from lib import RpcError, check, equal, text_of, until
+
+ISOLATED = ("crun", "runc")
+ALL = (*ISOLATED, "host")
+
+
+def needs(t, runtime):
+    """What this host lacks is skipped by name."""
+    if runtime != "host" and not shutil.which(runtime):
+        t.skip(f"{runtime} is not installed")
+    if runtime == "host" and t.suite.owner == 0:
+        t.skip("host does not run as root")
+
+
+def life(t, runtime):
+    needs(t, runtime)
+    ws = t.workspace({"in": "from outside"})
+    s = t.sandbox(workspace=ws, runtime=runtime)
+    equal((s["runtime"], s["state"]), (runtime, "running"), "as made")
+    r = exited(t.run(s, ["/bin/sh", "-c", "cat in; echo words >&2; echo back > out; exit 7"]), 7)
+    equal(text_of(r["stdout"]), b"from outside", "stdout")
+    equal(text_of(r["stderr"]), b"words\n", "stderr")
+    with open(ws + "/out", encoding="ascii") as f:
+        equal(f.read(), "back\n", "file of the workspace")
+    equal(os.stat(ws + "/out").st_uid, t.suite.owner, "owner of what the agent made")
+    equal(t.sh(s, "pwd").strip(), ws, "work directory")
+    equal(text_of(t.run(s, ["cat"], stdin={"text": "typed"})["stdout"]), b"typed", "stdin")
+    equal(t.run(s, ["/no/such"])["startError"]["kind"], "not_found", "what is not there")
+    signaled(t.run(s, ["/bin/sh", "-c", "kill -9 $$"]), 9)
+    return s, ws
+
+
+def ends(t, s):
+    """Timeout and leftovers: whatever was started is gone."""
+    mark = f"9{os.getpid() % 1000}{int(time.time()) % 100000}"
+    r = t.run(s, ["/bin/sh", "-c", f"sleep {mark} & setsid sleep {mark} & sleep {mark}"],
+              timeoutMs=500, graceMs=100)
+    equal(r["cause"], "timeout", "cause")
+    r = exited(t.run(s, ["/bin/sh", "-c", f"setsid sleep {mark} >/dev/null 2>&1 & sleep 0.2"]))
+    check(r["leftovers"] >= 1, f"leftovers {r['leftovers']}")
+    until(lambda: not alive(mark), 5, "sleeps are gone")
+    e = t.client.send("exec.run", {"sandbox": s["name"], "command": ["sleep", mark]})
+    until(lambda: alive(mark), 5, "the sleep runs")
+    return e, mark
+
+
+def alive(mark):
+    return [p for p in os.listdir("/proc") if p.isdigit()
+            and mark in daemon_module.command_line(int(p))]
+
+
+def again(t, s, ws):
+    """Stop, start, remove; a start uses the runtime that it was made with."""
+    c = t.client
+    t.sh(s, "echo kept > \"$HOME/.kept-by-a-test\"" if s["runtime"] != "host" else "true")
+    equal(c.call("sandbox.stop", {"sandbox": s["name"]})["state"], "stopped", "stopped")
+    check(not os.path.isdir(f"/proc/{s['pid']}") or s["pid"] == 0, "init is gone")
+    s2 = c.call("sandbox.start", {"sandbox": s["name"]})
+    equal((s2["runtime"], s2["state"]), (s["runtime"], "running"), "started again")
+    if s["runtime"] != "host":
+        equal(t.sh(s2, "cat $HOME/.kept-by-a-test"), "kept\n", "home after the start")
+    equal(t.sh(s2, "cat in"), "from outside", "workspace after the start")
+    c.call("sandbox.remove", {"sandbox": s["name"], "force": True})
+    until(lambda: not os.path.isdir(f"/proc/{s2['pid']}"), 5, "init is gone")
+    check(os.path.exists(ws + "/in"), "the workspace stays")
+
+
+def whole(t, runtime):
+    s, ws = life(t, runtime)
+    rid, mark = ends(t, s)
+    again(t, s, ws)
+    try:
+        equal(t.client.wait(rid)["cause"], "cancelled", "cause")
+    except RpcError:
+        pass
+    until(lambda: not alive(mark), 5, "nothing lives on")
+
+
+@timeout(120)
+def test_crun(t):
+    whole(t, "crun")
+
+
+@timeout(120)
+def test_runc(t):
+    whole(t, "runc")
+
+
+@timeout(120)
+def test_host(t):
+    whole(t, "host")
+
+
+# ---- what isolates, isolates alike ----
+def escapes(t, runtime):
+    needs(t, runtime)
+    ws = t.workspace()
+    shutil.copy(t.suite.tools["escape"], ws + "/escape")
+    os.chmod(ws + "/escape", 0o755)
+    t.own(ws + "/escape")
+    s = t.sandbox(workspace=ws, runtime=runtime)
+    for user in ("agent", "root"):
+        for name in ("setid-bits", "forbidden-calls", "new-namespaces", "mount-things", "proc-one",
+                     "gain-capabilities", "write-cgroups"):
+            r = t.run(s, [ws + "/escape", name], user=user, workDir="/tmp")
+            said = text_of(r["stdout"])
+            check(said and b"NOT REFUSED" not in said, f"{name} as {user}: {said[-500:]!r}")
+            exited(r)
+    status = t.sh(s, "cat /proc/self/status")
+    check("Seccomp:\t2" in status and "NoNewPrivs:\t1" in status, status)
+
+
+def test_escapes_crun(t):
+    escapes(t, "crun")
+
+
+def test_escapes_runc(t):
+    escapes(t, "runc")
+
+
+def commits(t, runtime):
+    """A worktree is locked while it is used, and a commit is seen outside."""
+    needs(t, runtime)
+    _, tree, gitdir = worktree(t)
+    s = t.sandbox(workspace=tree, runtime=runtime)
+    check(os.path.exists(gitdir + "/locked"), "locked while in use")
+    t.sh(s, INSIDE + "echo more > more && git add more && git commit -q -m inside", timeout=60)
+    equal(git(t, tree, "log", "-1", "--format=%s").strip(), "inside", "the commit outside")
+    if runtime != "host":
+        r = t.run(s, ["git", "config", "core.fsmonitor", "/bin/false"])
+        check(r["exitCode"] != 0, "what steers git cannot be written")
+        t.sh(s, "mkdir sub && git init -q sub")
+    t.client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
+    check(not os.path.exists(gitdir + "/locked"), "unlocked afterwards")
+    if runtime != "host":
+        check(not os.path.exists(tree + "/sub/.git"), "a repository made inside is set aside")
+
+
+def test_commits_crun(t):
+    commits(t, "crun")
+
+
+def test_commits_runc(t):
+    commits(t, "runc")
+
+
+def test_commits_host(t):
+    commits(t, "host")
+
+
+# ---- host ----
+def test_host_is_the_owner(t):
+    """His number, home and files; no sandbox's."""
+    needs(t, "host")
+    ws = t.workspace()
+    s = t.sandbox(workspace=ws, runtime="host")
+    equal((s["isolated"], s["network"]["mode"]), (False, "host"), "shown")
+    owner = pwd.getpwuid(t.suite.owner)
+    equal(t.sh(s, "id -u; id -g; echo $HOME; id -un").split(),
+          [str(owner.pw_uid), str(owner.pw_gid), owner.pw_dir, owner.pw_name], "who it is")
+    secret = os.path.join(t.suite.work, t.unique("file"))
+    with open(secret, "w", encoding="ascii") as f:
+        f.write("of the host")
+    t.own(secret)
+    equal(t.sh(s, f"cat {secret}"), "of the host", "a file that is no workspace's")
+    with open("/proc/self/status", encoding="ascii") as f:
+        ours = [line for line in f if line.startswith("Seccomp")]
+    equal([x for x in t.sh(s, "cat /proc/self/status").splitlines(True) if x.startswith("Seccomp")],
+          ours, "no filter of ours")
+    check(t.sh(s, "ls /sys/fs/cgroup").strip() != "", "the host's cgroups are seen")
+    check(not os.path.exists("/proc/1/root/sys/fs/cgroup/skeleton"), "the keeper's tree is its own")
+    check("skeleton" not in t.sh(s, "ls /sys/fs/cgroup"), "nor is it seen there")
+    e = t.client.error("exec.run", {"sandbox": s["name"], "command": ["id"], "user": "root"})
+    equal((e.kind, e.field), ("unavailable", "user"), "another user")
+    r = t.run(s, ["tty"], tty={"rows": 24, "cols": 80})
+    check(text_of(r["output"]).startswith(b"/dev/pts/"), f"a terminal: {r}")
+
+
+def test_host_refusals(t):
+    """What is no sandbox cannot do what a sandbox does, and says so by field."""
+    needs(t, "host")
+    new = {"name": t.unique(), "workspace": t.workspace(), "runtime": "host"}
+    table = (
+        ({"network": "none"}, "network.mode"),
+        ({"limits": {"shmBytes": 1 << 20}}, "limits.shmBytes"),
+        ({"template": "claude"}, "template"),
+    )
+    for more, field in table:
+        e = t.client.error("sandbox.create", {**new, **more})
+        equal((e.code, e.kind, e.field), (-32005, "unavailable", field), f"{more}")
+        check(e.hint, "a hint")
+    check(new["name"] not in str(t.client.call("sandbox.list")), "nothing was made")
+
+
+def test_host_is_not_for_root(t):
+    if os.getuid() != 0:
+        t.skip("only root has workspaces of root")
+    ws = t.workspace()
+    os.chown(ws, 0, 0)
+    e = t.client.error("sandbox.create", {"name": t.unique(), "workspace": ws, "runtime": "host"})
+    equal((e.kind, e.field), ("unavailable", "runtime"), "root's own")
+    check("ordinary user" in e.hint, f"hint {e.hint}")
+
+
+def test_host_not_allowed(t):
+    d = t.private_daemon({"daemon": {"allow_host": "no"}})
+    c = t.connect(daemon=d)
+    e = c.error("sandbox.create", {"name": "h", "runtime": "host"})
+    equal((e.code, e.kind, e.field), (-32006, "denied", "runtime"), "allow_host = no")
+    check("allow_host" in e.hint, f"hint {e.hint}")
+    host = [r for r in c.call("system.info")["runtimes"] if r["name"] == "host"]
+    equal(host, [{"name": "host", "type": "host", "available": False}], "system.info")
+    p = t.ctl("create", "shell", t.workspace(), daemon=d, env={"AGENT_LOOP_HOST": "1"})
+    equal(p.returncode, 1, "sandboxctl")
+    check(b"allow_host" in p.stderr, p.stderr)
+    d.stop()
+
+
+def test_host_by_environment(t):
+    """AGENT_LOOP_HOST=1 counts at create, unless --runtime says otherwise; a warning says it."""
+    needs(t, "host")
+    ws = t.workspace()
+    env = {"AGENT_LOOP_HOST": "1"}
+    name = t.unique("sb")
+    p = t.ctl("create", "--name", name, "shell", ws, env=env)
+    t.sandboxes.append((t.client, name))
+    equal((p.returncode, p.stdout.decode().strip()), (0, name), f"create: {p.stderr}")
+    check(b"warning" in p.stderr and b"without isolation" in p.stderr, p.stderr)
+    equal(t.client.call("sandbox.get", {"sandbox": name})["runtime"], "host", "runtime")
+    check(b" host " in t.ctl("ls").stdout, "shown by ls")
+    other = t.unique("sb")
+    p = t.ctl("create", "--name", other, "--runtime", "crun", "shell", ws, env=env)
+    t.sandboxes.append((t.client, other))
+    check(p.returncode == 0 and p.stderr == b"", p.stderr)
+    s = t.client.call("sandbox.get", {"sandbox": other})
+    equal((s["runtime"], s["isolated"]), ("crun", True), "an explicit one wins")
+    for word in ("0", "", "yes"):
+        p = t.ctl("exec", other, "true", env={"AGENT_LOOP_HOST": word})
+        equal(p.returncode, 0, f"exec with AGENT_LOOP_HOST={word}")
+
+
+# ---- configuration ----
+def test_unknown_runtime(t):
+    e = t.client.error("sandbox.create", {"name": t.unique(), "runtime": "nosuch"})
+    equal((e.code, e.kind, e.field), (-32001, "not_found", "runtime"), "unknown")
+    check("crun" in e.hint and "runc" in e.hint, f"the known ones: {e.hint}")
+
+
+def test_runtimes_of_the_configuration(t):
+    """A second crun by another name, the default, a missing one; a start finds what is left."""
+    config = {
+        "daemon": {"runtime": "mine"},
+        "runtime mine": {"type": "crun", "path": "/usr/bin/crun"},
+        "runtime gone": {"type": "runc", "path": "/no/such/runc"},
+    }
+    d = t.private_daemon(config)
+    c = t.connect(daemon=d)
+    info = c.call("system.info")
+    names = {r["name"]: r for r in info["runtimes"]}
+    equal((info["defaults"]["runtime"], names["mine"]["path"]), ("mine", "/usr/bin/crun"), "info")
+    equal(names["gone"]["available"], False, "missing")
+    s = c.call("sandbox.create", {"name": "a"}, timeout=60)
+    equal(s["runtime"], "mine", "the default")
+    exited(t.run(s, ["true"], client=c))
+    e = c.error("sandbox.create", {"name": "b", "runtime": "gone"})
+    equal((e.code, e.field, e.hint), (-32005, "runtime", "apt-get install runc"), "missing")
+    check("/no/such/runc" in e.message, e.message)
+    c.call("sandbox.stop", {"sandbox": "a"})
+    d.stop()
+    d = t.private_daemon(state=d.state)
+    c = t.connect(daemon=d)
+    e = c.error("sandbox.start", {"sandbox": "a"})
+    equal((e.kind, e.field), ("not_found", "runtime"), "a runtime that is configured no more")
+    equal(c.call("sandbox.get", {"sandbox": "a"})["state"], "stopped", "it stays as it was")
+    c.call("sandbox.remove", {"sandbox": "a"})
+    d.stop()
+
+
+def test_bad_configuration(t):
+    """Each problem with file and line; --check-config fails."""
+    path = os.path.join(t.suite.work, t.unique("conf"))
+    with open(path, "w", encoding="ascii") as f:
+        f.write("[runtime x]\ntype = docker\npath = /x\n[daemon]\nruntime = nosuch\n"
+                "[runtime host]\npath = /x\n[runtime y]\ntype = runc\n")
+    p = subprocess.run([t.suite.tools["sandboxd"], "--config", path, "--check-config"],
+                       capture_output=True, text=True, check=False)
+    os.unlink(path)
+    check(p.returncode != 0, "accepted")
+    for line, words in ((2, "docker"), (2, "no type"), (7, "no path"), (9, "no path")):
+        check([x for x in p.stderr.splitlines() if f"{path}:{line}:" in x and words in x],
+              f"line {line} {words}: {p.stderr}")
+    check("nosuch" in p.stderr, p.stderr)
