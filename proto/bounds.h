@@ -40,6 +40,9 @@
 #define LOOPS_PER_UID_MAX 4096                  /* those destroyed a while ago included */
 #define LOOPS_KEPT_MS (24 * 3600 * 1000)        /* [limits] loops_kept */
 #define FAILED_LOOPS_KEPT_MS (72 * 3600 * 1000) /* [limits] failed_loops_kept */
+#define VERIFICATIONS_MAX 64
+#define OUTPUT_CHARS_DEFAULT 50000 /* of each text in a LoopRunResult */
+#define OUTPUT_CHARS_MAX 1000000
 #define LIST_LIMIT_DEFAULT 200
 #define LIST_LIMIT_MAX 1000
 

@@ -29,6 +29,7 @@ static const char *const disconnect_modes[] = { NULL, "cancel", "keep", NULL };
 static const char *const stream_names[] = { "stdout", "stderr", "output", NULL };
 static const char *const writable[] = { "writable", NULL };
 static const char *const end_of_stream[] = { "end", NULL };
+static const char *const artifacts_modes[] = { "none", "summary", "patch", NULL };
 static const char *const loop_outcomes[] = { NULL, "completed", "failed", NULL };
 
 static const struct field limits_fields[] = {
@@ -167,6 +168,32 @@ static const struct field loop_create_fields[] = {
 	{ "runtime", FIELD_NAME, AT(loop_create_params, runtime), .doc = "What sets its sandboxes up; absent: the configured one." },
 	END
 };
+static const struct field loop_run_fields[] = {
+	LOOP_ID(loop_run_params),
+	{ "tool", FIELD_TEMPLATE_NAME, R, AT(loop_run_params, tool), .doc = "One of the loop's." },
+	{ "prompt", FIELD_TEXT, R, AT(loop_run_params, prompt), .doc = "What it gets on stdin; for shell, its script." },
+	{ "model", FIELD_STRING, AT(loop_run_params, model), BETWEEN(1, 256), .doc = "Absent: the tool's own choice." },
+	{ "args", FIELD_STRINGS, AT(loop_run_params, args), BETWEEN(0, 1024), .doc = "Added to the tool's command line." },
+	{ "stage", FIELD_NAME, AT(loop_run_params, stage), .doc = "Stage of the loop, kept with it." },
+	{ "storyId", FIELD_STRING, AT(loop_run_params, story_id), BETWEEN(1, 128), .doc = "Story of the loop, kept with it." },
+	{ "requestId", FIELD_STRING, AT(loop_run_params, request_id), BETWEEN(1, 128), .doc = "Comes back in the result; absent: the execId." },
+	{ "baseSha", FIELD_STRING, AT(loop_run_params, base_sha), BETWEEN(1, 64), .doc = "Commit from which artifacts are counted; absent: HEAD at the start." },
+	{ "profile", FIELD_ANY, U, AT(loop_run_params, profile_given), .doc = "Another profile of the tool." },
+	{ "env", FIELD_ENV, AT(loop_run_params, env), .doc = "On top of the sandbox's." },
+	{ "secrets", FIELD_ANY, U, AT(loop_run_params, secrets_given), .doc = "Secrets to lend it." },
+	{ "files", FIELD_OBJECTS, AT(loop_run_params, files), BETWEEN(0, FILES_MAX), NESTED(file_fields, file_params), .doc = "Written before it starts." },
+	{ "workDir", FIELD_STRING, AT(loop_run_params, work_dir), BETWEEN(1, 4095), .doc = "Absent: the loop's." },
+	{ "timeoutMs", FIELD_INT64, AT(loop_run_params, timeout_ms), BETWEEN(1, FIELD_INT_MAX), .doc = "TERM after this time, KILL after the grace; also of each verification command. Absent: the tool's own." },
+	{ "graceMs", FIELD_INT64, D, AT(loop_run_params, grace_ms), MS, .fallback = EXEC_GRACE_MS, .doc = "Between TERM and KILL." },
+	{ "verificationCommands", FIELD_STRINGS, AT(loop_run_params, verification_commands), BETWEEN(0, VERIFICATIONS_MAX), .doc = "Lines for /bin/sh in the same sandbox, when the tool exited 0." },
+	{ "artifacts", FIELD_ENUM, AT(loop_run_params, artifacts), .values = artifacts_modes, .fallback = ARTIFACTS_SUMMARY, .doc = "What to find out about its changes." },
+	{ "outputLimitChars", FIELD_INT64, D, AT(loop_run_params, output_limit_chars), BETWEEN(0, OUTPUT_CHARS_MAX), .fallback = OUTPUT_CHARS_DEFAULT, .doc = "The last so many characters are in the result." },
+	{ "idempotencyKey", FIELD_STRING, U, AT(loop_run_params, idempotency_key), BETWEEN(1, 128), .doc = "The same call again never runs it twice." },
+	{ "stream", FIELD_BOOL, AT(loop_run_params, stream), .doc = "Send exec.data while it runs." },
+	{ "detach", FIELD_BOOL, AT(loop_run_params, detach), .doc = "Answer with an Exec as soon as it started; nothing is verified or looked at then." },
+	{ "onDisconnect", FIELD_ENUM, AT(loop_run_params, on_disconnect), .values = disconnect_modes, .doc = "What happens to it when the client is gone; absent: keep." },
+	END
+};
 static const struct field loop_get_fields[] = { LOOP_ID(loop_ref_params), END };
 static const struct field loop_cancel_fields[] = {
 	LOOP_ID(loop_ref_params),
@@ -262,7 +289,7 @@ const struct method methods[METHOD_MAX] = {
 	[METHOD_SYSTEM_INFO] = { "system.info", A | RO, .result = &schema_system_info, .doc = "The daemon and what it can do." },
 	[METHOD_SYSTEM_DOCTOR] = { "system.doctor", A | RO, .result = &schema_doctor, .doc = "What is missing on this host, and what mends it." },
 	[METHOD_LOOP_CREATE] = { "loop.create", A | S, PARAMS(loop_create_fields, loop_create_params), &schema_loop, "Makes a loop and its sandboxes; the same again gives the same, with more tools they are added." },
-	[METHOD_LOOP_RUN] = { "loop.run", S | METHOD_BATCH_DETACHED, .doc = "Runs a tool's agent in a loop." },
+	[METHOD_LOOP_RUN] = { "loop.run", A | S | METHOD_BATCH_DETACHED, PARAMS(loop_run_fields, loop_run_params), &schema_loop_run_result, "Runs a tool's agent on a prompt until it ends, verifies, looks at what it changed; with detach the result is an Exec at once." },
 	[METHOD_LOOP_GET] = { "loop.get", A | RO, PARAMS(loop_get_fields, loop_ref_params), &schema_loop, "One loop." },
 	[METHOD_LOOP_LIST] = { "loop.list", A | RO, PARAMS(list_fields, list_params), &schema_loop_list, "The caller's loops." },
 	[METHOD_LOOP_CANCEL] = { "loop.cancel", A, PARAMS(loop_cancel_fields, loop_ref_params), &schema_loop, "Ends a loop's commands and stops its sandboxes; files stay for a while." },

@@ -176,7 +176,7 @@ struct loop_run_params {
 	const char *story_id;
 	const char *request_id;
 	const char *base_sha;
-	const char *profile;
+	bool profile_given;
 	struct pairs env;
 	bool secrets_given;
 	struct files_params files;

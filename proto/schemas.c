@@ -16,6 +16,8 @@ static const char *const exec_states[] = { "starting", "running", "ended", NULL 
 static const char *const template_states[] = { "ready", "building", "failed", NULL };
 static const char *const launch_types[] = { "warm", "cold", NULL };
 static const char *const network_modes[] = { "none", "gateway", "host", NULL };
+static const char *const run_states[] = { "completed", "failed", "cancelled", NULL };
+static const char *const backends[] = { "local", NULL };
 static const char *const loop_states[] = { "active", "cancelled", "destroyed", NULL };
 static const char *const receipt_outcomes[] = { "completed", "failed", "cancelled", "expired", NULL };
 static const char *const severities[] = { "required", "optional", NULL };
@@ -181,6 +183,46 @@ static const struct field exec_result_fields[] = {
 };
 const struct schema schema_exec_result = { "ExecResult", exec_result_fields, "How a command ended." };
 
+static const struct field verification_fields[] = {
+	{ "commands", FIELD_STRINGS, R, .doc = "As given." },
+	{ "success", FIELD_BOOL, R, .doc = "Whether each exited 0." },
+	{ "output", FIELD_STRING, R, .doc = "What they wrote, each behind a line with its command." },
+	END
+};
+static const struct field logs_fields[] = {
+	{ "executionLog", FIELD_STRING, R, .doc = "What was run when, and how it ended: a line for each." },
+	{ "stdout", FIELD_STRING, R, .doc = "The end of it." },
+	{ "stderr", FIELD_STRING, R, .doc = "The end of it." },
+	END
+};
+static const struct field artifacts_fields[] = {
+	{ "headSha", FIELD_STRING, R | N, .doc = "HEAD of the worktree; null: no commit, no repository, or artifacts none." },
+	{ "baseSha", FIELD_STRING, N, .doc = "The commit from which changes are counted." },
+	{ "touchedFiles", FIELD_STRINGS, R, .doc = "Files that differ from baseSha, committed or not, below workDir." },
+	{ "touchedFilesTruncated", FIELD_BOOL, .doc = "There are more." },
+	{ "patch", FIELD_TEXT, N, .doc = "With artifacts patch: what makes the same change elsewhere." },
+	{ "emptyBecause", FIELD_STRING, N, .doc = "Why there is no patch: a keyword, a colon, a sentence." },
+	{ "uncommitted", FIELD_BOOL, .doc = "HEAD does not have it all." },
+	{ "unreachableCommits", FIELD_BOOL, .doc = "HEAD has commits that no branch, tag or remote has." },
+	{ "verification", FIELD_OBJECT, N, .fields = verification_fields, .doc = "With verificationCommands." },
+	{ "logs", FIELD_OBJECT, R, .fields = logs_fields, .doc = "Invalid UTF-8 is replaced; exec.read has the bytes." },
+	END
+};
+static const struct field loop_run_result_fields[] = {
+	{ "requestId", FIELD_STRING, R, .doc = "As given, or the execId." },
+	{ "state", FIELD_ENUM, R, .values = run_states, .doc = "completed: exited 0 and verified; cancelled: cancelled; failed: all else." },
+	{ "startedAt", FIELD_TIME, R, .doc = "When it started." },
+	{ "completedAt", FIELD_TIME, R, .doc = "When all of it, verification too, had ended." },
+	{ "durationMs", FIELD_INT64, R, .doc = "Between the two, by a clock that is never set." },
+	{ "backend", FIELD_ENUM, R, .values = backends, .doc = "Where it ran." },
+	{ "artifacts", FIELD_OBJECT, R, .fields = artifacts_fields, .doc = "What it left." },
+	{ "error", FIELD_STRING, N, .doc = "Why it is not completed: a sentence." },
+	{ "output", FIELD_STRING, R, .doc = "The end of its stdout; of its stderr when that is empty. Invalid UTF-8 is replaced." },
+	{ "exec", FIELD_REF, R, .schema = &schema_exec_result, .doc = "How the tool's command ended, without its texts." },
+	END
+};
+const struct schema schema_loop_run_result = { "LoopRunResult", loop_run_result_fields, "What an agent did." };
+
 static const struct field exec_fields[] = {
 	{ "execId", FIELD_STRING, R, .doc = "Its id." },
 	{ "sandbox", FIELD_STRING, R, .doc = "Where it runs." },
@@ -286,6 +328,6 @@ const struct schema *const schemas[] = {
 	&schema_openrpc,      &schema_system_info, &schema_doctor,   &schema_sandbox,
 	&schema_sandbox_list, &schema_stats,       &schema_exec,     &schema_exec_list,
 	&schema_exec_result,  &schema_exec_chunk,  &schema_template, &schema_template_list,
-	&schema_loop,         &schema_loop_list,   &schema_receipt,
+	&schema_loop,         &schema_loop_list,   &schema_receipt,  &schema_loop_run_result,
 };
 const size_t schemas_count = ARRAY_SIZE(schemas);

@@ -11,6 +11,7 @@ method_handler *const api_handlers[METHOD_MAX] = {
 	[METHOD_SYSTEM_INFO] = method_system_info,
 	[METHOD_SYSTEM_DOCTOR] = method_system_doctor,
 	[METHOD_LOOP_CREATE] = method_loop_create,
+	[METHOD_LOOP_RUN] = method_loop_run,
 	[METHOD_LOOP_GET] = method_loop_get,
 	[METHOD_LOOP_LIST] = method_loop_list,
 	[METHOD_LOOP_CANCEL] = method_loop_cancel,

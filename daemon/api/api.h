@@ -18,6 +18,7 @@ void method_system_doctor(struct request *r, void *userdata);
 
 /* loop.c */
 void method_loop_create(struct request *r, void *userdata);
+void method_loop_run(struct request *r, void *userdata); /* loop-run.c */
 void method_loop_get(struct request *r, void *userdata);
 void method_loop_list(struct request *r, void *userdata);
 void method_loop_cancel(struct request *r, void *userdata);

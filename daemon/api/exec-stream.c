@@ -47,6 +47,8 @@ struct session {
 	struct cursor cursors[KEEPER_STREAM_MAX];
 	uint64_t sent;   /* since the spool was told last */
 	uint8_t *buffer; /* CHUNK_SIZE */
+	void (*done)(struct request *r, struct error *e, void *userdata);
+	void *userdata;
 };
 
 /* Tells the spool what may go. */
@@ -79,15 +81,29 @@ static void session_free(struct session *s)
 	free(s);
 }
 
+static void finish_otherwise(struct session *s, struct error *e)
+{
+	static const struct request_watch none = { 0 };
+	void (*done)(struct request * r, struct error * e, void *userdata) = s->done;
+	void *userdata = s->userdata;
+	struct request *r = s->request;
+
+	session_free(s);
+	if (done) {
+		request_watch(r, &none, NULL);
+		done(r, e, userdata);
+	} else {
+		request_fail(r, e);
+	}
+}
+
 static void finish_cancelled(struct session *s)
 {
 	CLEANUP_ERROR struct error e = { 0 };
-	struct request *r = s->request;
 
 	(void)error_set(&e, ERROR_CANCELLED, NULL, NULL, "the call was cancelled");
 	error_set_resource(&e, "exec %s", exec_facts(s->exec)->id);
-	session_free(s);
-	request_fail(r, &e);
+	finish_otherwise(s, &e);
 }
 
 static void finish(struct session *s, struct json_object *result)
@@ -96,6 +112,13 @@ static void finish(struct session *s, struct json_object *result)
 
 	session_free(s);
 	request_reply(r, result);
+}
+
+static void hand_over(struct session *s)
+{
+	CLEANUP_ERROR struct error none = { 0 };
+
+	finish_otherwise(s, &none);
 }
 
 static void send_started(struct session *s)
@@ -216,6 +239,8 @@ static void pump(struct session *s)
 		return;
 	if (s->cancelled)
 		finish_cancelled(s);
+	else if (all_sent(s) && s->done)
+		hand_over(s);
 	else if (all_sent(s))
 		finish(s, value_exec_result(s->exec, true));
 }
@@ -336,16 +361,21 @@ void exec_stream_begin(struct request *r, struct exec *e, const struct exec_stre
 		s->send_data = config->send_data;
 		s->detach = config->detach;
 		s->keep = config->keep;
+		s->done = config->done;
+		s->userdata = config->userdata;
 		place_cursors(s, config->from);
 		result = prepare(s, config);
 	}
 	if (result < 0) {
 		if (config->is_run)
 			exec_end(e, EXEC_CAUSE_CANCELLED);
-		if (s)
-			session_free(s);
 		(void)error_set_errno(&error, result, "the exec cannot be followed");
-		request_fail(r, &error);
+		if (s)
+			finish_otherwise(s, &error);
+		else if (config->done)
+			config->done(r, &error, config->userdata);
+		else
+			request_fail(r, &error);
 		return;
 	}
 	request_watch(r, &watch, s);

@@ -7,6 +7,7 @@
 
 #include "params.h"
 
+struct error;
 struct event_base;
 struct exec;
 struct request;
@@ -18,6 +19,10 @@ struct exec_stream_config {
 	bool detach;                       /* answered with an Exec when it has started */
 	bool keep;                         /* the exec outlives its client */
 	const struct offsets_params *from; /* NULL: all that is kept */
+	/* Instead of the answer with an ExecResult or an error: what is done with R, whose watch is
+	 * gone. E is empty when the exec has ended and all of it was sent. NULL: the usual. */
+	void (*done)(struct request *r, struct error *e, void *userdata);
+	void *userdata;
 };
 
 /* Takes R over and answers it in time: exec.started first, then the data, then the result. E is

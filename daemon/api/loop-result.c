@@ -4,8 +4,10 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "api/result.h"
 #include "api/values.h"
 #include "codec.h"
+#include "loop/loop-run.h"
 #include "loop/loop.h"
 #include "sandbox/sandbox.h"
 
@@ -76,5 +78,76 @@ struct json_object *value_receipt(const struct loop *l)
 				       ? NULL
 				       : json_object_new_boolean(r->lock == RECEIPT_LOCK_GONE));
 	json_object_object_add(o, "headSha", value_string(f->head_sha));
+	return o;
+}
+
+/* ---- LoopRunResult ---- */
+
+static void add_text(struct json_object *o, const char *key, const char *text)
+{
+	value_add_string(o, key, text ? text : ""); /* NULL: memory was out */
+}
+
+static struct json_object *verification(const struct loop_run_result *r)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "commands", value_list(&r->commands));
+	json_object_object_add(o, "success", json_object_new_boolean(r->verified));
+	add_text(o, "output", r->verification_output);
+	return o;
+}
+
+static struct json_object *logs(const struct loop_run_result *r)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_text(o, "executionLog", r->log);
+	add_text(o, "stdout", r->out);
+	add_text(o, "stderr", r->err);
+	return o;
+}
+
+static struct json_object *artifacts(const struct loop_run_result *r)
+{
+	const struct artifacts_result *a = &r->artifacts;
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "headSha", value_string(a->head_sha));
+	value_add_string(o, "baseSha", a->base_sha);
+	json_object_object_add(o, "touchedFiles", value_list(&a->touched));
+	if (a->touched_truncated)
+		json_object_object_add(o, "touchedFilesTruncated", json_object_new_boolean(true));
+	if (a->patch)
+		json_object_object_add(o, "patch", codec_text(a->patch, a->patch_size));
+	value_add_string(o, "emptyBecause", a->empty_because);
+	if (a->head_sha) {
+		json_object_object_add(o, "uncommitted", json_object_new_boolean(a->uncommitted));
+		json_object_object_add(o, "unreachableCommits",
+				       json_object_new_boolean(a->unreachable_commits));
+	}
+	if (r->commands.count > 0)
+		json_object_object_add(o, "verification", verification(r));
+	json_object_object_add(o, "logs", logs(r));
+	return o;
+}
+
+struct json_object *value_loop_run_result(const struct loop_run_result *r, const struct exec *e)
+{
+	struct json_object *o = json_object_new_object();
+	bool quiet = !r->out || r->out[0] == '\0';
+
+	if (!o)
+		return NULL;
+	value_add_string(o, "requestId", r->request_id);
+	value_add_string(o, "state", loop_run_state_to_string(r->state));
+	json_object_object_add(o, "startedAt", value_time(r->started_at_ms));
+	json_object_object_add(o, "completedAt", value_time(r->completed_at_ms));
+	value_add_int(o, "durationMs", r->duration_ms);
+	value_add_string(o, "backend", "local");
+	json_object_object_add(o, "artifacts", artifacts(r));
+	value_add_string(o, "error", r->error);
+	add_text(o, "output", quiet ? r->err : r->out);
+	json_object_object_add(o, "exec", value_exec_result(e, false));
 	return o;
 }

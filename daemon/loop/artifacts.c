@@ -236,7 +236,7 @@ static int create_sandbox(struct artifacts_job *j, const struct artifacts_query 
 	return 0;
 }
 
-static int check_base(const char *sha, struct error *reterr)
+int artifacts_check_base(const char *sha, struct error *reterr)
 {
 	size_t n = strlen(sha);
 
@@ -267,7 +267,7 @@ int artifacts_collect(struct manager *m, const struct artifacts_query *q, artifa
 	struct artifacts_job *j;
 	int r;
 
-	if (q->base_sha && check_base(q->base_sha, reterr) < 0)
+	if (q->base_sha && artifacts_check_base(q->base_sha, reterr) < 0)
 		return -1;
 	j = calloc(1, sizeof(*j));
 	if (!j)

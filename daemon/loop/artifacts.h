@@ -53,6 +53,8 @@ typedef void artifacts_done(struct artifacts_result *r, void *userdata);
  * -1 with *RETERR (INVALID_PARAMS with field baseSha, UNAVAILABLE, LIMIT_REACHED). */
 int artifacts_collect(struct manager *m, const struct artifacts_query *q, artifacts_done *done,
 		      void *userdata, struct artifacts_job **ret, struct error *reterr);
+/* Is SHA something that base_sha may be? Returns 0, or -1 with *RETERR (field baseSha). */
+int artifacts_check_base(const char *sha, struct error *reterr);
 /* Nobody wants it any more: DONE is not called, and the job ends by itself when its sandbox is
  * gone. */
 void artifacts_cancel(struct artifacts_job *job);

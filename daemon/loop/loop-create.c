@@ -64,15 +64,10 @@ static int check_tools(const struct manager *m, const struct loop_create_params 
 static char *open_work_dir(const struct manager *m, uid_t peer, const char *path,
 			   struct error *reterr)
 {
-	const struct workspace_policy policy = { .peer = peer,
-						 .state_dir = m->config->state_dir,
-						 .runtime_dir = m->config->runtime_dir,
-						 .config_dir = m->config->config_dir };
-	const struct workspace_params params = { .path = path };
 	struct workspace *w = NULL;
 	char *found;
 
-	if (workspace_open(&w, &params, "workDir", &policy, reterr) < 0)
+	if (loop_open_work_dir(m, peer, path, &w, reterr) < 0)
 		return NULL;
 	found = strdup(workspace_path(w));
 	if (!found)

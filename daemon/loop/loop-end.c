@@ -141,19 +141,13 @@ static int add_to_receipt(struct receipt *r, const struct loop_member *m)
 /* `locked` of the worktree, as git sees it; the answer is only shown. */
 static enum receipt_lock look_at_lock(const struct loop *l)
 {
-	const struct config *c = l->manager->config;
-	const struct workspace_policy policy = { .peer = l->facts.peer,
-						 .state_dir = c->state_dir,
-						 .runtime_dir = c->runtime_dir,
-						 .config_dir = c->config_dir };
-	const struct workspace_params params = { .path = l->facts.work_dir };
 	enum receipt_lock lock = RECEIPT_LOCK_NONE;
 	const struct git_layout *git;
 	struct workspace *w = NULL;
 	char path[PATH_MAX];
 	int fd;
 
-	if (workspace_open(&w, &params, "workDir", &policy, NULL) < 0)
+	if (loop_open_work_dir(l->manager, l->facts.peer, l->facts.work_dir, &w, NULL) < 0)
 		return RECEIPT_LOCK_NONE; /* gone, or no worktree any more */
 	git = workspace_git(w);
 	if (git && git->kind == GIT_WORKTREE) {

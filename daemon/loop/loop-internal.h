@@ -9,6 +9,8 @@
 #include "sandbox/manager.h"
 #include "util/table.h"
 
+struct workspace;
+
 enum loop_verb { LOOP_VERB_CREATE, LOOP_VERB_CANCEL, LOOP_VERB_DESTROY };
 
 /* One of the sandboxes that a verb makes or removes. */
@@ -51,6 +53,8 @@ struct loop {
 	struct loop *next;
 };
 
+struct loop_run;
+
 struct loop_table {
 	struct manager *manager;
 	struct table by_id; /* "<peer>/<id>" */
@@ -58,6 +62,7 @@ struct loop_table {
 	struct loop *last;
 	size_t count;
 	struct event sweep; /* the next that is due by time */
+	struct loop_run *runs;
 };
 
 /* ---- loop.c ---- */
@@ -84,6 +89,14 @@ void loop_op_on_done(struct sandbox *s, struct error *e, void *userdata);
 int loop_op_add(struct loop_op *op, struct sandbox *s);
 /* Adds every sandbox that belongs to L. */
 int loop_op_add_all(struct loop *l);
+
+/* workDir under the rules for PEER. Returns 0, or -1 with *RETERR. */
+int loop_open_work_dir(const struct manager *m, uid_t peer, const char *path,
+		       struct workspace **ret, struct error *reterr);
+
+/* ---- loop-run.c ---- */
+/* Nothing of it is told any more. */
+void loop_run_free_all(struct loop_table *t);
 
 /* ---- loop-create.c ---- */
 void loop_create_begin(struct loop *l); /* the op at the head is CREATE */

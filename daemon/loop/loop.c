@@ -15,8 +15,10 @@
 #include <string.h>
 
 #include "loop/loop-internal.h"
+#include "sandbox/config.h"
 #include "sandbox/exec.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/workspace.h"
 #include "store/loops.h"
 #include "util/log.h"
 #include "util/pairs.h"
@@ -300,6 +302,7 @@ void loop_table_free(struct loop_table *t)
 {
 	if (!t)
 		return;
+	loop_run_free_all(t);
 	while (t->first) {
 		struct loop *l = t->first;
 
@@ -352,6 +355,18 @@ void loop_each(struct manager *m, bool (*fn)(struct loop *l, void *userdata), vo
 }
 
 /* ---- what it owns ---- */
+
+int loop_open_work_dir(const struct manager *m, uid_t peer, const char *path,
+		       struct workspace **ret, struct error *reterr)
+{
+	const struct workspace_policy policy = { .peer = peer,
+						 .state_dir = m->config->state_dir,
+						 .runtime_dir = m->config->runtime_dir,
+						 .config_dir = m->config->config_dir };
+	const struct workspace_params params = { .path = path };
+
+	return workspace_open(ret, &params, "workDir", &policy, reterr);
+}
 
 char *loop_sandbox_name(const char *id, const char *tool)
 {

@@ -367,6 +367,65 @@ export interface Receipt {
   headSha: string | null;
 }
 
+/** What an agent did. */
+export interface LoopRunResult {
+  /** As given, or the execId. */
+  requestId: string;
+  /** completed: exited 0 and verified; cancelled: cancelled; failed: all else. */
+  state: "completed" | "failed" | "cancelled";
+  /** When it started. */
+  startedAt: string;
+  /** When all of it, verification too, had ended. */
+  completedAt: string;
+  /** Between the two, by a clock that is never set. */
+  durationMs: number;
+  /** Where it ran. */
+  backend: "local";
+  /** What it left. */
+  artifacts: {
+    /** HEAD of the worktree; null: no commit, no repository, or artifacts none. */
+    headSha: string | null;
+    /** The commit from which changes are counted. */
+    baseSha?: string | null;
+    /** Files that differ from baseSha, committed or not, below workDir. */
+    touchedFiles: Array<string>;
+    /** There are more. */
+    touchedFilesTruncated?: boolean;
+    /** With artifacts patch: what makes the same change elsewhere. */
+    patch?: Text | null;
+    /** Why there is no patch: a keyword, a colon, a sentence. */
+    emptyBecause?: string | null;
+    /** HEAD does not have it all. */
+    uncommitted?: boolean;
+    /** HEAD has commits that no branch, tag or remote has. */
+    unreachableCommits?: boolean;
+    /** With verificationCommands. */
+    verification?: {
+      /** As given. */
+      commands: Array<string>;
+      /** Whether each exited 0. */
+      success: boolean;
+      /** What they wrote, each behind a line with its command. */
+      output: string;
+    } | null;
+    /** Invalid UTF-8 is replaced; exec.read has the bytes. */
+    logs: {
+      /** What was run when, and how it ended: a line for each. */
+      executionLog: string;
+      /** The end of it. */
+      stdout: string;
+      /** The end of it. */
+      stderr: string;
+    };
+  };
+  /** Why it is not completed: a sentence. */
+  error?: string | null;
+  /** The end of its stdout; of its stderr when that is empty. Invalid UTF-8 is replaced. */
+  output: string;
+  /** How the tool's command ended, without its texts. */
+  exec: ExecResult;
+}
+
 /** Every method: what it takes and what it gives. */
 export interface Methods {
   /** This description. */
@@ -426,6 +485,59 @@ export interface Methods {
       runtime?: string;
     };
     result: Loop;
+  };
+  /** Runs a tool's agent on a prompt until it ends, verifies, looks at what it changed; with detach the result is an Exec at once. */
+  "loop.run": {
+    params: {
+      /** The loop. */
+      loopId: string;
+      /** One of the loop's. */
+      tool: string;
+      /** What it gets on stdin; for shell, its script. */
+      prompt: TextParam;
+      /** Absent: the tool's own choice. */
+      model?: string;
+      /** Added to the tool's command line. */
+      args?: Array<string>;
+      /** Stage of the loop, kept with it. */
+      stage?: string;
+      /** Story of the loop, kept with it. */
+      storyId?: string;
+      /** Comes back in the result; absent: the execId. */
+      requestId?: string;
+      /** Commit from which artifacts are counted; absent: HEAD at the start. */
+      baseSha?: string;
+      /** On top of the sandbox's. */
+      env?: { [key: string]: string };
+      /** Written before it starts. */
+      files?: Array<{
+        /** Relative from workDir. */
+        path: string;
+        /** What it holds. */
+        data: TextParam;
+        /** Permissions, octal. */
+        mode?: string;
+      }>;
+      /** Absent: the loop's. */
+      workDir?: string;
+      /** TERM after this time, KILL after the grace; also of each verification command. Absent: the tool's own. */
+      timeoutMs?: number;
+      /** Between TERM and KILL. Default: 5000. */
+      graceMs?: number;
+      /** Lines for /bin/sh in the same sandbox, when the tool exited 0. */
+      verificationCommands?: Array<string>;
+      /** What to find out about its changes. */
+      artifacts?: "none" | "summary" | "patch";
+      /** The last so many characters are in the result. Default: 50000. */
+      outputLimitChars?: number;
+      /** Send exec.data while it runs. */
+      stream?: boolean;
+      /** Answer with an Exec as soon as it started; nothing is verified or looked at then. */
+      detach?: boolean;
+      /** What happens to it when the client is gone; absent: keep. */
+      onDisconnect?: "cancel" | "keep";
+    };
+    result: LoopRunResult | Exec;
   };
   /** One loop. */
   "loop.get": {
