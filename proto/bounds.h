@@ -67,6 +67,10 @@
 #define SANDBOX_PIDS_DEFAULT 4096 /* the pids limit is always on */
 #define SANDBOX_SHM_DEFAULT (64u * 1024 * 1024)
 
+#define SANDBOX_VIEWS_MAX 8 /* views of stages that are kept for the next command */
+/* Its own, the views, and those that execs still run in when theirs is made anew. */
+#define SANDBOX_MNT_NAMESPACES_MAX 32
+
 /* ---- processes of ours ---- */
 #define KEEPER_IDLE_MS 60000           /* a keeper without sandboxes ends after this */
 #define KEEPER_CREATE_TIMEOUT_MS 30000 /* the runtime did not answer; [runtime crun] timeout */

@@ -62,6 +62,9 @@ enum init_exec_flags {
 	INIT_EXEC_PAYLOAD_FD =
 		1 << 4, /* the payload is in a sealed memfd, else behind the struct */
 	INIT_EXEC_STDERR_TO_STDOUT = 1 << 5, /* one pipe for both (capture: merged) */
+	/* behind the others, in this order: namespaces that the command enters before it starts */
+	INIT_EXEC_HAS_MOUNTS = 1 << 6,
+	INIT_EXEC_HAS_NETWORK = 1 << 7,
 };
 
 /* The payload, unaligned and without padding: workdir NUL, argc strings each with NUL, envc strings

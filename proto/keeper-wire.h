@@ -20,6 +20,7 @@
 #define KEEPER_ROOTS_MAX 48
 #define KEEPER_MOUNTS_MAX 192
 #define KEEPER_CGROUPS_MAX 8
+#define KEEPER_VIEW_WRITABLE_MAX 8
 
 #define KEEPER_ID_AGENT 0
 #define KEEPER_ID_ROOT 1
@@ -45,6 +46,7 @@ enum keeper_message_type {
 	KEEPER_SPOOL_HOLD,
 	KEEPER_FREEZE,
 	KEEPER_THAW,
+	KEEPER_VIEW,
 };
 
 /* How the owner's ids are mapped; keeper command line --map. */
@@ -198,7 +200,7 @@ struct keeper_claim {
 	struct keeper_mount mounts[KEEPER_MOUNTS_MAX];
 };
 
-struct keeper_reason_reply { /* CLAIM, LAYER_SAVE */
+struct keeper_reason_reply { /* CLAIM, LAYER_SAVE, VIEW */
 	struct wire_header header;
 	struct wire_str reason;
 };
@@ -326,4 +328,22 @@ struct keeper_layer_reply {
 	struct wire_header header;
 	struct wire_str reason;
 	uint64_t size_bytes;
+};
+
+enum keeper_view_flags {
+	KEEPER_VIEW_READ_ONLY = 1 << 0,  /* what is not the sandbox's own, but for `writable` */
+	KEEPER_VIEW_NO_NETWORK = 1 << 1, /* a network with nothing but lo */
+};
+
+/* Makes namespaces for commands that may do less than the sandbox. `writable` are directories of
+ * the workspace `base`, relative, made when they are missing. Reply: struct keeper_reason_reply;
+ * fds: the mount namespace (READ_ONLY), the network namespace (NO_NETWORK). -EROFS: base is not
+ * writable; -ENOTDIR, -ELOOP: what is there is no directory. */
+struct keeper_view {
+	struct wire_header header;
+	struct wire_str id;
+	uint32_t flags;
+	uint32_t n_writable;
+	struct wire_str base;
+	struct wire_str writable[KEEPER_VIEW_WRITABLE_MAX];
 };

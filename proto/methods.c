@@ -145,7 +145,7 @@ static const struct field exec_run_fields[] = {
 	{ "leftovers", FIELD_ENUM, AT(exec_run_params, leftovers), .values = leftovers_modes, .fallback = LEFTOVERS_KILL, .doc = "What happens to processes that outlive it." },
 	{ "onDisconnect", FIELD_ENUM, AT(exec_run_params, on_disconnect), .values = disconnect_modes, .doc = "What happens to it when the client is gone." },
 	{ "idempotencyKey", FIELD_STRING, U, AT(exec_run_params, idempotency_key), BETWEEN(1, 128), .doc = "The same call again never runs it twice." },
-	{ "stage", FIELD_NAME, AT(exec_run_params, stage), .doc = "Stage of the loop, kept with it." },
+	{ "stage", FIELD_NAME, AT(exec_run_params, stage), .doc = "Stage of the loop: what it may write and reach (docs/stages.md)." },
 	{ "storyId", FIELD_STRING, AT(exec_run_params, story_id), BETWEEN(1, 128), .doc = "Story of the loop, kept with it." },
 	{ "stream", FIELD_BOOL, AT(exec_run_params, stream), .doc = "Send exec.data while it runs." },
 	{ "detach", FIELD_BOOL, AT(exec_run_params, detach), .doc = "Answer with an Exec as soon as it started." },

@@ -79,7 +79,7 @@ static const struct option_row exec_options[] = {
 	{ "grace", OPTION_NONE, 0, DURATION, "graceMs", "between TERM and KILL" },
 	{ "secret", OPTION_SECRET, 0, STRING("NAME[=ENV]"), .help = "lend it a secret; may be repeated" },
 	{ "key", OPTION_NONE, 0, STRING("KEY"), "idempotencyKey", "the same call again never runs it twice" },
-	{ "stage", OPTION_NONE, 0, STRING("STAGE"), "stage", "of the loop, kept with it" },
+	{ "stage", OPTION_NONE, 0, STRING("STAGE"), "stage", "what it may write: planner, reviewer, test-writer, …" },
 	{ "story", OPTION_NONE, 0, STRING("ID"), "storyId", "of the loop, kept with it" },
 	{ "keep-leftovers", OPTION_KEEP_LEFTOVERS, 0, FLAG, .help = "leave processes that outlive it alone" },
 	RESULT_FILE,

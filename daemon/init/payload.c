@@ -85,14 +85,17 @@ static size_t count_fds(uint32_t flags)
 	return (size_t)((flags & INIT_EXEC_HAS_STDIN) != 0) +
 	       (size_t)((flags & INIT_EXEC_HAS_STDOUT) != 0) +
 	       (size_t)((flags & INIT_EXEC_HAS_STDERR) != 0) +
-	       (size_t)((flags & INIT_EXEC_PAYLOAD_FD) != 0);
+	       (size_t)((flags & INIT_EXEC_PAYLOAD_FD) != 0) +
+	       (size_t)((flags & INIT_EXEC_HAS_MOUNTS) != 0) +
+	       (size_t)((flags & INIT_EXEC_HAS_NETWORK) != 0);
 }
 
 bool payload_request_ok(const struct init_exec *e, size_t message_size, size_t n_fds)
 {
 	const uint32_t known = INIT_EXEC_TTY | INIT_EXEC_HAS_STDIN | INIT_EXEC_HAS_STDOUT |
 			       INIT_EXEC_HAS_STDERR | INIT_EXEC_PAYLOAD_FD |
-			       INIT_EXEC_STDERR_TO_STDOUT;
+			       INIT_EXEC_STDERR_TO_STDOUT | INIT_EXEC_HAS_MOUNTS |
+			       INIT_EXEC_HAS_NETWORK;
 
 	if ((e->flags & ~known) != 0 || count_fds(e->flags) != n_fds)
 		return false;

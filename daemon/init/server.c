@@ -141,8 +141,8 @@ static int handle_hello(struct server *s, int c)
 	return 0;
 }
 
-static int open_stdio(struct server *s, const struct init_exec *e, size_t next, struct spawn *spawn,
-		      int *ret_master)
+static int open_fds(struct server *s, const struct init_exec *e, size_t next, struct spawn *spawn,
+		    int *ret_master)
 {
 	int slave = -1;
 	int r, i;
@@ -160,19 +160,27 @@ static int open_stdio(struct server *s, const struct init_exec *e, size_t next, 
 	}
 	if ((e->flags & INIT_EXEC_STDERR_TO_STDOUT) != 0)
 		spawn->stdio[2] = spawn->stdio[1];
+	if ((e->flags & INIT_EXEC_HAS_MOUNTS) != 0)
+		spawn->mounts = s->in.fds[next++];
+	if ((e->flags & INIT_EXEC_HAS_NETWORK) != 0)
+		spawn->network = s->in.fds[next++];
 	return 0;
 }
 
 static void start(struct server *s, int c, const struct init_exec *e, const struct payload *p)
 {
 	struct spawned spawned = { 0, 0, INIT_START_OK, 0 };
-	struct spawn spawn = {
-		.tree = &s->tree, .request = e, .payload = p, .terminal = -1, .stack = s->stack
-	};
+	struct spawn spawn = { .tree = &s->tree,
+			       .request = e,
+			       .payload = p,
+			       .terminal = -1,
+			       .mounts = -1,
+			       .network = -1,
+			       .stack = s->stack };
 	int master = -1;
 	int r;
 
-	r = open_stdio(s, e, (e->flags & INIT_EXEC_PAYLOAD_FD) != 0, &spawn, &master);
+	r = open_fds(s, e, (e->flags & INIT_EXEC_PAYLOAD_FD) != 0, &spawn, &master);
 	if (r < 0) {
 		/* A uid outside of the map is EINVAL from fchown(). */
 		spawned.start_error = r == -EINVAL ? INIT_START_BAD_USER : INIT_START_INTERNAL;

@@ -69,6 +69,15 @@ static int limit_processes(uint32_t count)
 	return count > 0 ? setrlimit(RLIMIT_NPROC, &limit) : 0;
 }
 
+/* The view of a stage. The root and working directory become the new namespace's. It is done with
+ * all of init's capabilities; what runs afterwards has not the one that it takes. */
+static int enter_view(const struct spawn *s)
+{
+	if (s->network >= 0 && setns(s->network, CLONE_NEWNET) < 0)
+		return -1;
+	return s->mounts >= 0 ? setns(s->mounts, CLONE_NEWNS) : 0;
+}
+
 #define UNCHANGED ((uid_t)-1)
 
 /* With UID's rights, but not yet within reach of its signals. */
@@ -164,7 +173,7 @@ static int on_child(void *argument)
 	int r;
 
 	c->mark = tree_own_mark(s->tree);
-	if (c->mark == 0 || setsid() < 0 || take_stdio(s) < 0 ||
+	if (c->mark == 0 || setsid() < 0 || enter_view(s) < 0 || take_stdio(s) < 0 ||
 	    limit_processes(s->request->nproc_limit) < 0)
 		return fail(c, INIT_START_INTERNAL, errno);
 	if (act_as(s->request->uid, s->request->gid) < 0)

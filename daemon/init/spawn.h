@@ -16,7 +16,9 @@ struct spawn {
 	const struct payload *payload;
 	int stdio[3];
 	int terminal; /* to control the session, or -1 */
-	void *stack;  /* SPAWN_STACK_SIZE bytes, 16-aligned */
+	int mounts;   /* namespaces to enter, or -1 */
+	int network;
+	void *stack; /* SPAWN_STACK_SIZE bytes, 16-aligned */
 };
 
 struct spawned {

@@ -360,7 +360,7 @@ int box_undo(struct keeper *k, const char *id, struct wire_message *m, const str
 		return -ENOMEM;
 	b->state = BOX_LEAVING;
 	b->claimed = true;
-	target = (struct claim_target){ &k->tree, b->job.id, -1, false, &b->release };
+	target = (struct claim_target){ &k->tree, b->job.id, -1, false, &b->release, NULL };
 	r = claim_recall(&target, m, reason);
 	if (r < 0) {
 		(void)fprintf(stderr, "sandbox %s: %s\n", id, reason);

@@ -12,6 +12,7 @@
 #include "loop.h"
 #include "release.h"
 #include "runtime.h"
+#include "view.h"
 
 struct keeper;
 struct worker;
@@ -57,6 +58,7 @@ struct box {
 	int pidfd;
 	int status; /* of init, from waitpid */
 	struct release release;
+	struct view_own own;
 	struct box_end ends[BOX_ENDS_MAX];
 	size_t n_ends;
 	struct keeper_counters counters;

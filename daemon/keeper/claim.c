@@ -540,6 +540,9 @@ static int move_inside(void *arg)
 
 	if (stat("/", &root) < 0 || stat("/run", &run) < 0)
 		return -errno;
+	r = view_note_own(c->target->own);
+	if (r < 0)
+		return r;
 	w.claim = c;
 	w.root = root.st_dev;
 	w.run = run.st_dev;

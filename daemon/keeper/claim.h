@@ -8,6 +8,7 @@
 
 #include "release.h"
 #include "tree.h"
+#include "view.h"
 #include "wire.h"
 
 #define CLAIM_REASON_MAX 512
@@ -18,6 +19,7 @@ struct claim_target {
 	int pidfd;               /* undo: -1 */
 	bool enters;             /* mounts go into it; else only what is outside is made */
 	struct release *release; /* what must be undone later is noted here */
+	struct view_own *own;    /* and what was the sandbox's before; undo: NULL */
 };
 
 /* M is a received KEEPER_CLAIM of at least the struct's size. Returns 0 or negative errno with a

@@ -17,16 +17,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bounds.h"
 #include "enter.h"
 #include "files.h"
 #include "macro.h"
+
+#define STRING_OF(value) #value
+#define STRING(value) STRING_OF(value)
 
 static const struct {
 	const char *path;
 	const char *value;
 } limits[] = {
 	{ "/proc/sys/user/max_user_namespaces", "0" },
-	{ "/proc/sys/user/max_mnt_namespaces", "4" },
+	{ "/proc/sys/user/max_mnt_namespaces", STRING(SANDBOX_MNT_NAMESPACES_MAX) },
 	/* inotify counts per host user: what one sandbox takes, its owner lacks */
 	{ "/proc/sys/user/max_inotify_instances", "64" },
 	{ "/proc/sys/user/max_inotify_watches", "32768" },
@@ -46,7 +50,7 @@ static int limit_inside(void *arg)
 	return 0;
 }
 
-static int loopback_up(void *arg)
+int fence_loopback_up(void *arg)
 {
 	CLEANUP_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq request;
@@ -67,7 +71,7 @@ int fence_raise(int pidfd, bool own_network)
 	r = enter_run(pidfd, 0, limit_inside, NULL);
 	if (r < 0 || !own_network)
 		return r;
-	return enter_run(pidfd, CLONE_NEWNET, loopback_up, NULL);
+	return enter_run(pidfd, CLONE_NEWNET, fence_loopback_up, NULL);
 }
 
 int fence_check_seccomp(pid_t pid)

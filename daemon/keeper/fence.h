@@ -9,5 +9,8 @@
  * it has a network of its own. Returns 0 or negative errno: then the sandbox must not be used. */
 int fence_raise(int pidfd, bool own_network);
 
+/* In the network namespace of the caller. Returns 0 or negative errno; ARG is not used. */
+int fence_loopback_up(void *arg);
+
 /* 0 when the kernel says that PID is under a seccomp filter, else -EPERM or what went wrong. */
 int fence_check_seccomp(pid_t pid);

@@ -252,8 +252,8 @@ static void on_claim(struct keeper *k, struct wire_message *m)
 		reply_reason(k, h, -ESRCH, "the sandbox is not running");
 		return;
 	}
-	target = (struct claim_target){ &k->tree, b->job.id, b->pidfd, b->job.kind->enters,
-					&b->release };
+	target = (struct claim_target){ &k->tree,    b->job.id, b->pidfd, b->job.kind->enters,
+					&b->release, &b->own };
 	b->claimed = true;
 	r = claim_run(&target, m, reason);
 	if (r == 0) {
@@ -263,6 +263,34 @@ static void on_claim(struct keeper *k, struct wire_message *m)
 	}
 	reply_reason(k, h, r, reason);
 	unstage(k);
+}
+
+/* ---- VIEW ---- */
+
+static void on_view(struct keeper *k, struct wire_message *m)
+{
+	const struct keeper_view *v = (const void *)m->data;
+	const struct wire_header h = v->header;
+	const char *id = get_name(m, v->id);
+	struct box *b = id ? box_find(k, id) : NULL;
+	struct keeper_reason_reply *reply;
+	char reason[VIEW_REASON_MAX] = "the sandbox is not running";
+	struct wire_message *out;
+	int mounts = -1, network = -1, r = -ESRCH;
+
+	if (b && b->state == BOX_RUNNING && b->pidfd >= 0 && b->job.kind->enters)
+		r = view_make(&(struct view_target){ b->pidfd, &b->own, &b->release }, m, &mounts,
+			      &network, reason);
+	if (r < 0) {
+		reply_reason(k, &h, r, reason);
+		return;
+	}
+	out = link_begin(&k->link, h.type, h.serial, sizeof(*reply));
+	if (mounts >= 0)
+		(void)wire_add_fd(out, mounts); /* two fit */
+	if (network >= 0)
+		(void)wire_add_fd(out, network);
+	link_send(&k->link);
 }
 
 /* ---- KILL, REMOVE, STATS ---- */
@@ -465,6 +493,7 @@ static const struct {
 	[KEEPER_LAYER_REMOVE] = { sizeof(struct keeper_layer), on_layer },
 	[KEEPER_FREEZE] = { sizeof(struct keeper_end), on_freeze },
 	[KEEPER_THAW] = { sizeof(struct keeper_end), on_freeze },
+	[KEEPER_VIEW] = { sizeof(struct keeper_view), on_view },
 	[KEEPER_SHUTDOWN] = { sizeof(struct wire_header), on_shutdown },
 };
 

@@ -9,6 +9,7 @@
 
 #include "init-wire.h"
 #include "sandbox/exec.h"
+#include "sandbox/view.h"
 
 struct exec_follow;
 struct exec_stdin;
@@ -43,9 +44,11 @@ struct exec {
 	bool spool_finishing;   /* asked to close it, the answer is still to come */
 	bool spool_finished;    /* its pipes are closed, or there is no keeper to ask */
 	bool keep_leftovers;
-	bool disk_full; /* the keeper cannot append: no space */
-	bool stored;    /* has a row */
+	bool left_behind; /* processes of it live on, as its client wanted */
+	bool disk_full;   /* the keeper cannot append: no space */
+	bool stored;      /* has a row */
 	bool save_queued;
+	struct view_use view;
 	uint64_t init_exec;
 	uint64_t oom_kills_before;
 	uint32_t uid; /* as the sandbox sees it */
@@ -75,6 +78,8 @@ int exec_new(struct exec **ret, struct manager *m, struct sandbox *s);
 void exec_set_phase(struct exec *e, enum exec_phase phase);
 /* Hands the request to init. What goes wrong ends the exec. */
 void exec_spawn(struct exec *e, struct wire_message *m);
+/* The view of its stage is there: goes on with the kept request. */
+void exec_view_made(struct exec *e, int error);
 /* It never ran; told from the loop. */
 void exec_never_started(struct exec *e, enum init_start_error why, int error_number);
 /* The same from negative errno; a broken connection means that the sandbox is lost. */

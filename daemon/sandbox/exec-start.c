@@ -251,6 +251,27 @@ static int launch(struct exec *e, struct wire_message *m)
 	return r;
 }
 
+static void on_view(int error, void *userdata)
+{
+	struct exec *e = userdata;
+
+	exec_view_made(e, error);
+	(void)exec_unref(e);
+}
+
+/* The first of its stage: the keeper makes the view before anything else. */
+static int launch_later(struct exec *e, struct wire_message *m)
+{
+	int r = keep_request(e, m);
+
+	if (r == 0)
+		r = view_make(&e->view, e->sandbox, on_view, e);
+	if (r == 0)
+		(void)exec_ref(e);
+	wire_message_done(m);
+	return r;
+}
+
 static int describe(struct exec *e, const struct exec_run_params *p, const int *fds)
 {
 	struct exec_facts *f = &e->facts;
@@ -262,7 +283,7 @@ static int describe(struct exec *e, const struct exec_run_params *p, const int *
 	f->result.started_at_ms = f->created_at_ms;
 	choose_streams(f, p, fds);
 	e->begun_ms = time_monotonic_ms();
-	e->timeout_ms = p->timeout_ms;
+	e->timeout_ms = p->timeout_ms >= 0 ? p->timeout_ms : e->view.timeout_ms;
 	e->grace_ms = p->grace_ms >= 0 ? p->grace_ms : EXEC_GRACE_MS;
 	e->keep_leftovers = p->leftovers == LEFTOVERS_KEEP;
 	e->facts.spool_max =
@@ -286,7 +307,7 @@ static int run(struct exec *e, const struct exec_run_params *p, uint32_t gid)
 	if (r == 0)
 		r = build(e, m, p, gid);
 	if (r == 0)
-		r = launch(e, m);
+		r = view_ready(&e->view) ? launch(e, m) : launch_later(e, m);
 	if (r == -E2BIG) {
 		exec_never_started(e, INIT_START_TOO_BIG, E2BIG);
 		return 0;
@@ -301,6 +322,7 @@ static int run(struct exec *e, const struct exec_run_params *p, uint32_t gid)
 int exec_start(struct manager *m, struct sandbox *s, const struct exec_run_params *params,
 	       int fds[3], struct exec **ret, struct error *reterr)
 {
+	struct view_use view = { 0 };
 	struct exec *e = NULL;
 	uint32_t uid, gid;
 	int r = -1;
@@ -308,6 +330,8 @@ int exec_start(struct manager *m, struct sandbox *s, const struct exec_run_param
 	if (check_sandbox(s, reterr) == 0 && check(params, fds, reterr) == 0 &&
 	    exec_parse_user(params->user, &uid, &gid, reterr) == 0)
 		r = check_user(s, uid, gid, reterr);
+	if (r == 0)
+		r = view_enter(s, params->stage, &view, reterr);
 	if (r < 0) {
 		close_fds(fds);
 		return -1;
@@ -315,7 +339,10 @@ int exec_start(struct manager *m, struct sandbox *s, const struct exec_run_param
 	r = exec_new(&e, m, s);
 	if (r == 0) {
 		e->uid = uid;
+		e->view = view;
 		r = describe(e, params, fds);
+	} else {
+		view_leave(&view, NULL);
 	}
 	if (r < 0) {
 		close_fds(fds);

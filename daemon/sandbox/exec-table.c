@@ -431,6 +431,19 @@ size_t exec_table_running(const struct manager *m)
 	return m->execs->running;
 }
 
+const char *exec_any_in(const struct manager *m, const struct sandbox *s)
+{
+	const struct home *h = table_find(&m->execs->homes, sandbox_id(s));
+	const struct exec *e;
+
+	if (!h)
+		return NULL;
+	TAILQ_FOREACH(e, &h->execs, in_home)
+	if (e->facts.state != EXEC_STATE_ENDED)
+		return e->facts.id;
+	return NULL;
+}
+
 size_t exec_running_in(const struct manager *m, const struct sandbox *s)
 {
 	const struct home *h = table_find(&m->execs->homes, sandbox_id(s));

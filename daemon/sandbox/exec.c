@@ -285,6 +285,7 @@ static void end(struct exec *e)
 	forget(e);
 	e->input = exec_stdin_free(e->input);
 	e->terminal = close_fd(e->terminal);
+	view_leave(&e->view, e->left_behind && !e->lost ? e->facts.id : NULL);
 	r->completed_at_ms = time_realtime_ms();
 	r->duration_ms = time_monotonic_ms() - e->begun_ms;
 	r->oom_kills = kills > e->oom_kills_before ? kills - e->oom_kills_before : 0;
@@ -319,6 +320,7 @@ static void after_drain(struct exec *e)
 {
 	if (e->keep_leftovers && e->ending == EXEC_CAUSE_MAX) {
 		e->facts.result.leftovers = e->alive;
+		e->left_behind = e->alive > 0;
 		close_output(e);
 	} else {
 		kill_all(e);
@@ -539,11 +541,12 @@ void exec_spawn(struct exec *e, struct wire_message *m)
 		if (e->child_fds[i] < 0)
 			continue;
 		request->flags |= bits[i];
-		(void)wire_add_fd(m, TAKE_FD(e->child_fds[i])); /* four at most */
+		(void)wire_add_fd(m, TAKE_FD(e->child_fds[i])); /* six at most */
 	}
-	if (!c) {
+	r = c ? view_add(&e->view, m) : -ECONNRESET;
+	if (r < 0) {
 		wire_message_done(m);
-		exec_fail_start(e, -ECONNRESET);
+		exec_fail_start(e, r);
 		return;
 	}
 	r = init_client_exec(c, m, &watch, e, &e->init_exec);
@@ -584,6 +587,27 @@ static int take_pipes(struct exec *e, struct wire_message *m)
 		e->child_fds[stream == KEEPER_STREAM_STDERR ? 2 : 1] = wire_take_fd(m, i++);
 	}
 	return 0;
+}
+
+/* PREPARING: the next thing that the request waits for. */
+void exec_view_made(struct exec *e, int error)
+{
+	if (e->phase != EXEC_PHASE_PREPARING) {
+		drop_request(e);
+		return;
+	}
+	if (error == 0 && e->ending == EXEC_CAUSE_MAX && e->facts.streams != 0 && !e->facts.tty) {
+		error = exec_spool_open(e, -1);
+		if (error == 0)
+			return; /* exec_spool_opened() goes on */
+	}
+	if (error < 0)
+		exec_fail_start(e, error);
+	else if (e->ending != EXEC_CAUSE_MAX)
+		close_output(e);
+	else
+		exec_spawn(e, e->request);
+	drop_request(e);
 }
 
 void exec_spool_opened(struct exec *e, int error, struct wire_message *m)
@@ -666,6 +690,7 @@ static void destroy(struct exec *e)
 	(void)event_del(&e->disk_timer);
 	(void)event_del(&e->news);
 	drop_request(e);
+	view_leave(&e->view, NULL);
 	for (i = 0; i < 3; i++)
 		e->child_fds[i] = close_fd(e->child_fds[i]);
 	e->input = exec_stdin_free(e->input);

@@ -150,4 +150,6 @@ void exec_table_sandbox_removed(struct manager *m, struct sandbox *s);
 void exec_on_spool_data(struct manager *m, const char *exec,
 			const struct keeper_stream_state streams[KEEPER_STREAM_MAX]);
 size_t exec_table_running(const struct manager *m);
+/* The id of one that runs in S; NULL: none does. */
+const char *exec_any_in(const struct manager *m, const struct sandbox *s);
 size_t exec_running_in(const struct manager *m, const struct sandbox *s);

@@ -59,6 +59,7 @@ static void on_killed(struct keeper_client *k, int error, struct wire_message *m
 static void end_run(struct sandbox *s, enum sandbox_state state, const char *cause)
 {
 	exec_table_sandbox_lost(s->manager, s, EXEC_CAUSE_SANDBOX_LOST);
+	views_drop(s); /* before the keeper cleans up: they hold what it takes away */
 	sandbox_set_state(s, state, cause);
 }
 

@@ -11,6 +11,7 @@
 #include "keeper-wire.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/view.h"
 #include "util/strings.h"
 #include "util/table.h"
 
@@ -79,6 +80,8 @@ struct sandbox {
 	size_t n_workspaces;
 	struct keeper_client *keeper;
 	struct init_client *init;
+	struct stages *stages; /* of its loop; NULL: the configuration's alone */
+	struct views *views;   /* of this run; NULL: none was asked for yet */
 	int oom_fd;
 	bool oom_fd_checked; /* it really is a cgroup's */
 	int pidfd;           /* of init, to end it without anybody's help; -1 */

@@ -158,6 +158,7 @@ static void sandbox_free(struct sandbox *s)
 	size_t i;
 
 	sandbox_release(s);
+	sandbox_set_stages(s, NULL);
 	(void)event_del(&s->kick);
 	(void)event_del(&s->freezing.timer);
 	for (i = 0; i < s->facts.workspaces.count; i++)
@@ -199,6 +200,7 @@ void sandbox_release(struct sandbox *s)
 
 	sandbox_freeze_lost(s);
 	s->init = init_client_free(s->init);
+	views_drop(s);
 	process_kill(s->pidfd);
 	s->pidfd = close_fd(s->pidfd);
 	s->oom_fd = close_fd(s->oom_fd);

@@ -55,7 +55,6 @@ static const struct refusal {
 	{ "fspick", EPERM, true },
 	{ "mount_setattr", EPERM, true },
 	{ "pivot_root", EPERM, true },
-	{ "setns", EPERM, false },
 	{ "bpf", EPERM, false },
 	{ "perf_event_open", EPERM, false },
 	{ "userfaultfd", EPERM, false },
@@ -97,6 +96,9 @@ static const struct bit_refusal {
 #define CLONE_REFUSED                                                                              \
 	((unsigned)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
 		    CLONE_NEWNET))
+/* Likewise init alone enters the view of a stage: a mount or a network namespace. 0 is "any". */
+#define SETNS_REFUSED (~(unsigned)(CLONE_NEWNS | CLONE_NEWNET))
+static const struct bit_refusal setns_refusal = { "setns", 1, SETNS_REFUSED, 0, 0 };
 static const struct bit_refusal clone_refusal = { "clone", 0, CLONE_REFUSED, 0, 0 };
 static const struct bit_refusal unshare_uts_refusal = { "unshare", 0, CLONE_NEWUTS, 0, 0 };
 static const struct refusal unshare_refusal = { "unshare", EPERM, false };
@@ -108,6 +110,7 @@ static const struct value_refusal {
 	unsigned value;
 	int error;
 } value_refusals[] = {
+	{ "setns", 1, 0, EPERM },
 	{ "ioctl", 1, TIOCSTI, EPERM },
 	{ "ioctl", 1, TIOCLINUX, EPERM },
 	/* No network namespace holds it: in a virtual machine it reaches the host's. */
@@ -192,6 +195,8 @@ static int refuse_all(scmp_filter_ctx c, bool allow_userns)
 		r = refuse_bits(c, &bit_refusals[i]);
 	for (i = 0; i < ARRAY_SIZE(value_refusals) && r == 0; i++)
 		r = refuse_value(c, &value_refusals[i]);
+	if (r == 0)
+		r = refuse_bits(c, &setns_refusal);
 	if (r < 0)
 		return r;
 	if (allow_userns)

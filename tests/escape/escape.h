@@ -41,3 +41,4 @@ extern const struct attempt setid_attempts[];
 extern const struct attempt limits_attempts[];
 extern const struct attempt network_attempts[];
 extern const struct attempt bombs_attempts[];
+extern const struct attempt view_attempts[];

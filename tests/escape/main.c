@@ -12,8 +12,8 @@
 #include <sys/mman.h>
 
 static const struct attempt *const tables[] = {
-	files_attempts, process_attempts, mount_attempts,   kernel_attempts,
-	setid_attempts, limits_attempts,  network_attempts, bombs_attempts,
+	files_attempts,  process_attempts, mount_attempts, kernel_attempts, setid_attempts,
+	limits_attempts, network_attempts, bombs_attempts, view_attempts,
 };
 
 int tried(bool succeeded, const char *format, ...)

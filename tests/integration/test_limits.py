@@ -140,7 +140,7 @@ def test_inotify_and_namespaces_are_fenced(t):
     out = t.sh(s, "cat /proc/sys/user/max_user_namespaces /proc/sys/user/max_mnt_namespaces")
     numbers = [int(x) for x in out.split()]
     equal(numbers[0], 0, "user namespaces")
-    check(numbers[1] <= 16, f"mount namespaces {numbers[1]}")
+    check(numbers[1] <= 32, f"mount namespaces {numbers[1]}")
     n = int(t.sh(s, "cat /proc/sys/user/max_inotify_instances"))
     check(n <= 1024, f"inotify instances {n}")
 

@@ -770,7 +770,7 @@ export interface Methods {
       leftovers?: "kill" | "keep";
       /** What happens to it when the client is gone. */
       onDisconnect?: "cancel" | "keep";
-      /** Stage of the loop, kept with it. */
+      /** Stage of the loop: what it may write and reach (docs/stages.md). */
       stage?: string;
       /** Story of the loop, kept with it. */
       storyId?: string;
