@@ -47,6 +47,7 @@ enum keeper_message_type {
 	KEEPER_FREEZE,
 	KEEPER_THAW,
 	KEEPER_VIEW,
+	KEEPER_LAYER_COPY,
 };
 
 /* How the owner's ids are mapped; keeper command line --map. */
@@ -316,15 +317,16 @@ struct keeper_spool_ref { /* SPOOL_REMOVE; reply: header */
 };
 
 /* SAVE: the (stopped) sandbox's changes become <state>/templates/<layer>, atomically; work files,
- * /tmp and run are left out. The sandbox's upper is used up. REMOVE: the layer goes to trash.
- * Reply: reason. */
+ * /tmp and run are left out. The sandbox's upper is used up. COPY: the same, but a copy: the
+ * sandbox keeps its changes, and may run, but is better held still. Nothing is left behind on
+ * failure; -ENOSPC, -EDQUOT: the disk is full. REMOVE: the layer goes to trash. Reply: reason. */
 struct keeper_layer {
 	struct wire_header header;
-	struct wire_str id; /* SAVE: sandbox id */
+	struct wire_str id; /* SAVE, COPY: sandbox id */
 	struct wire_str layer;
 };
 
-struct keeper_layer_reply {
+struct keeper_layer_reply { /* all three */
 	struct wire_header header;
 	struct wire_str reason;
 	uint64_t size_bytes;

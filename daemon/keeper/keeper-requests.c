@@ -128,6 +128,7 @@ static void on_hello(struct keeper *k, struct wire_message *m)
 	link_send(&k->link);
 	if (r == 0) {
 		k->greeted = true;
+		layer_sweep(&k->tree);
 		keeper_empty_trash(k); /* of an earlier keeper */
 	} else if (!k->greeted) {
 		keeper_end(k); /* half-built: the daemon starts another one */
@@ -363,6 +364,7 @@ static void on_freeze(struct keeper *k, struct wire_message *m)
 
 struct layer_request {
 	struct keeper *keeper;
+	uint16_t type;
 	uint64_t serial;
 	struct layer_job job;
 };
@@ -386,7 +388,7 @@ static void on_layer_answer(void *owner, const struct worker_result *result)
 	const struct layer_request *request = owner;
 
 	reply_layer(request->keeper,
-		    (struct wire_header){ .type = KEEPER_LAYER_SAVE, .serial = request->serial },
+		    (struct wire_header){ .type = request->type, .serial = request->serial },
 		    result);
 }
 
@@ -394,12 +396,13 @@ static void on_layer_end(void *owner)
 {
 	struct layer_request *request = owner;
 
+	layer_drop_unfinished(&request->keeper->tree, request->job.layer);
 	keeper_empty_trash(request->keeper);
 	free(request);
 }
 
-static int start_layer_save(struct keeper *k, const struct wire_header *h, const char *id,
-			    const char *layer)
+static int start_layer_worker(struct keeper *k, const struct wire_header *h, const char *id,
+			      const char *layer)
 {
 	struct layer_request *request = calloc(1, sizeof(*request));
 	struct worker_job job = keeper_worker_job(k, -1);
@@ -408,11 +411,12 @@ static int start_layer_save(struct keeper *k, const struct wire_header *h, const
 	if (!request)
 		return -ENOMEM;
 	request->keeper = k;
+	request->type = h->type;
 	request->serial = h->serial;
 	request->job.tree = &k->tree;
 	(void)snprintf(request->job.id, sizeof(request->job.id), "%s", id);
 	(void)snprintf(request->job.layer, sizeof(request->job.layer), "%s", layer);
-	job.run = layer_save;
+	job.run = h->type == KEEPER_LAYER_COPY ? layer_copy : layer_save;
 	job.arg = &request->job;
 	job.on_answer = on_layer_answer;
 	job.on_end = on_layer_end;
@@ -431,13 +435,15 @@ static void on_layer(struct keeper *k, struct wire_message *m)
 	const char *id = get_name(m, l->id);
 	struct worker_result result = { 0 };
 
-	if (!layer || (h->type == KEEPER_LAYER_SAVE && !id)) {
+	if (!layer || (h->type != KEEPER_LAYER_REMOVE && !id)) {
 		result.error = -EINVAL;
 	} else if (h->type == KEEPER_LAYER_REMOVE) {
 		result.error = layer_remove(&k->tree, layer);
 		keeper_empty_trash(k);
 	} else {
-		result.error = box_find(k, id) ? -EBUSY : start_layer_save(k, h, id, layer);
+		result.error = h->type == KEEPER_LAYER_SAVE && box_find(k, id)
+				       ? -EBUSY
+				       : start_layer_worker(k, h, id, layer);
 		if (result.error == 0)
 			return;
 	}
@@ -491,6 +497,7 @@ static const struct {
 	[KEEPER_SPOOL_HOLD] = { sizeof(struct keeper_spool_hold), on_spool_hold },
 	[KEEPER_LAYER_SAVE] = { sizeof(struct keeper_layer), on_layer },
 	[KEEPER_LAYER_REMOVE] = { sizeof(struct keeper_layer), on_layer },
+	[KEEPER_LAYER_COPY] = { sizeof(struct keeper_layer), on_layer },
 	[KEEPER_FREEZE] = { sizeof(struct keeper_end), on_freeze },
 	[KEEPER_THAW] = { sizeof(struct keeper_end), on_freeze },
 	[KEEPER_VIEW] = { sizeof(struct keeper_view), on_view },

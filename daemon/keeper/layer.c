@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The upper's data directory becomes the layer by two renames, so a layer is there whole or not at
- * all. Whiteouts and opaque marks of overlay keep their meaning in a lower layer. */
+/* The upper's data directory, or a copy of it, becomes the layer by a rename, so a layer is there
+ * whole or not at all. Whiteouts and opaque marks of overlay keep their meaning in a lower layer.
+ */
 
 #include "layer.h"
 
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "copy.h"
 #include "files.h"
 #include "macro.h"
 #include "trash.h"
@@ -21,38 +23,52 @@
 #define LAYER_DEPTH_MAX 256
 #define LAYER_PATH_MAX 512
 
-/* Work files of an installation, relative to the root. */
+/* Relative to the root (copy.h): work files, caches, what is made anew at each start, and what
+ * tells who somebody is: a template is for many, a login is not, and one that is copied breaks
+ * (tokens that are renewed by one copy are void in the other). */
 static const char *const left_out[] = {
-	"run",
-	"tmp",
-	"var/tmp",
-	"var/cache",
+	"run/",
+	"tmp/",
+	"var/tmp/",
+	"var/cache/apt/",
 	"root/.npm",
 	"root/.cache",
+	"root/.bash_history",
 	"home/agent/.npm",
 	"home/agent/.cache",
-	"etc/resolv.conf",
 	"home/agent/.bash_history",
+	"home/agent/.claude/.credentials.json",
+	"home/agent/.codex/auth.json",
+	"home/agent/.gemini/oauth_creds.json",
+	"home/agent/.pi/agent/auth.json",
+	"home/agent/.local/share/opencode/auth.json",
+	"home/agent/.config/gh/hosts.yml",
+	"home/agent/.git-credentials",
+	"home/agent/.netrc",
+	"etc/resolv.conf",
+	NULL,
 };
 
 static int drop_work_files(const struct tree *t, int data)
 {
 	CLEANUP_FD int parent = -1;
-	const char *slash;
-	char dir[64];
+	char path[128], *name;
 	size_t i;
 	int r;
 
-	for (i = 0; i < ARRAY_SIZE(left_out); i++) {
-		slash = strrchr(left_out[i], '/');
-		(void)snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - left_out[i]) : 0,
-			       left_out[i]);
+	for (i = 0; left_out[i]; i++) {
+		(void)snprintf(path, sizeof(path), "/%s", left_out[i]);
+		name = path + strlen(path) - 1;
+		if (*name == '/')
+			*name = '\0';
+		name = strrchr(path, '/');
+		*name++ = '\0';
 		parent = close_fd(parent);
 		/* links inside the layer are the sandbox's and not followed */
-		parent = beneath_open(data, dir, O_RDONLY | O_DIRECTORY);
+		parent = beneath_open(data, path[0] ? path + 1 : "", O_RDONLY | O_DIRECTORY);
 		if (parent < 0)
 			continue;
-		r = trash_move(t, parent, slash ? slash + 1 : left_out[i]);
+		r = trash_move(t, parent, name);
 		if (r < 0 && r != -ENOENT)
 			return r;
 	}
@@ -126,6 +142,85 @@ void layer_save(void *arg)
 		(void)snprintf(result.reason, sizeof(result.reason), "saving layer %s: %s",
 			       job->layer, strerror(-result.error));
 	worker_answer(&result);
+}
+
+/* ---- of a sandbox that goes on ---- */
+
+static int copy_changes(const struct layer_job *job, const char *temporary, uint64_t *ret_size)
+{
+	const struct tree *t = job->tree;
+	struct copy_job copy = { .from = -1, .to = -1, .left_out = left_out };
+	CLEANUP_FD int from = -1;
+	CLEANUP_FD int to = -1;
+	char data[LAYER_PATH_MAX];
+
+	(void)snprintf(data, sizeof(data), "%s/data", job->id);
+	from = dir_open_at(t->upper, data);
+	if (from < 0)
+		return from;
+	if (mkdirat(t->templates, temporary, 0700) < 0)
+		return -errno;
+	to = dir_open_at(t->templates, temporary);
+	if (to < 0)
+		return to;
+	copy.from = from;
+	copy.to = to;
+	return copy_tree(&copy, ret_size);
+}
+
+static int save_copy(const struct layer_job *job, uint64_t *ret_size)
+{
+	const struct tree *t = job->tree;
+	char temporary[LAYER_PATH_MAX];
+	int r;
+
+	(void)snprintf(temporary, sizeof(temporary), ".%s.tmp", job->layer);
+	if (faccessat(t->templates, job->layer, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return -EEXIST;
+	r = copy_changes(job, temporary, ret_size);
+	if (r == 0 &&
+	    renameat2(t->templates, temporary, t->templates, job->layer, RENAME_NOREPLACE) < 0)
+		r = -errno;
+	if (r < 0)
+		layer_drop_unfinished(t, job->layer);
+	return r;
+}
+
+void layer_copy(void *arg)
+{
+	const struct layer_job *job = arg;
+	struct worker_result result = { 0 };
+
+	result.error = save_copy(job, &result.size_bytes);
+	if (result.error < 0)
+		(void)snprintf(result.reason, sizeof(result.reason), "copying to layer %s: %s",
+			       job->layer, strerror(-result.error));
+	worker_answer(&result);
+}
+
+void layer_drop_unfinished(const struct tree *t, const char *layer)
+{
+	char temporary[LAYER_PATH_MAX];
+
+	(void)snprintf(temporary, sizeof(temporary), ".%s.tmp", layer);
+	(void)trash_move(t, t->templates, temporary); /* -ENOENT: it is finished, or never begun */
+}
+
+void layer_sweep(const struct tree *t)
+{
+	int fd = openat(t->templates, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (!d) {
+		(void)close_fd(fd);
+		return;
+	}
+	while ((e = readdir(d)))
+		if (e->d_name[0] == '.' && strcmp(e->d_name, ".") != 0 &&
+		    strcmp(e->d_name, "..") != 0)
+			(void)trash_move(t, t->templates, e->d_name); /* then at the next start */
+	(void)closedir(d);
 }
 
 int layer_remove(const struct tree *t, const char *layer)

@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Layers: what a stopped sandbox changed, kept read-only for others to stand on. */
+/* Layers: what a sandbox changed, kept read-only for others to stand on. */
 
 #include "bounds.h"
 #include "tree.h"
 
 struct layer_job {
 	const struct tree *tree;
-	char id[NAME_LENGTH_MAX + 1]; /* the sandbox whose upper is used up */
+	char id[NAME_LENGTH_MAX + 1]; /* the sandbox */
 	char layer[NAME_LENGTH_MAX + 1];
 };
 
-/* Worker function: answers with the size. ARG is a struct layer_job. */
+/* Worker functions: answer with the size. ARG is a struct layer_job. Of a stopped sandbox, whose
+ * upper is used up: */
 void layer_save(void *arg);
+/* Of one that keeps its upper, and had better be held still; on failure nothing is left. */
+void layer_copy(void *arg);
+
+/* What a worker that was killed has begun goes to trash. */
+void layer_drop_unfinished(const struct tree *t, const char *layer);
+/* The same for all that an earlier keeper has begun. */
+void layer_sweep(const struct tree *t);
 
 /* Moves the layer to trash. -ENOENT: there is none. */
 int layer_remove(const struct tree *t, const char *layer);
