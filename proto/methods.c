@@ -257,6 +257,11 @@ static const struct field exec_signal_fields[] = {
 	END
 };
 
+static const struct field sandbox_save_fields[] = {
+	{ "sandbox", FIELD_NAME, R, AT(sandbox_save_params, sandbox), .doc = "Its name or id." },
+	{ "template", FIELD_TEMPLATE_NAME, R, AT(sandbox_save_params, template_name), .doc = "The template's name: NAME or NAME:TAG, not taken yet." },
+	END
+};
 static const struct field template_get_fields[] = {
 	{ "template", FIELD_TEMPLATE_NAME, R, AT(template_ref_params, template_name), .doc = "Its name." },
 	END
@@ -303,7 +308,7 @@ const struct method methods[METHOD_MAX] = {
 	[METHOD_SANDBOX_RESUME] = { "sandbox.resume", A, PARAMS(sandbox_get_fields, sandbox_ref_params), &schema_sandbox, "Lets frozen processes go on." },
 	[METHOD_SANDBOX_REMOVE] = { "sandbox.remove", A, PARAMS(sandbox_remove_fields, sandbox_ref_params), &schema_sandbox, "Ends it and deletes its files; workspaces stay." },
 	[METHOD_SANDBOX_STATS] = { "sandbox.stats", RO, .result = &schema_stats, .doc = "What a sandbox uses." },
-	[METHOD_SANDBOX_SAVE] = { "sandbox.save", 0, .result = &schema_template, .doc = "Makes a template of a sandbox's files." },
+	[METHOD_SANDBOX_SAVE] = { "sandbox.save", A, PARAMS(sandbox_save_fields, sandbox_save_params), &schema_template, "Makes a template of what changed in a sandbox; if it runs, it is held still for the moment of the copy." },
 	[METHOD_EXEC_RUN] = { "exec.run", A | S | METHOD_BATCH_DETACHED, PARAMS(exec_run_fields, exec_run_params), &schema_exec_result, "Runs a command in a sandbox until its leader ends; with detach the result is an Exec at once." },
 	[METHOD_EXEC_ATTACH] = { "exec.attach", A | S | METHOD_NO_BATCH, PARAMS(exec_attach_fields, exec_attach_params), &schema_exec_result, "Replays what a command wrote, then follows it to its end." },
 	[METHOD_EXEC_WAIT] = { "exec.wait", A | RO, PARAMS(exec_wait_fields, exec_ref_params), &schema_exec_result, "Waits for a command's end." },

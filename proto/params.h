@@ -268,6 +268,11 @@ struct exec_signal_params {
 	int signal; /* "signal": "SIGTERM", "TERM" or a number */
 };
 
+struct sandbox_save_params {
+	const char *sandbox;
+	const char *template_name; /* "template" */
+};
+
 struct template_ref_params { /* get, remove */
 	const char *template_name;
 	bool force;

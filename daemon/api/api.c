@@ -24,6 +24,7 @@ method_handler *const api_handlers[METHOD_MAX] = {
 	[METHOD_SANDBOX_PAUSE] = method_sandbox_pause,
 	[METHOD_SANDBOX_RESUME] = method_sandbox_resume,
 	[METHOD_SANDBOX_REMOVE] = method_sandbox_remove,
+	[METHOD_SANDBOX_SAVE] = method_sandbox_save,
 	[METHOD_EXEC_RUN] = method_exec_run,
 	[METHOD_EXEC_ATTACH] = method_exec_attach,
 	[METHOD_EXEC_WAIT] = method_exec_wait,

@@ -28,6 +28,7 @@ void method_loop_destroy(struct request *r, void *userdata);
 void method_sandbox_create(struct request *r, void *userdata);
 void method_sandbox_get(struct request *r, void *userdata);
 void method_sandbox_list(struct request *r, void *userdata);
+void method_sandbox_save(struct request *r, void *userdata);
 void method_sandbox_stop(struct request *r, void *userdata);
 void method_sandbox_start(struct request *r, void *userdata);
 void method_sandbox_pause(struct request *r, void *userdata);

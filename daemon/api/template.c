@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* template.list, get, build, remove. */
+/* template.list, get, build, remove, and sandbox.save, whose result is a template. */
 
+#include <errno.h>
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "api/api.h"
 #include "api/values.h"
 #include "params.h"
+#include "sandbox/sandbox.h"
 #include "sandbox/template.h"
 #include "util/strings.h"
 
@@ -201,6 +203,34 @@ void method_template_build(struct request *r, void *userdata)
 		return;
 	}
 	request_watch(r, &watch, b);
+}
+
+/* ---- save ---- */
+
+/* A client that goes away does not undo it. */
+static void on_saved(const struct template_facts *t, struct error *e, void *userdata)
+{
+	struct request *r = userdata;
+
+	if (t)
+		request_reply(r, value_template(t));
+	else
+		request_fail(r, e);
+}
+
+void method_sandbox_save(struct request *r, void *userdata)
+{
+	const struct sandbox_save_params *p = request_params(r);
+	const struct template_save_query query = {
+		.manager = userdata,
+		.peer = request_uid(r),
+		.name = p->template_name,
+	};
+	struct error e = { 0 };
+	struct sandbox *s = sandbox_find(userdata, query.peer, p->sandbox, &e);
+
+	if (!s || template_save(s, &query, on_saved, r, &e) < 0)
+		request_fail(r, &e);
 }
 
 /* ---- remove ---- */

@@ -138,6 +138,7 @@ int manager_init(struct manager *m)
 	if (r < 0)
 		return r;
 	sandbox_table_sweep(m);
+	template_sweep(m);
 	return 0;
 }
 

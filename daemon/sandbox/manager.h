@@ -98,6 +98,12 @@ typedef void template_progress(const char *message, void *userdata);
 int template_resolve(struct manager *m, const struct template_query *query,
 		     template_resolve_done *done, template_progress *progress, void *userdata,
 		     struct error *reterr);
+/* Removes the layers of removed templates whose last user is gone, later. Something that stood on
+ * one is gone; the start counts, too. */
+void template_sweep(struct manager *m);
+/* The tool that a sandbox made from TEMPLATE_NAME has if no other is named; NULL: none. Borrowed.
+ */
+const char *template_tool(const struct manager *m, uid_t owner, const char *template_name);
 int template_table_new(struct manager *m, struct template_table **ret);
 void template_table_free(struct template_table *t);
 

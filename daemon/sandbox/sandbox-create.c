@@ -349,6 +349,9 @@ static int create(struct sandbox *s, uid_t peer, const struct sandbox_origin *or
 	    runtime_check_owner(runtime, s->facts.owner, reterr) < 0)
 		return -1;
 	r = keep_real_paths(s);
+	if (r == 0 && !s->facts.tool)
+		r = string_copy(template_tool(s->manager, s->facts.owner, p->template_name),
+				&s->facts.tool);
 	if (r < 0)
 		return error_set_errno(reterr, r, "sandbox cannot be made");
 	if (!s->facts.template_name)

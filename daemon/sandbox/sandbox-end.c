@@ -144,6 +144,7 @@ static void removed(struct sandbox *s)
 	(void)sandbox_ref(s);
 	sandbox_leave(s);
 	sandbox_op_end(s, NULL);
+	template_sweep(s->manager);
 	(void)sandbox_unref(s);
 }
 

@@ -13,6 +13,7 @@
 
 #define AGENT_UID 1000
 #define BASE_PATH "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+#define AGENT_PREFIX "/home/agent/.local"
 
 /* The host's git settings for places that are not the sandbox's to tidy up: the common directory of
  * a worktree is read-only, and owned by another id when an exec runs as root. */
@@ -76,20 +77,28 @@ static int add_user(const struct sandbox *s, struct string_list *env, uid_t uid)
 	return r;
 }
 
-static int add_tool(struct string_list *env, const struct config *config, const char *tool)
+/* The tool's programs come first. `npm install -g` puts the agent's own where it may write; root's
+ * go where the system has them. */
+static int add_path(struct string_list *env, uid_t uid, const char *head)
 {
-	const struct tool_profile *profile = tool_find(config, tool);
-	CLEANUP_STR char *head = NULL;
-	CLEANUP_STR char *path = NULL;
-	size_t i;
-	int r;
+	CLEANUP_STR char *path =
+		string_format("%s%s" BASE_PATH, head, uid == AGENT_UID ? AGENT_PREFIX "/bin:" : "");
+	int r = path ? string_list_set_env(env, "PATH", path) : -ENOMEM;
 
-	if (!profile)
-		return string_list_set_env(env, "PATH", BASE_PATH);
-	head = tool_path(config, profile);
-	path = head ? string_format("%s" BASE_PATH, head) : NULL;
-	r = path ? string_list_set_env(env, "PATH", path) : -ENOMEM;
-	for (i = 0; r == 0 && i < profile->env.count; i++)
+	if (r == 0 && uid == AGENT_UID)
+		r = string_list_set_env(env, "npm_config_prefix", AGENT_PREFIX);
+	return r;
+}
+
+static int add_tool(struct string_list *env, const struct sandbox *s, uid_t uid)
+{
+	const struct config *config = s->manager->config;
+	const struct tool_profile *profile = tool_find(config, s->facts.tool);
+	CLEANUP_STR char *head = profile ? tool_path(config, profile) : strdup("");
+	size_t i;
+	int r = head ? add_path(env, uid, head) : -ENOMEM;
+
+	for (i = 0; r == 0 && profile && i < profile->env.count; i++)
 		r = string_list_add(env, profile->env.items[i]);
 	return r;
 }
@@ -118,7 +127,7 @@ int sandbox_environment(const struct sandbox *s, uid_t uid, const struct pairs *
 	CLEANUP_STRINGS struct string_list env = { 0 };
 	int r;
 
-	r = on_host ? add_host(s, &env) : add_tool(&env, s->manager->config, s->facts.tool);
+	r = on_host ? add_host(s, &env) : add_tool(&env, s, uid);
 	if (r == 0)
 		r = add_user(s, &env, uid);
 	if (r == 0)

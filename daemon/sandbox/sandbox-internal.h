@@ -25,6 +25,7 @@ enum sandbox_verb {
 	SANDBOX_VERB_UNDO, /* of ours: sandbox-undo.c */
 	SANDBOX_VERB_PAUSE,
 	SANDBOX_VERB_RESUME,
+	SANDBOX_VERB_COPY,
 };
 
 /* One verb, waiting or (at the head) under way. Holds a reference to its sandbox. */
@@ -36,6 +37,9 @@ struct sandbox_op {
 	bool force;         /* STOP: no grace */
 	char *cause;        /* STOP */
 	enum sandbox_state end_state; /* STOP: STOPPED or FAILED */
+	struct sandbox_copy *copy;    /* COPY; borrowed */
+	bool frozen;                  /* COPY: by this op */
+	struct error error;           /* COPY: what it ends with */
 	struct sandbox_op *next;
 };
 
@@ -169,6 +173,9 @@ void sandbox_pause_now(struct sandbox *s); /* the op at the head is PAUSE or RES
 int sandbox_freeze(struct sandbox *s, bool freeze, sandbox_frozen *done, void *userdata);
 /* Its run is over: DONE gets -ECONNRESET. */
 void sandbox_freeze_lost(struct sandbox *s);
+
+/* ---- sandbox-copy.c ---- */
+void sandbox_copy_begin(struct sandbox *s); /* the op at the head is COPY */
 
 /* ---- sandbox-end.c ---- */
 void sandbox_end(struct sandbox *s); /* the op at the head is STOP or REMOVE */

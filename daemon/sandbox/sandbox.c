@@ -135,6 +135,8 @@ static void on_kick(evutil_socket_t fd, short events, void *userdata)
 		sandbox_undo(s);
 	else if (s->ops->verb == SANDBOX_VERB_PAUSE || s->ops->verb == SANDBOX_VERB_RESUME)
 		sandbox_pause_now(s);
+	else if (s->ops->verb == SANDBOX_VERB_COPY)
+		sandbox_copy_begin(s);
 	else
 		sandbox_end(s);
 }
@@ -261,6 +263,7 @@ void sandbox_op_end(struct sandbox *s, struct error *e)
 		event_active(&s->kick, 0, 0);
 	if (op->done)
 		op->done(s, e ? e : &none, op->userdata);
+	error_clear(&op->error);
 	free(op->cause);
 	free(op);
 	(void)sandbox_unref(s);
@@ -449,6 +452,11 @@ const struct sandbox_facts *sandbox_facts(const struct sandbox *s)
 bool sandbox_is_hidden(const struct sandbox *s)
 {
 	return s->hidden;
+}
+
+const struct string_list *sandbox_layers(const struct sandbox *s)
+{
+	return &s->layers;
 }
 
 enum sandbox_state sandbox_state(const struct sandbox *s)

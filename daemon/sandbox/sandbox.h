@@ -14,6 +14,7 @@ struct init_client;
 struct keeper_client;
 struct manager; /* everything the daemon has: manager.h */
 struct sandbox;
+struct string_list;
 
 enum sandbox_state {
 	SANDBOX_STATE_CREATING,
@@ -58,6 +59,15 @@ int sandbox_pause(struct sandbox *s, sandbox_done *done, void *userdata, struct 
 int sandbox_resume(struct sandbox *s, sandbox_done *done, void *userdata, struct error *reterr);
 int sandbox_remove(struct sandbox *s, const struct sandbox_end_how *how, sandbox_done *done,
 		   void *userdata, struct error *reterr);
+
+/* Copies what S changed into LAYER of its owner's templates; S stays in its state. COPY is the
+ * caller's and lives until DONE. */
+struct sandbox_copy {
+	const char *layer;
+	uint64_t size_bytes; /* set on success */
+};
+int sandbox_copy(struct sandbox *s, struct sandbox_copy *copy, sandbox_done *done, void *userdata,
+		 struct error *reterr);
 
 /* By name (of PEER's own; root: anyone's by id, its own by name first) or id; sets NOT_FOUND. */
 struct sandbox *sandbox_find(struct manager *m, uid_t peer, const char *name_or_id,
@@ -112,7 +122,8 @@ struct sandbox_facts {
 const struct sandbox_facts *sandbox_facts(const struct sandbox *s);
 
 bool sandbox_is_hidden(const struct sandbox *s);
-/* The layers that it stands on, directory names in its owner's templates. */
+/* The layers that it stands on, directory names in its owner's templates, topmost first. */
+const struct string_list *sandbox_layers(const struct sandbox *s);
 
 /* A sandbox that the daemon makes for itself, for instance to build a tool's layer:
  * sandbox_create() with OWNER's keeper instead of the workspaces' owner, exactly LAYERS below (no

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Showing and removing templates. A layer goes first, its row after it: a crash in between leaves a
- * row without a layer, which the next create takes for "not built". */
+ * row without a layer, which the next create takes for "not built".
+ *
+ * A layer is shared by the sandboxes and templates that stand on it, and whoever these are is
+ * looked up when it matters, never counted in advance. A template that is removed although it is
+ * used becomes an orphan: a row that nobody sees, kept until the last user of its layer is gone. */
 
 #include "sandbox/template-row.h"
 
@@ -14,12 +18,13 @@
 #include "macro.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/sandbox.h"
+#include "util/log.h"
 #include "util/strings.h"
 #include "util/time.h"
 
 struct removal {
 	struct row *row;
-	template_removed *done;
+	template_removed *done; /* NULL: an orphan's */
 	void *userdata;
 };
 
@@ -37,7 +42,7 @@ static void host_facts(const struct template_table *t, struct template_facts *re
 	};
 }
 
-static void row_facts(const struct row *row, struct template_facts *ret)
+void row_facts(const struct row *row, struct template_facts *ret)
 {
 	*ret = (struct template_facts){
 		.name = row->name,
@@ -64,7 +69,7 @@ void template_each(struct manager *m, uid_t peer,
 		return;
 	TAILQ_FOREACH(row, &t->rows, link)
 	{
-		if (peer != 0 && row->owner != peer)
+		if (row->orphan || (peer != 0 && row->owner != peer))
 			continue;
 		row_facts(row, &facts);
 		if (!fn(&facts, userdata))
@@ -88,7 +93,7 @@ static struct row *find_visible(const struct template_table *t, uid_t peer, cons
 	row = row_find(t, peer, name);
 	if (!row && peer == 0)
 		TAILQ_FOREACH(row, &t->rows, link)
-	if (string_equal(row->name, name))
+	if (!row->orphan && string_equal(row->name, name))
 		break;
 	if (!row) {
 		error_set(reterr, ERROR_NOT_FOUND, "template", NULL, "There is no template %s.",
@@ -119,12 +124,19 @@ int template_get(struct manager *m, uid_t peer, const char *name, struct templat
 static void removal_end(struct removal *removal, struct error *e)
 {
 	struct row *row = removal->row;
+	struct manager *m = row->table->manager;
 
 	row->removing = false;
 	if (!e)
 		row_drop(row);
-	removal->done(e, removal->userdata);
+	else if (!removal->done)
+		log_warning("template layer %s stays behind: %s", row->layer,
+			    e->message ? e->message : "");
+	if (removal->done)
+		removal->done(e, removal->userdata);
 	free(removal);
+	if (!e)
+		template_sweep(m); /* what it stood on may have lost its last user */
 }
 
 static void on_layer_removed(struct keeper_client *k, int error, struct wire_message *m,
@@ -164,14 +176,35 @@ static int ask_removal(struct keeper_client *k, struct removal *removal)
 	return r;
 }
 
+/* The name goes, the layer stays for those that stand on it. */
+static void removal_end_in_use(struct removal *removal)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	struct row *row = removal->row;
+	int r;
+
+	row->removing = false;
+	r = row_orphan(row);
+	if (r < 0)
+		error_set_errno(&e, r, "The template %s cannot be forgotten", row->name);
+	if (removal->done)
+		removal->done(r < 0 ? &e : NULL, removal->userdata);
+	free(removal);
+}
+
 static void on_removal_keeper(struct keeper_client *k, struct error *e, void *userdata)
 {
 	struct removal *removal = userdata;
 	CLEANUP_ERROR struct error own = { 0 };
+	struct row_user user;
 	int r;
 
 	if (!k) {
 		removal_end(removal, e);
+		return;
+	}
+	if (row_in_use(removal->row, true, &user)) {
+		removal_end_in_use(removal);
 		return;
 	}
 	r = ask_removal(k, removal);
@@ -181,40 +214,94 @@ static void on_removal_keeper(struct keeper_client *k, struct error *e, void *us
 	}
 }
 
-static int may_remove(const struct row *row, bool force, struct error *reterr)
+static int start_removal(struct row *row, template_removed *done, void *userdata,
+			 struct error *reterr)
 {
-	const struct sandbox *user;
+	struct removal *removal = malloc(sizeof(*removal));
 
-	if (row->state == TEMPLATE_STATE_BUILDING || row->removing)
-		return error_set(reterr, ERROR_CONFLICT, NULL, "wait for it to end",
-				 "The template %s is being %s.", row->name,
-				 row->removing ? "removed" : "built");
-	user = row_user(row, !force);
-	return user ? row_refuse_in_use(row, user, reterr) : 0;
-}
-
-int template_remove(struct manager *m, const struct template_remove_query *query,
-		    template_removed *done, void *userdata, struct error *reterr)
-{
-	const char *name = query->name;
-	struct row *row;
-	struct removal *removal;
-
-	if (string_equal(name, HOST_TEMPLATE))
-		return error_set(reterr, ERROR_DENIED, "template", NULL,
-				 "The template host is built in and cannot be removed.");
-	row = find_visible(m->templates, query->peer, name, reterr);
-	if (!row || may_remove(row, query->force, reterr) < 0)
-		return -1;
-	removal = malloc(sizeof(*removal));
 	if (!removal)
-		return error_set_errno(reterr, -ENOMEM, "The template %s cannot be removed", name);
+		return error_set_errno(reterr, -ENOMEM, "The template %s cannot be removed",
+				       row->name);
 	*removal = (struct removal){ .row = row, .done = done, .userdata = userdata };
 	row->removing = true;
-	if (manager_keeper(m, row->owner, on_removal_keeper, removal, reterr) < 0) {
+	if (manager_keeper(row->table->manager, row->owner, on_removal_keeper, removal, reterr) <
+	    0) {
 		row->removing = false;
 		free(removal);
 		return -1;
 	}
 	return 0;
+}
+
+static int may_remove(const struct row *row, bool force, struct error *reterr)
+{
+	struct row_user user;
+
+	if (row->state == TEMPLATE_STATE_BUILDING || row->removing)
+		return error_set(reterr, ERROR_CONFLICT, NULL, "wait for it to end",
+				 "The template %s is being %s.", row->name,
+				 row->removing ? "removed" : "made");
+	return row_in_use(row, !force, &user) ? row_refuse_in_use(row, &user, reterr) : 0;
+}
+
+int template_remove(struct manager *m, const struct template_remove_query *query,
+		    template_removed *done, void *userdata, struct error *reterr)
+{
+	struct row *row;
+
+	if (string_equal(query->name, HOST_TEMPLATE))
+		return error_set(reterr, ERROR_DENIED, "template", NULL,
+				 "The template host is built in and cannot be removed.");
+	row = find_visible(m->templates, query->peer, query->name, reterr);
+	if (!row || may_remove(row, query->force, reterr) < 0)
+		return -1;
+	return start_removal(row, done, userdata, reterr);
+}
+
+/* ---- orphans ---- */
+
+/* Its new name is none that a client could give. Both rows in the database for a moment: a crash in
+ * between leaves the template as it was, and an orphan that waits for it. */
+int row_orphan(struct row *row)
+{
+	struct store *store = row->table->manager->store;
+	char *name = string_format(".%s", row->layer), *old = row->name;
+	int r;
+
+	if (!name)
+		return -ENOMEM;
+	row->orphan = true;
+	row->name = name;
+	r = row_store(row, true);
+	if (r == 0)
+		r = store_template_delete(store, row->owner, old);
+	if (r < 0) {
+		row->orphan = false;
+		row->name = old;
+		free(name);
+		return r;
+	}
+	free(old);
+	return 0;
+}
+
+void template_sweep(struct manager *m)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	struct row_user user;
+	struct row *row;
+
+	if (m->stopping)
+		return;
+	TAILQ_FOREACH(row, &m->templates->rows, link)
+	{
+		if (!row->orphan || row->removing || row_in_use(row, true, &user))
+			continue;
+		log_info("removing template layer %s, which nobody uses any more", row->layer);
+		if (start_removal(row, NULL, NULL, &e) < 0) {
+			log_warning("template layer %s stays for now: %s", row->layer,
+				    e.message ? e.message : "");
+			return;
+		}
+	}
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
@@ -18,6 +19,7 @@
 #include "util/strings.h"
 
 #define OS_RELEASE_MAX (64 * 1024)
+#define ORPHAN_STATE "removed" /* in the database only */
 
 static const char *const state_names[] = {
 	[TEMPLATE_STATE_READY] = "ready",
@@ -91,6 +93,7 @@ void row_free(struct row *row)
 		free(w);
 	}
 	(void)build_free(row->build);
+	row_free_save(row);
 	free(row->name);
 	free(row->digest);
 	free(row->base);
@@ -98,6 +101,7 @@ void row_free(struct row *row)
 	free(row->version);
 	free(row->layer);
 	free(row->stale_layer);
+	string_list_deinit(&row->lowers);
 	free(row);
 }
 DEFINE_CLEANUP(struct row *, row_free);
@@ -113,13 +117,31 @@ struct row *row_find(const struct template_table *t, uid_t owner, const char *na
 	struct row *row;
 
 	TAILQ_FOREACH(row, &t->rows, link)
-	if (row->owner == owner && string_equal(row->name, name))
+	if (row->owner == owner && !row->orphan && string_equal(row->name, name))
 		return row;
 	return NULL;
 }
 
-int row_store(const struct row *row)
+bool row_is_saved(const struct row *row)
 {
+	return !strchr(row->name, '@');
+}
+
+int row_layers(const struct row *row, struct string_list *ret)
+{
+	int r = string_list_add(ret, row->layer);
+
+	for (size_t i = 0; r == 0 && i < row->lowers.count; i++)
+		r = string_list_add(ret, row->lowers.items[i]);
+	return r;
+}
+
+int row_store(const struct row *row, bool fresh)
+{
+	char *lowers = NULL;
+	size_t size = 0;
+	int r = strings_pack((const char *const *)row->lowers.items, row->lowers.count, &lowers,
+			     &size);
 	const struct store_template stored = {
 		.name = row->name,
 		.owner = row->owner,
@@ -131,10 +153,16 @@ int row_store(const struct row *row)
 		.layer = row->layer,
 		.size_bytes = row->size_bytes,
 		.created_at_ms = row->created_at_ms,
-		.state = state_names[row->state],
+		.state = row->orphan ? ORPHAN_STATE : state_names[row->state],
+		.lowers = { lowers, size },
 	};
+	struct store *store = row->table->manager->store;
 
-	return store_template_update(row->table->manager->store, &stored);
+	if (r == 0)
+		r = fresh ? store_template_insert(store, &stored)
+			  : store_template_update(store, &stored);
+	free(lowers);
+	return r;
 }
 
 int row_new(struct row **ret, struct template_table *t, const struct store_template *from)
@@ -151,6 +179,8 @@ int row_new(struct row **ret, struct template_table *t, const struct store_templ
 	row->size_bytes = from->size_bytes;
 	row->created_at_ms = from->created_at_ms;
 	r = string_copy(from->name, &row->name);
+	if (r == 0)
+		r = strings_unpack(from->lowers.data, from->lowers.size, &row->lowers);
 	if (r == 0)
 		r = string_copy(from->digest, &row->digest);
 	if (r == 0)
@@ -178,6 +208,9 @@ static int on_stored_row(const struct store_template *stored, void *userdata)
 	row->state = string_equal(stored->state, state_names[TEMPLATE_STATE_READY])
 			     ? TEMPLATE_STATE_READY
 			     : TEMPLATE_STATE_FAILED; /* the daemon died while it was built */
+	/* a half saved one has no recipe to try again by */
+	row->orphan = string_equal(stored->state, ORPHAN_STATE) ||
+		      (row->state == TEMPLATE_STATE_FAILED && row_is_saved(row));
 	TAILQ_INSERT_TAIL(&t->rows, row, link);
 	return 0;
 }
@@ -188,30 +221,66 @@ struct users {
 	const struct sandbox *found;
 };
 
-static bool look_for_user(struct sandbox *s, void *userdata)
+static bool has_layer(const struct string_list *l, const char *layer)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (string_equal(l->items[i], layer))
+			return true;
+	return false;
+}
+
+static bool look_for_sandbox(struct sandbox *s, void *userdata)
 {
 	struct users *u = userdata;
 	const struct sandbox_facts *facts = sandbox_facts(s);
 
-	if (facts->owner == u->row->owner && string_equal(facts->template_name, u->row->name) &&
+	if (facts->owner == u->row->owner && has_layer(sandbox_layers(s), u->row->layer) &&
 	    (u->stopped || facts->state == SANDBOX_STATE_CREATING ||
 	     facts->state == SANDBOX_STATE_RUNNING || facts->state == SANDBOX_STATE_PAUSED))
 		u->found = s;
 	return !u->found;
 }
 
-const struct sandbox *row_user(const struct row *row, bool stopped)
+static const struct row *find_row_on(const struct row *row)
 {
-	struct users u = { .row = row, .stopped = stopped };
+	const struct row *other;
 
-	manager_each_sandbox(row->table->manager, look_for_user, &u);
-	return u.found;
+	TAILQ_FOREACH(other, &row->table->rows, link)
+	if (other != row && other->owner == row->owner && !other->orphan &&
+	    (string_equal(other->layer, row->layer) || has_layer(&other->lowers, row->layer)))
+		return other;
+	return NULL;
 }
 
-int row_refuse_in_use(const struct row *row, const struct sandbox *user, struct error *reterr)
+bool row_in_use(const struct row *row, bool stopped, struct row_user *ret)
 {
-	error_set(reterr, ERROR_CONFLICT, NULL, "remove the sandboxes that use it first",
-		  "The template %s is in use by sandbox %s.", row->name, sandbox_name(user));
+	struct users u = { .row = row, .stopped = stopped };
+	const struct answer *a;
+
+	*ret = (struct row_user){ 0 };
+	manager_each_sandbox(row->table->manager, look_for_sandbox, &u);
+	ret->sandbox = u.found;
+	LIST_FOREACH (a, &row->table->answers, link)
+		if (has_layer(&a->layers, row->layer))
+			ret->coming = true;
+	if (stopped)
+		ret->row = find_row_on(row);
+	return ret->sandbox || ret->coming || ret->row;
+}
+
+int row_refuse_in_use(const struct row *row, const struct row_user *user, struct error *reterr)
+{
+	if (user->sandbox)
+		error_set(reterr, ERROR_CONFLICT, NULL, "remove the sandboxes that use it first",
+			  "The template %s is in use by sandbox %s.", row->name,
+			  sandbox_name(user->sandbox));
+	else if (user->row)
+		error_set(reterr, ERROR_CONFLICT, NULL,
+			  "remove the templates that stand on it first",
+			  "The template %s is in use by template %s.", row->name, user->row->name);
+	else
+		error_set(reterr, ERROR_CONFLICT, NULL, "try again in a moment",
+			  "The template %s is in use by a sandbox that is being made.", row->name);
 	error_set_resource(reterr, "template %s", row->name);
 	return -1;
 }

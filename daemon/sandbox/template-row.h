@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The rows of the template table, for template.c and its parts only: template-row.c keeps them,
- * template.c answers who needs one, template-remove.c shows and removes them. */
+ * template.c answers who needs one, template-save.c makes them of sandboxes, template-remove.c
+ * shows and removes them. */
 
 #include <event2/event.h>
 #include <sys/queue.h>
@@ -10,10 +11,13 @@
 #include "sandbox/tool.h"
 #include "store/templates.h"
 #include "util/sha256.h"
+#include "util/strings.h"
 
 #define HOST_TEMPLATE "host"
+#define TEMPLATE_NAME_SIZE 258 /* NAME, ":", TAG and NUL */
 
 struct build;
+struct save; /* template-save.c */
 
 /* Somebody who gets the answer of a build. */
 struct waiter {
@@ -26,7 +30,7 @@ struct answer {
 	struct template_wait wait;
 	struct event *event;
 	char *name;
-	char *layer; /* NULL: none */
+	struct string_list layers; /* topmost first; none: host */
 	LIST_ENTRY(answer) link;
 };
 
@@ -38,14 +42,17 @@ struct row {
 	char *tool;
 	char *version;
 	char *layer;
-	char *stale_layer; /* while building: what is removed first */
+	char *stale_layer;         /* while building: what is removed first */
+	struct string_list lowers; /* layers below, topmost first; they have rows of their own */
 	uid_t owner;
 	uid_t peer;
 	uint64_t size_bytes;
 	int64_t created_at_ms;
 	enum template_state state;
 	bool removing;       /* the keeper was asked to */
+	bool orphan;         /* nobody sees it; its layer goes with its last user */
 	struct build *build; /* while building */
+	struct save *save;   /* while it is saved */
 	LIST_HEAD(, waiter) waiters;
 	TAILQ_ENTRY(row) link;
 };
@@ -62,15 +69,39 @@ int row_new(struct row **ret, struct template_table *t, const struct store_templ
 void row_free(struct row *row);
 void row_drop(struct row *row); /* out of the table, and freed */
 struct row *row_find(const struct template_table *t, uid_t owner, const char *name);
-/* Writes it as it is now. Returns 0 or negative errno. */
-int row_store(const struct row *row);
+/* Writes it as it is now, FRESH: for the first time (-EEXIST: there is one). Returns 0 or negative
+ * errno. */
+int row_store(const struct row *row, bool fresh);
 
-/* A sandbox that stands on it, or NULL. STOPPED ones count too. */
-const struct sandbox *row_user(const struct row *row, bool stopped);
-int row_refuse_in_use(const struct row *row, const struct sandbox *user, struct error *reterr);
+/* Who stands on the layer of a row: one of them is set. */
+struct row_user {
+	const struct sandbox *sandbox;
+	const struct row *row; /* another template, or an orphan of the same layer */
+	bool coming;           /* a sandbox that is about to be made */
+};
+/* Returns whether there is one. STOPPED: sandboxes that do not run and templates count, too. */
+bool row_in_use(const struct row *row, bool stopped, struct row_user *ret);
+int row_refuse_in_use(const struct row *row, const struct row_user *user, struct error *reterr);
+/* Of a sandbox's files, by template-save.c: "web", "web:1". What is built has a version. */
+bool row_is_saved(const struct row *row);
+/* Its layer and those below. Returns 0 or -ENOMEM. */
+int row_layers(const struct row *row, struct string_list *ret);
 /* Somebody may have emptied the state directory: then it is built again instead of failing. */
 bool row_layer_exists(const struct row *row);
 
 /* A layer is what its recipe says: the same recipe, the same digest. */
 int template_digest(const struct tool_choice *choice, char ret[static SHA256_TEXT_SIZE]);
 void answer_free(struct answer *a);
+
+/* ---- template-save.c ---- */
+void row_free_save(struct row *row);
+
+/* ---- template-remove.c ---- */
+void row_facts(const struct row *row, struct template_facts *ret);
+/* ROW is no template any more. Its layer is removed with its last user: see template_sweep().
+ * Returns 0 or negative errno (then it is as it was). */
+int row_orphan(struct row *row);
+
+/* ---- template.c ---- */
+/* Answers all who wait for ROW; E NULL: it is ready. */
+void row_tell_waiters(struct row *row, const struct error *e);

@@ -28,16 +28,16 @@ void answer_free(struct answer *a)
 	if (a->event)
 		event_free(a->event);
 	free(a->name);
-	free(a->layer);
+	string_list_deinit(&a->layers);
 	free(a);
 }
 
-static void tell(const struct template_wait *wait, const char *name, const char *layer)
+static void tell(const struct template_wait *wait, const char *name,
+		 const struct string_list *layers)
 {
-	const char *layers[] = { layer, NULL };
 	const struct template_resolved resolved = {
 		.name = name,
-		.layers = { .items = layers, .count = layer ? 1 : 0 },
+		.layers = { .items = (const char *const *)layers->items, .count = layers->count },
 	};
 
 	wait->done(&resolved, NULL, wait->userdata);
@@ -49,11 +49,12 @@ static void on_answer(evutil_socket_t fd, short what, void *userdata)
 
 	(void)fd;
 	(void)what;
-	tell(&a->wait, a->name, a->layer);
+	tell(&a->wait, a->name, &a->layers);
 	answer_free(a); /* the last thing; event_free() in its own callback is libevent's way */
 }
 
-static int answer_later(struct template_table *t, const char *name, const char *layer,
+/* ROW NULL: the host template. */
+static int answer_later(struct template_table *t, const struct row *row,
 			const struct template_wait *wait)
 {
 	struct answer *a = calloc(1, sizeof(*a));
@@ -64,9 +65,9 @@ static int answer_later(struct template_table *t, const char *name, const char *
 	LIST_INSERT_HEAD(&t->answers, a, link);
 	a->wait = *wait;
 	a->event = event_new(t->manager->base, -1, 0, on_answer, a);
-	r = a->event ? string_copy(name, &a->name) : -ENOMEM;
-	if (r == 0)
-		r = string_copy(layer, &a->layer);
+	r = a->event ? string_copy(row ? row->name : HOST_TEMPLATE, &a->name) : -ENOMEM;
+	if (r == 0 && row)
+		r = row_layers(row, &a->layers);
 	if (r < 0) {
 		answer_free(a);
 		return r;
@@ -99,16 +100,23 @@ static void tell_failure(const struct waiter *w, const struct error *e)
 }
 
 /* Pops one after the other: a callback may forget another waiter. */
-static void tell_waiters(struct row *row, const struct error *e)
+void row_tell_waiters(struct row *row, const struct error *e)
 {
+	CLEANUP_STRINGS struct string_list layers = { 0 };
+	CLEANUP_ERROR struct error own = { 0 };
 	struct waiter *w;
+	int r = e ? 0 : row_layers(row, &layers);
 
+	if (r < 0) {
+		error_set_errno(&own, r, "The template %s cannot be used", row->name);
+		e = &own;
+	}
 	while ((w = LIST_FIRST(&row->waiters))) {
 		LIST_REMOVE(w, link);
 		if (e)
 			tell_failure(w, e);
 		else
-			tell(&w->wait, row->name, row->layer);
+			tell(&w->wait, row->name, &layers);
 		free(w);
 	}
 }
@@ -130,7 +138,7 @@ static void forget_failed(struct row *row)
 	free(row->layer);
 	row->layer = TAKE_PTR(row->stale_layer);
 	row->state = TEMPLATE_STATE_FAILED;
-	r = row_store(row);
+	r = row_store(row, false);
 	if (r < 0)
 		log_errno(LOG_LEVEL_WARNING, r, "template %s: its row is out of date", row->name);
 }
@@ -146,7 +154,7 @@ static void on_build_ended(uint64_t size_bytes, struct error *e, void *userdata)
 		free(TAKE_PTR(row->stale_layer));
 		row->size_bytes = size_bytes;
 		row->state = TEMPLATE_STATE_READY;
-		r = row_store(row);
+		r = row_store(row, false);
 		if (r < 0) { /* a stale layer of the next build's */
 			error_set_errno(&own, r, "The template %s cannot be remembered", row->name);
 			row->stale_layer = string_format("%s", row->layer);
@@ -156,7 +164,7 @@ static void on_build_ended(uint64_t size_bytes, struct error *e, void *userdata)
 	if (e)
 		log_warning("template %s for uid %u: %s", row->name, (unsigned)row->owner,
 			    e->message ? e->message : "");
-	tell_waiters(row, e);
+	row_tell_waiters(row, e);
 	if (e)
 		forget_failed(row);
 }
@@ -257,6 +265,49 @@ static int start_build(struct template_table *t, const struct wanted *w, struct 
 
 /* ---- resolving ---- */
 
+/* A template that was saved by that name, or NULL. */
+static struct row *find_saved(const struct template_table *t, const struct template_query *q)
+{
+	struct row *row = q->template_name ? row_find(t, q->owner, q->template_name) : NULL;
+
+	return row && row_is_saved(row) ? row : NULL;
+}
+
+/* Like resolve_layer() for what cannot be made again. */
+static int check_saved(const struct row *row, struct error *reterr)
+{
+	if (row->removing)
+		return error_set(reterr, ERROR_CONFLICT, NULL, NULL,
+				 "The template %s is being removed.", row->name);
+	if (row->state != TEMPLATE_STATE_BUILDING && !row_layer_exists(row))
+		return error_set(reterr, ERROR_INVALID_STATE, "template",
+				 "remove it, and save it again",
+				 "The files of template %s are gone.", row->name);
+	return 0;
+}
+
+/* PEER may know that somebody else has it, in whose keeper it cannot be used. */
+static int refuse_unknown(const struct template_table *t, const struct template_query *q,
+			  struct error *reterr)
+{
+	CLEANUP_STR char *hint = NULL;
+	const struct row *row;
+
+	TAILQ_FOREACH(row, &t->rows, link)
+	if (!row->orphan && string_equal(row->name, q->template_name) &&
+	    (q->peer == 0 || q->peer == row->peer))
+		break;
+	if (row)
+		hint = string_format("it belongs to uid %u: name a workspace of theirs",
+				     (unsigned)row->owner);
+	error_set(reterr, ERROR_NOT_FOUND, "template",
+		  hint ? hint
+		       : "sandboxctl template ls; host, or a tool such as claude or claude@2.1.42",
+		  "There is no template %s%s.", q->template_name, row ? " here" : "");
+	error_set_resource(reterr, "template %s", q->template_name);
+	return -1;
+}
+
 /* What QUERY asks for. Returns 1: a layer, in *RET; 0: host; -1 with *RETERR. */
 static int choose(const struct template_table *t, const struct template_query *q,
 		  struct tool_choice *ret, struct error *reterr)
@@ -275,13 +326,8 @@ static int choose(const struct template_table *t, const struct template_query *q
 		return error_set(reterr, ERROR_UNAVAILABLE, "template",
 				 "not available in this version",
 				 "The template debian cannot be built yet.");
-	if (!tool_find(config, name)) {
-		error_set(reterr, ERROR_NOT_FOUND, "template",
-			  "host, or a tool such as claude or claude@2.1.42",
-			  "There is no template %s.", name);
-		error_set_resource(reterr, "template %s", name);
-		return -1;
-	}
+	if (!tool_find(config, name))
+		return refuse_unknown(t, q, reterr);
 	if (tool_choose(config, name, "template", ret, reterr) < 0)
 		return -1;
 	return ret->version[0] != '\0';
@@ -291,9 +337,11 @@ static int choose(const struct template_table *t, const struct template_query *q
  * sandboxes stand on the old. */
 static bool row_is_good(const struct row *row, const char *digest)
 {
+	struct row_user user;
+
 	if (row->state != TEMPLATE_STATE_READY || row->removing || !row_layer_exists(row))
 		return false;
-	return string_equal(row->digest, digest) || row_user(row, true);
+	return string_equal(row->digest, digest) || row_in_use(row, true, &user);
 }
 
 /* The row to wait for or to use. */
@@ -301,7 +349,7 @@ static int resolve_layer(struct template_table *t, const struct wanted *w, struc
 			 struct error *reterr)
 {
 	struct row *row = row_find(t, w->query->owner, w->name);
-	const struct sandbox *user;
+	struct row_user user;
 
 	if (row && row->removing)
 		return error_set(reterr, ERROR_CONFLICT, NULL, "try again in a moment",
@@ -311,9 +359,8 @@ static int resolve_layer(struct template_table *t, const struct wanted *w, struc
 		*ret = row;
 		return 0;
 	}
-	user = row ? row_user(row, true) : NULL;
-	if (user)
-		return row_refuse_in_use(row, user, reterr);
+	if (row && row_in_use(row, true, &user))
+		return row_refuse_in_use(row, &user, reterr);
 	return start_build(t, w, ret, reterr);
 }
 
@@ -321,7 +368,7 @@ static int wait_for(struct template_table *t, struct row *row, const struct temp
 {
 	if (row && row->state == TEMPLATE_STATE_BUILDING)
 		return add_waiter(row, wait);
-	return answer_later(t, row ? row->name : HOST_TEMPLATE, row ? row->layer : NULL, wait);
+	return answer_later(t, row, wait);
 }
 
 int template_build(struct manager *m, const struct template_query *query, bool force,
@@ -329,8 +376,8 @@ int template_build(struct manager *m, const struct template_query *query, bool f
 {
 	struct template_table *t = m->templates;
 	struct wanted w = { .query = query, .force = force };
-	struct row *row = NULL;
-	int r = choose(t, query, &w.choice, reterr);
+	struct row *row = find_saved(t, query);
+	int r = row ? check_saved(row, reterr) : choose(t, query, &w.choice, reterr);
 
 	if (r < 0)
 		return -1;

@@ -57,14 +57,29 @@ int template_build(struct manager *m, const struct template_query *query, bool f
  * nobody does. */
 void template_forget(struct manager *m, const void *userdata);
 
+struct template_save_query {
+	struct manager *manager;
+	uid_t peer;
+	const char *name; /* "NAME" or "NAME:TAG" */
+};
+
+/* Makes a template of what S has changed, on top of the layers that S stands on. A running S is
+ * held still while it is copied, and goes on. Returns 0 and calls DONE later (T NULL: E says why),
+ * or -1 with *RETERR and never calls it. */
+typedef void template_saved(const struct template_facts *t, struct error *e, void *userdata);
+int template_save(struct sandbox *s, const struct template_save_query *query, template_saved *done,
+		  void *userdata, struct error *reterr);
+
 struct template_remove_query {
 	uid_t peer;
 	const char *name;
-	bool force; /* even where stopped sandboxes stand on it: they cannot be started again */
+	/* even where stopped sandboxes or other templates stand on it: its name goes, its layer
+	 * with the last of them */
+	bool force;
 };
 
-/* Removes a layer. Returns 0 and calls DONE later (E NULL: it is gone), or -1 with *RETERR (in use
- * or being built: conflict) and never calls it. */
+/* Removes a template and its layer. Returns 0 and calls DONE later (E NULL: it is gone), or -1 with
+ * *RETERR (in use or being built: conflict) and never calls it. */
 typedef void template_removed(struct error *e, void *userdata);
 int template_remove(struct manager *m, const struct template_remove_query *query,
 		    template_removed *done, void *userdata, struct error *reterr);

@@ -19,7 +19,8 @@
 	"cpu_milli, pids, workspaces, env, labels, state, cause, hidden, foreign_user, "           \
 	"created_at_ms, runtime, loop_id, ttl_ms, idle_timeout_ms, remove_on_stop"
 #define TEMPLATE_COLUMNS                                                                           \
-	"name, owner, peer, digest, base, tool, version, layer, size_bytes, created_at_ms, state"
+	"name, owner, peer, digest, base, tool, version, layer, size_bytes, created_at_ms, "       \
+	"state, lowers"
 #define LOOP_COLUMNS                                                                               \
 	"peer, loop_id, state, work_dir, tools, template, runtime, network, memory_bytes, "        \
 	"shm_bytes, cpu_milli, pids, env, labels, ttl_ms, created_at_ms, ended_at_ms, reason, "    \
@@ -49,10 +50,10 @@ static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_EXEC_DELETE_SANDBOX] = "DELETE FROM execs WHERE sandbox = ?",
 	[STORE_EXEC_LOAD] = "SELECT " EXEC_COLUMNS " FROM execs ORDER BY seq",
 	[STORE_TEMPLATE_INSERT] =
-		"INSERT INTO templates (" TEMPLATE_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+		"INSERT INTO templates (" TEMPLATE_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
 	[STORE_TEMPLATE_UPDATE] =
 		"UPDATE templates SET peer = ?, digest = ?, base = ?, tool = ?, version = ?, "
-		"layer = ?, size_bytes = ?, created_at_ms = ?, state = ? "
+		"layer = ?, size_bytes = ?, created_at_ms = ?, state = ?, lowers = ? "
 		"WHERE owner = ? AND name = ?",
 	[STORE_TEMPLATE_DELETE] = "DELETE FROM templates WHERE owner = ? AND name = ?",
 	[STORE_LOOP_INSERT] = "INSERT INTO loops (" LOOP_COLUMNS

@@ -17,6 +17,7 @@ static void bind_changing(struct statement *st, const struct store_template *row
 	bind_int(st, (int64_t)row->size_bytes);
 	bind_int(st, row->created_at_ms);
 	bind_text(st, row->state);
+	bind_blob(st, row->lowers.data, row->lowers.size);
 }
 
 int store_template_insert(struct store *s, const struct store_template *row)
@@ -72,6 +73,7 @@ int store_template_list(struct store *s, store_template_row *fn, void *userdata)
 		row.size_bytes = (uint64_t)column_int(&st);
 		row.created_at_ms = column_int(&st);
 		row.state = column_text(&st);
+		row.lowers = column_blob(&st);
 		r = fn(&row, userdata);
 		if (r != 0)
 			break;

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "params.h"
+
 struct store;
 
 /* Strings are borrowed, NULL when absent. (owner, name) is unique. */
@@ -19,7 +21,8 @@ struct store_template {
 	const char *layer; /* directory in <state>/owners/<owner>/templates */
 	uint64_t size_bytes;
 	int64_t created_at_ms; /* CLOCK_REALTIME */
-	const char *state;     /* "ready", "building", "failed" */
+	const char *state;     /* "ready", "building", "failed", "removed" */
+	struct bytes lowers;   /* layers below it, topmost first, as strings_pack() makes them */
 };
 
 int store_template_insert(struct store *s, const struct store_template *row);

@@ -87,7 +87,6 @@ exec.signal exec.cancel sandbox.pause sandbox.resume template.list template.get 
 """.split()
 
 LATER = """
-sandbox.save
 sandbox.stats secret.set secret.list secret.remove secret.lease secret.renew
 secret.revoke secret.revokeAll audit.list audit.verify network.get network.set network.log
 template.import pool.list pool.set events.subscribe events.unsubscribe

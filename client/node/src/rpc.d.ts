@@ -725,6 +725,16 @@ export interface Methods {
     };
     result: Sandbox;
   };
+  /** Makes a template of what changed in a sandbox; if it runs, it is held still for the moment of the copy. */
+  "sandbox.save": {
+    params: {
+      /** Its name or id. */
+      sandbox: string;
+      /** The template's name: NAME or NAME:TAG, not taken yet. */
+      template: string;
+    };
+    result: Template;
+  };
   /** Runs a command in a sandbox until its leader ends; with detach the result is an Exec at once. */
   "exec.run": {
     params: {
