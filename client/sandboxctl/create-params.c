@@ -59,7 +59,7 @@ static void add_allowed_host(struct json_object *network, const char *host)
 }
 
 /* A mode alone is its name; rules about hosts are the gateway's. */
-static void add_network(struct json_object *params, const struct options *o)
+void create_add_network(struct json_object *params, const struct options *o)
 {
 	const char *mode = options_text(o, OPTION_NETWORK);
 	const char *policy = options_text(o, OPTION_POLICY);
@@ -109,7 +109,7 @@ struct json_object *create_params(const struct options *o, const char *tool,
 	if (!params)
 		return NULL;
 	json_object_object_add(params, "tool", json_object_new_string(tool));
-	add_network(params, o);
+	create_add_network(params, o);
 	if (create_runtime(o))
 		json_object_object_add(params, "runtime",
 				       json_object_new_string(create_runtime(o)));

@@ -33,6 +33,9 @@ enum option_id {
 	OPTION_CONFIG,
 	OPTION_STATE_DIR,
 	OPTION_RUNTIME_DIR,
+	OPTION_TOOL,
+	OPTION_WORKDIR,
+	OPTION_VERIFY,
 };
 
 enum option_kind {

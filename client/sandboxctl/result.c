@@ -71,9 +71,8 @@ static int write_result_file(const char *file, const char *text, size_t size)
 	return r;
 }
 
-int result_finish(struct ctl *ctl, const char *text, size_t size)
+int result_status(struct ctl *ctl, const char *text, size_t size)
 {
-	const char *file = options_text(&ctl->options, OPTION_RESULT_FILE);
 	struct sandboxd_exec_result *result;
 	int status;
 	int r = sandboxd_exec_result_parse(text, size, &result);
@@ -84,9 +83,21 @@ int result_finish(struct ctl *ctl, const char *text, size_t size)
 	}
 	status = status_of(ctl, result);
 	sandboxd_exec_result_free(result);
+	return status;
+}
+
+int result_write(struct ctl *ctl, const char *text, size_t size, int status)
+{
+	const char *file = options_text(&ctl->options, OPTION_RESULT_FILE);
+
 	if (ctl->json && write_line(STDOUT_FILENO, text, size) < 0)
 		status = STATUS_FAILURE;
 	if (file && write_result_file(file, text, size) < 0)
 		status = STATUS_FAILURE;
 	return status;
+}
+
+int result_finish(struct ctl *ctl, const char *text, size_t size)
+{
+	return result_write(ctl, text, size, result_status(ctl, text, size));
 }

@@ -15,3 +15,8 @@ struct ctl;
  * timed out, 126, 127; 125 for what is no command's doing. Says on stderr what the status cannot,
  * prints the result with -o json, and writes --result-file. */
 int result_finish(struct ctl *ctl, const char *text, size_t size);
+
+/* The status alone, said on stderr where it needs to be; TEXT is an ExecResult. */
+int result_status(struct ctl *ctl, const char *text, size_t size);
+/* Prints TEXT with -o json and writes --result-file; STATUS, or 125 when that failed. */
+int result_write(struct ctl *ctl, const char *text, size_t size, int status);

@@ -150,6 +150,8 @@ static void on_reply(struct sandboxd_client *c, const struct sandboxd_reply *rep
 		s->status = detached_status(s, reply);
 	else if (s->options->watch_only)
 		s->status = 0;
+	else if (s->options->finish)
+		s->status = s->options->finish(s->ctl, reply->result, reply->result_size);
 	else
 		s->status = result_finish(s->ctl, reply->result, reply->result_size);
 	if (s->output_failed)
@@ -188,7 +190,7 @@ static void read_stdin(struct session *s)
 
 static void cancel(struct session *s)
 {
-	if (s->exec_id[0] != '\0')
+	if (s->exec_id[0] != '\0' && !s->options->cancel_request)
 		request(s, "exec.cancel", json_object_new_object());
 	else
 		(void)sandboxd_cancel(s->ctl->client, s->request); /* as in request() */

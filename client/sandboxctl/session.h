@@ -18,7 +18,10 @@ struct session_options {
 	const char *method;
 	bool tty;          /* the command has a terminal: raw mode, window size */
 	bool stream_stdin; /* our stdin goes by exec.write */
-	bool watch_only;   /* signals end us, not the command; its status is not ours */
+	/* what becomes of the reply's result; returns the exit status. NULL: result_finish() */
+	int (*finish)(struct ctl *ctl, const char *text, size_t size);
+	bool cancel_request; /* a second signal gives up the request, not the command alone */
+	bool watch_only;     /* signals end us, not the command; its status is not ours */
 };
 
 /* The descriptors that a request passes. Those made for it are closed once it is sent. */

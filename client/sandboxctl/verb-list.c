@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ls, ps, template ls. With -o json one answer of the daemon as it is; as a table all of them. */
+/* ls, ps, loop ls, template ls. With -o json one answer of the daemon as it is; as a table all of
+ * them. */
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -12,7 +13,7 @@
 /* By what lists are continued: ids where there are any. */
 static const char *key_of(struct json_object *item)
 {
-	static const char *const keys[] = { "id", "execId", "name" };
+	static const char *const keys[] = { "id", "execId", "loopId", "name" };
 	struct json_object *value = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)

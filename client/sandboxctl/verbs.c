@@ -34,8 +34,7 @@ const struct option_row common_options[] = {
 };
 static const struct option_row no_options[] = { END };
 
-#define OPTIONS_OF_CREATE \
-	{ "name", OPTION_NAME, 0, STRING("NAME"), "name", "made up if absent" }, \
+#define OPTIONS_OF_ANY_CREATE \
 	{ "network", OPTION_NETWORK, 0, STRING("MODE"), .help = "none (default), gateway or host (no boundary)" }, \
 	{ "policy", OPTION_POLICY, 0, STRING("allow|deny"), .help = "what happens to hosts not listed" }, \
 	{ "allow-host", OPTION_ALLOW_HOST, 0, STRING("HOST"), .help = "can be reached; may be repeated" }, \
@@ -45,8 +44,12 @@ static const struct option_row no_options[] = { END };
 	{ "env", OPTION_NONE, 'e', .kind = OPTION_KIND_ENV, .argument = "K=V", "env", "of every command in it; K alone: our own value; may be repeated" }, \
 	{ "runtime", OPTION_RUNTIME, 0, STRING("RUNTIME"), "runtime", "what sets it up" }, \
 	{ "ttl", OPTION_NONE, 0, DURATION, "ttlMs", "removed after this time" }, \
-	{ "idle-timeout", OPTION_NONE, 0, DURATION, "idleTimeoutMs", "stopped after this time without a command" }, \
 	{ "label", OPTION_NONE, 0, .kind = OPTION_KIND_PAIR, .argument = "K=V", "labels", "free text to find it by; may be repeated" }
+
+#define OPTIONS_OF_CREATE \
+	{ "name", OPTION_NAME, 0, STRING("NAME"), "name", "made up if absent" }, \
+	OPTIONS_OF_ANY_CREATE, \
+	{ "idle-timeout", OPTION_NONE, 0, DURATION, "idleTimeoutMs", "stopped after this time without a command" }
 
 static const struct option_row create_options[] = {
 	OPTIONS_OF_CREATE,
@@ -83,6 +86,43 @@ static const struct option_row exec_options[] = {
 	{ "story", OPTION_NONE, 0, STRING("ID"), "storyId", "of the loop, kept with it" },
 	{ "keep-leftovers", OPTION_KEEP_LEFTOVERS, 0, FLAG, .help = "leave processes that outlive it alone" },
 	RESULT_FILE,
+	END
+};
+
+static const struct option_row loop_create_options[] = {
+	{ "workdir", OPTION_WORKDIR, 'w', STRING("DIR"), .help = "the worktree that it works on" },
+	{ "tool", OPTION_TOOL, 0, STRING("TOOL"), .help = "a sandbox for it; may be repeated, and added later" },
+	OPTIONS_OF_ANY_CREATE,
+	{ "template", OPTION_TEMPLATE, 't', STRING("TEMPLATE"), "template", "what to start from; default: the tool's" },
+	{ "quiet", OPTION_QUIET, 'q', FLAG, .help = "no progress on stderr" },
+	END
+};
+static const struct option_row loop_run_options[] = {
+	{ "env", OPTION_NONE, 'e', .kind = OPTION_KIND_ENV, .argument = "K=V", "env", "K alone: our own value; may be repeated" },
+	{ "env-file", OPTION_ENV_FILE, 0, STRING("FILE"), .help = "K=V lines; may be repeated" },
+	{ "model", OPTION_NONE, 0, STRING("MODEL"), "model", "default: the tool's own choice" },
+	{ "workdir", OPTION_NONE, 'w', STRING("DIR"), "workDir", "default: the loop's" },
+	{ "stage", OPTION_NONE, 0, STRING("STAGE"), "stage", "under whose profile it runs" },
+	{ "story", OPTION_NONE, 0, STRING("ID"), "storyId", "kept with it" },
+	{ "request-id", OPTION_NONE, 0, STRING("ID"), "requestId", "comes back in the result" },
+	{ "timeout", OPTION_NONE, 0, DURATION, "timeoutMs", "end it after this time, with status 124; default: the tool's" },
+	{ "grace", OPTION_NONE, 0, DURATION, "graceMs", "between TERM and KILL" },
+	{ "verify", OPTION_VERIFY, 0, STRING("COMMAND"), .help = "a line for sh that must succeed afterwards; may be repeated" },
+	{ "artifacts", OPTION_NONE, 0, STRING("WHAT"), "artifacts", "none, summary (default) or patch" },
+	{ "base", OPTION_NONE, 0, STRING("SHA"), "baseSha", "count changes from this commit; default: HEAD now" },
+	{ "secret", OPTION_SECRET, 0, STRING("NAME[=ENV]"), .help = "lend it a secret; may be repeated" },
+	{ "key", OPTION_NONE, 0, STRING("KEY"), "idempotencyKey", "the same call again never runs it twice" },
+	{ "detach", OPTION_DETACH, 'd', FLAG, .param = "detach", .help = "print the exec's id and leave it running" },
+	{ "result-file", OPTION_RESULT_FILE, 0, STRING("FILE"), .help = "write the LoopRunResult there" },
+	END
+};
+static const struct option_row loop_cancel_options[] = {
+	{ "reason", OPTION_NONE, 0, STRING("TEXT"), "reason", "kept with it" },
+	END
+};
+static const struct option_row loop_rm_options[] = {
+	{ "force", OPTION_NONE, 'f', FLAG, .param = "force", .help = "even if commands are running in it" },
+	{ "outcome", OPTION_NONE, 0, STRING("OUTCOME"), "outcome", "completed (default) or failed, whose receipt is kept longer" },
 	END
 };
 
@@ -162,6 +202,16 @@ static const struct column exec_columns[] = {
 	{ "COMMAND", "command", COLUMN_COMMAND },
 	{ NULL, NULL, COLUMN_TEXT },
 };
+static const struct column loop_columns[] = {
+	{ "LOOP", "loopId", COLUMN_TEXT },
+	{ "STATE", "state", COLUMN_TEXT },
+	{ "ALIVE", "alive", COLUMN_TEXT },
+	{ "TOOLS", "tools", COLUMN_COMMAND },
+	{ "EXECS", "execs", COLUMN_TEXT },
+	{ "AGE", "createdAt", COLUMN_AGE },
+	{ "WORKDIR", "workDir", COLUMN_TEXT },
+	{ NULL, NULL, COLUMN_TEXT },
+};
 static const struct column template_columns[] = {
 	{ "NAME", "name", COLUMN_TEXT },
 	{ "TOOL", "tool", COLUMN_TEXT },
@@ -194,6 +244,12 @@ const struct verb verbs[] = {
 	{ "kill", "EXEC...", "send a signal to a command", kill_options, 1, MANY, COMMON, .run = verb_kill },
 	{ "cancel", "EXEC...", "end a command: TERM, then KILL", no_options, 1, MANY, COMMON, CALL("exec.cancel", "execId") },
 	{ "wait", "EXEC", "wait for a command's end", wait_options, 1, 1, OPERANDS_ANYWHERE, OWN_FAILURE, .run = verb_wait },
+	{ "loop create", "LOOP", "make a loop's sandboxes, or add tools to it", loop_create_options, 1, 1, COMMON, .run = verb_loop_create },
+	{ "loop run", "LOOP TOOL PROMPT|- [-- ARGS...]", "run a tool's agent on a prompt in a loop", loop_run_options, 3, MANY, OPERANDS_ANYWHERE, OWN_FAILURE, .run = verb_loop_run },
+	{ "loop ls", "", "list loops", no_options, 0, 0, COMMON, verb_list, "loop.list", NULL, "loops", loop_columns },
+	{ "loop show", "LOOP...", "show all about loops", no_options, 1, MANY, COMMON, verb_inspect, "loop.get", "loopId", NULL, NULL },
+	{ "loop cancel", "LOOP...", "end a loop's commands, keep its files for a while", loop_cancel_options, 1, MANY, COMMON, CALL("loop.cancel", "loopId") },
+	{ "loop rm", "LOOP...", "destroy loops and show their receipts", loop_rm_options, 1, MANY, COMMON, .run = verb_loop_rm },
 	{ "template ls", "", "list templates", no_options, 0, 0, COMMON, verb_list, "template.list", NULL, "templates", template_columns },
 	{ "template build", "TOOL", "build a tool's layer", build_options, 1, 1, COMMON, .run = verb_template_build },
 	{ "template rm", "TEMPLATE...", "delete templates", template_rm_options, 1, MANY, COMMON, CALL("template.remove", "template") },

@@ -36,7 +36,7 @@ int verb_create(struct ctl *ctl);
 int verb_run(struct ctl *ctl);
 int verb_exec(struct ctl *ctl);
 int verb_call(struct ctl *ctl); /* stop, start, rm, cancel, ...: one call for each operand */
-int verb_list(struct ctl *ctl); /* ls, ps, template ls */
+int verb_list(struct ctl *ctl); /* ls, ps, loop ls, template ls */
 int verb_inspect(struct ctl *ctl);
 int verb_logs(struct ctl *ctl);
 int verb_attach(struct ctl *ctl);
@@ -44,6 +44,9 @@ int verb_kill(struct ctl *ctl);
 int verb_wait(struct ctl *ctl);
 int verb_save(struct ctl *ctl);
 int verb_template_build(struct ctl *ctl);
+int verb_loop_create(struct ctl *ctl);
+int verb_loop_run(struct ctl *ctl);
+int verb_loop_rm(struct ctl *ctl);
 int verb_info(struct ctl *ctl);
 int verb_doctor(struct ctl *ctl);
 int verb_version(struct ctl *ctl);

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """loop.run: the result of every end, verification, artifacts, streams, cancelling, what is refused."""
 
+import json
 import os
+import signal
+import subprocess
 import time
 
 import lib
@@ -311,3 +314,79 @@ def test_the_daemon_stops_meanwhile(t):
     c.note("exec.started")
     d.stop()
     equal(c.wait(rid)["state"], "cancelled", "result")
+
+
+def test_sandboxctl(t):
+    """loop create, ls, show, run, cancel, rm as a person uses them."""
+    _, tree, _ = worktree(t)
+    lid = t.unique("l")
+    name = f"loop-{lid}-shell"
+
+    def ctl(*args, status=0, **kw):
+        p = t.ctl("loop", *args, **kw)
+        equal((p.returncode, p.stderr.decode() if status == 0 else ""), (status, ""), f"loop {args}")
+        return p.stdout.decode()
+
+    equal(ctl("create", lid, "-w", tree, "--tool", "shell", "--pids", "500", "--label", "a=b"), name + "\n", "create")
+    t.sandboxes.append((t.client, name))
+    check(lid in ctl("ls") and "active" in ctl("ls"), "ls")
+    shown = json.loads(ctl("show", lid))
+    equal((shown["workDir"], shown["labels"]), (tree, {"a": "b"}), "show")
+    equal(ctl("run", lid, "shell", "echo out; pwd"), f"out\n{tree}\n", "run")
+    script = b"echo $1-$2 $A; echo err >&2; exit 3"
+    p = t.ctl("loop", "run", "-e", "A=b", lid, "shell", "-", "--", "x", "y z", stdin=script)
+    equal((p.returncode, p.stdout, p.stderr), (3, b"x-y z b\n", b"err\n"), "a prompt from stdin, arguments")
+    p = t.ctl("loop", "run", "--timeout", "300ms", lid, "shell", "sleep 100")
+    equal(p.returncode, 124, "timeout")
+    check(b"timed out" in p.stderr, "timeout")
+    p = t.ctl("loop", "run", "--verify", "echo seen; false", "--verify", "true", lid, "shell", "true")
+    equal(p.returncode, 1, "verification")
+    check(b"seen\n" in p.stderr and b"verification failed" in p.stderr, f"{p.stderr}")
+    r = json.loads(ctl("run", "-o", "json", "--stage", "implementor", "--story", "s", "--request-id", "r",
+                       "--artifacts", "patch", "--result-file", tree + "/result", lid, "shell", "echo x >new; echo o"))
+    equal((r["requestId"], r["state"], r["output"], r["artifacts"]["touchedFiles"]), ("r", "completed", "o\n", ["new"]), "json")
+    with open(tree + "/result", encoding="utf-8") as f:
+        equal(json.load(f), r, "--result-file")
+    e = ctl("run", "-d", lid, "shell", "exit 5").strip()
+    equal(t.client.call("exec.wait", {"execId": e})["exitCode"], 5, "-d")
+    for args, status, said in (
+        (("create", lid), 1, b"-w DIR"),
+        (("create", lid, "-w", tree + ":ro", "--tool", "shell"), 1, b"read-only"),
+        (("create", lid, "-w", tree), 1, b"tools"),
+        (("create", lid, "-w", t.workspace(), "--tool", "shell"), 1, b"workDir"),
+        (("create",), 2, b"usage"),
+        (("run", lid, "shell"), 125, b"usage"),
+        (("run", lid, "shell", "x", "y"), 125, b"behind --"),
+        (("run", lid, "claude", "x"), 125, b"no tool claude"),
+        (("run", lid, "shell", ""), 125, b"empty"),
+        (("run", "--key", "k", lid, "shell", "x"), 125, b"idempotencyKey"),
+        (("show", "no-such-loop"), 1, b"no loop"),
+        (("rm", "--outcome", "x", lid), 1, b"outcome"),
+        (("frobnicate",), 2, b"unknown verb"),
+    ):
+        p = t.ctl("loop", *args)
+        equal(p.returncode, status, f"{args}: {p.stderr}")
+        check(said in p.stderr and p.stdout == b"", f"{args}: {p.stderr}")
+    ctl("cancel", "--reason", "enough", lid)
+    equal(json.loads(ctl("show", "-o", "json", lid))["reason"], "enough", "cancel")
+    receipt = ctl("rm", "--outcome", "failed", lid)
+    check(name in receipt and "failed" in receipt, receipt)
+    equal(json.loads(ctl("rm", "-o", "json", lid))["outcome"], "failed", "the same again")
+
+
+def test_sandboxctl_signals(t):
+    """INT goes to the agent; a second one gives up the call."""
+    lid = loop(t)["loopId"]
+    command = [t.suite.tools["sandboxctl"], "--socket", t.daemon.socket, "loop", "run", lid, "shell"]
+    for script, signals, want in (
+        ("trap 'echo got; exit 7' INT; echo ready; while :; do sleep 0.05; done", 1, 7),
+        ("trap '' INT TERM; echo ready; while :; do sleep 0.05; done", 2, 125),
+    ):
+        p = subprocess.Popen([*command, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        equal(p.stdout.readline(), b"ready\n", "it runs")
+        for _ in range(signals):
+            p.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+        p.communicate(timeout=20)
+        equal(p.returncode, want, script)
+    equal(t.client.call("loop.get", {"loopId": lid})["alive"], False, "nothing is left")
