@@ -424,6 +424,10 @@ _Static_assert(sizeof(struct files_params) == sizeof(struct workspaces_params) &
 		       offsetof(struct files_params, count) ==
 			       offsetof(struct workspaces_params, count),
 	       "FIELD_OBJECTS");
+_Static_assert(sizeof(struct stages_params) == sizeof(struct workspaces_params) &&
+		       offsetof(struct stages_params, count) ==
+			       offsetof(struct workspaces_params, count),
+	       "FIELD_OBJECTS");
 
 static int decode_pair(struct decoder *d, const struct value *v, struct pair *pair)
 {

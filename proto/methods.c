@@ -23,6 +23,7 @@
 #define MS .min = 0, .max = FIELD_INT_MAX
 
 static const char *const network_modes[] = { NULL, "none", "gateway", "host", NULL };
+static const char *const stage_accesses[] = { NULL, "rw", "ro", NULL };
 static const char *const capture_modes[] = { "separate", "merged", "none", NULL };
 static const char *const leftovers_modes[] = { "kill", "keep", NULL };
 static const char *const disconnect_modes[] = { NULL, "cancel", "keep", NULL };
@@ -153,6 +154,15 @@ static const struct field exec_run_fields[] = {
 	END
 };
 
+static const struct field stage_fields[] = {
+	{ "name", FIELD_NAME, R, AT(stage_params, name), .doc = "What a run gives as its stage. What is left out here is as configured for that name." },
+	{ "workspace", FIELD_ENUM, AT(stage_params, access), .values = stage_accesses, .doc = "ro: its commands cannot change the workspaces." },
+	{ "writable", FIELD_STRINGS, AT(stage_params, writable), BETWEEN(0, STAGE_WRITABLE_MAX), .doc = "Directories of the workspace that stay writable, relative, made if absent; the rest is ro." },
+	{ "tools", FIELD_STRINGS, AT(stage_params, tools), BETWEEN(0, STAGE_TOOLS_MAX), .doc = "In whose sandboxes it may run; absent: in any." },
+	{ "timeoutMs", FIELD_INT64, AT(stage_params, timeout_ms), BETWEEN(1, FIELD_INT_MAX), .doc = "Of a run that says none." },
+	{ "network", FIELD_ENUM, AT(stage_params, network), .values = network_modes, .unavailable_values = 1u << NETWORK_GATEWAY, .doc = "none takes the sandbox's network away." },
+	END
+};
 #define LOOP_ID(type) { "loopId", FIELD_NAME, R, AT(type, loop_id), .doc = "The loop." }
 static const struct field loop_create_fields[] = {
 	{ "loopId", FIELD_NAME, R, AT(loop_create_params, loop_id), .doc = "Unique among the caller's, those destroyed a while ago included." },
@@ -162,7 +172,7 @@ static const struct field loop_create_fields[] = {
 	{ "network", FIELD_OBJECT, AT(loop_create_params, network), NESTED(network_fields, network_params), .shorthand = "mode", .doc = "What can be reached; absent: none." },
 	{ "limits", FIELD_OBJECT, AT(loop_create_params, limits), NESTED(limits_fields, limits_params), .doc = "What each sandbox may use." },
 	{ "env", FIELD_ENV, AT(loop_create_params, env), .doc = "Environment of every command, in the sandboxes that this call makes." },
-	{ "stages", FIELD_ANY, U, AT(loop_create_params, stages_given), .doc = "Profiles of its stages." },
+	{ "stages", FIELD_OBJECTS, AT(loop_create_params, stages), BETWEEN(0, STAGES_MAX), NESTED(stage_fields, stage_params), .doc = "Profiles of its stages, beside the configured ones; then a run with any other stage is refused." },
 	{ "ttlMs", FIELD_INT64, AT(loop_create_params, ttl_ms), BETWEEN(1, FIELD_INT_MAX), .doc = "Destroyed so long after its creation." },
 	{ "labels", FIELD_LABELS, AT(loop_create_params, labels), BETWEEN(0, LABELS_MAX), .doc = "Free text to find its sandboxes by." },
 	{ "runtime", FIELD_NAME, AT(loop_create_params, runtime), .doc = "What sets its sandboxes up; absent: the configured one." },

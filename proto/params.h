@@ -158,7 +158,7 @@ struct loop_create_params {
 	struct network_params network;
 	struct limits_params limits;
 	struct pairs env;
-	bool stages_given;
+	struct stages_params stages;
 	int64_t ttl_ms;
 	struct pairs labels;
 	const char *runtime;

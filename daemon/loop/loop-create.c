@@ -10,7 +10,9 @@
 #include "loop/loop-internal.h"
 #include "sandbox/config.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/stage.h"
 #include "sandbox/tool.h"
+#include "sandbox/view.h"
 #include "sandbox/workspace.h"
 #include "util/log.h"
 #include "util/pairs.h"
@@ -96,9 +98,22 @@ static bool limits_differ(const struct limits_params *given, const struct limits
 	       differs(given->cpu_milli, have->cpu_milli) || differs(given->pids, have->pids);
 }
 
+/* NULL with *RETERR unset: none were given. */
+static int read_stages(const struct manager *m, const struct loop_create_params *p,
+		       struct stages **ret, struct error *reterr)
+{
+	return p->stages.count > 0 ? stages_from_params(ret, m->config, &p->stages, reterr) : 0;
+}
+
+static bool stages_differ(const struct stages *given, const struct stages *have)
+{
+	return given && (!have || !stages_equal(given, have));
+}
+
 /* The env is not compared: a caller that comes back brings fresh tokens. */
 static int check_same(const struct loop *l, const char *work_dir,
-		      const struct loop_create_params *p, struct error *reterr)
+		      const struct loop_create_params *p, const struct stages *stages,
+		      struct error *reterr)
 {
 	const struct loop_facts *f = &l->facts;
 
@@ -114,6 +129,8 @@ static int check_same(const struct loop *l, const char *work_dir,
 		return conflict(l, "limits", reterr);
 	if (p->labels.count > 0 && !pairs_equal(&p->labels, &f->labels))
 		return conflict(l, "labels", reterr);
+	if (stages_differ(stages, f->stages))
+		return conflict(l, "stages", reterr);
 	if (p->ttl_ms > 0 && p->ttl_ms != f->ttl_ms)
 		return conflict(l, "ttlMs", reterr);
 	return 0;
@@ -190,9 +207,11 @@ static int fill_in(struct loop *l, uid_t peer, const char *work_dir,
 	return r;
 }
 
+/* *STAGES is taken over. */
 static struct loop *make(struct manager *m, uid_t peer, const char *work_dir,
-			 const struct loop_create_params *p, struct error *reterr)
+			 const struct loop_create *c, struct stages **stages, struct error *reterr)
 {
+	const struct loop_create_params *p = c->params;
 	struct loop *l;
 	int r;
 
@@ -200,8 +219,10 @@ static struct loop *make(struct manager *m, uid_t peer, const char *work_dir,
 		return NULL;
 	l = loop_alloc(m);
 	r = l ? fill_in(l, peer, work_dir, p) : -ENOMEM;
-	if (r == 0)
+	if (r == 0) {
+		l->facts.stages = TAKE_PTR(*stages);
 		r = loop_row_insert(l);
+	}
 	if (r == 0) {
 		r = loop_enter(l);
 		if (r < 0)
@@ -220,6 +241,7 @@ int loop_create(struct manager *m, uid_t peer, const struct loop_create *c, stru
 		struct error *reterr)
 {
 	const struct loop_create_params *p = c->params;
+	CLEANUP(stages_unrefp) struct stages *stages = NULL;
 	CLEANUP_STR char *work_dir = NULL;
 	struct loop_op *op;
 	struct loop *l;
@@ -227,17 +249,17 @@ int loop_create(struct manager *m, uid_t peer, const struct loop_create *c, stru
 	if (m->stopping)
 		return error_set(reterr, ERROR_UNAVAILABLE, NULL, "start the daemon again",
 				 "the daemon is stopping");
-	if (check_tools(m, p, reterr) < 0)
+	if (check_tools(m, p, reterr) < 0 || read_stages(m, p, &stages, reterr) < 0)
 		return -1;
 	work_dir = open_work_dir(m, peer, p->work_dir, reterr);
 	if (!work_dir)
 		return -1;
 	l = loop_find_own(m, peer, p->loop_id);
-	if (l && (check_state(l, reterr) < 0 || check_same(l, work_dir, p, reterr) < 0 ||
+	if (l && (check_state(l, reterr) < 0 || check_same(l, work_dir, p, stages, reterr) < 0 ||
 		  check_versions(l, p, reterr) < 0))
 		return -1;
 	if (!l)
-		l = make(m, peer, work_dir, p, reterr);
+		l = make(m, peer, work_dir, c, &stages, reterr);
 	op = l ? loop_submit(l, LOOP_VERB_CREATE, c->done, c->userdata) : NULL;
 	if (!op) {
 		if (l && l->facts.tools.count == 0 && !l->ops)
@@ -318,6 +340,7 @@ static int make_sandbox(struct loop *l, const char *tool, const char *name, stru
 
 	if (sandbox_create(l->manager, f->peer, &params, loop_op_on_done, l, &s, reterr) < 0)
 		return -1;
+	sandbox_set_stages(s, f->stages);
 	l->ops->pending++;
 	sandbox_on_progress(s, on_progress, l);
 	if (loop_op_add(l->ops, s) < 0)

@@ -6,6 +6,8 @@
 
 #include "loop/loop-internal.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/stage.h"
+#include "sandbox/view.h"
 #include "store/loops.h"
 #include "util/log.h"
 #include "util/pairs.h"
@@ -61,7 +63,7 @@ static void fill(const struct loop *l, struct store_loop *row)
 
 int loop_row_insert(struct loop *l)
 {
-	CLEANUP_BLOB struct blob tools = { 0 }, env = { 0 }, labels = { 0 };
+	CLEANUP_BLOB struct blob tools = { 0 }, env = { 0 }, labels = { 0 }, stages = { 0 };
 	struct store_loop row;
 	int r;
 
@@ -70,12 +72,15 @@ int loop_row_insert(struct loop *l)
 		r = pairs_pack(&l->facts.env, &env.data, &env.size);
 	if (r == 0)
 		r = pairs_pack(&l->facts.labels, &labels.data, &labels.size);
+	if (r == 0 && l->facts.stages)
+		r = stages_pack(l->facts.stages, &stages.data, &stages.size);
 	if (r < 0)
 		return r;
 	fill(l, &row);
 	row.tools = blob_bytes(&tools);
 	row.env = blob_bytes(&env);
 	row.labels = blob_bytes(&labels);
+	row.stages = blob_bytes(&stages);
 	return store_loop_insert(l->manager->store, &row);
 }
 
@@ -140,6 +145,8 @@ static int load_texts(struct loop_facts *f, const struct store_loop *row)
 		r = pairs_unpack(row->env, &f->env);
 	if (r == 0)
 		r = pairs_unpack(row->labels, &f->labels);
+	if (r == 0 && row->stages.size > 0)
+		r = stages_unpack(&f->stages, row->stages.data, row->stages.size);
 	if (r == 0)
 		r = string_copy(row->reason, &f->reason);
 	if (r == 0)
@@ -198,10 +205,15 @@ static bool sweep_sandbox(struct sandbox *s, void *userdata)
 	const struct sandbox_facts *f = sandbox_facts(s);
 	CLEANUP_ERROR struct error e = { 0 };
 	struct manager *m = userdata;
+	struct loop *l;
 
-	if (!f->loop_id || f->state == SANDBOX_STATE_CREATING ||
-	    is_known(loop_find_own(m, f->peer, f->loop_id), f))
+	if (!f->loop_id || f->state == SANDBOX_STATE_CREATING)
 		return true;
+	l = loop_find_own(m, f->peer, f->loop_id);
+	if (is_known(l, f)) {
+		sandbox_set_stages(s, l->facts.stages);
+		return true;
+	}
 	log_info("removing sandbox %s: its loop was never finished", f->name);
 	if (sandbox_remove(s, &how, NULL, NULL, &e) < 0)
 		log_error("sandbox %s stays behind: %s", f->name, e.message ? e.message : "?");

@@ -10,6 +10,7 @@
 #include "sandbox/exec.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/tool.h"
+#include "sandbox/view.h"
 #include "sandbox/workspace.h"
 #include "util/pairs.h"
 
@@ -213,7 +214,9 @@ static int start(struct loop *l, const char *spec, const struct loop_run_params 
 		return error_set_errno(reterr, e, "the run cannot be made");
 	}
 	r->owner = sandbox_owner(s);
-	r->timeout_ms = p->timeout_ms > 0 ? p->timeout_ms : tool_default_timeout_ms(&choice);
+	r->timeout_ms = p->timeout_ms > 0 ? p->timeout_ms : sandbox_stage_timeout(s, p->stage);
+	if (r->timeout_ms < 0)
+		r->timeout_ms = tool_default_timeout_ms(&choice);
 	note_head(r);
 	if (start_tool(r, s, p, &(struct strings){ (const char *const *)argv.items, argv.count },
 		       reterr) < 0) {

@@ -18,6 +18,7 @@
 #include "sandbox/config.h"
 #include "sandbox/exec.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/stage.h"
 #include "sandbox/workspace.h"
 #include "store/loops.h"
 #include "util/log.h"
@@ -84,6 +85,7 @@ static void loop_free(struct loop *l)
 	free(f->runtime);
 	pairs_deinit(&f->env);
 	pairs_deinit(&f->labels);
+	(void)stages_unref(f->stages);
 	free(f->reason);
 	free(f->head_sha);
 	receipt_deinit(&f->receipt);

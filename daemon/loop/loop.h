@@ -15,6 +15,7 @@ struct loop;
 struct loop_op;
 struct manager;
 struct sandbox;
+struct stages;
 
 enum loop_state {
 	LOOP_STATE_ACTIVE,
@@ -38,6 +39,7 @@ struct loop_facts {
 	struct limits_params limits; /* as given */
 	struct pairs env;
 	struct pairs labels;
+	struct stages *stages; /* as they were at create; NULL: none were given */
 	int64_t ttl_ms;        /* destroyed so long after created_at_ms; -1: never */
 	int64_t created_at_ms; /* CLOCK_REALTIME */
 	int64_t ended_at_ms;   /* cancelled or destroyed; 0: active */

@@ -218,6 +218,33 @@ const struct stage *stages_at(const struct stages *s, size_t i)
 	return &s->entries[i].stage;
 }
 
+static bool same_list(const struct string_list *a, const struct string_list *b)
+{
+	size_t i;
+
+	for (i = 0; a->count == b->count && i < a->count; i++)
+		if (strcmp(a->items[i], b->items[i]) != 0)
+			return false;
+	return a->count == b->count;
+}
+
+static bool same_stage(const struct stage *a, const struct stage *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->access == b->access &&
+	       a->timeout_ms == b->timeout_ms && a->network == b->network &&
+	       same_list(&a->writable, &b->writable) && same_list(&a->tools, &b->tools);
+}
+
+bool stages_equal(const struct stages *a, const struct stages *b)
+{
+	size_t i;
+
+	for (i = 0; a->count == b->count && i < a->count; i++)
+		if (!same_stage(&a->entries[i].stage, &b->entries[i].stage))
+			return false;
+	return a->count == b->count;
+}
+
 /* ---- from a call ---- */
 
 struct reader {

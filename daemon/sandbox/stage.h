@@ -41,6 +41,9 @@ size_t stages_count(const struct stages *s);
 /* The one at I, in the order in which they were made. */
 const struct stage *stages_at(const struct stages *s, size_t i);
 
+/* The same profiles in the same order. */
+bool stages_equal(const struct stages *a, const struct stages *b);
+
 /* One block (a database blob) and back. Unpacking checks everything: -EBADMSG. */
 int stages_pack(const struct stages *s, char **ret, size_t *ret_size);
 int stages_unpack(struct stages **ret, const void *block, size_t size);

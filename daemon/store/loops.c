@@ -37,6 +37,7 @@ int store_loop_insert(struct store *s, const struct store_loop *row)
 	bind_text(&st, row->reason);
 	bind_text(&st, row->head_sha);
 	bind_blob_bytes(&st, row->receipt);
+	bind_blob_bytes(&st, row->stages);
 	r = statement_run(&st);
 	return r < 0 ? r : 0;
 }
@@ -89,6 +90,7 @@ static void read_row(struct statement *st, struct store_loop *row)
 	row->reason = column_text(st);
 	row->head_sha = column_text(st);
 	row->receipt = column_blob(st);
+	row->stages = column_blob(st);
 }
 
 int store_loop_load(struct store *s, store_loop_row *fn, void *userdata)

@@ -28,6 +28,7 @@ struct store_loop {
 	int64_t ended_at_ms; /* 0: active */
 	const char *reason;
 	const char *head_sha;
+	struct bytes stages;  /* empty: none were given */
 	struct bytes receipt; /* empty: not destroyed */
 };
 

@@ -24,7 +24,7 @@
 #define LOOP_COLUMNS                                                                               \
 	"peer, loop_id, state, work_dir, tools, template, runtime, network, memory_bytes, "        \
 	"shm_bytes, cpu_milli, pids, env, labels, ttl_ms, created_at_ms, ended_at_ms, reason, "    \
-	"head_sha, receipt"
+	"head_sha, receipt, stages"
 
 static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_META_GET] = "SELECT value FROM meta WHERE key = ?",
@@ -57,7 +57,7 @@ static const char *const store_sql[STORE_SQL_MAX] = {
 		"WHERE owner = ? AND name = ?",
 	[STORE_TEMPLATE_DELETE] = "DELETE FROM templates WHERE owner = ? AND name = ?",
 	[STORE_LOOP_INSERT] = "INSERT INTO loops (" LOOP_COLUMNS
-			      ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			      ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[STORE_LOOP_UPDATE] =
 		"UPDATE loops SET state = ?, tools = ?, ended_at_ms = ?, reason = ?, head_sha = ?, "
 		"receipt = ? WHERE peer = ? AND loop_id = ?",

@@ -8,8 +8,10 @@ import time
 
 from gitrepo import git, repository, worktree
 from harness import exited, refused, timeout
-from lib import check, equal, text_of
+from lib import RpcError, check, equal, text_of
 from test_escape import attempt, prison
+from test_loop import loop
+from test_loop_run import run
 
 USERS = ("agent", "root")
 
@@ -429,6 +431,115 @@ def test_everything_else_works_in_a_view(t):
     equal(t.client.call("exec.get", {"execId": r["execId"]})["stage"], "reviewer", "stage")
 
 
+# ---- loops ----
+STAGES = [
+    {"name": "reviewer", "timeoutMs": 1000},
+    {"name": "docs", "writable": ["docs/api", "notes/"], "tools": ["shell"]},
+    {"name": "planner", "workspace": "rw"},
+    {"name": "claude-only", "tools": ["claude"]},
+    {"name": "offline", "workspace": "ro", "network": "none"},
+]
+
+
+@timeout(90)
+def test_loop(t):
+    """The stages of a loop: its own table, then the configuration's, and nothing else."""
+    ws = t.workspace({"a": "text"})
+    lid = loop(t, ws, stages=STAGES)["loopId"]
+    r = run(t, lid, "touch docs/api/x notes/y; touch docs/z || touch a || echo refused", stage="docs")
+    equal((r["state"], r["output"][-8:]), ("completed", "refused\n"), r["output"])
+    equal(sorted(os.listdir(ws)), ["a", "docs", "notes"], "made")
+    for stage in ("reviewer", "offline"):
+        r = run(t, lid, "touch new", stage=stage)
+        equal((r["state"], r["exec"]["cause"]), ("failed", "exited"), stage)
+    r = run(t, lid, "sleep 60", stage="reviewer")
+    equal((r["error"], r["exec"]["cause"]), ("shell timed out after 1 s", "timeout"), "the stage's timeout")
+    equal(run(t, lid, "sleep 1.5", stage="reviewer", timeoutMs=20000)["state"], "completed", "its own")
+    equal(run(t, lid, "touch planned", stage="planner")["state"], "completed", "overridden by name")
+    equal(run(t, lid, "touch tests/t; ! touch a", stage="test-writer")["state"], "completed", "a preset")
+    equal(run(t, lid, "touch a")["state"], "completed", "without")
+    for stage, kind in (("typo", "invalid_params"), ("claude-only", "denied")):
+        e = t.client.error("loop.run", {"loopId": lid, "tool": "shell", "prompt": "true", "stage": stage})
+        equal((e.kind, e.field), (kind, "stage"), stage)
+    check("docs" in e.hint or "sandbox" in e.hint, e.hint)
+    e = t.client.error("loop.run", {"loopId": lid, "tool": "shell", "prompt": "true", "stage": "typo"})
+    for known in ("reviewer", "docs", "planner", "claude-only", "offline", "judge", "implementor"):
+        check(f" {known}" in e.hint, f"{known} is not named: {e.hint}")
+    # the same again, and another
+    loop(t, ws, loopId=lid, stages=STAGES)
+    loop(t, ws, loopId=lid)
+    for other in (STAGES[1:], [{**STAGES[0], "timeoutMs": 2000}, *STAGES[1:]]):
+        e = t.client.error("loop.create", {"loopId": lid, "workDir": ws, "tools": ["shell"], "stages": other})
+        equal((e.kind, e.field), ("conflict", "stages"), "other stages")
+    # free text where the loop named none
+    equal(run(t, loop(t, t.workspace())["loopId"], "touch x", stage="typo")["state"], "completed", "free text")
+
+
+def test_loop_after_a_restart(t):
+    d = t.private_daemon()
+    ws = t.workspace({"a": "text"})
+    params = {"loopId": "a", "workDir": ws, "tools": ["shell"]}
+    with d.client() as c:
+        c.call("loop.create", {**params, "stages": STAGES}, timeout=60)
+    for stop in (d.stop, d.kill):
+        stop()
+        d.start()
+        with d.client() as c:
+            c.call("loop.create", params, timeout=60)
+            equal(run(t, "a", "touch new", client=c, stage="reviewer")["state"], "failed", "reviewer")
+            equal(run(t, "a", "touch docs/api/n", client=c, stage="docs")["state"], "completed", "docs")
+            e = c.error("loop.run", {"loopId": "a", "tool": "shell", "prompt": "true", "stage": "typo"})
+            equal(e.field, "stage", "unknown")
+    with d.client() as c:
+        c.call("loop.destroy", {"loopId": "a"})
+
+
+def test_bad_tables(t):
+    ws = t.workspace()
+    cases = [
+        ({"name": "x", "writable": ["/abs"]}, "invalid_params", "stages[1].writable[0]"),
+        ({"name": "x", "writable": ["a", "b/../c"]}, "invalid_params", "stages[1].writable[1]"),
+        ({"name": "x", "writable": [".git/hooks"]}, "invalid_params", "stages[1].writable[0]"),
+        ({"name": "x", "writable": [""]}, "invalid_params", "stages[1].writable[0]"),
+        ({"name": "x", "writable": ["a" * 1025]}, "invalid_params", "stages[1].writable[0]"),
+        ({"name": "x", "writable": list("abcdefghi")}, "invalid_params", "stages[1].writable"),
+        ({"name": "x", "writable": "tests"}, "invalid_params", "stages[1].writable"),
+        ({"name": "x", "writable": [1]}, "invalid_params", "stages[1].writable[0]"),
+        ({"name": "x", "workspace": "rw", "writable": ["a"]}, "invalid_params", "stages[1].writable"),
+        ({"name": "x", "workspace": "readonly"}, "invalid_params", "stages[1].workspace"),
+        ({"name": "x", "workspace": {"writable": ["a"]}}, "invalid_params", "stages[1].workspace"),
+        ({"name": "x", "tools": ["emacs"]}, "not_found", "stages[1].tools[0]"),
+        ({"name": "x", "tools": ["shell", "claude@1.2"]}, "invalid_params", "stages[1].tools[1]"),
+        ({"name": "x", "timeoutMs": -1}, "invalid_params", "stages[1].timeoutMs"),
+        ({"name": "x", "timeoutMs": 0}, "invalid_params", "stages[1].timeoutMs"),
+        ({"name": "x", "timeoutMs": "1s"}, "invalid_params", "stages[1].timeoutMs"),
+        ({"name": "x", "network": "gateway"}, "unavailable", "stages[1].network"),
+        ({"name": "x", "network": "moon"}, "invalid_params", "stages[1].network"),
+        ({"name": "ok"}, "invalid_params", "stages[1].name"),
+        ({"name": "a b"}, "invalid_params", "stages[1].name"),
+        ({"name": ""}, "invalid_params", "stages[1].name"),
+        ({}, "invalid_params", "stages[1].name"),
+        ({"name": "x", "colour": "red"}, "invalid_params", "stages[1].colour"),
+        ("reviewer", "invalid_params", "stages[1]"),
+    ]
+    wrong = []
+    for stage, kind, field in cases:
+        e = t.client.error(
+            "loop.create",
+            {"loopId": t.unique("l"), "workDir": ws, "tools": ["shell"], "stages": [{"name": "ok"}, stage]},
+        )
+        if (e.kind, e.field) != (kind, field):
+            wrong.append(f"{str(stage)[:100]}: {e}")
+    for stages, field in (([{"name": f"s{i}"} for i in range(65)], "stages"), ({}, "stages"), ("x", "stages")):
+        e = t.client.error(
+            "loop.create", {"loopId": t.unique("l"), "workDir": ws, "tools": ["shell"], "stages": stages}
+        )
+        if (e.kind, e.field) != ("invalid_params", field):
+            wrong.append(f"{str(stages)[:100]}: {e}")
+    check(not wrong, "\n  ".join(wrong))
+    equal(os.listdir(ws), [], "nothing was made")
+
+
 @timeout(120)
 def test_runtimes(t):
     """runc as crun; the others say that they cannot."""
@@ -438,7 +549,11 @@ def test_runtimes(t):
         if runtime == "host" and t.suite.owner == 0:
             continue  # it is nobody's who is root
         ws = t.workspace({"a": ""})
-        s = t.sandbox(workspace=ws, runtime=runtime)
+        try:
+            s = t.sandbox(workspace=ws, runtime=runtime)
+        except RpcError as e:
+            equal((e.code, e.field), (-32005, "runtime"), f"{runtime} on this machine")
+            continue
         if runtime == "runc":
             fails(t, s, "touch new", "agent", "reviewer")
             fails(t, s, "touch new", "root", "test-writer")

@@ -477,6 +477,21 @@ export interface Methods {
       };
       /** Environment of every command, in the sandboxes that this call makes. */
       env?: { [key: string]: string };
+      /** Profiles of its stages, beside the configured ones; then a run with any other stage is refused. */
+      stages?: Array<{
+        /** What a run gives as its stage. What is left out here is as configured for that name. */
+        name: string;
+        /** ro: its commands cannot change the workspaces. */
+        workspace?: "rw" | "ro";
+        /** Directories of the workspace that stay writable, relative, made if absent; the rest is ro. */
+        writable?: Array<string>;
+        /** In whose sandboxes it may run; absent: in any. */
+        tools?: Array<string>;
+        /** Of a run that says none. */
+        timeoutMs?: number;
+        /** none takes the sandbox's network away. */
+        network?: "none" | "host";
+      }>;
       /** Destroyed so long after its creation. */
       ttlMs?: number;
       /** Free text to find its sandboxes by. */

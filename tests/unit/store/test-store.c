@@ -345,6 +345,7 @@ static int check_loop(const struct store_loop *row, void *userdata)
 	ck_assert_uint_eq(row->limits.pids, 8);
 	ck_assert_int_eq(row->ttl_ms, 9);
 	ck_assert_int_eq(row->created_at_ms, 123);
+	ck_assert_uint_eq(row->stages.size, 2);
 	if (*seen == 0) {
 		ck_assert_str_eq(row->state, "destroyed");
 		ck_assert_str_eq(row->reason, "why");
@@ -373,6 +374,7 @@ START_TEST(loops_are_per_peer_and_keep_their_receipt)
 		.limits = { .memory_bytes = 5, .shm_bytes = 6, .cpu_milli = 7, .pids = 8 },
 		.ttl_ms = 9,
 		.created_at_ms = 123,
+		.stages = { "x", 2 },
 	};
 	struct store *s = open_store();
 	int seen = 0;
