@@ -227,7 +227,7 @@ struct keeper_counters {
 	uint64_t pids_max_events;
 };
 
-struct keeper_counters_reply { /* KILL, REMOVE, STATS (struct keeper_end as request) */
+struct keeper_counters_reply { /* KILL, REMOVE */
 	struct wire_header header;
 	struct keeper_counters counters;
 };
@@ -348,4 +348,41 @@ struct keeper_view {
 	uint32_t n_writable;
 	struct wire_str base;
 	struct wire_str writable[KEEPER_VIEW_WRITABLE_MAX];
+};
+
+/* STATS: what a sandbox uses, running or not. What its cgroup does not know is summed up over its
+ * processes, which takes a moment, as does KEEPER_STATS_DISK: at most KEEPER_STATS_MAX_MS, then
+ * that is missing. -EBUSY: KEEPER_STATS_AT_ONCE of them are under way. */
+#define KEEPER_STATS_MAX_MS 60000
+#define KEEPER_STATS_AT_ONCE 8
+
+enum keeper_stats_flags {
+	KEEPER_STATS_DISK = 1 << 0, /* what it wrote outside its workspaces, too */
+};
+
+struct keeper_stats {
+	struct wire_header header;
+	struct wire_str id; /* empty: disk space of all sandboxes of this owner */
+	uint32_t flags;
+	uint32_t reserved;
+};
+
+/* Which numbers are there; the others are 0. */
+enum keeper_known {
+	KEEPER_KNOWN_MEMORY = 1 << 0,
+	KEEPER_KNOWN_MEMORY_PEAK = 1 << 1,
+	KEEPER_KNOWN_CPU = 1 << 2,
+	KEEPER_KNOWN_PIDS = 1 << 3,
+	KEEPER_KNOWN_OOM_KILLS = 1 << 4,
+	KEEPER_KNOWN_DISK = 1 << 5,
+};
+
+struct keeper_stats_reply {
+	struct wire_header header;
+	struct keeper_counters counters;
+	uint32_t known;
+	uint32_t reserved;
+	uint64_t disk_bytes;
+	uint64_t spool_bytes; /* these two for all only */
+	uint64_t trash_bytes;
 };

@@ -83,6 +83,11 @@ static const struct field sandbox_start_fields[] = {
 	{ "timeoutMs", FIELD_INT64, AT(sandbox_ref_params, timeout_ms), BETWEEN(1, KEEPER_CREATE_TIMEOUT_MAX_MS), .doc = "How long the runtime may take; absent: as configured." },
 	END
 };
+static const struct field sandbox_stats_fields[] = {
+	{ "sandbox", FIELD_NAME, R, AT(sandbox_stats_params, sandbox), .doc = "Name or id." },
+	{ "disk", FIELD_BOOL, AT(sandbox_stats_params, disk), .doc = "Also measure its files, which takes longer." },
+	END
+};
 static const struct field sandbox_stop_fields[] = {
 	SANDBOX,
 	GRACE,
@@ -303,6 +308,7 @@ const struct method methods[METHOD_MAX] = {
 	[METHOD_SYSTEM_PING] = { "system.ping", A | RO, .doc = "Says that the daemon is there." },
 	[METHOD_SYSTEM_INFO] = { "system.info", A | RO, .result = &schema_system_info, .doc = "The daemon and what it can do." },
 	[METHOD_SYSTEM_DOCTOR] = { "system.doctor", A | RO, .result = &schema_doctor, .doc = "What is missing on this host, and what mends it." },
+	[METHOD_SYSTEM_DF] = { "system.df", A | RO, .result = &schema_disk, .doc = "The disk space that the caller's sandboxes take together." },
 	[METHOD_LOOP_CREATE] = { "loop.create", A | S, PARAMS(loop_create_fields, loop_create_params), &schema_loop, "Makes a loop and its sandboxes; the same again gives the same, with more tools they are added." },
 	[METHOD_LOOP_RUN] = { "loop.run", A | S | METHOD_BATCH_DETACHED, PARAMS(loop_run_fields, loop_run_params), &schema_loop_run_result, "Runs a tool's agent on a prompt until it ends, verifies, looks at what it changed; with detach the result is an Exec at once." },
 	[METHOD_LOOP_GET] = { "loop.get", A | RO, PARAMS(loop_get_fields, loop_ref_params), &schema_loop, "One loop." },
@@ -317,7 +323,7 @@ const struct method methods[METHOD_MAX] = {
 	[METHOD_SANDBOX_PAUSE] = { "sandbox.pause", A, PARAMS(sandbox_get_fields, sandbox_ref_params), &schema_sandbox, "Freezes its processes and the clocks of its commands." },
 	[METHOD_SANDBOX_RESUME] = { "sandbox.resume", A, PARAMS(sandbox_get_fields, sandbox_ref_params), &schema_sandbox, "Lets frozen processes go on." },
 	[METHOD_SANDBOX_REMOVE] = { "sandbox.remove", A, PARAMS(sandbox_remove_fields, sandbox_ref_params), &schema_sandbox, "Ends it and deletes its files; workspaces stay." },
-	[METHOD_SANDBOX_STATS] = { "sandbox.stats", RO, .result = &schema_stats, .doc = "What a sandbox uses." },
+	[METHOD_SANDBOX_STATS] = { "sandbox.stats", A | RO, PARAMS(sandbox_stats_fields, sandbox_stats_params), .result = &schema_stats, .doc = "What a sandbox uses." },
 	[METHOD_SANDBOX_SAVE] = { "sandbox.save", A, PARAMS(sandbox_save_fields, sandbox_save_params), &schema_template, "Makes a template of what changed in a sandbox; if it runs, it is held still for the moment of the copy." },
 	[METHOD_EXEC_RUN] = { "exec.run", A | S | METHOD_BATCH_DETACHED, PARAMS(exec_run_fields, exec_run_params), &schema_exec_result, "Runs a command in a sandbox until its leader ends; with detach the result is an Exec at once." },
 	[METHOD_EXEC_ATTACH] = { "exec.attach", A | S | METHOD_NO_BATCH, PARAMS(exec_attach_fields, exec_attach_params), &schema_exec_result, "Replays what a command wrote, then follows it to its end." },

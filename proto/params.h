@@ -201,10 +201,15 @@ struct loop_ref_params { /* get, cancel, destroy */
 	bool force;                /* destroy only */
 };
 
-struct sandbox_ref_params { /* get, stop, start, remove, pause, resume, stats */
+struct sandbox_ref_params { /* get, stop, start, remove, pause, resume */
 	const char *sandbox;
 	bool force;
 	int64_t timeout_ms;
+};
+
+struct sandbox_stats_params {
+	const char *sandbox;
+	bool disk;
 };
 
 struct exec_run_params {

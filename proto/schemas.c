@@ -145,15 +145,29 @@ static const struct field sandbox_list_fields[] = {
 const struct schema schema_sandbox_list = { "SandboxList", sandbox_list_fields, "Sandboxes." };
 
 static const struct field stats_fields[] = {
-	{ "sandbox", FIELD_STRING, R, .doc = "Its id." },
-	{ "cpuMs", FIELD_INT64, R, .doc = "Processor time so far." },
+	{ "sandbox", FIELD_STRING, R, .doc = "Its name." },
+	{ "id", FIELD_STRING, R, .doc = "Its id." },
+	{ "state", FIELD_ENUM, R, .values = sandbox_states, .doc = "Where it is in its life." },
+	{ "at", FIELD_TIME, R, .doc = "When this was found." },
+	{ "cpuMs", FIELD_INT64, R | N, .doc = "Processor time of this run so far." },
 	{ "memoryBytes", FIELD_INT64, R | N, .doc = "Memory now." },
 	{ "peakMemoryBytes", FIELD_INT64, R | N, .doc = "The most so far." },
 	{ "pids", FIELD_INT64, R | N, .doc = "Processes and threads now." },
-	{ "oomKills", FIELD_INT64, R, .doc = "Processes that the kernel killed for want of memory." },
+	{ "oomKills", FIELD_INT64, R | N, .doc = "Processes that the kernel killed for want of memory." },
+	{ "execs", FIELD_INT64, R, .doc = "Commands that run." },
+	{ "diskBytes", FIELD_INT64, R | N, .doc = "What it wrote outside its workspaces, if that was asked." },
 	END
 };
-const struct schema schema_stats = { "Stats", stats_fields, "What a sandbox uses." };
+const struct schema schema_stats = { "Stats", stats_fields, "What a sandbox uses; null is what cannot be known." };
+
+static const struct field disk_fields[] = {
+	{ "sandboxBytes", FIELD_INT64, R, .doc = "What sandboxes wrote outside their workspaces." },
+	{ "spoolBytes", FIELD_INT64, R, .doc = "What commands wrote and can still be read." },
+	{ "trashBytes", FIELD_INT64, R, .doc = "What is being deleted." },
+	{ "freeBytes", FIELD_INT64, R | N, .doc = "What is left where all that lies." },
+	END
+};
+const struct schema schema_disk = { "DiskUsage", disk_fields, "Disk space, but that of templates." };
 
 static const struct field start_error_fields[] = {
 	{ "kind", FIELD_ENUM, R, .values = start_error_kinds, .doc = "What was wrong." },
@@ -325,9 +339,10 @@ const struct schema schema_openrpc = { "OpenRPC", openrpc_fields, "An OpenRPC do
 /* clang-format on */
 
 const struct schema *const schemas[] = {
-	&schema_openrpc,      &schema_system_info, &schema_doctor,   &schema_sandbox,
-	&schema_sandbox_list, &schema_stats,       &schema_exec,     &schema_exec_list,
-	&schema_exec_result,  &schema_exec_chunk,  &schema_template, &schema_template_list,
-	&schema_loop,         &schema_loop_list,   &schema_receipt,  &schema_loop_run_result,
+	&schema_openrpc,         &schema_system_info, &schema_doctor,     &schema_sandbox,
+	&schema_sandbox_list,    &schema_stats,       &schema_disk,       &schema_exec,
+	&schema_exec_list,       &schema_exec_result, &schema_exec_chunk, &schema_template,
+	&schema_template_list,   &schema_loop,        &schema_loop_list,  &schema_receipt,
+	&schema_loop_run_result,
 };
 const size_t schemas_count = ARRAY_SIZE(schemas);

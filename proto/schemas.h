@@ -10,6 +10,7 @@ extern const struct schema schema_doctor;
 extern const struct schema schema_sandbox;
 extern const struct schema schema_sandbox_list;
 extern const struct schema schema_stats;
+extern const struct schema schema_disk;
 extern const struct schema schema_exec;
 extern const struct schema schema_exec_list;
 extern const struct schema schema_exec_result;

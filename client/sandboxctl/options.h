@@ -36,6 +36,9 @@ enum option_id {
 	OPTION_TOOL,
 	OPTION_WORKDIR,
 	OPTION_VERIFY,
+	OPTION_WATCH,
+	OPTION_FORCE,
+	OPTION_DRY_RUN,
 };
 
 enum option_kind {

@@ -79,6 +79,15 @@ static char *size_cell(int64_t bytes)
 	return n < 0 ? NULL : cell;
 }
 
+static char *millis_cell(int64_t ms)
+{
+	char *cell;
+
+	return asprintf(&cell, "%lld.%llds", (long long)ms / 1000, (long long)ms % 1000 / 100) < 0
+		       ? NULL
+		       : cell;
+}
+
 static char *command_cell(struct json_object *command)
 {
 	char *cell = strdup("");
@@ -122,6 +131,8 @@ static char *make_cell(const struct column *c, struct json_object *object)
 		return age_cell(json_object_get_string(value));
 	if (c->kind == COLUMN_SIZE && json_object_is_type(value, json_type_int))
 		return size_cell(json_object_get_int64(value));
+	if (c->kind == COLUMN_MILLIS && json_object_is_type(value, json_type_int))
+		return millis_cell(json_object_get_int64(value));
 	if (c->kind == COLUMN_COMMAND && is_array)
 		return command_cell(value);
 	if (c->kind == COLUMN_WORKSPACES && is_array)

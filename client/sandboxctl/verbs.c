@@ -140,6 +140,11 @@ static const struct option_row timeout_options[] = {
 	{ "timeout", OPTION_NONE, 0, DURATION, "timeoutMs", "how long the runtime may take" },
 	END
 };
+static const struct option_row stats_options[] = {
+	{ "disk", OPTION_NONE, 0, FLAG, .param = "disk", .help = "measure what it wrote outside its workspaces, too" },
+	{ "watch", OPTION_WATCH, 0, FLAG, .help = "every second, until a signal" },
+	END
+};
 static const struct option_row logs_options[] = {
 	{ "follow", OPTION_FOLLOW, 'f', FLAG, .help = "go on until the command ends" },
 	{ "from", OPTION_FROM, 0, .kind = OPTION_KIND_COUNT, .argument = "N", .help = "skip so many bytes of each stream" },
@@ -192,6 +197,18 @@ static const struct column sandbox_columns[] = {
 	{ "WORKSPACE", "workspaces", COLUMN_WORKSPACES },
 	{ NULL, NULL, COLUMN_TEXT },
 };
+static const struct column stats_columns[] = {
+	{ "SANDBOX", "sandbox", COLUMN_TEXT },
+	{ "STATE", "state", COLUMN_TEXT },
+	{ "EXECS", "execs", COLUMN_TEXT },
+	{ "CPU", "cpuMs", COLUMN_MILLIS },
+	{ "MEMORY", "memoryBytes", COLUMN_SIZE },
+	{ "PEAK", "peakMemoryBytes", COLUMN_SIZE },
+	{ "PIDS", "pids", COLUMN_TEXT },
+	{ "OOM", "oomKills", COLUMN_TEXT },
+	{ "DISK", "diskBytes", COLUMN_SIZE },
+	{ NULL, NULL, COLUMN_TEXT },
+};
 static const struct column exec_columns[] = {
 	{ "EXEC", "execId", COLUMN_TEXT },
 	{ "SANDBOX", "sandbox", COLUMN_TEXT },
@@ -236,6 +253,7 @@ const struct verb verbs[] = {
 	{ "start", "NAME...", "bring a stopped sandbox back", timeout_options, 1, MANY, COMMON, CALL("sandbox.start", "sandbox") },
 	{ "pause", "NAME...", "freeze a sandbox's processes", no_options, 1, MANY, COMMON, CALL("sandbox.pause", "sandbox") },
 	{ "resume", "NAME...", "let a paused sandbox go on", no_options, 1, MANY, COMMON, CALL("sandbox.resume", "sandbox") },
+	{ "stats", "[SANDBOX]...", "show what sandboxes use", stats_options, 0, MANY, COMMON, .run = verb_stats, .columns = stats_columns },
 	{ "rm", "NAME...", "remove sandboxes; workspaces stay", force_options, 1, MANY, COMMON, CALL("sandbox.remove", "sandbox") },
 	{ "save", "SANDBOX NAME[:TAG]", "make a template of what changed in a sandbox", no_options, 2, 2, COMMON, .run = verb_save },
 	{ "ps", "[SANDBOX]", "list commands", no_options, 0, 1, COMMON, verb_list, "exec.list", "filter.sandbox", "execs", exec_columns },

@@ -37,6 +37,7 @@ int verb_run(struct ctl *ctl);
 int verb_exec(struct ctl *ctl);
 int verb_call(struct ctl *ctl); /* stop, start, rm, cancel, ...: one call for each operand */
 int verb_list(struct ctl *ctl); /* ls, ps, loop ls, template ls */
+int verb_stats(struct ctl *ctl);
 int verb_inspect(struct ctl *ctl);
 int verb_logs(struct ctl *ctl);
 int verb_attach(struct ctl *ctl);

@@ -35,6 +35,10 @@ void method_sandbox_pause(struct request *r, void *userdata);
 void method_sandbox_resume(struct request *r, void *userdata);
 void method_sandbox_remove(struct request *r, void *userdata);
 
+/* stats.c */
+void method_sandbox_stats(struct request *r, void *userdata);
+void method_system_df(struct request *r, void *userdata);
+
 /* exec.c */
 void method_exec_run(struct request *r, void *userdata);
 void method_exec_attach(struct request *r, void *userdata);

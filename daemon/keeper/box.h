@@ -18,7 +18,7 @@ struct keeper;
 struct worker;
 struct wire_message;
 
-#define BOX_ENDS_MAX 8 /* KILL, REMOVE and STATS waiting for one sandbox */
+#define BOX_ENDS_MAX 8 /* KILL and REMOVE waiting for one sandbox */
 
 enum box_state {
 	BOX_CREATING, /* a worker makes it */

@@ -294,7 +294,7 @@ static void on_view(struct keeper *k, struct wire_message *m)
 	link_send(&k->link);
 }
 
-/* ---- KILL, REMOVE, STATS ---- */
+/* ---- KILL, REMOVE, FREEZE, STATS ---- */
 
 static void reply_counters(struct keeper *k, const struct wire_header *h, int error,
 			   const struct keeper_counters *counters)
@@ -332,21 +332,6 @@ static void on_end(struct keeper *k, struct wire_message *m)
 	reply_counters(k, h, r, NULL);
 }
 
-static void on_stats(struct keeper *k, struct wire_message *m)
-{
-	const struct keeper_end *e = (const void *)m->data;
-	const char *id = get_name(m, e->id);
-	const struct box *b = id ? box_find(k, id) : NULL;
-	struct keeper_counters counters;
-
-	if (!b || b->state != BOX_RUNNING) {
-		reply_counters(k, &e->header, -ESRCH, NULL);
-		return;
-	}
-	cgroup_read(&k->cgroups, b->job.name, &counters);
-	reply_counters(k, &e->header, 0, &counters);
-}
-
 static void on_freeze(struct keeper *k, struct wire_message *m)
 {
 	const struct keeper_end *e = (const void *)m->data;
@@ -358,6 +343,18 @@ static void on_freeze(struct keeper *k, struct wire_message *m)
 		link_reply(&k->link, h->type, h->serial, id ? -ESRCH : -EINVAL);
 	else
 		box_freeze(b, h->type, h->serial);
+}
+
+static void on_stats(struct keeper *k, struct wire_message *m)
+{
+	const struct keeper_stats *s = (const void *)m->data;
+	const struct wire_header *h = &s->header;
+	const char *id = s->id.length == 0 ? "" : get_name(m, s->id);
+
+	if (id)
+		keeper_stats(k, h, id, s->flags);
+	else
+		link_reply(&k->link, h->type, h->serial, -EINVAL);
 }
 
 /* ---- layers ---- */
@@ -490,7 +487,7 @@ static const struct {
 	[KEEPER_CLAIM] = { sizeof(struct keeper_claim), on_claim },
 	[KEEPER_KILL] = { sizeof(struct keeper_end), on_end },
 	[KEEPER_REMOVE] = { sizeof(struct keeper_end), on_end },
-	[KEEPER_STATS] = { sizeof(struct keeper_end), on_stats },
+	[KEEPER_STATS] = { sizeof(struct keeper_stats), on_stats },
 	[KEEPER_SPOOL_OPEN] = { sizeof(struct keeper_spool_open), on_spool_open },
 	[KEEPER_SPOOL_FINISH] = { sizeof(struct keeper_spool_finish), on_spool_finish },
 	[KEEPER_SPOOL_REMOVE] = { sizeof(struct keeper_spool_ref), on_spool_remove },

@@ -36,6 +36,7 @@ struct keeper {
 	bool trash_busy;
 	bool trash_dirty;
 	struct timer idle;
+	unsigned int stats; /* STATS requests with a worker */
 	char instance[NAME_LENGTH_MAX + 1];
 };
 
@@ -47,6 +48,8 @@ int keeper_serve(struct keeper *k, const struct ids *ids, int connection);
 
 /* Handles one received message; it is malformed or answered, now or later. */
 void keeper_dispatch(struct keeper *k, struct wire_message *m);
+/* keeper-stats.c: answers a STATS for sandbox ID, or for all (""). */
+void keeper_stats(struct keeper *k, const struct wire_header *h, const char *id, uint32_t flags);
 /* Kills all sandboxes and stops the loop when they are gone. */
 void keeper_end(struct keeper *k);
 /* Starts emptying the trash, or notes that there is more. */

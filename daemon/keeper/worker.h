@@ -18,6 +18,11 @@ struct worker_result {
 	int32_t error; /* 0 or negative errno */
 	pid_t pid;     /* what was created */
 	uint64_t size_bytes;
+	uint64_t spool_bytes; /* this and the rest: usage.h */
+	uint64_t trash_bytes;
+	uint64_t memory_bytes;
+	uint64_t cpu_usec;
+	uint64_t pids;
 	char reason[WORKER_REASON_MAX]; /* one sentence, or empty */
 };
 

@@ -308,6 +308,8 @@ static int64_t timeout_of(const struct wire_message *request)
 	case KEEPER_LAYER_SAVE:
 	case KEEPER_LAYER_REMOVE:
 		return KEEPER_LAYER_TIMEOUT_MS;
+	case KEEPER_STATS:
+		return KEEPER_STATS_MAX_MS + KEEPER_SLACK_MS;
 	case KEEPER_SPOOL_FINISH:
 		return (int64_t)finish->wait_ms + KEEPER_CREATE_TIMEOUT_MS + KEEPER_SLACK_MS;
 	case KEEPER_CREATE: /* the keeper takes one slack for a worker that hangs */

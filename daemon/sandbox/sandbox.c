@@ -479,6 +479,11 @@ uid_t sandbox_owner(const struct sandbox *s)
 	return s->facts.owner;
 }
 
+struct manager *sandbox_manager(const struct sandbox *s)
+{
+	return s->manager;
+}
+
 struct init_client *sandbox_init(const struct sandbox *s)
 {
 	return s->init;

@@ -81,6 +81,7 @@ enum sandbox_state sandbox_state(const struct sandbox *s);
 const char *sandbox_id(const struct sandbox *s);
 const char *sandbox_name(const struct sandbox *s);
 uid_t sandbox_owner(const struct sandbox *s);
+struct manager *sandbox_manager(const struct sandbox *s);
 struct init_client *sandbox_init(const struct sandbox *s);     /* NULL unless running */
 struct keeper_client *sandbox_keeper(const struct sandbox *s); /* NULL unless running */
 const char *sandbox_home(const struct sandbox *s);             /* the agent's */

@@ -178,12 +178,18 @@ export interface SandboxList {
   sandboxes: Array<Sandbox>;
 }
 
-/** What a sandbox uses. */
+/** What a sandbox uses; null is what cannot be known. */
 export interface Stats {
-  /** Its id. */
+  /** Its name. */
   sandbox: string;
-  /** Processor time so far. */
-  cpuMs: number;
+  /** Its id. */
+  id: string;
+  /** Where it is in its life. */
+  state: "creating" | "running" | "paused" | "stopped" | "failed" | "removed";
+  /** When this was found. */
+  at: string;
+  /** Processor time of this run so far. */
+  cpuMs: number | null;
   /** Memory now. */
   memoryBytes: number | null;
   /** The most so far. */
@@ -191,7 +197,23 @@ export interface Stats {
   /** Processes and threads now. */
   pids: number | null;
   /** Processes that the kernel killed for want of memory. */
-  oomKills: number;
+  oomKills: number | null;
+  /** Commands that run. */
+  execs: number;
+  /** What it wrote outside its workspaces, if that was asked. */
+  diskBytes: number | null;
+}
+
+/** Disk space, but that of templates. */
+export interface DiskUsage {
+  /** What sandboxes wrote outside their workspaces. */
+  sandboxBytes: number;
+  /** What commands wrote and can still be read. */
+  spoolBytes: number;
+  /** What is being deleted. */
+  trashBytes: number;
+  /** What is left where all that lies. */
+  freeBytes: number | null;
 }
 
 /** One command in a sandbox. */
@@ -447,6 +469,11 @@ export interface Methods {
   "system.doctor": {
     params: {};
     result: Doctor;
+  };
+  /** The disk space that the caller's sandboxes take together. */
+  "system.df": {
+    params: {};
+    result: DiskUsage;
   };
   /** Makes a loop and its sandboxes; the same again gives the same, with more tools they are added. */
   "loop.create": {
@@ -739,6 +766,16 @@ export interface Methods {
       force?: boolean;
     };
     result: Sandbox;
+  };
+  /** What a sandbox uses. */
+  "sandbox.stats": {
+    params: {
+      /** Name or id. */
+      sandbox: string;
+      /** Also measure its files, which takes longer. */
+      disk?: boolean;
+    };
+    result: Stats;
   };
   /** Makes a template of what changed in a sandbox; if it runs, it is held still for the moment of the copy. */
   "sandbox.save": {

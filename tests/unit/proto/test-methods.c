@@ -65,7 +65,8 @@ START_TEST(this_version_has_its_methods)
 		"exec.signal",    "exec.cancel",     "template.list",   "template.get",
 		"template.build", "template.remove", "loop.create",     "loop.get",
 		"loop.list",      "loop.cancel",     "loop.destroy",    "sandbox.pause",
-		"sandbox.resume", "loop.run",        "sandbox.save",
+		"sandbox.resume", "loop.run",        "sandbox.save",    "sandbox.stats",
+		"system.df",
 	};
 
 	ck_assert_uint_eq(count_available(), ARRAY_SIZE(available));
