@@ -147,7 +147,7 @@ struct keeper_create_reply {
 struct keeper_root {
 	struct wire_str path;
 	int32_t fd;
-	uint32_t reserved;
+	uint32_t optional; /* what cannot be opened is left out, with its mounts */
 	uint64_t dev;
 	uint64_t ino;
 };
@@ -194,6 +194,7 @@ struct keeper_claim {
 	uint32_t flags;
 	uint32_t reserved;
 	struct wire_str hostname;
+	struct wire_str git_config;  /* added to the sandbox's own /etc/gitconfig; may be absent */
 	struct keeper_limits limits; /* what differs from create's is written into the cgroup */
 	uint32_t n_roots;
 	uint32_t n_mounts;

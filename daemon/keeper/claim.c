@@ -37,7 +37,8 @@
 struct part {     /* one mount to be moved */
 	int tree; /* -1 until made: a cover */
 	bool directory;
-	bool cover; /* a file system of its own, empty but for the targets of later parts */
+	bool optional; /* where it cannot be put it is left out: the agent may have been there */
+	bool cover;    /* a file system of its own, empty but for the targets of later parts */
 	dev_t device;
 	const char *target;
 };
@@ -52,6 +53,7 @@ struct claim {
 	struct part parts[KEEPER_MOUNTS_MAX];
 	size_t n_parts;
 	const char *hostname;
+	const char *git_config;
 	const char *failed; /* the target at which the helper stopped */
 };
 
@@ -133,7 +135,7 @@ static int open_roots(struct claim *c)
 		if (bad || !path)
 			return explain(c, -EBADMSG, "root", "without path");
 		c->roots[i] = open_root(c, &c->request->roots[i], path);
-		if (c->roots[i] < 0 && r == 0)
+		if (c->roots[i] < 0 && r == 0 && !c->request->roots[i].optional)
 			r = explain(c, c->roots[i], "opening", path);
 	}
 	return r;
@@ -262,6 +264,8 @@ static int prepare_mount(struct claim *c, const struct keeper_mount *mount, cons
 	int root, r = 0;
 
 	root = c->roots[mount->root];
+	if (root < 0 && c->request->roots[mount->root].optional)
+		return 0;
 	if (mount->flags & KEEPER_MOUNT_MAKE_FILE)
 		r = make_file(c, root, t);
 	else if (mount->flags & KEEPER_MOUNT_MAKE_DIR)
@@ -278,7 +282,10 @@ static int prepare_mount(struct claim *c, const struct keeper_mount *mount, cons
 		add_cover(c, t->target);
 		return 0;
 	}
-	return add_part(c, fd, mount->flags, t->target);
+	r = add_part(c, fd, mount->flags, t->target);
+	if (r == 0)
+		c->parts[c->n_parts - 1].optional = c->request->roots[mount->root].optional != 0;
+	return r;
 }
 
 static int prepare_mounts(struct claim *c)
@@ -420,19 +427,35 @@ static bool own_filesystem(const struct walk *w, int dir)
 	return st.st_dev == w->root || st.st_dev == w->run;
 }
 
+/* What is made in the agent's home is the agent's: there is more to be put beside it. */
+static int give_to_agent(const struct walk *w, int dir)
+{
+	struct stat st;
+
+	if (fstat(dir, &st) < 0)
+		return -errno;
+	if (st.st_uid != AGENT_INSIDE)
+		return 0;
+	return fchownat(dir, w->name, AGENT_INSIDE, AGENT_INSIDE, AT_SYMLINK_NOFOLLOW) < 0 ? -errno
+											   : 0;
+}
+
 static int make_inside(const struct walk *w, int dir, bool directory)
 {
 	int fd;
 
 	if (!own_filesystem(w, dir))
 		return -ENOENT; /* never inside a workspace */
-	if (directory)
-		return mkdirat(dir, w->name, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	if (directory) {
+		if (mkdirat(dir, w->name, 0755) < 0)
+			return errno == EEXIST ? 0 : -errno;
+		return give_to_agent(w, dir);
+	}
 	fd = openat(dir, w->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return -errno;
 	(void)close_fd(fd);
-	return 0;
+	return give_to_agent(w, dir);
 }
 
 static int open_step(const struct walk *w, int dir, bool directory)
@@ -530,6 +553,17 @@ static int move_part(struct walk *w, struct part *p)
 		       : 0;
 }
 
+/* The system's configuration is the weakest: what a repository or the agent says counts more. */
+static int add_git_config(const char *text)
+{
+	CLEANUP_FD int fd = open("/etc/gitconfig",
+				 O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+
+	if (fd < 0)
+		return -errno;
+	return write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -EIO;
+}
+
 static int move_inside(void *arg)
 {
 	struct claim *c = arg;
@@ -548,12 +582,16 @@ static int move_inside(void *arg)
 	w.run = run.st_dev;
 	for (i = 0; i < c->n_parts; i++) {
 		r = move_part(&w, &c->parts[i]);
-		if (r < 0) {
+		if (r < 0 && !c->parts[i].optional) {
 			c->failed = c->parts[i].target;
 			return r;
 		}
 	}
 	r = close_covers(c);
+	if (r < 0)
+		return r;
+	c->failed = "/etc/gitconfig";
+	r = c->git_config ? add_git_config(c->git_config) : 0;
 	if (r < 0)
 		return r;
 	if (c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0) {
@@ -589,6 +627,9 @@ static int run(struct claim *c)
 	c->hostname = wire_string(c->m, c->request->hostname, &bad);
 	if (bad || (c->hostname && strlen(c->hostname) > 64))
 		return explain(c, -EBADMSG, "malformed", "host name");
+	c->git_config = wire_string(c->m, c->request->git_config, &bad);
+	if (bad)
+		return explain(c, -EBADMSG, "malformed", "git configuration");
 	r = open_roots(c);
 	if (r < 0)
 		return r;

@@ -26,8 +26,11 @@
 #include "bounds.h"
 #include "macro.h"
 #include "sandbox/git.h"
+#include "sandbox/home.h"
 #include "sandbox/idmap.h"
 #include "sandbox/workspace.h"
+#include "util/fd.h"
+#include "util/log.h"
 
 struct builder {
 	struct wire_message *m;
@@ -386,6 +389,65 @@ static int add_workspaces(struct builder *b)
 	return 0;
 }
 
+/* ---- the owner's home ---- */
+
+/* In mode shifted the owner is root and we are, too: then his file is ours to open. */
+static int open_shifted(struct builder *b, const struct home_file *f)
+{
+	CLEANUP_FD int file = fd_open_no_links(AT_FDCWD, f->path, O_PATH);
+	int fd, r;
+
+	if (file < 0)
+		return file;
+	r = idmap_mount(file, b->claim->idmap, &fd);
+	return r < 0 ? r : wire_add_fd(b->m, fd);
+}
+
+static int add_home_root(struct builder *b, const struct home_file *f)
+{
+	struct keeper_claim *c = body(b);
+	struct keeper_root *root;
+	int fd = -1;
+
+	if (c->n_roots == KEEPER_ROOTS_MAX)
+		return too_many(b);
+	if (b->claim->idmap >= 0) {
+		fd = open_shifted(b, f);
+		if (fd < 0) {
+			log_errno(LOG_LEVEL_WARNING, fd, "%s cannot be shown in sandbox %s",
+				  f->path, b->claim->sandbox_id);
+			return 0;
+		}
+	}
+	root = &c->roots[c->n_roots];
+	root->fd = fd;
+	root->optional = 1; /* he may just be saving it */
+	root->dev = f->dev;
+	root->ino = f->ino;
+	if (add_string(b, &root->path, f->path) < 0)
+		return -1;
+	return add_mount(b,
+			 &(struct place){ .root = (int)c->n_roots++,
+					  .source = "",
+					  .base = f->inside,
+					  .flags = KEEPER_MOUNT_READONLY | KEEPER_MOUNT_OPTIONAL });
+}
+
+/* Files of the home come last, on top. */
+static int add_home(struct builder *b)
+{
+	const struct home_view *v = b->claim->home;
+	size_t i;
+	int r = 0;
+
+	if (v && v->git_config)
+		r = add_string(b, &body(b)->git_config, v->git_config);
+	for (i = 0; v && r == 0 && i < v->n_files; i++)
+		if (v->files[i].path)
+			r = add_home_root(b, &v->files[i]);
+	return r;
+}
+
 int claim_message(struct wire_message *m, const struct claim *c, struct error *reterr)
 {
 	struct builder b = { .m = m, .claim = c, .reterr = reterr };
@@ -396,7 +458,7 @@ int claim_message(struct wire_message *m, const struct claim *c, struct error *r
 	if (add_string(&b, &body(&b)->id, c->sandbox_id) < 0 ||
 	    add_string(&b, &body(&b)->hostname, c->hostname) < 0)
 		return -1;
-	if ((c->locks_only ? add_locks(&b) : add_workspaces(&b)) < 0) {
+	if ((c->locks_only ? add_locks(&b) : add_workspaces(&b)) < 0 || add_home(&b) < 0) {
 		wire_message_done(m);
 		return -1;
 	}

@@ -8,6 +8,7 @@
 #include "error.h"
 #include "keeper-wire.h"
 
+struct home_view;
 struct workspace;
 
 struct claim {
@@ -19,6 +20,7 @@ struct claim {
 	size_t n_workspaces;
 	const char *lock_reason; /* what `git worktree list` shows while a worktree is in use */
 	bool locks_only; /* runtime host: nothing is mounted, worktrees are locked all the same */
+	const struct home_view *home; /* NULL: nothing of it */
 	int idmap; /* mode shifted: a user namespace from idmap_new(); else -1, the keeper opens the
 		      paths */
 };

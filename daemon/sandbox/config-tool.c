@@ -17,6 +17,7 @@
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
+#define OVERLAYS_MAX 16 /* of one tool */
 
 /* ---- values ---- */
 
@@ -112,6 +113,24 @@ static const char *below_home(const char *path)
 	return full && rest[0] && path_is_clean(full) ? rest : NULL;
 }
 
+static int set_overlay(const char *value, void *field)
+{
+	const char *path = below_home(value);
+	struct string_list *list = field;
+	size_t i;
+
+	if (value[0] == '\0') {
+		string_list_deinit(list);
+		return 0;
+	}
+	if (!path)
+		return -EINVAL;
+	for (i = 0; i < list->count; i++)
+		if (strcmp(list->items[i], path) == 0)
+			return 0;
+	return list->count < OVERLAYS_MAX ? string_list_add(list, path) : -E2BIG;
+}
+
 static int set_positive(const char *value, void *field)
 {
 	int64_t ms, *duration = field;
@@ -176,6 +195,7 @@ static const struct config_key keys[] = {
 	CONFIG_KEY("with", set_words, tool_profile, with),
 	CONFIG_KEY("env", set_env, tool_profile, env),
 	CONFIG_KEY("hosts", set_hosts, tool_profile, hosts),
+	CONFIG_KEY("overlay", set_overlay, tool_profile, overlays),
 	CONFIG_KEY("prompt", set_command, tool_profile, prompt),
 	CONFIG_KEY("model_flag", config_set_text, tool_profile, model_flag),
 	CONFIG_KEY("run", set_command, tool_profile, run),

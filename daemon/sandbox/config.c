@@ -46,6 +46,7 @@ static const struct config_key daemon_keys[] = {
 	CONFIG_KEY("socket_group", config_set_text, config, socket_group),
 	CONFIG_KEY("libexec_dir", config_set_path, config, libexec_dir),
 	CONFIG_KEY("seccomp_profile", config_set_path, config, seccomp_profile),
+	CONFIG_KEY("git_identity", config_set_bool, config, git_identity),
 	CONFIG_KEY("allow_host", config_set_bool, config, allow_host),
 	CONFIG_KEY("runtime", config_set_name, config, runtime),
 };
@@ -335,6 +336,7 @@ int config_new(struct config **ret, uid_t uid)
 	c->failed_loops_kept_ms = FAILED_LOOPS_KEPT_MS;
 	c->network_default = NETWORK_NONE;
 	c->allow_host = true;
+	c->git_identity = true;
 	r = load_built_in_tools(c);
 	if (r < 0)
 		return r;

@@ -40,6 +40,7 @@ struct config {
 	char *seccomp_profile;           /* NULL: containers-common's */
 	enum log_level log_level;
 	bool durable;                /* [daemon] durable = full */
+	bool git_identity;           /* owners' user.name and user.email are git's inside */
 	bool allow_host;             /* runtime `host` may be asked for */
 	struct limits_params limits; /* where a create does not say; 0: none */
 	uint64_t sandboxes_per_uid;

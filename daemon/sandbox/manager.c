@@ -108,6 +108,8 @@ static int make_tables(struct manager *m)
 	if (r == 0)
 		r = keeper_table_new(m, &m->keepers);
 	if (r == 0)
+		r = home_cache_new(&m->homes);
+	if (r == 0)
 		r = sandbox_table_new(&m->sandboxes);
 	if (r == 0)
 		r = template_table_new(m, &m->templates);
@@ -151,6 +153,7 @@ void manager_deinit(struct manager *m)
 	if (m->templates)
 		template_table_free(TAKE_PTR(m->templates));
 	sandbox_table_free(m);
+	home_cache_free(TAKE_PTR(m->homes));
 	keeper_table_free(m);
 	cgroups_free(TAKE_PTR(m->cgroups));
 	if (m->runtime_fd >= 0) {

@@ -16,6 +16,7 @@ struct cgroups;
 struct config;
 struct event_base;
 struct exec_table;    /* exec.c */
+struct home_cache;    /* sandbox-home.c */
 struct keeper_client; /* keeper-client.c */
 struct keeper_table;  /* keeper-client.c */
 struct loop_table;    /* loop/loop.c */
@@ -35,6 +36,7 @@ struct manager {
 	struct sandbox_table *sandboxes;
 	struct keeper_table *keepers;
 	struct exec_table *execs;
+	struct home_cache *homes;
 	struct loop_table *loops;
 	struct template_table *templates;
 	struct cgroups *cgroups;
@@ -106,6 +108,10 @@ void template_sweep(struct manager *m);
 const char *template_tool(const struct manager *m, uid_t owner, const char *template_name);
 int template_table_new(struct manager *m, struct template_table **ret);
 void template_table_free(struct template_table *t);
+
+/* ---- implemented by sandbox-home.c ---- */
+int home_cache_new(struct home_cache **ret);
+void home_cache_free(struct home_cache *c);
 
 /* ---- implemented by exec.c ---- */
 int exec_table_new(struct manager *m, struct exec_table **ret); /* loads what can be found again */

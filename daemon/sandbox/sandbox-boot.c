@@ -89,6 +89,7 @@ static void boot_fail(struct sandbox *s, struct error *e)
 	if (e->kind == ERROR_NONE)
 		(void)error_set(e, ERROR_INTERNAL, NULL, NULL, "the sandbox cannot be made");
 	error_move(&s->boot_error, e);
+	sandbox_home_end(s);
 	s->init = init_client_free(s->init);
 	s->phase = SANDBOX_PHASE_NONE;
 	if (with_keeper && s->keeper && sandbox_call_end(s, s->keeper, type, on_undone) == 0)
@@ -156,6 +157,7 @@ static void on_claimed(struct keeper_client *k, int error, struct wire_message *
 	s->undo_due = false; /* the new claim has taken it over */
 	s->on_progress = NULL;
 	sandbox_close_workspaces(s);
+	sandbox_home_end(s);
 	sandbox_set_state(s, SANDBOX_STATE_RUNNING, NULL);
 	sandbox_op_end(s, NULL);
 }
@@ -192,6 +194,7 @@ static void send_claim(struct sandbox *s)
 			       .n_workspaces = s->n_workspaces,
 			       .lock_reason = reason,
 			       .locks_only = sandbox_runtime(s) == RUNTIME_HOST,
+			       .home = &s->home_view,
 			       .idmap = keeper_client_idmap(s->keeper) };
 	int r;
 
@@ -214,6 +217,12 @@ static void send_claim(struct sandbox *s)
 
 /* ---- init ---- */
 
+static void on_home(struct sandbox *s)
+{
+	if (!gave_up(s))
+		send_claim(s);
+}
+
 static void on_init_ready(struct init_client *c, int error, void *userdata)
 {
 	struct sandbox *s = userdata;
@@ -223,7 +232,7 @@ static void on_init_ready(struct init_client *c, int error, void *userdata)
 		boot_fail_errno(s, error, "sandbox-init does not answer");
 		return;
 	}
-	if (!gave_up(s))
+	if (!gave_up(s) && !sandbox_home_wait(s, on_home))
 		send_claim(s);
 }
 
@@ -419,6 +428,7 @@ static void want_keeper(struct sandbox *s)
 	CLEANUP_ERROR struct error e = { 0 };
 
 	s->phase = SANDBOX_PHASE_KEEPER;
+	sandbox_home_begin(s);
 	if (manager_keeper(s->manager, s->facts.owner, on_keeper, s, &e) < 0)
 		boot_fail(s, &e);
 }

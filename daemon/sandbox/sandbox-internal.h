@@ -9,6 +9,7 @@
 
 #include "bounds.h"
 #include "keeper-wire.h"
+#include "sandbox/home.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/view.h"
@@ -93,6 +94,11 @@ struct sandbox {
 	struct sandbox_freezing freezing;
 	char *home; /* runtime host: the owner's, and his name; else NULL */
 	char *user;
+	struct home_look *home_look; /* under way: sandbox-home.c */
+	struct home_view home_view;  /* what this boot shows of its owner's home */
+	void (*home_then)(struct sandbox *s);
+	bool home_seen; /* this boot has looked, or is looking */
+	bool home_wants_identity;
 	enum sandbox_phase phase;
 	struct error boot_error; /* why the boot under way is being undone */
 	struct sandbox_op *ops;
@@ -108,6 +114,14 @@ struct sandbox_table {
 	struct sandbox *last;
 	size_t count;
 };
+
+/* ---- sandbox-home.c ---- */
+/* Begins to look at the owner's home; once per boot. What fails is logged. */
+void sandbox_home_begin(struct sandbox *s);
+/* True: it is not there yet, and THEN is called when it is (unless sandbox_home_end()). */
+bool sandbox_home_wait(struct sandbox *s, void (*then)(struct sandbox *s));
+/* The boot is over. */
+void sandbox_home_end(struct sandbox *s);
 
 /* ---- sandbox.c ---- */
 /* Running or paused: it has an init. */

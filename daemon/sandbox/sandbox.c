@@ -168,6 +168,7 @@ static void sandbox_free(struct sandbox *s)
 	free_const(s->facts.workspaces.items);
 	pairs_deinit(&s->facts.env);
 	pairs_deinit(&s->facts.labels);
+	sandbox_home_end(s);
 	string_list_deinit(&s->layers);
 	error_clear(&s->boot_error);
 	free(s->facts.id);

@@ -53,6 +53,7 @@ void tool_profile_free(struct tool_profile *p)
 	string_list_deinit(&p->with);
 	string_list_deinit(&p->env);
 	string_list_deinit(&p->hosts);
+	string_list_deinit(&p->overlays);
 	string_list_deinit(&p->prompt);
 	string_list_deinit(&p->run);
 	free(p);

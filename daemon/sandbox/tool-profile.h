@@ -40,6 +40,8 @@ struct tool_profile {
 	struct tool_seed *seeds;
 	struct string_list env; /* of every exec, "K=V" */
 	struct string_list hosts;
+	/* Files of the workspace owner's home that are shown read-only; below the home. */
+	struct string_list overlays;
 	/* One headless run, reading the prompt on stdin: argv, where the word "{model}" stands for
 	 * model_flag and a model, "{args}" for the caller's arguments. Empty: it takes no prompt.
 	 */

@@ -148,7 +148,8 @@ def test_others(t):
         t.sandboxes.append((c, name))
     for tool, c in clients.items():
         made[tool] = c.wait(c.rid, BUILD_SECONDS)
-    versions = {x["tool"]: x["version"] for x in clients["pi"].call("template.list")["templates"] if "tool" in x}
+    listed = clients["pi"].call("template.list")["templates"]
+    versions = {x["tool"]: x["version"] for x in listed if "tool" in x}
     for tool in ("pi", "gemini", "opencode"):
         said = t.sh(made[tool], f"{tool} --version 2>&1", client=clients[tool])
         check(versions[tool] in said, f"{tool} says {said}")
@@ -173,12 +174,13 @@ def look_at_cow(t, c, s, version):
 
 def test_bad_configuration(t):
     """Unknown keys and bad values are told with file and line; a tool that cannot work is refused."""
-    d = t.private_daemon(config="[tool x]\nversion = 1\ncolour = red\nseed ~/../y = z\n", start=False)
+    config = "[tool x]\nversion = 1\ncolour = red\nseed ~/../y = z\noverlay = /etc/shadow\n"
+    d = t.private_daemon(config=config, start=False)
     said = subprocess.run(
         [*d.command(), "--check-config"], capture_output=True, text=True, check=False, timeout=20
     )
     check(said.returncode != 0, "status")
-    for line in (":3: unknown key colour", ":4: ", ":2: tool x has nothing to install"):
+    for line in (":3: unknown key colour", ":4: ", ":5: ", ":2: tool x has nothing to install"):
         check(line in said.stderr, f"{line} in {said.stderr}")
     d.start()
     e = t.connect(daemon=d).error("sandbox.create", {"tool": "x"})

@@ -164,7 +164,8 @@ START_TEST(a_file_replaces_lines_and_adds_to_environment)
 	const struct tool_profile *p = tool_find(config, "claude");
 
 	load("[tool claude]\ninstall = one\ninstall = two\nenv = A=b=c\nenv = DISABLE_TELEMETRY=0\n"
-	     "seed ~/.claude.json = {}\nhosts = a.b  c.d\n[tool claude]\ninstall = three\n");
+	     "seed ~/.claude.json = {}\nhosts = a.b  c.d\noverlay = ~/.claude/CLAUDE.md\n"
+	     "overlay = /home/agent/.claude/CLAUDE.md\n[tool claude]\ninstall = three\n");
 	ck_assert_uint_eq(config->problems, 0);
 	ck_assert_uint_eq(p->install.lines.count, 3);
 	ck_assert_str_eq(p->install.lines.items[2], "three");
@@ -175,8 +176,11 @@ START_TEST(a_file_replaces_lines_and_adds_to_environment)
 	ck_assert_ptr_null(seed_line(p, ".claude.json", 1));
 	ck_assert_ptr_nonnull(seed_line(p, ".claude/settings.json", 0));
 	ck_assert_uint_eq(p->hosts.count, 2);
-	load("[tool claude]\ninstall =\n");
+	ck_assert_uint_eq(p->overlays.count, 1);
+	ck_assert_str_eq(p->overlays.items[0], ".claude/CLAUDE.md");
+	load("[tool claude]\ninstall =\noverlay =\n");
 	ck_assert_uint_eq(p->install.lines.count, 0);
+	ck_assert_uint_eq(p->overlays.count, 0);
 }
 END_TEST
 
@@ -239,6 +243,9 @@ START_TEST(bad_sections_are_problems)
 		"[tool claude]\nseed /etc/passwd = y\n",
 		"[tool claude]\nseed ~/ = y\n",
 		"[tool claude]\nseed = y\n",
+		"[tool claude]\noverlay = /etc/shadow\n",
+		"[tool claude]\noverlay = ~/.ssh/../../x\n",
+		"[tool claude]\noverlay = .claude\n",
 		"[tool claude]\nprompt =\n",
 		"[tool claude]\nprompt = {args}\n",
 		"[tool claude]\nprompt = claude 'x\n",
