@@ -95,6 +95,10 @@ static void remove_sandbox(struct artifacts_job *j)
 	static const struct sandbox_end_how how = { .grace_ms = 0, .force = true };
 	CLEANUP_ERROR struct error e = { 0 };
 
+	if (sandbox_state(j->sandbox) == SANDBOX_STATE_REMOVED) { /* a create that failed */
+		event_active(j->ending, 0, 0);
+		return;
+	}
 	if (sandbox_remove(j->sandbox, &how, on_removed, j, &e) < 0)
 		on_removed(j->sandbox, &e, j);
 }

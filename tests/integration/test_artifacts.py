@@ -197,3 +197,31 @@ def test_submodules(t):
     a = patched(t, top, "git commit -q -a -m moved", baseSha=base)
     equal(a["touchedFiles"], ["s"], "touchedFiles")
     check(b"Subproject commit" in text_of(a["patch"]), a["patch"])
+
+
+def test_daemon_stops_and_runs_end_while_git_looks(t):
+    """The look at a workspace is given up, and nothing of it stays."""
+    d = t.private_daemon()
+    client = t.connect(daemon=d)
+    _, tree, gitdir = worktree(t)
+    made = loop(t, tree, client=client)
+    params = {"loopId": made["loopId"], "tool": "shell", "artifacts": "patch"}
+    params["prompt"] = "mkdir -p new; cd new; for i in $(seq 300); do echo $i $$ >$i; done"
+
+    def looking():
+        """A run whose command has ended, and which has not answered."""
+        rid = client.send("loop.run", params)
+        exec_id = client.note("exec.started")["execId"]
+        client.call("exec.wait", {"execId": exec_id, "timeoutMs": 30000})
+        return rid
+
+    rid = looking()
+    client.call("loop.destroy", {"loopId": made["loopId"], "force": True}, timeout=60)
+    r = client.wait(rid, timeout=60)
+    check(r["state"] in ("completed", "cancelled"), r["state"])
+    made = loop(t, tree, client=client, loopId=t.unique("l"))
+    params["loopId"] = made["loopId"]
+    looking()
+    t.sandboxes = [s for s in t.sandboxes if s[0] is not client]
+    equal(d.stop(), 0, "exit status")
+    check(not os.path.exists(gitdir + "/locked"), "still locked")
