@@ -99,7 +99,7 @@ static const struct made *made_by_another(const struct release *r, const struct 
 	const struct release *other;
 
 	for (other = r->all->first; other && !m; other = other->next)
-		if (other != r)
+		if (other != r && !other->leaving)
 			m = find_made(other, st);
 	return m;
 }
@@ -181,6 +181,8 @@ void release_unmake(struct release *r)
 {
 	struct made *m;
 
+	/* two that end at once must not leave it to each other */
+	r->leaving = true;
 	for (m = r->made; m; m = m->next)
 		if (still_ours(m) && !made_by_another(r, &m->was))
 			(void)unlinkat(m->dir, m->name, 0); /* its directory may be gone */
@@ -241,7 +243,7 @@ static bool leave_to_another(struct release *r, const struct release_root *root)
 	if (fstat(root->fd, &st) < 0)
 		return false;
 	for (other = r->all->first; other && !theirs; other = other->next)
-		if (other != r)
+		if (other != r && !other->leaving)
 			theirs = find_root(other, &st);
 	if (!theirs)
 		return false;

@@ -40,6 +40,7 @@ struct release {
 	struct release_root roots[RELEASE_ROOTS_MAX];
 	size_t n_roots;
 	bool give_back; /* chown, too */
+	bool leaving;   /* it has been undone, or nearly: no claim for the others to count on */
 };
 
 /* ALL must outlive R. */

@@ -44,6 +44,17 @@ def test_commit_in_a_shared_repository_of_two_worktrees(t):
     check(b not in listed, "the other worktree's dir is shown")
 
 
+def test_lock_goes_when_both_sandboxes_of_a_worktree_go_at_once(t):
+    repo, tree, gitdir = worktree(t)
+    for _ in range(4):
+        two = [t.sandbox(workspace=tree)["name"] for _ in range(2)]
+        check(os.path.exists(gitdir + "/locked"), "not locked")
+        sent = [t.client.send("sandbox.remove", {"sandbox": name, "force": True}) for name in two]
+        for rid in sent:
+            t.client.wait(rid)
+        check(not os.path.exists(gitdir + "/locked"), "still locked")
+
+
 def test_worktree_is_locked_while_claimed(t):
     """With a reason that says how to free it; unlocked by stop and by remove."""
     repo, tree, gitdir = worktree(t)
