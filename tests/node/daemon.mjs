@@ -13,6 +13,13 @@ const START_MS = 15_000;
 export const build = process.env.SANDBOXD_TEST_BUILD ?? new URL("../../build/gcc", import.meta.url).pathname;
 export const packages = process.env.SANDBOXD_TEST_PACKAGES; // node_modules with what the tests need of npm
 
+const running = new Set();
+
+// a test that fails does not come to its stop()
+process.on("exit", () => {
+  for (const daemon of running) daemon.process.kill("SIGTERM");
+});
+
 export class Daemon {
   static async start(config = "") {
     const daemon = new Daemon();
@@ -29,8 +36,10 @@ export class Daemon {
   async spawn() {
     const log = openSync(join(this.top, "log"), "a");
     const argv = ["--config", this.config, "--state-dir", join(this.top, "state"), "--runtime-dir", join(this.top, "run")];
-    this.process = spawn(join(build, "daemon/sandboxd"), argv, { stdio: ["ignore", log, log], cwd: "/", detached: true });
-    this.exited = once(this.process, "exit");
+    this.process = spawn(join(build, "daemon/sandboxd"), argv, { stdio: ["ignore", log, log], cwd: "/" });
+    this.process.unref();
+    running.add(this);
+    this.exited = once(this.process, "exit").finally(() => running.delete(this));
     const deadline = Date.now() + START_MS;
     while (!(await this.answers())) {
       if (Date.now() > deadline || this.process.exitCode !== null) throw new Error(`sandboxd does not start: ${this.log()}`);
@@ -54,16 +63,14 @@ export class Daemon {
     return readFileSync(join(this.top, "log"), "utf8").slice(-2000);
   }
 
-  async kill() {
-    this.process.kill("SIGKILL");
+  async kill(signal = "SIGKILL") {
+    this.process.ref();
+    this.process.kill(signal);
     await this.exited;
   }
 
   async stop() {
-    if (this.process.exitCode === null && this.process.signalCode === null) {
-      this.process.kill("SIGTERM");
-      await this.exited;
-    }
+    if (this.process.exitCode === null && this.process.signalCode === null) await this.kill("SIGTERM");
     rmSync(this.top, { recursive: true, force: true, maxRetries: 5 });
   }
 }

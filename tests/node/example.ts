@@ -4,6 +4,8 @@
 import {
   SandboxdClient,
   SandboxdError,
+  createLoopSandbox,
+  destroyLoopSandbox,
   execInSandbox,
   isSandboxAvailable,
   spawnTool,
@@ -45,4 +47,11 @@ try {
     void facts;
   }
 }
-void [s2, out, st, o, b];
+const name: string = await createLoopSandbox("l", "claude", "/w", { network: "host", limits: { pids: 100 }, host: false });
+const killed: number | undefined = (await destroyLoopSandbox("l", { outcome: "failed" }))?.processesKilled;
+// @ts-expect-error an unknown outcome
+await destroyLoopSandbox("l", { outcome: "fine" });
+const agent = c.loop.run({ loopId: "l", tool: "claude", prompt: "do it", stream: true });
+for await (const chunk of agent) void (chunk.data satisfies string);
+const state: "completed" | "failed" | "cancelled" = (await agent).state;
+void [state, name, killed, s2, out, st, o, b];

@@ -48,10 +48,13 @@ export class SandboxdClient {
   constructor(options = {}) {
     this.#path = options.socket;
     this.#options = options;
-    for (const name of ["rpc", "system", "loop", "sandbox", "secret", "audit", "network", "template", "pool", "events"])
+    for (const name of ["rpc", "system", "sandbox", "secret", "audit", "network", "template", "pool", "events"])
       this[name] = group(this, name);
+    const run = (method) => (params, opts) =>
+      params?.detach ? this.call(method, params, opts) : new ExecRun(this, { method, params }, opts);
+    this.loop = group(this, "loop", { run: run("loop.run") });
     this.exec = group(this, "exec", {
-      run: (params, opts) => (params.detach ? this.call("exec.run", params, opts) : new ExecRun(this, { params }, opts)),
+      run: run("exec.run"),
       attach: (params, opts) => new ExecRun(this, { attach: params }, opts),
     });
   }

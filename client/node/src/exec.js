@@ -102,7 +102,8 @@ class Queue {
 
 export class ExecRun {
   #client;
-  #params; // of exec.run, null for an attach
+  #method; // exec.run, loop.run or exec.attach
+  #params; // of a run, null for an attach
   #attach; // of exec.attach, null for a run
   #signal;
   #encoding;
@@ -115,12 +116,14 @@ export class ExecRun {
   #result = deferred();
   #sentAt = 0;
 
-  constructor(client, { params = null, attach = null }, { signal, encoding = "utf8" } = {}) {
+  constructor(client, { method = "exec.run", params = null, attach = null }, { signal, encoding = "utf8" } = {}) {
     this.#client = client;
     this.#signal = signal;
     this.#encoding = encoding;
     this.#attach = attach;
-    this.#params = params && { ...params, execId: params.execId ?? randomUUID() };
+    this.#method = attach ? "exec.attach" : method;
+    this.#params = params;
+    if (this.#method === "exec.run") this.#params = { ...params, execId: params.execId ?? randomUUID() };
     this.#streaming = attach !== null || params.stream === true;
     this.execId = (this.#params ?? attach).execId;
     this.#queue = new Queue(
@@ -130,7 +133,7 @@ export class ExecRun {
     this.#drive();
   }
 
-  /** {execId, sandbox, pid, startedAt}, once it runs. */
+  /** {execId, sandbox, pid, startedAt}, once it runs; a loop.run has its execId only then. */
   get started() {
     return this.#started.promise;
   }
@@ -194,11 +197,9 @@ export class ExecRun {
   async #drive() {
     try {
       const result = await this.#follow();
-      if (this.#signal?.aborted && result.cause === "cancelled")
-        throw SandboxdError.aborted(this.#signal.reason, "exec.run");
-      for (const name of ["stdout", "stderr", "output"])
-        if (name in result) result[name] = decode(result[name], this.#encoding);
-      this.#onStarted({ execId: result.execId, sandbox: this.#params?.sandbox, pid: null, startedAt: result.startedAt });
+      if (this.#method !== "loop.run") this.#decode(result);
+      const { execId } = result.exec ?? result;
+      this.#onStarted({ execId, sandbox: this.#params?.sandbox, pid: null, startedAt: result.startedAt });
       this.#result.resolve(result);
       this.#queue.end();
     } catch (error) {
@@ -210,12 +211,30 @@ export class ExecRun {
     }
   }
 
+  #decode(result) {
+    if (this.#signal?.aborted && result.cause === "cancelled")
+      throw SandboxdError.aborted(this.#signal.reason, this.#method);
+    for (const name of ["stdout", "stderr", "output"])
+      if (name in result) result[name] = decode(result[name], this.#encoding);
+  }
+
   async #follow() {
+    let lost;
     try {
       return await this.#begin(() => this.#open());
     } catch (error) {
       if (!isLost(error)) throw error;
+      lost = error;
     }
+    if (this.#method !== "loop.run") return this.#resume();
+    if (this.#wasStarted) {
+      lost.resource = `exec ${this.execId}`;
+      await this.#resume();
+    }
+    throw lost;
+  }
+
+  async #resume() {
     for (;;) {
       const deadline = Date.now() + this.#client.reconnectMs;
       const connection = await this.#client.reconnect(deadline, undefined, () => this.#open());
@@ -240,9 +259,8 @@ export class ExecRun {
   async #begin(open) {
     const connection = await open();
     const options = { signal: this.#signal, onStarted: (params) => this.#onStarted(params) };
-    if (this.#attach) return connection.request("exec.attach", this.#attach, options);
     this.#sentAt = Date.now();
-    return connection.request("exec.run", this.#params, options);
+    return connection.request(this.#method, this.#attach ?? this.#params, options);
   }
 
   /** Goes on over another connection. */
@@ -252,7 +270,10 @@ export class ExecRun {
     if (isRun && this.#signal?.aborted) cancel();
     else if (isRun) this.#signal?.addEventListener("abort", cancel, { once: true });
     try {
-      const options = { signal: isRun ? undefined : this.#signal, onStarted: (params) => this.#onStarted(params) };
+      const options = {
+        signal: isRun ? undefined : this.#signal,
+        onStarted: (params) => this.#onStarted(params),
+      };
       if (!this.#streaming) return await connection.request("exec.wait", { execId: this.execId }, options);
       return await connection.request("exec.attach", { execId: this.execId, from: this.#from() }, options);
     } catch (error) {
@@ -289,6 +310,7 @@ export class ExecRun {
 
   #onStarted(params) {
     this.#wasStarted = true;
+    this.execId ??= params.execId;
     this.#started.resolve(params);
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ErrorKind, Exec, ExecResult, Methods, Notifications, Text } from "./rpc.js";
+import type { ErrorKind, Exec, ExecResult, LoopRunResult, Methods, Notifications, Receipt, Text } from "./rpc.js";
 
 export type * from "./rpc.js";
 
@@ -68,14 +68,15 @@ export interface Chunk<E extends Encoding = "utf8"> {
  * its output, which is held back at the reader's pace: read it to the end, or leave it by break,
  * before you await the result.
  */
-export class ExecRun<E extends Encoding = "utf8"> implements PromiseLike<RunResult<E>>, AsyncIterable<Chunk<E>> {
+export class ExecRun<E extends Encoding = "utf8", R = RunResult<E>> implements PromiseLike<R>, AsyncIterable<Chunk<E>> {
   private constructor();
+  /** Of a loop.run: once it has started. */
   readonly execId: string;
   readonly started: Promise<Pick<Notifications["exec.started"], "execId" | "sandbox" | "pid" | "startedAt">>;
-  readonly result: Promise<RunResult<E>>;
-  then: Promise<RunResult<E>>["then"];
-  catch: Promise<RunResult<E>>["catch"];
-  finally: Promise<RunResult<E>>["finally"];
+  readonly result: Promise<R>;
+  then: Promise<R>["then"];
+  catch: Promise<R>["catch"];
+  finally: Promise<R>["finally"];
   [Symbol.asyncIterator](): AsyncIterator<Chunk<E>, undefined>;
   /** Bytes for its stdin, which must be "stream"; resolves when there is room for more. */
   write(data: string | Uint8Array): Promise<void>;
@@ -106,9 +107,24 @@ export interface ExecGroup extends Omit<Group<"exec">, "run" | "attach"> {
   attach<E extends Encoding = "utf8">(params: Params<"exec.attach">, options?: RunOptions<E>): ExecRun<E>;
 }
 
-type Groups = { readonly [G in Exclude<GroupName, "exec">]: Group<G> };
+/**
+ * A tool's agent on a prompt. If the connection is lost, its output still comes, and then the run rejects
+ * with connection_lost: its command is the error's resource, and exec.get tells of it.
+ */
+export type LoopRun<E extends Encoding = "utf8"> = ExecRun<E, LoopRunResult>;
+
+export interface LoopGroup extends Omit<Group<"loop">, "run"> {
+  run(params: Params<"loop.run"> & { detach: true }, options?: CallOptions): Promise<Exec>;
+  run<E extends Encoding = "utf8">(
+    params: Params<"loop.run"> & { detach?: false },
+    options?: RunOptions<E>,
+  ): LoopRun<E>;
+}
+
+type Groups = { readonly [G in Exclude<GroupName, "exec" | "loop">]: Group<G> };
 
 export interface SandboxdClient extends Groups {
+  readonly loop: LoopGroup;
   readonly exec: ExecGroup;
 }
 
@@ -162,6 +178,38 @@ export interface ExecOutcome {
 
 /** Whether a daemon answers that can make sandboxes. Never rejects. */
 export function isSandboxAvailable(options?: { socket?: string }): Promise<boolean>;
+
+type LoopOptions = Omit<Methods["loop.create"]["params"], "loopId" | "tools" | "workDir" | "runtime">;
+
+export interface CreateOptions extends LoopOptions, CallOptions {
+  runtime?: string;
+  /**
+   * No isolation: runtime "host", and without a daemon this process runs the commands itself. Default:
+   * whether AGENT_LOOP_HOST is 1.
+   */
+  host?: boolean;
+  socket?: string;
+}
+
+/**
+ * Makes a tool's sandbox in a loop, and the loop with it; again it gives the same. Returns its name,
+ * `loop-{loopId}-{tool}`.
+ */
+export function createLoopSandbox(
+  loopId: string,
+  tool: string,
+  workDir: string,
+  options?: CreateOptions,
+): Promise<string>;
+
+/**
+ * Ends what runs in a loop and removes its sandboxes; the worktree stays. Again, for a while, it gives
+ * the same receipt; null if there is no such loop.
+ */
+export function destroyLoopSandbox(
+  loopId: string,
+  options?: { outcome?: "completed" | "failed"; force?: boolean; socket?: string },
+): Promise<Receipt | null>;
 
 /** Runs a command in a sandbox. One that fails is an outcome, an error means that nothing is known to have run. */
 export function execInSandbox(name: string, command: string[], options?: ExecOptions): Promise<ExecOutcome>;

@@ -4,4 +4,10 @@ export { SandboxdError } from "./errors.js";
 export { ExecRun } from "./exec.js";
 export { socketCandidates } from "./socket.js";
 export { toBytes, toText } from "./values.js";
-export { execInSandbox, isSandboxAvailable, spawnTool } from "./orchestrator.js";
+export {
+  createLoopSandbox,
+  destroyLoopSandbox,
+  execInSandbox,
+  isSandboxAvailable,
+  spawnTool,
+} from "./orchestrator.js";
