@@ -14,6 +14,7 @@
 #include "sandbox/tool-steps.h"
 #include "sandbox/tool.h"
 #include "util/log.h"
+#include "util/strings.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -26,24 +27,24 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
+/* Every tool that can be chosen has a command line or an error that says why not. */
 static void ask_for_tools(const struct config *c)
 {
-	static const char *const args[] = { "--x", NULL };
-	static const struct tool_prompt prompt = { .model = "m", .args = { args, 1 } };
-	const struct tool_profile *t;
+	static const char *const args[] = { "--verbose", NULL };
+	const struct tool_prompt prompt = { .model = "m", .args = { args, 1 } };
+	const struct tool_profile *p;
 
-	for (t = c->tools; t; t = t->next) {
+	for (p = c->tools; p; p = p->next) {
 		CLEANUP_ERROR struct error e = { 0 };
 		CLEANUP_STRINGS struct string_list argv = { 0 };
-		CLEANUP_TOOL_STEPS struct tool_steps steps = { 0 };
-		CLEANUP_STR char *path = tool_path(c, t);
 		struct tool_choice choice;
 
-		if (tool_choose(c, t->name, "tool", &choice, &e) < 0)
+		if (tool_choose(c, p->name, "tool", &choice, &e) < 0)
 			continue;
-		(void)tool_prompt_command(&choice, &prompt, &argv, &e);
-		if (choice.version[0])
-			(void)tool_steps_make(&steps, &choice);
+		if (tool_default_timeout_ms(&choice) <= 0)
+			abort();
+		if (tool_prompt_command(&choice, &prompt, &argv, &e) == 0 && argv.count == 0)
+			abort();
 	}
 }
 
