@@ -7,6 +7,7 @@
 #include "api/doctor.h"
 #include "api/values.h"
 #include "bounds.h"
+#include "loop/loop.h"
 #include "methods.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/config.h"
@@ -87,6 +88,7 @@ static struct json_object *value_counts(struct manager *m)
 	value_add_int(o, "sandboxes", (int64_t)manager_sandbox_count(m));
 	value_add_int(o, "sandboxesRunning", (int64_t)running);
 	value_add_int(o, "execsRunning", (int64_t)exec_table_running(m));
+	value_add_int(o, "loops", (int64_t)loop_count(m));
 	value_add_int(o, "keepers", (int64_t)keeper_table_count(m));
 	value_add_int(o, "connections", (int64_t)server_connection_count(m->server));
 	return o;
@@ -161,8 +163,8 @@ static struct json_object *value_defaults(const struct manager *m)
 
 void method_system_info(struct request *r, void *userdata)
 {
-	static const char *const features[] = { "fd-passing", "stream", "batch",
-						"attach",     "pause",  "templates" };
+	static const char *const features[] = { "fd-passing", "stream",    "batch", "attach",
+						"pause",      "templates", "loops" };
 	struct manager *m = userdata;
 	struct json_object *o = json_object_new_object();
 

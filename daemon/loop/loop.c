@@ -356,6 +356,11 @@ void loop_each(struct manager *m, bool (*fn)(struct loop *l, void *userdata), vo
 	}
 }
 
+size_t loop_count(const struct manager *m)
+{
+	return m->loops->count;
+}
+
 /* ---- what it owns ---- */
 
 int loop_open_work_dir(const struct manager *m, uid_t peer, const char *path,

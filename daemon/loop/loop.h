@@ -100,6 +100,8 @@ struct loop *loop_unref(struct loop *l); /* returns NULL */
 /* Calls FN for every loop in order of creation until it returns false. FN must not free any. */
 void loop_each(struct manager *m, bool (*fn)(struct loop *l, void *userdata), void *userdata);
 
+size_t loop_count(const struct manager *m); /* those destroyed a while ago included */
+
 /* Its sandbox for the tool NAME ("claude", whatever version it was made with), or NULL. */
 struct sandbox *loop_sandbox(const struct loop *l, const char *name);
 /* "loop-{ID}-{TOOL}" without TOOL's version, freed by the caller; NULL: no memory. */

@@ -411,3 +411,128 @@ def test_time(t):
     equal(c.call("sandbox.list")["sandboxes"], [], "sandboxes")
     make("ttl")
     c.call("loop.destroy", {"loopId": "ttl"})
+
+
+TOOLS = """
+[tool echo]
+prompt = /bin/sh -c 'cat; echo " for $0 $@"' {model} {args}
+model_flag = -m
+timeout = 400ms
+
+[tool online]
+hosts = api.example.com
+prompt = cat
+
+[tool mute]
+run = /bin/sh
+
+[tool broken]
+version = 1
+install = echo no >&2; exit 3
+check = echo 1
+"""
+
+
+@timeout(120)
+def test_tools_of_ones_own(t):
+    """Several tools at once, added later, all or nothing, and what a profile says about a run."""
+    d = t.private_daemon(config=TOOLS)
+    c = t.connect(daemon=d)
+    ws = t.workspace()
+
+    def create(lid, *tools, **params):
+        return c.call("loop.create", {"loopId": lid, "workDir": ws, "tools": list(tools), **params}, timeout=90)
+
+    def error(lid, *tools, **params):
+        return c.error("loop.create", {"loopId": lid, "workDir": ws, "tools": list(tools), **params}, timeout=90)
+
+    def run(tool, **params):
+        return c.call("loop.run", {"loopId": "a", "tool": tool, "prompt": "hi", "artifacts": "none", **params})
+
+    # one that fails takes the others along
+    e = error("b", "shell", "broken", "echo")
+    check(e.kind == "runtime_failed", f"{e}")
+    equal(c.error("loop.get", {"loopId": "b"}).kind, "not_found", "no loop")
+    equal(c.call("sandbox.list")["sandboxes"], [], "no sandbox")
+    made = create("a", "shell", "echo")
+    equal(made["sandboxes"], ["loop-a-shell", "loop-a-echo"], "both")
+    ids = [c.call("sandbox.get", {"sandbox": s})["id"] for s in made["sandboxes"]]
+    # but not those that were there
+    e = error("a", "mute", "broken")
+    check(e.kind == "runtime_failed", f"{e}")
+    equal(c.call("loop.get", {"loopId": "a"})["tools"], ["shell", "echo"], "tools")
+    equal(names(c), ["loop-a-echo", "loop-a-shell"], "sandboxes")
+    added = create("a", "online", "mute")
+    equal(added["tools"], ["shell", "echo", "online", "mute"], "tools are added")
+    equal([c.call("sandbox.get", {"sandbox": s})["id"] for s in made["sandboxes"]], ids, "the old ones stay")
+    equal(create("a", "shell")["tools"], added["tools"], "and never removed")
+    equal(run("echo", model="big", args=["x y"])["output"], "hi for -m big x y\n", "its command line")
+    equal(run("shell")["error"], "shell exited with status 127", "another tool")
+    slow = {"loopId": "a", "tool": "echo", "prompt": "x" * 70000, "artifacts": "none",
+            "verificationCommands": ["sleep 5"]}
+    equal(c.call("loop.run", slow)["error"], "verification failed: `sleep 5` timed out after 400 ms", "its timeout")
+    for tool, kind, field, hint in (
+        ("online", "unavailable", "tool", "--network host"),
+        ("mute", "invalid_params", "tool", "exec.run"),
+        ("codex", "not_found", "tool", "loop.create"),
+    ):
+        e = c.error("loop.run", {"loopId": "a", "tool": tool, "prompt": "x"})
+        equal((e.kind, e.field), (kind, field), tool)
+        check(hint in e.hint, f"{tool}: {e.hint}")
+    receipt = c.call("loop.destroy", {"loopId": "a"})
+    equal(sorted(receipt["sandboxes"]), [f"loop-a-{x}" for x in ("echo", "mute", "online", "shell")], "receipt")
+    create("n", "online", network="host")
+    r = c.call("loop.run", {"loopId": "n", "tool": "online", "prompt": "hi", "artifacts": "none"})
+    equal(r["output"], "hi", "with a network")
+
+
+SLOW = "[tool slow]\nversion = 1\ninstall = sleep 30\ncheck = echo 1\n"
+
+
+@timeout(60)
+def test_builds_tell_of_progress(t):
+    """progress comes through, and rpc.cancel ends a create that builds a layer."""
+    d = t.private_daemon(config=SLOW)
+    c = t.connect(daemon=d)
+    rid = c.send("loop.create", {"loopId": "a", "workDir": t.workspace(), "tools": ["shell", "slow"]})
+    equal(c.note("progress", timeout=20)["requestId"], rid, "progress")
+    c.notify("rpc.cancel", {"id": rid})
+    equal(c.wait_raw(rid, 20)["error"]["code"], -32009, "cancelled")
+    equal(c.error("loop.get", {"loopId": "a"}).kind, "not_found", "no loop")
+    equal(c.call("sandbox.list")["sandboxes"], [], "no sandbox")
+
+
+@timeout(60)
+def test_destroyed_while_it_is_made(t):
+    """Whoever waits for the create has its answer, in its turn or not."""
+    d = t.private_daemon(config=SLOW)
+    c, other, third = (t.connect(daemon=d) for _ in range(3))
+    params = {"loopId": "a", "workDir": t.workspace(), "tools": ["shell"]}
+    rid = c.send("loop.create", {**params, "tools": ["shell", "slow"]})
+    c.note("progress", timeout=20)
+    waiting = other.send("loop.create", params)
+    given_up = other.send("loop.create", params)
+    other.notify("rpc.cancel", {"id": given_up})
+    equal(other.call("system.ping"), {}, "they are there")
+    equal(third.call("loop.destroy", {"loopId": "a"}, timeout=20)["sandboxes"], [], "destroyed")
+    for client, request in ((c, rid), (other, waiting), (other, given_up)):
+        check(client.wait_raw(request, 20)["error"]["code"] in (-32009, -32004), "answered")
+    equal(third.call("sandbox.list")["sandboxes"], [], "no sandbox")
+
+
+@timeout(60)
+def test_the_daemon_dies_in_a_create(t):
+    """What was half made is gone when it is back."""
+    d = t.private_daemon(config=SLOW)
+    c = t.connect(daemon=d)
+    ws = t.workspace()
+    c.call("loop.create", {"loopId": "old", "workDir": ws, "tools": ["shell"]})
+    c.send("loop.create", {"loopId": "new", "workDir": ws, "tools": ["shell", "slow"]})
+    c.send("loop.create", {"loopId": "old", "workDir": ws, "tools": ["slow"]})
+    until(lambda: len(names(t.connect(daemon=d), state="running")) == 2, 10, "shell's run")
+    d.kill()
+    d.start()
+    c = t.connect(daemon=d)
+    until(lambda: names(c) == ["loop-old-shell"], 10, "what was finished stays")
+    equal([(x["loopId"], x["tools"]) for x in c.call("loop.list")["loops"]], [("old", ["shell"])], "loops")
+    c.call("loop.create", {"loopId": "new", "workDir": ws, "tools": ["shell"]}, timeout=30)
