@@ -7,7 +7,7 @@ import stat
 import time
 
 from gitrepo import git, repository, worktree
-from harness import exited, refused, timeout
+from harness import exited, modes, refused, timeout
 from lib import RpcError, check, equal, text_of
 from test_escape import attempt, prison
 from test_loop import loop
@@ -538,6 +538,26 @@ def test_bad_tables(t):
             wrong.append(f"{str(stages)[:100]}: {e}")
     check(not wrong, "\n  ".join(wrong))
     equal(os.listdir(ws), [], "nothing was made")
+
+
+@modes("root", "owner")
+def test_an_owner_without_subordinate_ids(t):
+    """One id inside, that of the agent and of init: the view is as closed."""
+    uid = 64123
+    ws = t.workspace({"a": "text", "dir/b": ""})
+    for name in ("", "/a", "/dir", "/dir/b"):
+        os.chown(ws + name, uid, uid)
+    s = t.sandbox(workspace=ws)
+    equal(t.sh(s, "cat /proc/self/uid_map").split()[0::2], ["1000", "1"], "one id")
+    before = snapshot(ws)
+    for script in WRITES:
+        fails(t, s, script, "agent", "reviewer")
+    equal(snapshot(ws), before, "the workspace")
+    t.sh(s, "touch tests/x; ! touch new", stage="test-writer")
+    equal(os.lstat(ws + "/tests").st_uid, uid, "owner of tests")
+    shutil.copy(t.suite.tools["escape"], ws + "/escape")
+    for name, *args in (("view-namespaces",), ("view-remount", ws), ("view-write", ws), ("proc-one",)):
+        attempt(t, s, ws, name, *args, users=("agent",), stage="planner")
 
 
 @timeout(120)

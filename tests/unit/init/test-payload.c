@@ -135,6 +135,10 @@ START_TEST(requests)
 	ck_assert(!payload_request_ok(&e, size, 1));
 	e.flags = INIT_EXEC_HAS_STDOUT;
 	ck_assert(payload_request_ok(&e, size, 1));
+	e.flags = INIT_EXEC_HAS_MOUNTS | INIT_EXEC_HAS_NETWORK;
+	ck_assert(payload_request_ok(&e, size, 2));
+	ck_assert(!payload_request_ok(&e, size, 0)); /* else it would run without its view */
+	ck_assert(!payload_request_ok(&e, size, 1));
 	e.flags = 1u << 31;
 	ck_assert(!payload_request_ok(&e, size, 0));
 	e.flags = INIT_EXEC_PAYLOAD_FD;
