@@ -5,7 +5,7 @@
 # one more failure. What it prints goes to build/test-logs/STAGE.log. One plain line at the end has the
 # sum.
 
-stages='unit root owner user asan o3 valgrind fuzz lint node vm'
+stages='unit root owner user asan o3 valgrind fuzz lint node demo vm'
 
 describe_unit='gcc -Werror, every unit test'
 describe_root='integration and escape: root daemon, owner 0'
@@ -17,6 +17,7 @@ describe_valgrind='valgrind over the unit tests of proto and rpc'
 describe_fuzz='each fuzzer for 20 s'
 describe_lint='clang-format, cppcheck, layering, documentation'
 describe_node='client/node under node, node 18 and bun; as root and as a user'
+describe_demo='the demo: a whole loop of claude and codex on a scripted API'
 describe_vm='Debian with systemd and cgroup v2 in a virtual machine'
 
 passed=0
@@ -194,6 +195,12 @@ stage_node() {
 		--cache "$cache"
 }
 
+stage_demo() {
+	gcc_build || return
+	check 'a loop of claude and codex' \
+		timeout --kill-after=20 900 python3 tests/demo/demo.py --build build/gcc --cache "$cache/demo"
+}
+
 stage_vm() {
 	if [ ! -x tests/vm/run ]; then
 		skip "tests/vm/run does not exist"
@@ -232,7 +239,7 @@ run_all_stages() {
 	local stage lane
 	run_stage unit
 	set -m # a process group of its own, so that it can be ended whole
-	for stage in o3 valgrind fuzz lint node vm; do
+	for stage in o3 valgrind fuzz lint node demo vm; do
 		run_stage "$stage"
 	done </dev/null &
 	lane=$!

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lets a sandbox without a network reach one service of the host's: relay INIT-SOCKET PORT
+/* Lets a sandbox without a network reach one service of the host's: relay INIT-SOCKET PORT [INSIDE]
  *
- * Asks the sandbox's init for a listening socket on 127.0.0.1 inside, prints its port, accepts here
- * and connects each to 127.0.0.1:PORT on the host. The shape that the gateway will have, without
- * its policy: for the demo and for tests only. Ends with the sandbox. */
+ * Asks the sandbox's init for a listening socket on 127.0.0.1 inside (at port INSIDE, or any),
+ * prints its port, accepts here and connects each to 127.0.0.1:PORT on the host. The shape that the
+ * gateway will have, without its policy: for the demo and for tests only. Ends with the sandbox. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -49,7 +49,7 @@ static int connect_init(const char *path)
 }
 
 /* The listening socket in the sandbox, or -1. */
-static int listen_inside(int init)
+static int listen_inside(int init, uint16_t port)
 {
 	struct wire_message *m = malloc(sizeof(*m));
 	struct init_listen *request;
@@ -60,6 +60,7 @@ static int listen_inside(int init)
 	wire_begin(m, INIT_WIRE_VERSION, INIT_LISTEN, 1, sizeof(*request));
 	request = (void *)m->data;
 	request->address = htonl(INADDR_LOOPBACK);
+	request->port = port;
 	request->backlog = 64;
 	r = wire_send(init, m);
 	if (r == 0)
@@ -153,18 +154,19 @@ int main(int argc, char **argv)
 {
 	struct sockaddr_in address;
 	socklen_t size = sizeof(address);
-	long port = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
+	long port = argc == 3 || argc == 4 ? strtol(argv[2], NULL, 10) : 0;
+	long inside = argc == 4 ? strtol(argv[3], NULL, 10) : 0;
 	CLEANUP_FD int init = -1;
 	CLEANUP_FD int listener = -1;
 
-	if (port < 1 || port > UINT16_MAX) {
-		(void)fprintf(stderr, "usage: relay INIT-SOCKET PORT\n");
+	if (port < 1 || port > UINT16_MAX || inside < 0 || inside > UINT16_MAX) {
+		(void)fprintf(stderr, "usage: relay INIT-SOCKET PORT [INSIDE]\n");
 		return 2;
 	}
 	(void)signal(SIGCHLD, SIG_IGN); /* children are not waited for */
 	(void)signal(SIGPIPE, SIG_IGN); /* write says EPIPE */
 	init = connect_init(argv[1]);
-	listener = init < 0 ? -1 : listen_inside(init);
+	listener = init < 0 ? -1 : listen_inside(init, (uint16_t)inside);
 	if (listener < 0 || getsockname(listener, (struct sockaddr *)&address, &size) < 0)
 		return EXIT_FAILURE;
 	(void)printf("%u\n", ntohs(address.sin_port));

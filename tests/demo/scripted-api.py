@@ -1,48 +1,73 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A stand-in for the Messages API that knows one play: scripted-api.py COMMAND
+"""A stand-in for two APIs that know one play: scripted-api.py PLAY.json
 
-The first request that offers a Bash tool is answered with a call of it that runs COMMAND; once the
-result is there, a sentence ends the turn. Listens on 127.0.0.1 and prints its port. What was asked
+Messages (claude) and Responses (codex). The play has a scene for each stage, {"stage": {"command",
+"says"}}. A prompt names its stage as "[stage NAME]"; the first request that offers a shell is
+answered with a call that runs the scene's command; once its result is there, what the scene says
+ends the turn, with the result behind it. Listens on 127.0.0.1 and prints its port. What was asked
 goes to stderr, a line for each.
 """
 
 import json
+import re
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-COMMAND = sys.argv[1]
-CALL = "toolu_demo_1"
+MARK = re.compile(r"\[stage ([a-z-]+)\]")
+QUOTED_MAX = 600
+
+with open(sys.argv[1], encoding="utf-8") as f:
+    PLAY = json.load(f)
 
 
-def results(request):
+def scene(request):
+    found = MARK.search(json.dumps(request))
+    return PLAY.get(found.group(1)) if found else None
+
+
+def text_of(content):
+    if isinstance(content, str):
+        return content
+    return "\n".join(part.get("text", "") for part in content or [] if isinstance(part, dict))
+
+
+def ending(request, results):
+    played = scene(request)
+    if not played or not results:
+        return "Demo"
+    return played["says"] + "\n" + "\n".join(results)[:QUOTED_MAX]
+
+
+# ---- Messages ----
+
+
+def tool_results(request):
     """The tool results in the conversation so far, as text."""
     found = []
     for message in request.get("messages", []):
         content = message.get("content")
         for block in content if isinstance(content, list) else []:
             if block.get("type") == "tool_result":
-                found.append(json.dumps(block.get("content")))
+                found.append(text_of(block.get("content")))
     return found
 
 
-def offers_bash(request):
-    return any(t.get("name") == "Bash" for t in request.get("tools", []))
-
-
-def blocks(request):
+def message_block(request):
     """(content block, its delta, stop reason) of the answer."""
-    if offers_bash(request) and not results(request):
-        call = {"command": COMMAND, "description": "Write a file and commit it"}
-        start = {"type": "tool_use", "id": CALL, "name": "Bash", "input": {}}
+    played = scene(request)
+    offered = any(t.get("name") == "Bash" for t in request.get("tools", []))
+    if played and offered and not tool_results(request):
+        call = {"command": played["command"], "description": "One scene of the play"}
+        start = {"type": "tool_use", "id": "toolu_demo_1", "name": "Bash", "input": {}}
         delta = {"type": "input_json_delta", "partial_json": json.dumps(call)}
         return start, delta, "tool_use"
-    said = "The file is written and committed." if results(request) else "Demo"
+    said = ending(request, tool_results(request))
     return {"type": "text", "text": ""}, {"type": "text_delta", "text": said}, "end_turn"
 
 
-def events(request):
-    start, delta, stop = blocks(request)
+def message_events(request):
+    start, delta, stop = message_block(request)
     message = {
         "id": "msg_demo",
         "type": "message",
@@ -65,6 +90,56 @@ def events(request):
     yield {"type": "message_stop"}
 
 
+def whole_message(request):
+    start, delta, stop = message_block({**request, "tools": []})
+    message = next(message_events(request))["message"]
+    return {
+        **message,
+        "content": [{**start, "text": delta.get("text", "")}],
+        "stop_reason": stop,
+    }
+
+
+# ---- Responses ----
+
+
+def call_outputs(request):
+    found = []
+    for item in request.get("input", []):
+        if isinstance(item, dict) and item.get("type") == "function_call_output":
+            output = item.get("output")
+            found.append(output if isinstance(output, str) else text_of(output))
+    return found
+
+
+def response_item(request):
+    played = scene(request)
+    if played and not call_outputs(request):
+        return {
+            "type": "function_call",
+            "id": "fc_demo",
+            "call_id": "call_demo_1",
+            "name": "exec_command",
+            "arguments": json.dumps({"cmd": played["command"]}),
+        }
+    said = ending(request, call_outputs(request))
+    return {
+        "type": "message",
+        "id": "msg_demo",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": said, "annotations": []}],
+    }
+
+
+def response_events(request):
+    item = response_item(request)
+    usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
+    yield {"type": "response.created", "response": {"id": "resp_demo"}}
+    yield {"type": "response.output_item.added", "output_index": 0, "item": item}
+    yield {"type": "response.output_item.done", "output_index": 0, "item": item}
+    yield {"type": "response.completed", "response": {"id": "resp_demo", "usage": usage}}
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -79,29 +154,33 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def answer_json(self, value, status=200):
+        self.answer(status, "application/json", json.dumps(value).encode())
+
+    def answer_events(self, events):
+        text = "".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in events)
+        self.answer(200, "text/event-stream", text.encode())
+
     def nothing(self):
-        self.answer(404, "application/json", b"{}")
+        self.answer_json({}, 404)
 
     do_HEAD = do_GET = nothing
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         print(f"POST {self.path} {len(body)} bytes", file=sys.stderr, flush=True)
+        path = self.path.partition("?")[0]
         request = json.loads(body)
-        if not self.path.startswith("/v1/messages") or "count_tokens" in self.path:
-            self.answer(200, "application/json", b'{"input_tokens": 1}')
-            return
-        for result in results(request):
-            print(f"tool result: {result[:500]}", file=sys.stderr, flush=True)
-        if not request.get("stream"):
-            start, delta, stop = blocks({**request, "tools": []})
-            message = next(events(request))["message"]
-            message["content"] = [{**start, "text": delta.get("text", "")}]
-            message["stop_reason"] = stop
-            self.answer(200, "application/json", json.dumps(message).encode())
-            return
-        text = "".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in events(request))
-        self.answer(200, "text/event-stream", text.encode())
+        for result in tool_results(request) + call_outputs(request):
+            print(f"tool result: {result[:QUOTED_MAX]!r}", file=sys.stderr, flush=True)
+        if path.endswith("/responses"):
+            self.answer_events(response_events(request))
+        elif path.endswith("/messages") and request.get("stream"):
+            self.answer_events(message_events(request))
+        elif path.endswith("/messages"):
+            self.answer_json(whole_message(request))
+        else:
+            self.answer_json({"input_tokens": 1})
 
 
 def main():
