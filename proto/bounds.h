@@ -72,8 +72,10 @@
 #define SANDBOX_MNT_NAMESPACES_MAX 32
 
 /* ---- processes of ours ---- */
-#define KEEPER_IDLE_MS 60000           /* a keeper without sandboxes ends after this */
-#define KEEPER_CREATE_TIMEOUT_MS 30000 /* the runtime did not answer; [runtime crun] timeout */
+#define KEEPER_IDLE_MS 60000              /* a keeper without sandboxes ends after this */
+#define SANDBOX_LIFE_MIN_MS 1000          /* of ttlMs and idleTimeoutMs */
+#define SANDBOX_LIFE_MAX_MS 31622400000LL /* 366 days */
+#define KEEPER_CREATE_TIMEOUT_MS 30000    /* the runtime did not answer; [runtime crun] timeout */
 #define KEEPER_CREATE_TIMEOUT_MAX_MS 3600000
 #define KEEPER_SLACK_MS 5000 /* on top, before who does not answer is killed */
 #define INIT_ORPHAN_MS 10000 /* init without a controller ends its sandbox after this */

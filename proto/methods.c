@@ -20,6 +20,7 @@
 #define AT(type, member) .offset = offsetof(struct type, member)
 #define BETWEEN(low, high) .min = (low), .max = (high)
 #define NESTED(table, type) .fields = (table), .size = sizeof(struct type)
+#define LIFE .min = SANDBOX_LIFE_MIN_MS, .max = SANDBOX_LIFE_MAX_MS
 #define MS .min = 0, .max = FIELD_INT_MAX
 
 static const char *const network_modes[] = { NULL, "none", "gateway", "host", NULL };
@@ -67,9 +68,9 @@ static const struct field sandbox_create_fields[] = {
 	{ "limits", FIELD_OBJECT, AT(sandbox_create_params, limits), NESTED(limits_fields, limits_params), .doc = "What it may use." },
 	{ "env", FIELD_ENV, AT(sandbox_create_params, env), .doc = "Environment of every command in it." },
 	{ "runtime", FIELD_NAME, AT(sandbox_create_params, runtime), .doc = "What sets it up; absent: the configured one." },
-	{ "ttlMs", FIELD_INT64, U, AT(sandbox_create_params, ttl_ms), MS, .doc = "Removed after this time." },
-	{ "idleTimeoutMs", FIELD_INT64, U, AT(sandbox_create_params, idle_timeout_ms), MS, .doc = "Stopped after this time without a command." },
-	{ "rm", FIELD_BOOL, U, AT(sandbox_create_params, rm), .doc = "Removed when it stops." },
+	{ "ttlMs", FIELD_INT64, AT(sandbox_create_params, ttl_ms), LIFE, .doc = "Removed with its files after this time, whatever it does." },
+	{ "idleTimeoutMs", FIELD_INT64, AT(sandbox_create_params, idle_timeout_ms), LIFE, .doc = "Stopped after this time without a running command." },
+	{ "rm", FIELD_BOOL, AT(sandbox_create_params, rm), .doc = "Removed when it stops." },
 	{ "labels", FIELD_LABELS, AT(sandbox_create_params, labels), BETWEEN(0, LABELS_MAX), .doc = "Free text to find it by." },
 	{ "idempotencyKey", FIELD_STRING, U, AT(sandbox_create_params, idempotency_key), BETWEEN(1, 128), .doc = "The same call again gives the same sandbox." },
 	END

@@ -132,6 +132,9 @@ static const struct field sandbox_fields[] = {
 	{ "limits", FIELD_OBJECT, R, .fields = limits_fields, .doc = "What it may use." },
 	{ "labels", FIELD_LABELS, R, .doc = "As given at create." },
 	{ "createdAt", FIELD_TIME, R, .doc = "When it was made." },
+	{ "expiresAt", FIELD_TIME, N, .doc = "When its ttl ends it." },
+	{ "idleTimeoutMs", FIELD_INT64, N, .doc = "Stopped after this time without a running command." },
+	{ "rm", FIELD_BOOL, .doc = "Whether it is removed when it stops." },
 	{ "launchType", FIELD_ENUM, R | N, .values = launch_types, .doc = "From a spare, or from nothing." },
 	{ "pid", FIELD_INT64, R | N, .doc = "Its init as the host sees it." },
 	END

@@ -127,6 +127,11 @@ struct json_object *value_sandbox(const struct sandbox *s)
 	json_object_object_add(o, "limits", value_limits(&f->limits));
 	json_object_object_add(o, "labels", value_pairs(&f->labels));
 	json_object_object_add(o, "createdAt", value_time(f->created_at_ms));
+	if (f->ttl_ms > 0)
+		json_object_object_add(o, "expiresAt", value_time(f->created_at_ms + f->ttl_ms));
+	if (f->idle_timeout_ms > 0)
+		value_add_int(o, "idleTimeoutMs", f->idle_timeout_ms);
+	json_object_object_add(o, "rm", json_object_new_boolean(f->remove_on_stop));
 	value_add_string(o, "launchType", "cold");
 	json_object_object_add(o, "pid", f->pid > 0 ? json_object_new_int64(f->pid) : NULL);
 	return o;

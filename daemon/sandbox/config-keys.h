@@ -65,6 +65,7 @@ int config_set_text(const char *value, void *field);     /* char * */
 int config_set_name(const char *value, void *field);     /* char *: as names in the protocol */
 int config_set_size(const char *value, void *field);     /* uint64_t */
 int config_set_duration(const char *value, void *field); /* int64_t, ms */
+int config_set_life(const char *value, void *field);
 int config_set_patience(const char *value,
 			void *field);                 /* int64_t, ms: how long a runtime may take */
 int config_set_count(const char *value, void *field); /* uint32_t */

@@ -86,6 +86,20 @@ int config_set_patience(const char *value, void *field)
 	return 0;
 }
 
+/* As the protocol has it for ttlMs and idleTimeoutMs. */
+int config_set_life(const char *value, void *field)
+{
+	int64_t ms, *life = field;
+	int r = quantity_duration(value, &ms);
+
+	if (r < 0)
+		return r;
+	if (ms < SANDBOX_LIFE_MIN_MS || ms > SANDBOX_LIFE_MAX_MS)
+		return -ERANGE;
+	*life = ms;
+	return 0;
+}
+
 int config_set_count(const char *value, void *field)
 {
 	uint32_t *count = field;

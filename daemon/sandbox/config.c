@@ -57,6 +57,8 @@ static const struct config_key limits_keys[] = {
 	CONFIG_KEY("cpus", config_set_cpus, config, limits.cpu_milli),
 	CONFIG_KEY("pids", config_set_count, config, limits.pids),
 	CONFIG_KEY("sandboxes_per_user", config_set_count64, config, sandboxes_per_uid),
+	CONFIG_KEY("ttl", config_set_life, config, ttl_ms),
+	CONFIG_KEY("idle_timeout", config_set_life, config, idle_timeout_ms),
 	CONFIG_KEY("loops_kept", config_set_duration, config, loops_kept_ms),
 	CONFIG_KEY("failed_loops_kept", config_set_duration, config, failed_loops_kept_ms),
 };
@@ -329,6 +331,7 @@ int config_new(struct config **ret, uid_t uid)
 	if (!c->state_dir || !c->config_dir) /* no usable HOME: the command line may still say */
 		c->config_dir = c->config_dir ? c->config_dir : strdup("/nonexistent");
 	c->log_level = LOG_LEVEL_INFO;
+	c->ttl_ms = c->idle_timeout_ms = -1;
 	c->limits.pids = SANDBOX_PIDS_DEFAULT;
 	c->limits.shm_bytes = SANDBOX_SHM_DEFAULT;
 	c->sandboxes_per_uid = SANDBOXES_PER_UID_MAX;

@@ -43,6 +43,8 @@ struct config {
 	bool git_identity;           /* owners' user.name and user.email are git's inside */
 	bool allow_host;             /* runtime `host` may be asked for */
 	struct limits_params limits; /* where a create does not say; 0: none */
+	int64_t ttl_ms;              /* the same; -1: none */
+	int64_t idle_timeout_ms;
 	uint64_t sandboxes_per_uid;
 	int64_t loops_kept_ms;        /* cancelled until swept, receipts until forgotten */
 	int64_t failed_loops_kept_ms; /* the same of a loop that failed */

@@ -348,8 +348,11 @@ void exec_table_ended(struct exec_table *t, struct exec *e)
 	if (!e->home)
 		return;
 	t->running--;
-	if (--e->home->running == 0 && e->home->done)
-		event_active(&e->home->empty, 0, 0);
+	if (--e->home->running == 0) {
+		sandbox_note_activity(e->sandbox);
+		if (e->home->done)
+			event_active(&e->home->empty, 0, 0);
+	}
 	if (++e->home->ended > EXECS_KEPT_PER_SANDBOX_MAX) {
 		t->trim_due = true;
 		schedule(t);

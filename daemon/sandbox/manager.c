@@ -111,8 +111,10 @@ static int make_tables(struct manager *m)
 		r = home_cache_new(&m->homes);
 	if (r == 0)
 		r = sandbox_table_new(&m->sandboxes);
-	if (r == 0)
+	if (r == 0) {
+		sandbox_timers_init(m);
 		r = template_table_new(m, &m->templates);
+	}
 	return r;
 }
 

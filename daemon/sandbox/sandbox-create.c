@@ -26,9 +26,6 @@ static int refuse_unbuilt(const struct sandbox_create_params *p, struct error *r
 		bool given;
 		const char *field;
 	} unbuilt[] = {
-		{ p->ttl_ms > 0, "ttlMs" },
-		{ p->idle_timeout_ms > 0, "idleTimeoutMs" },
-		{ p->rm, "rm" },
 		{ p->idempotency_key != NULL, "idempotencyKey" },
 		{ p->limits.disk_bytes > 0, "limits.diskBytes" },
 		{ p->network.mode == NETWORK_GATEWAY, "network.mode" },
@@ -132,6 +129,21 @@ static int copy_workspaces(struct sandbox *s, const struct sandbox_create_params
 	return sandbox_copy_workspaces(s, items, n);
 }
 
+/* A loop ends its own sandboxes, and what the daemon makes for itself it removes. */
+static void choose_times(struct sandbox *s, const struct sandbox_create_params *p, bool ours)
+{
+	const struct config *config = s->manager->config;
+	struct sandbox_facts *f = &s->facts;
+
+	f->ttl_ms = p->ttl_ms > 0 ? p->ttl_ms : -1;
+	f->idle_timeout_ms = p->idle_timeout_ms > 0 ? p->idle_timeout_ms : -1;
+	f->remove_on_stop = p->rm;
+	if (!ours && f->ttl_ms < 0)
+		f->ttl_ms = config->ttl_ms;
+	if (!ours && f->idle_timeout_ms < 0)
+		f->idle_timeout_ms = config->idle_timeout_ms;
+}
+
 static int fill_in(struct sandbox *s, uid_t peer, const struct sandbox_create_params *p,
 		   const struct config_runtime *runtime)
 {
@@ -143,9 +155,6 @@ static int fill_in(struct sandbox *s, uid_t peer, const struct sandbox_create_pa
 	f->peer = peer;
 	f->state = SANDBOX_STATE_CREATING;
 	f->created_at_ms = time_realtime_ms();
-	f->ttl_ms = p->ttl_ms > 0 ? p->ttl_ms : -1;
-	f->idle_timeout_ms = p->idle_timeout_ms > 0 ? p->idle_timeout_ms : -1;
-	f->remove_on_stop = p->rm;
 	f->network = p->network.mode == NETWORK_UNSET ? config->network_default : p->network.mode;
 	if (!runtime_can(runtime->type, RUNTIME_CAN_NETWORK))
 		f->network = NETWORK_HOST; /* another one that was asked for is refused before */
@@ -345,6 +354,7 @@ static int create(struct sandbox *s, uid_t peer, const struct sandbox_origin *or
 		s->layers_given = true;
 		s->hidden = origin->hidden;
 	}
+	choose_times(s, p, origin || p->loop_id);
 	if (sandbox_open_workspaces(s, reterr) < 0 || choose_owner(s, origin, reterr) < 0 ||
 	    runtime_check_owner(runtime, s->facts.owner, reterr) < 0)
 		return -1;

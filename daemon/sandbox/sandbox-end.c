@@ -137,7 +137,7 @@ static void removed(struct sandbox *s)
 	leave_run(s);
 	exec_table_sandbox_removed(s->manager, s);
 	if (s->facts.state != SANDBOX_STATE_REMOVED)
-		sandbox_set_state(s, SANDBOX_STATE_REMOVED, NULL);
+		sandbox_set_state(s, SANDBOX_STATE_REMOVED, s->ops->cause);
 	r = store_sandbox_delete(s->manager->store, s->facts.id);
 	if (r < 0)
 		log_errno(LOG_LEVEL_ERROR, r, "the row of sandbox %s stays behind", s->facts.name);
@@ -227,7 +227,7 @@ static void want_keeper(struct sandbox *s)
 static void remove_now(struct sandbox *s)
 {
 	if (sandbox_is_up(s))
-		end_run(s, SANDBOX_STATE_STOPPED, "removed");
+		end_run(s, SANDBOX_STATE_STOPPED, s->ops->cause ? s->ops->cause : "removed");
 	s->retried = false;
 	want_keeper(s);
 }
@@ -268,12 +268,17 @@ void sandbox_end(struct sandbox *s)
 int sandbox_stop(struct sandbox *s, const struct sandbox_end_how *how, sandbox_done *done,
 		 void *userdata, struct error *reterr)
 {
-	int r = sandbox_submit(s, SANDBOX_VERB_STOP, done, userdata, how->cause,
-			       SANDBOX_STATE_STOPPED);
+	/* one that goes with its stop is gone when this is answered */
+	bool remove = s->facts.remove_on_stop && sandbox_is_up(s);
+	int64_t grace_ms = how->grace_ms;
+	int r = sandbox_submit(s, remove ? SANDBOX_VERB_REMOVE : SANDBOX_VERB_STOP, done, userdata,
+			       how->cause, SANDBOX_STATE_STOPPED);
 
 	if (r < 0)
 		return error_set_errno(reterr, r, "sandbox %s cannot be stopped", s->facts.name);
-	sandbox_last_op(s)->timeout_ms = how->grace_ms;
+	if (remove && !how->force && grace_ms < 0)
+		grace_ms = EXEC_GRACE_MS;
+	sandbox_last_op(s)->timeout_ms = remove && how->force ? -1 : grace_ms;
 	sandbox_last_op(s)->force = how->force;
 	return 0;
 }

@@ -92,7 +92,10 @@ struct sandbox {
 	int pidfd;           /* of init, to end it without anybody's help; -1 */
 	uint32_t memory_version;
 	struct sandbox_freezing freezing;
-	char *home; /* runtime host: the owner's, and his name; else NULL */
+	int64_t born_ms;       /* these three by CLOCK_BOOTTIME: its creation, */
+	int64_t active_ms;     /* the last time that it was not idle, */
+	int64_t not_before_ms; /* when its end by time is tried again */
+	char *home;            /* runtime host: the owner's, and his name; else NULL */
 	char *user;
 	struct home_look *home_look; /* under way: sandbox-home.c */
 	struct home_view home_view;  /* what this boot shows of its owner's home */
@@ -113,6 +116,7 @@ struct sandbox_table {
 	struct sandbox *first;
 	struct sandbox *last;
 	size_t count;
+	struct event timer; /* sandbox-timers.c */
 };
 
 /* ---- sandbox-home.c ---- */
@@ -190,6 +194,13 @@ void sandbox_freeze_lost(struct sandbox *s);
 
 /* ---- sandbox-copy.c ---- */
 void sandbox_copy_begin(struct sandbox *s); /* the op at the head is COPY */
+
+/* ---- sandbox-timers.c ---- */
+void sandbox_timers_init(struct manager *m);
+/* S has its facts: its clocks begin. */
+void sandbox_timers_begin(struct sandbox *s);
+/* Something changed that may bring a deadline nearer. */
+void sandbox_timers_touch(struct manager *m);
 
 /* ---- sandbox-end.c ---- */
 void sandbox_end(struct sandbox *s); /* the op at the head is STOP or REMOVE */

@@ -69,6 +69,16 @@ static const unsigned legal_edges[SANDBOX_STATE_MAX] = {
 	[SANDBOX_STATE_REMOVED] = 0,
 };
 
+/* Whatever stopped it: but for a remove, which does it anyway. */
+static void remove_if_wanted(struct sandbox *s)
+{
+	if (!s->facts.remove_on_stop || (s->ops && s->ops->verb == SANDBOX_VERB_REMOVE))
+		return;
+	if (sandbox_submit(s, SANDBOX_VERB_REMOVE, NULL, NULL, NULL, SANDBOX_STATE_REMOVED) < 0)
+		log_error("no memory to remove sandbox %s, a restart of the daemon will",
+			  s->facts.name);
+}
+
 void sandbox_set_state(struct sandbox *s, enum sandbox_state state, const char *cause)
 {
 	const struct log_fields fields = { .sandbox = s->facts.name };
@@ -83,6 +93,12 @@ void sandbox_set_state(struct sandbox *s, enum sandbox_state state, const char *
 		free(s->facts.cause);
 		s->facts.cause = copy;
 	}
+	if (state == SANDBOX_STATE_RUNNING)
+		sandbox_note_activity(s);
+	if (s->in_table && (s->facts.ttl_ms > 0 || s->facts.idle_timeout_ms > 0))
+		sandbox_timers_touch(s->manager);
+	if (state == SANDBOX_STATE_STOPPED || state == SANDBOX_STATE_FAILED)
+		remove_if_wanted(s);
 	/* The row of a start says stopped until it runs: rows that say creating are swept. */
 	if (state != SANDBOX_STATE_REMOVED && !restart)
 		sandbox_save(s);
@@ -305,6 +321,7 @@ int sandbox_enter(struct sandbox *s)
 			(void)table_remove(&t->by_name, key);
 		return r;
 	}
+	sandbox_timers_begin(s);
 	s->previous = t->last;
 	*(t->last ? &t->last->next : &t->first) = s;
 	t->last = s;
@@ -338,6 +355,7 @@ void sandbox_table_free(struct manager *m)
 
 	if (!t)
 		return;
+	(void)event_del(&t->timer);
 	while (t->first) {
 		struct sandbox *s = t->first;
 
@@ -433,14 +451,18 @@ void sandbox_table_sweep(struct manager *m)
 	struct sandbox *s;
 
 	for (s = m->sandboxes->first; s; s = s->next) {
-		if (s->facts.state != SANDBOX_STATE_CREATING && !s->hidden)
+		if (s->facts.state != SANDBOX_STATE_CREATING && !s->hidden) {
+			if (!s->ops && !sandbox_is_up(s))
+				remove_if_wanted(s); /* the last daemon did not come to it */
 			continue;
+		}
 		log_info("removing sandbox %s, which was never finished", s->facts.name);
 		if (s->facts.state == SANDBOX_STATE_CREATING)
 			sandbox_set_state(s, SANDBOX_STATE_FAILED, "never_finished");
 		(void)sandbox_submit(s, SANDBOX_VERB_REMOVE, NULL, NULL, NULL,
 				     SANDBOX_STATE_REMOVED); /* ENOMEM: shown as failed */
 	}
+	sandbox_timers_touch(m);
 }
 
 /* ---- what others ask ---- */

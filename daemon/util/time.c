@@ -24,6 +24,11 @@ int64_t time_monotonic_ms(void)
 	return clock_ms(CLOCK_MONOTONIC);
 }
 
+int64_t time_boottime_ms(void)
+{
+	return clock_ms(CLOCK_BOOTTIME);
+}
+
 void time_format(int64_t realtime_ms, char text[static TIME_TEXT_SIZE])
 {
 	time_t seconds = realtime_ms / 1000;

@@ -7,6 +7,7 @@
 
 int64_t time_realtime_ms(void);
 int64_t time_monotonic_ms(void);
+int64_t time_boottime_ms(void); /* as monotonic, but goes on while the machine sleeps */
 
 /* RFC 3339 UTC with milliseconds, "2026-11-23T14:05:09.123Z". */
 #define TIME_TEXT_SIZE 32

@@ -166,6 +166,12 @@ export interface Sandbox {
   labels: { [key: string]: string };
   /** When it was made. */
   createdAt: string;
+  /** When its ttl ends it. */
+  expiresAt?: string | null;
+  /** Stopped after this time without a running command. */
+  idleTimeoutMs?: number | null;
+  /** Whether it is removed when it stops. */
+  rm?: boolean;
   /** From a spare, or from nothing. */
   launchType: "warm" | "cold" | null;
   /** Its init as the host sees it. */
@@ -681,6 +687,12 @@ export interface Methods {
       env?: { [key: string]: string };
       /** What sets it up; absent: the configured one. */
       runtime?: string;
+      /** Removed with its files after this time, whatever it does. */
+      ttlMs?: number;
+      /** Stopped after this time without a running command. */
+      idleTimeoutMs?: number;
+      /** Removed when it stops. */
+      rm?: boolean;
       /** Free text to find it by. */
       labels?: { [key: string]: string };
     };

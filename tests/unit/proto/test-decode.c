@@ -154,10 +154,10 @@ static const struct {
 	{ "sandbox.list", "{\"limit\":1001}", ERROR_INVALID_PARAMS, "limit" },
 	{ "sandbox.list", "{\"filter\":{\"name\":\"a\"}}", ERROR_INVALID_PARAMS, "filter.name" },
 	{ "rpc.cancel", "{\"id\":1.5}", ERROR_INVALID_PARAMS, "id" },
+	{ CREATE, "{\"ttlMs\":999}", ERROR_INVALID_PARAMS, "ttlMs" },
+	{ CREATE, "{\"idleTimeoutMs\":31622400001}", ERROR_INVALID_PARAMS, "idleTimeoutMs" },
+	{ CREATE, "{\"rm\":1}", ERROR_INVALID_PARAMS, "rm" },
 	/* of the contract, not built yet */
-	{ CREATE, "{\"ttlMs\":1}", ERROR_UNAVAILABLE, "ttlMs" },
-	{ CREATE, "{\"idleTimeoutMs\":1}", ERROR_UNAVAILABLE, "idleTimeoutMs" },
-	{ CREATE, "{\"rm\":true}", ERROR_UNAVAILABLE, "rm" },
 	{ CREATE, "{\"idempotencyKey\":\"k\"}", ERROR_UNAVAILABLE, "idempotencyKey" },
 	{ CREATE, "{\"limits\":{\"diskBytes\":1}}", ERROR_UNAVAILABLE, "limits.diskBytes" },
 	{ CREATE, "{\"network\":\"gateway\"}", ERROR_UNAVAILABLE, "network" },

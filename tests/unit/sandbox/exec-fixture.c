@@ -39,6 +39,11 @@ enum sandbox_state sandbox_state(const struct sandbox *s)
 	return s->init ? SANDBOX_STATE_RUNNING : SANDBOX_STATE_STOPPED;
 }
 
+void sandbox_note_activity(struct sandbox *s)
+{
+	(void)s;
+}
+
 const char *sandbox_state_hint(enum sandbox_state s)
 {
 	(void)s;
