@@ -223,6 +223,7 @@ static const struct column loop_columns[] = {
 	{ "LOOP", "loopId", COLUMN_TEXT },
 	{ "STATE", "state", COLUMN_TEXT },
 	{ "ALIVE", "alive", COLUMN_TEXT },
+	{ "RUNTIME", "runtime", COLUMN_TEXT },
 	{ "TOOLS", "tools", COLUMN_COMMAND },
 	{ "EXECS", "execs", COLUMN_TEXT },
 	{ "AGE", "createdAt", COLUMN_AGE },

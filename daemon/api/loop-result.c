@@ -9,6 +9,7 @@
 #include "codec.h"
 #include "loop/loop-run.h"
 #include "loop/loop.h"
+#include "sandbox/runtime.h"
 #include "sandbox/sandbox.h"
 
 static struct json_object *value_list(const struct string_list *l)
@@ -35,6 +36,7 @@ struct json_object *value_loop(const struct loop *l)
 {
 	const struct loop_facts *f = loop_facts(l);
 	const struct loop_activity a = loop_activity(l);
+	const struct sandbox *first = loop_first_sandbox(l);
 	struct json_object *o = json_object_new_object();
 
 	if (!o)
@@ -44,6 +46,11 @@ struct json_object *value_loop(const struct loop *l)
 	json_object_object_add(o, "workDir", codec_text(f->work_dir, strlen(f->work_dir)));
 	json_object_object_add(o, "tools", value_list(&f->tools));
 	json_object_object_add(o, "sandboxes", sandboxes(l));
+	value_add_string(o, "runtime", loop_runtime(l));
+	if (first)
+		json_object_object_add(o, "isolated",
+				       json_object_new_boolean(sandbox_runtime(first) !=
+							       RUNTIME_HOST));
 	value_add_int(o, "execs", (int64_t)a.execs);
 	json_object_object_add(o, "alive", json_object_new_boolean(a.alive));
 	json_object_object_add(o, "lastOutputAt", value_time(a.last_output_at_ms));

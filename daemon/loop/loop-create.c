@@ -116,14 +116,17 @@ static int check_same(const struct loop *l, const char *work_dir,
 		      struct error *reterr)
 {
 	const struct loop_facts *f = &l->facts;
+	const enum network_mode network = loop_network(l);
+	const char *runtime = loop_runtime(l);
 
 	if (strcmp(work_dir, f->work_dir) != 0)
 		return conflict(l, "workDir", reterr);
-	if (p->network.mode != NETWORK_UNSET && p->network.mode != f->network)
+	if (p->network.mode != NETWORK_UNSET && network != NETWORK_UNSET &&
+	    p->network.mode != network)
 		return conflict(l, "network", reterr);
 	if (p->template_name && !string_equal(p->template_name, f->template_name))
 		return conflict(l, "template", reterr);
-	if (p->runtime && !string_equal(p->runtime, f->runtime))
+	if (p->runtime && runtime && strcmp(p->runtime, runtime) != 0)
 		return conflict(l, "runtime", reterr);
 	if (limits_differ(&p->limits, &f->limits))
 		return conflict(l, "limits", reterr);
@@ -188,8 +191,7 @@ static int fill_in(struct loop *l, uid_t peer, const char *work_dir,
 	int r;
 
 	f->peer = peer;
-	f->network = p->network.mode == NETWORK_UNSET ? l->manager->config->network_default
-						      : p->network.mode;
+	f->network = p->network.mode;
 	f->limits = p->limits;
 	f->ttl_ms = p->ttl_ms > 0 ? p->ttl_ms : -1;
 	f->created_at_ms = time_realtime_ms();
@@ -327,10 +329,10 @@ static int make_sandbox(struct loop *l, const char *tool, const char *name, stru
 		.tool = tool,
 		.template_name = f->template_name,
 		.workspace = { .path = f->work_dir },
-		.network = { .mode = f->network },
+		.network = { .mode = loop_network(l) },
 		.limits = f->limits,
 		.env = p->env.count > 0 ? p->env : f->env,
-		.runtime = f->runtime,
+		.runtime = loop_runtime(l),
 		.ttl_ms = -1,
 		.idle_timeout_ms = -1,
 		.labels = f->labels,

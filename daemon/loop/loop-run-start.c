@@ -98,18 +98,25 @@ static struct sandbox *find_sandbox(const struct loop *l, const char *spec, stru
 	if (s && sandbox_state(s) == SANDBOX_STATE_RUNNING)
 		return s;
 	(void)error_set(reterr, ERROR_INVALID_STATE, "tool",
-			"the same loop.create again makes and starts what is missing",
+			s && sandbox_state(s) == SANDBOX_STATE_PAUSED
+				? "sandbox.resume"
+				: "the same loop.create again makes and starts what is missing",
 			"the sandbox of %s is %s", spec,
 			s ? sandbox_state_to_string(sandbox_state(s)) : "gone");
 	error_set_resource(reterr, "loop %s", l->facts.id);
 	return NULL;
 }
 
-static int check_network(const struct sandbox *s, const struct tool_profile *profile,
-			 struct error *reterr)
+/* Without a network an agent would only fail, slowly and in its own words. */
+static int check_network(const struct sandbox *s, const char *stage,
+			 const struct tool_profile *profile, struct error *reterr)
 {
-	if (!profile->needs_hosts || sandbox_facts(s)->network != NETWORK_NONE)
+	if (!profile->needs_hosts || sandbox_stage_network(s, stage) != NETWORK_NONE)
 		return 0;
+	if (sandbox_facts(s)->network != NETWORK_NONE)
+		return error_set(reterr, ERROR_UNAVAILABLE, "stage",
+				 "a stage with the loop's network",
+				 "%s needs a network, and stage %s has none", profile->name, stage);
 	return error_set(reterr, ERROR_UNAVAILABLE, "tool", "--network host",
 			 "%s needs a network, and its sandbox has none", profile->name);
 }
@@ -201,7 +208,7 @@ static int start(struct loop *l, const char *spec, const struct loop_run_params 
 	if (tool_choose(l->manager->config, spec, "tool", &choice, reterr) < 0)
 		return -1;
 	s = find_sandbox(l, spec, reterr);
-	if (!s || check_network(s, choice.profile, reterr) < 0 ||
+	if (!s || check_network(s, p->stage, choice.profile, reterr) < 0 ||
 	    tool_prompt_command(&choice, &prompt, &argv, reterr) < 0)
 		return -1;
 	r = loop_run_alloc(l);

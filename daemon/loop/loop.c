@@ -390,6 +390,30 @@ struct sandbox *loop_sandbox(const struct loop *l, const char *name)
 	return s && belongs(l, s) ? s : NULL;
 }
 
+const struct sandbox *loop_first_sandbox(const struct loop *l)
+{
+	const struct sandbox *s = NULL;
+	size_t i;
+
+	for (i = 0; !s && i < l->facts.tools.count; i++)
+		s = loop_sandbox(l, l->facts.tools.items[i]);
+	return s;
+}
+
+const char *loop_runtime(const struct loop *l)
+{
+	const struct sandbox *s = l->facts.runtime ? NULL : loop_first_sandbox(l);
+
+	return s ? sandbox_facts(s)->runtime : l->facts.runtime;
+}
+
+enum network_mode loop_network(const struct loop *l)
+{
+	const struct sandbox *s = l->facts.network != NETWORK_UNSET ? NULL : loop_first_sandbox(l);
+
+	return s ? sandbox_facts(s)->network : l->facts.network;
+}
+
 static bool note_exec(struct exec *e, void *userdata)
 {
 	const struct exec_facts *f = exec_facts(e);

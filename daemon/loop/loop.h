@@ -31,11 +31,11 @@ struct loop_facts {
 	char *id;
 	uid_t peer; /* who made it */
 	enum loop_state state;
-	char *work_dir;           /* canonical */
-	struct string_list tools; /* as given: "claude", "codex@0.169.0" */
-	char *template_name;      /* given at create */
-	char *runtime;            /* given at create */
-	enum network_mode network;
+	char *work_dir;              /* canonical */
+	struct string_list tools;    /* as given: "claude", "codex@0.169.0" */
+	char *template_name;         /* given at create */
+	char *runtime;               /* given at create */
+	enum network_mode network;   /* given at create */
 	struct limits_params limits; /* as given */
 	struct pairs env;
 	struct pairs labels;
@@ -104,5 +104,10 @@ size_t loop_count(const struct manager *m); /* those destroyed a while ago inclu
 
 /* Its sandbox for the tool NAME ("claude", whatever version it was made with), or NULL. */
 struct sandbox *loop_sandbox(const struct loop *l, const char *name);
+/* The first that there is of its sandboxes, or NULL. */
+const struct sandbox *loop_first_sandbox(const struct loop *l);
+/* As given at create, else what its sandboxes have got; NULL, UNSET: it has none. */
+const char *loop_runtime(const struct loop *l);
+enum network_mode loop_network(const struct loop *l);
 /* "loop-{ID}-{TOOL}" without TOOL's version, freed by the caller; NULL: no memory. */
 char *loop_sandbox_name(const char *id, const char *tool);

@@ -159,6 +159,13 @@ int64_t sandbox_stage_timeout(const struct sandbox *s, const char *name)
 	return stage ? stage->timeout_ms : -1;
 }
 
+enum network_mode sandbox_stage_network(const struct sandbox *s, const char *name)
+{
+	const struct stage *stage = look_up(s, name);
+
+	return stage && stage->network != NETWORK_UNSET ? stage->network : s->facts.network;
+}
+
 static int refuse(struct error *reterr, enum error_kind kind, const char *stage, const char *what,
 		  const char *hint)
 {

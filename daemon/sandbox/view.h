@@ -44,6 +44,9 @@ void views_drop(struct sandbox *s);
 /* How long a command of STAGE (may be NULL) may run when its call says nothing; -1: no limit. */
 int64_t sandbox_stage_timeout(const struct sandbox *s, const char *stage);
 
+/* What a command of STAGE (may be NULL) can reach. */
+enum network_mode sandbox_stage_network(const struct sandbox *s, const char *stage);
+
 /* The table that counts before the configuration's (NULL: none); a reference is taken. With one,
  * unknown stages are refused. */
 void sandbox_set_stages(struct sandbox *s, struct stages *stages);

@@ -90,7 +90,7 @@ def test_create_again(t):
     again = loop(t, ws, **params, env={"TOKEN": "another"})
     equal({**again, "execs": 0}, made, "again")
     equal(t.client.call("sandbox.get", {"sandbox": name})["id"], first["id"], "sandbox")
-    loop(t, os.path.join(ws, ".", ""), **params)
+    loop(t, os.path.join(ws, ".", ""), **params, runtime=made["runtime"])
     t.client.call("sandbox.stop", {"sandbox": name})
     loop(t, ws, loopId=params["loopId"])
     equal(t.client.call("sandbox.get", {"sandbox": name})["state"], "running", "started again")
@@ -102,7 +102,7 @@ def test_create_again(t):
         ("workDir", t.workspace()),
         ("network", "host"),
         ("template", "host"),
-        ("runtime", "crun"),
+        ("runtime", "runc"),
         ("limits", {"pids": 501}),
         ("labels", {"a": "b"}),
         ("ttlMs", 1000),
@@ -484,6 +484,12 @@ def test_tools_of_ones_own(t):
     create("n", "online", network="host")
     r = c.call("loop.run", {"loopId": "n", "tool": "online", "prompt": "hi", "artifacts": "none"})
     equal(r["output"], "hi", "with a network")
+    create("s", "online", network="host", stages=[{"name": "alone", "network": "none"}])
+    e = c.error("loop.run", {"loopId": "s", "tool": "online", "prompt": "hi", "stage": "alone"})
+    equal((e.kind, e.field), ("unavailable", "stage"), "a stage without")
+    c.call("sandbox.pause", {"sandbox": "loop-s-online"})
+    e = c.error("loop.run", {"loopId": "s", "tool": "online", "prompt": "hi"})
+    equal((e.kind, e.field, e.hint), ("invalid_state", "tool", "sandbox.resume"), "paused")
 
 
 SLOW = "[tool slow]\nversion = 1\ninstall = sleep 30\ncheck = echo 1\n"
@@ -536,3 +542,30 @@ def test_the_daemon_dies_in_a_create(t):
     until(lambda: names(c) == ["loop-old-shell"], 10, "what was finished stays")
     equal([(x["loopId"], x["tools"]) for x in c.call("loop.list")["loops"]], [("old", ["shell"])], "loops")
     c.call("loop.create", {"loopId": "new", "workDir": ws, "tools": ["shell"]}, timeout=30)
+
+
+def test_on_the_host(t):
+    """The runtime host asks for no network and shows everywhere."""
+    lid = t.unique("l")
+    params = {"loopId": lid, "workDir": t.workspace(), "tools": ["shell"], "runtime": "host"}
+    try:
+        made = loop(t, params["workDir"], loopId=lid, runtime="host")
+    except lib.RpcError as e:
+        if t.mode == "user" or t.suite.owner != 0:
+            raise
+        equal((e.kind, e.field), ("unavailable", "runtime"), "a root daemon runs nothing as root on the host")
+        return
+    equal((made["runtime"], made["isolated"]), ("host", False), "loop")
+    s = t.client.call("sandbox.get", {"sandbox": made["sandboxes"][0]})
+    equal((s["isolated"], s["network"]["mode"]), (False, "host"), "sandbox")
+    equal(loop(t, params["workDir"], loopId=lid, runtime="host", network="host")["runtime"], "host", "again")
+    e = t.client.error("loop.create", {**params, "network": "none"})
+    equal((e.code, e.field), (-32003, "network"), "another network")
+    r = t.client.call("loop.run", {"loopId": lid, "tool": "shell", "prompt": "echo x", "artifacts": "none"})
+    equal(r["output"], "x\n", "it runs")
+    lid = t.unique("l")
+    p = t.ctl("loop", "create", lid, "-w", t.workspace(), "--tool", "shell", env={"AGENT_LOOP_HOST": "1"})
+    t.sandboxes.append((t.client, f"loop-{lid}-shell"))
+    check(p.returncode == 0 and b"without isolation" in p.stderr, f"{p}")
+    line = [x.split() for x in t.ctl("loop", "ls").stdout.decode().splitlines() if x.startswith(lid + " ")]
+    equal([x[1:4] for x in line], [["active", "false", "host"]], "loop ls")

@@ -170,7 +170,8 @@ def test_client_goes_away(t):
     lid = loop(t, ws)["loopId"]
     for params, goes_on in (({}, True), ({"onDisconnect": "keep"}, True), ({"onDisconnect": "cancel"}, False)):
         c = t.connect()
-        send(t, lid, "sleep 0.4; echo x >made", client=c, graceMs=100, **params)
+        script = f"sleep {0.4 if goes_on else 5}; echo x >made"
+        send(t, lid, script, client=c, graceMs=100, **params)
         e = c.note("exec.started")
         c.close()
         r = t.client.call("exec.wait", {"execId": e["execId"]})
@@ -180,7 +181,7 @@ def test_client_goes_away(t):
             os.unlink(ws + "/made")
     # while it verifies
     c = t.connect()
-    send(t, lid, "true", client=c, onDisconnect="cancel", verificationCommands=["sleep 0.4; echo x >made"])
+    send(t, lid, "true", client=c, onDisconnect="cancel", verificationCommands=["sleep 5; echo x >made"])
     until(lambda: [x for x in t.client.call("exec.list", {"filter": {"loopId": lid, "state": "running"}})["execs"]
                    if x["command"][1] == "-c"], 5, "verification runs")
     c.close()

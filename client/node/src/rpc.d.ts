@@ -345,6 +345,10 @@ export interface Loop {
   tools: Array<string>;
   /** Names of its sandboxes. */
   sandboxes: Array<string>;
+  /** What sets its sandboxes up. */
+  runtime?: string | null;
+  /** False: that is no boundary; absent: it has no sandbox. */
+  isolated?: boolean;
   /** Commands that are running or can still be asked for. */
   execs: number;
   /** Whether one of them is running. */
