@@ -544,6 +544,7 @@ def test_bad_tables(t):
 def test_an_owner_without_subordinate_ids(t):
     """One id inside, that of the agent and of init: the view is as closed."""
     uid = 64123
+    t._client = t.connect(daemon=t.private_daemon())  # its keeper stays for a minute
     ws = t.workspace({"a": "text", "dir/b": ""})
     for name in ("", "/a", "/dir", "/dir/b"):
         os.chown(ws + name, uid, uid)
