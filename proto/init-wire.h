@@ -5,9 +5,11 @@
  * init listens on fd INIT_FD_SOCKET (bound on the host side, so nobody inside can reach it), loads
  * the seccomp filter from INIT_FD_SECCOMP (raw struct sock_filter array; empty = none), writes one
  * byte to INIT_FD_READY when it listens and is fenced, and closes it. It accepts up to
- * INIT_CONNECTIONS_MAX connections. The one that sent INIT_HELLO last is the controller: exec
- * requests come from it and events go to it. Any connection may ask INIT_LISTEN. Who sends anything
- * malformed, asks what only the controller may, or does not read, loses its connection.
+ * INIT_CONNECTIONS_MAX connections. Where descriptors cannot be inherited (gVisor) it connects
+ * itself, once, and answers there what it is asked; descriptors can come in but not go out. The one
+ * that sent INIT_HELLO last is the controller: exec requests come from it and events go to it. Any
+ * connection may ask INIT_LISTEN. Who sends anything malformed, asks what only the controller may,
+ * or does not read, loses its connection.
  *
  * An exec is numbered by sandboxd (never reused in a sandbox's life). Its end is told as
  * INIT_EXITED and remembered until INIT_ACK, so that a sandboxd that comes back still learns it.

@@ -118,7 +118,8 @@ enum keeper_create_flags {
 
 /* Makes a sandbox without identity and answers when its init is fenced and listens.
  * fds: [0] the listening socket for init. Reply: struct keeper_create_reply, fds [0] a file with
- * the cgroup's oom counter (absent without memory controller). On error nothing is left behind, and
+ * the cgroup's oom counter (absent without memory controller), and for RUNSC, which does not use
+ * the listening socket, the connection to init. On error nothing is left behind, and
  * reason (a sentence, from the runtime where it said something) is set. */
 struct keeper_create {
 	struct wire_header header;
@@ -137,8 +138,10 @@ struct keeper_create {
 struct keeper_create_reply {
 	struct wire_header header;
 	struct wire_str reason;
-	int32_t pid;             /* of init, as the host sees it */
+	int32_t pid;             /* of init, as the host sees it; RUNSC: of gVisor's kernel */
 	uint32_t memory_version; /* 1 or 2: how to read the oom counter; 0: none */
+	int32_t init_fd;         /* its index; -1: init listens */
+	uint32_t reserved;
 };
 
 /* A directory (or file) of the owner's from which mounts are taken.
@@ -184,6 +187,9 @@ enum keeper_claim_flags {
 	 * have, and its cgroups are removed. The mounts say where to look. */
 	KEEPER_CLAIM_UNDO = 1 << 0,
 	KEEPER_CLAIM_GIVE_BACK = 1 << 1, /* with it: as in struct keeper_end */
+	/* A runtime that nothing can enter afterwards: CREATE follows, and takes mounts and host
+	 * name from here. KILL and REMOVE take it back. */
+	KEEPER_CLAIM_BEFORE = 1 << 2,
 };
 
 /* Gives a created sandbox its identity. Reply: header, with reason. All or nothing is not promised:

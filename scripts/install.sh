@@ -10,7 +10,7 @@ packages_build='meson ninja-build pkg-config gcc libc6-dev libevent-dev libjson-
 packages_runtime='crun uidmap golang-github-containers-common'
 packages_demo="$packages_runtime"
 packages_bench="$packages_runtime bubblewrap runc util-linux"
-packages_test="$packages_runtime clang libclang-rt-14-dev llvm-14 clang-format cppcheck valgrind jq runc
+packages_test="$packages_runtime clang libclang-rt-14-dev llvm-14 clang-format cppcheck valgrind jq runc runsc
 	bubblewrap"
 packages_vm='mmdebstrap qemu-system-x86 busybox-static e2fsprogs cpio'
 

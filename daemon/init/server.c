@@ -201,14 +201,38 @@ static void refuse_start(struct server *s, int c, const struct init_exec *e, int
 	send_started(s, c, e, &refused, -1);
 }
 
+/* gVisor knows nothing of the seals of a descriptor that came from outside, so: the bytes as they
+ * are now. */
+static int copy_payload(int fd, size_t size, char **ret)
+{
+	char *copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t done = 0;
+	ssize_t n = 1;
+
+	if (copy == MAP_FAILED)
+		return -errno;
+	while (done < size && n > 0) {
+		n = pread(fd, copy + done, size - done, (off_t)done);
+		done += n > 0 ? (size_t)n : 0;
+	}
+	if (done < size) {
+		(void)munmap(copy, size); /* cannot fail: we mapped it */
+		return -EBADMSG;
+	}
+	*ret = copy;
+	return 0;
+}
+
 /* Maps a sealed memfd. Sealed: else its writer could change it under the parser, or cut it off. */
-static int map_payload(int fd, size_t size, char **ret)
+static int map_payload(const struct server *s, int fd, size_t size, char **ret)
 {
 	const int needed = F_SEAL_WRITE | F_SEAL_SHRINK;
 	struct stat st;
 	void *map;
 	int seals = fcntl(fd, F_GET_SEALS);
 
+	if (seals < 0 && s->listener < 0)
+		return copy_payload(fd, size, ret);
 	if (seals < 0 || (seals & needed) != needed || fstat(fd, &st) < 0 || st.st_size < 0 ||
 	    (uint64_t)st.st_size < size)
 		return -EBADMSG;
@@ -250,7 +274,7 @@ static int handle_exec(struct server *s, int c)
 	}
 	if ((e.flags & INIT_EXEC_PAYLOAD_FD) == 0)
 		return parse_and_start(s, c, &e, (char *)s->in.data + e.payload_offset);
-	r = map_payload(s->in.fds[0], (size_t)e.payload_size, &map);
+	r = map_payload(s, s->in.fds[0], (size_t)e.payload_size, &map);
 	if (r == -EBADMSG)
 		return r;
 	if (r < 0) {
@@ -607,14 +631,14 @@ static int say_ready(void)
 	return r;
 }
 
-static int open_all(struct server *s, const char **ret_what)
+static int open_all(struct server *s, const struct dial *dial, const char **ret_what)
 {
 	*ret_what = "not PID 1";
 	if (getpid() != 1)
 		return -EINVAL;
 	*ret_what = "control socket";
-	s->listener = take_listener();
-	if (s->listener < 0)
+	s->listener = dial ? -1 : take_listener();
+	if (!dial && s->listener < 0)
 		return s->listener;
 	*ret_what = "/dev/null";
 	s->null = open_standard();
@@ -628,24 +652,45 @@ static int open_all(struct server *s, const char **ret_what)
 	return tree_init(&s->tree);
 }
 
-int server_init(struct server *s, const char **ret_what)
+static int open_seccomp(const struct dial *dial)
 {
-	int r, i;
+	int fd = dial ? open(dial->seccomp, O_RDONLY | O_CLOEXEC) : INIT_FD_SECCOMP;
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Whoever waits for us sees from here on that we are fenced. */
+static int become_ready(struct server *s, const struct dial *dial, const char **ret_what)
+{
+	*ret_what = "ready pipe";
+	if (!dial)
+		return say_ready();
+	*ret_what = dial->socket;
+	s->connections[0] = dial_connect(dial->socket);
+	return s->connections[0] < 0 ? s->connections[0] : 0;
+}
+
+int server_init(struct server *s, const struct dial *dial, const char **ret_what)
+{
+	int r, i, seccomp;
 
 	s->controller = -1;
 	for (i = 0; i < INIT_CONNECTIONS_MAX; i++)
 		s->connections[i] = -1;
-	r = open_all(s, ret_what);
+	r = open_all(s, dial, ret_what);
 	if (r < 0)
 		return r;
+	*ret_what = "seccomp program";
+	seccomp = open_seccomp(dial);
+	if (seccomp < 0)
+		return seccomp;
 	net_loopback_up();
-	r = fence_raise(INIT_FD_SECCOMP, ret_what);
+	r = fence_raise(seccomp, ret_what);
 	if (r < 0)
 		return r;
-	(void)close_fd(INIT_FD_SECCOMP);
+	(void)close_fd(seccomp);
 	s->alone_since_ms = clock_now_ms();
 	s->orphan_ms = INIT_ORPHAN_MS;
 	s->patience_ms = START_PATIENCE * INIT_ORPHAN_MS;
-	*ret_what = "ready pipe";
-	return say_ready();
+	return become_ready(s, dial, ret_what);
 }

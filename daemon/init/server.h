@@ -2,6 +2,7 @@
 #pragma once
 /* init's loop: connections, requests, events. See init-wire.h for the protocol. */
 
+#include "init/dial.h"
 #include "init/jobs.h"
 #include "init/leftovers.h"
 #include "init/spawn.h"
@@ -32,9 +33,10 @@ struct server {
 };
 
 /* Raises the fence, opens what is needed and says so on INIT_FD_READY. The three inherited
- * descriptors are taken over. Returns 0, or negative errno and in *RET_WHAT what failed; then the
+ * descriptors are taken over. With DIAL there are none: it connects, and that says that it is
+ * ready. Returns 0, or negative errno and in *RET_WHAT what failed; then the
  * caller must end the process. */
-int server_init(struct server *s, const char **ret_what);
+int server_init(struct server *s, const struct dial *dial, const char **ret_what);
 
 /* Serves until INIT_SHUTDOWN or until nobody has controlled it for too long; then the caller ends,
  * and the kernel ends the sandbox. */

@@ -26,7 +26,9 @@
 #include <unistd.h>
 
 #include "init/files.h"
+#include "init/mark.h"
 
+#define FD_MOST 0x7fffffffu /* gVisor takes no more */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -59,14 +61,30 @@ static int take_stdio(const struct spawn *s)
 	for (i = 0; i < 3; i++)
 		if (dup2(s->stdio[i], i) < 0)
 			return -1;
-	return (int)syscall(SYS_close_range, 3u, ~0u, 0u);
+	return (int)syscall(SYS_close_range, 3u, FD_MOST, 0u);
 }
 
-static int limit_processes(uint32_t count)
+static int limit_processes(const struct spawn *s)
 {
+	const uint32_t count = s->request->nproc_limit;
 	const struct rlimit limit = { count, count };
 
-	return count > 0 ? setrlimit(RLIMIT_NPROC, &limit) : 0;
+	return count > 0 && !s->tree->by_limit ? setrlimit(RLIMIT_NPROC, &limit) : 0;
+}
+
+static int take_mark(struct child *c)
+{
+	const struct spawn *s = c->spawn;
+	uint64_t mark = 0;
+
+	if (s->tree->by_limit) {
+		if (mark_take(s->request->exec, &mark) < 0)
+			return -1;
+	} else {
+		mark = tree_own_mark(s->tree);
+	}
+	c->mark = mark;
+	return mark == 0 ? -1 : 0;
 }
 
 /* The view of a stage. The root and working directory become the new namespace's. It is done with
@@ -172,9 +190,8 @@ static int on_child(void *argument)
 	const struct spawn *s = c->spawn;
 	int r;
 
-	c->mark = tree_own_mark(s->tree);
-	if (c->mark == 0 || setsid() < 0 || enter_view(s) < 0 || take_stdio(s) < 0 ||
-	    limit_processes(s->request->nproc_limit) < 0)
+	if (take_mark(c) < 0 || setsid() < 0 || enter_view(s) < 0 || take_stdio(s) < 0 ||
+	    limit_processes(s) < 0)
 		return fail(c, INIT_START_INTERNAL, errno);
 	if (act_as(s->request->uid, s->request->gid) < 0)
 		return fail(c, INIT_START_BAD_USER, errno);

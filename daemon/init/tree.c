@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "init/mark.h"
 #include "init/text.h"
 #include "macro.h"
 
@@ -101,6 +102,7 @@ int tree_init(struct tree *t)
 		return r;
 	}
 	t->children.fd = openat(t->processes.fd, "thread-self/children", O_RDONLY | O_CLOEXEC);
+	t->by_limit = faccessat(t->processes.fd, "self/ns/uts", F_OK, 0) < 0 && errno == ENOENT;
 	return 0;
 }
 
@@ -197,6 +199,8 @@ int tree_mark(const struct tree *t, pid_t pid, uint64_t *ret_mark)
 {
 	char path[64];
 
+	if (t->by_limit)
+		return is_dead(t, pid) ? -ENOENT : mark_read(pid, ret_mark);
 	if (mark_at(t->processes.fd, path_of(path, pid, "/ns/uts"), ret_mark) == 0)
 		return 0;
 	return is_dead(t, pid) ? -ENOENT : mark_of_threads(t, pid, ret_mark);

@@ -23,14 +23,16 @@ struct tree {
 	struct scan processes; /* /proc; the descriptor is also what paths start from */
 	struct scan sweep;     /* /proc once more, for the walk that is done in slices */
 	struct scan children;  /* our children file; fd -1 where the kernel has none */
+	bool by_limit;         /* no UTS namespaces are shown: marks are mark.h's */
 };
 
 /* Opens /proc. Returns 0, -ESTALE when it is another PID namespace's, or negative errno. */
 int tree_init(struct tree *t);
 void tree_deinit(struct tree *t);
 
-/* The UTS namespace of PID. Returns 0, -ENOENT (dead or gone), -EAGAIN (dying: look again) or
- * -EACCES (alive, and not even we may see it: it runs an unreadable binary). */
+/* The UTS namespace of PID, or what stands for it. Returns 0, -ENOENT (dead or gone), -EAGAIN
+ * (dying: look again) or -EACCES (alive, and not even we may see it: it runs an unreadable binary).
+ */
 int tree_mark(const struct tree *t, pid_t pid, uint64_t *ret_mark);
 
 /* The same of the caller, from a vforked child: allocates nothing. 0 when it cannot be had. */

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 #include "keeper.h"
 #include "macro.h"
 #include "record.h"
+#include "runtime-runsc.h"
 
 #define CGROUP_RETRY_MS 5
 #define CGROUP_TRIES 400 /* 2 s; then the empty directory is left and nothing else */
@@ -52,7 +55,7 @@ static void box_free(struct box *b)
 	keeper_touch(k);
 }
 
-static void reply_create(struct box *b)
+static void reply_create(struct box *b, int connection)
 {
 	struct keeper *k = b->keeper;
 	struct keeper_create_reply *reply;
@@ -62,11 +65,14 @@ static void reply_create(struct box *b)
 	m = link_begin(&k->link, KEEPER_CREATE, b->create_serial, sizeof(*reply));
 	reply = (struct keeper_create_reply *)(void *)m->data;
 	reply->header.error = b->error;
+	reply->init_fd = -1;
 	if (b->error == 0) {
 		reply->pid = b->pid;
 		oom = cgroup_open_oom(&k->cgroups, b->job.name, &reply->memory_version);
 		if (oom >= 0)
 			(void)wire_add_fd(m, oom); /* the first one fits */
+		if (connection >= 0)
+			reply->init_fd = wire_add_fd(m, connection);
 	} else if (b->reason[0] != '\0') {
 		(void)wire_add_string(m, offsetof(struct keeper_create_reply, reason), b->reason);
 	}
@@ -187,8 +193,8 @@ static void answer_all(struct box *b)
 	size_t i;
 
 	if (b->create_failed)
-		reply_create(b);
-	else if (b->n_ends == 0 && !k->ending)
+		reply_create(b, -1);
+	else if (b->n_ends == 0 && !k->ending && !b->silent)
 		tell_ended(b);
 	for (i = 0; i < b->n_ends; i++) {
 		if (b->ends[i].type == KEEPER_REMOVE)
@@ -213,6 +219,16 @@ static void leave(struct box *b)
 
 /* ---- making ---- */
 
+/* Only init can be waiting there: nothing else runs inside before it is told to. -1: it listens
+ * itself (or is gone). */
+static int accept_init(struct box *b)
+{
+	int fd = b->job.dial < 0 ? -1 : accept4(b->job.dial, NULL, NULL, SOCK_CLOEXEC);
+
+	b->job.dial = close_fd(b->job.dial);
+	return fd;
+}
+
 static void on_created(void *owner, const struct worker_result *result)
 {
 	struct box *b = owner;
@@ -222,7 +238,7 @@ static void on_created(void *owner, const struct worker_result *result)
 	b->pid = result->pid;
 	if (result->error == 0) {
 		b->pidfd = pidfd_open(b->pid, 0); /* -1: it is gone already and will be reaped */
-		reply_create(b);
+		reply_create(b, accept_init(b));
 		if (b->state == BOX_CREATING)
 			b->state = BOX_RUNNING;
 		else
@@ -245,7 +261,8 @@ static int start_creating(struct box *b, const char *program)
 	struct worker_job job = keeper_worker_job(k, b->job.socket);
 	int r;
 
-	if (b->job.kind->has_program) {
+	b->job.program = program;
+	if (b->job.kind->has_program && !b->job.kind->by_path) {
 		r = runtimes_get(&k->runtimes, program, &b->job.runtime);
 		if (r < 0) {
 			(void)snprintf(b->reason, sizeof(b->reason), "%s: %s", program,
@@ -258,6 +275,15 @@ static int start_creating(struct box *b, const char *program)
 	if (r < 0) {
 		(void)snprintf(b->reason, sizeof(b->reason), "cgroup: %s", strerror(-r));
 		return r;
+	}
+	if (b->job.kind->listen) {
+		r = b->job.dial = b->job.kind->listen(&b->job);
+		if (r < 0) {
+			(void)snprintf(b->reason, sizeof(b->reason), "socket for init: %s",
+				       strerror(-r));
+			return r;
+		}
+		job.fds[job.n_fds++] = b->job.dial;
 	}
 	job.run = b->job.kind->create;
 	job.arg = &b->job;
@@ -277,6 +303,7 @@ static struct box *box_new(struct keeper *k, const struct runtime_job *job)
 		return NULL;
 	b->keeper = k;
 	b->job = *job;
+	b->job.dial = -1;
 	b->pidfd = -1;
 	b->retry = (struct timer){ .on_time = on_retry, .userdata = b };
 	box_freeze_init(b);
@@ -287,12 +314,50 @@ static struct box *box_new(struct keeper *k, const struct runtime_job *job)
 	return b;
 }
 
+int box_prepare(struct keeper *k, const char *id, struct wire_message *m, char *reason)
+{
+	struct runtime_job job = { .kind = &runtime_runsc, .tree = &k->tree, .socket = -1 };
+	struct claim_target target;
+	struct box *b;
+	int r;
+
+	(void)snprintf(job.id, sizeof(job.id), "%s", id);
+	(void)snprintf(job.name, sizeof(job.name), "%s-%s", k->instance, id);
+	/* for the record of what is made */
+	if (mkdirat(k->tree.upper, id, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	b = box_new(k, &job);
+	if (!b)
+		return -ENOMEM;
+	b->state = BOX_PREPARED;
+	b->claimed = true;
+	target = (struct claim_target){ .tree = &k->tree,
+					.id = b->job.id,
+					.pidfd = -1,
+					.mounts = &b->mounts,
+					.release = &b->release };
+	r = claim_run(&target, m, reason);
+	if (r < 0) { /* its caller is answered; nobody else is to be */
+		b->silent = true;
+		box_kill(b);
+	}
+	return r;
+}
+
 void box_create(struct keeper *k, uint64_t serial, const struct runtime_job *job,
 		const char *program)
 {
-	struct box *b = box_new(k, job);
+	struct box *b = box_find(k, job->id);
 	int r;
 
+	if (b) {
+		b->job = *job;
+		b->job.dial = -1;
+		b->job.mounts = &b->mounts;
+		b->state = BOX_CREATING;
+	} else {
+		b = box_new(k, job);
+	}
 	if (!b) {
 		(void)close_fd(job->socket);
 		link_reply_text(&k->link, KEEPER_CREATE, serial, -ENOMEM,
@@ -314,6 +379,12 @@ void box_create(struct keeper *k, uint64_t serial, const struct runtime_job *job
 void box_kill(struct box *b)
 {
 	switch (b->state) {
+	case BOX_PREPARED:
+		b->worker_killed = true; /* its mounts are detached by who cleans up */
+		b->job.flags |= KEEPER_CREATE_REUSE;
+		b->state = BOX_LEAVING;
+		leave(b);
+		break;
 	case BOX_CREATING:
 		if (b->worker)
 			worker_kill(b->worker);
@@ -341,7 +412,7 @@ void box_end(struct box *b, const struct box_end *end)
 		return;
 	}
 	b->ends[b->n_ends++] = *end;
-	if (b->state == BOX_RUNNING || b->state == BOX_CREATING)
+	if (b->state == BOX_RUNNING || b->state == BOX_CREATING || b->state == BOX_PREPARED)
 		box_kill(b);
 }
 
@@ -360,7 +431,9 @@ int box_undo(struct keeper *k, const char *id, struct wire_message *m, const str
 		return -ENOMEM;
 	b->state = BOX_LEAVING;
 	b->claimed = true;
-	target = (struct claim_target){ &k->tree, b->job.id, -1, false, &b->release, NULL };
+	target = (struct claim_target){
+		.tree = &k->tree, .id = b->job.id, .pidfd = -1, .release = &b->release
+	};
 	r = claim_recall(&target, m, reason);
 	if (r < 0) {
 		(void)fprintf(stderr, "sandbox %s: %s\n", id, reason);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "claim.h"
 #include "keeper-wire.h"
 #include "loop.h"
 #include "release.h"
@@ -23,8 +24,9 @@ struct wire_message;
 enum box_state {
 	BOX_CREATING, /* a worker makes it */
 	BOX_RUNNING,
-	BOX_ENDING,  /* SIGKILL was sent */
-	BOX_LEAVING, /* reaped (or never was): cleaning up */
+	BOX_ENDING,   /* SIGKILL was sent */
+	BOX_LEAVING,  /* reaped (or never was): cleaning up */
+	BOX_PREPARED, /* claimed before it is made: it waits for its create */
 };
 
 /* A KILL or REMOVE that waits for the end. */
@@ -59,10 +61,12 @@ struct box {
 	int status; /* of init, from waitpid */
 	struct release release;
 	struct view_own own;
+	struct claim_mounts mounts; /* claimed before */
 	struct box_end ends[BOX_ENDS_MAX];
 	size_t n_ends;
 	struct keeper_counters counters;
 	bool counted;
+	bool silent;   /* nobody waits to hear of it */
 	bool claimed;  /* there is a record of what was made outside */
 	bool restored; /* the workspaces */
 	unsigned int tries;
@@ -70,8 +74,11 @@ struct box {
 	struct box_freeze freeze;
 };
 
-/* Starts making a sandbox; the CREATE is answered by then or later. JOB is copied, its socket is
- * taken over. PROGRAM: of the runtime, if its kind has one. */
+/* Claims a sandbox ID of KIND that is not made yet, as M, a KEEPER_CLAIM, says. Returns 0 or
+ * negative errno with a sentence in REASON. */
+int box_prepare(struct keeper *k, const char *id, struct wire_message *m, char *reason);
+/* Starts making a sandbox, which may be prepared; the CREATE is answered by then or later. JOB is
+ * copied, its socket is taken over. PROGRAM: of the runtime, if its kind has one. */
 void box_create(struct keeper *k, uint64_t serial, const struct runtime_job *job,
 		const char *program);
 struct box *box_find(const struct keeper *k, const char *id);

@@ -5,6 +5,7 @@
 #include "bundle.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -15,12 +16,14 @@
 /* The runtimes' default set, and what init needs for UTS namespaces of execs and for looking at
  * their processes; init drops both for every exec. Not CAP_SETFCAP: the agent's uid stands for the
  * owner through an idmapped workspace, so capabilities for it would be those of the host's root. */
-static const char *const capabilities[] = {
-	"CAP_CHOWN",       "CAP_DAC_OVERRIDE", "CAP_FSETID",           "CAP_FOWNER",
-	"CAP_MKNOD",       "CAP_NET_RAW",      "CAP_SETGID",           "CAP_SETUID",
-	"CAP_SETPCAP",     "CAP_KILL",         "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT",
-	"CAP_AUDIT_WRITE", "CAP_SYS_ADMIN",    "CAP_SYS_PTRACE",       NULL,
-};
+#define CAPABILITIES                                                                               \
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW",   \
+		"CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_KILL", "CAP_NET_BIND_SERVICE",     \
+		"CAP_SYS_CHROOT", "CAP_AUDIT_WRITE", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE",
+
+static const char *const capabilities[] = { CAPABILITIES NULL };
+/* in a kernel of its own; for reading the limits that mark whose a process is (init/mark.h) */
+static const char *const gvisor_capabilities[] = { CAPABILITIES "CAP_SYS_RESOURCE", NULL };
 
 static const char *const masked[] = {
 	"/proc/acpi",
@@ -53,13 +56,15 @@ static void mount_entry(struct json *j, const char *where, const char *type, con
 
 #define OPTIONS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-static void bind_host(struct json *j, const char *path)
+static void bind_host(struct json *j, const struct bundle *b, const char *path)
 {
 	struct stat st;
 
 	if (stat(path, &st) < 0)
 		return;
-	if (S_ISDIR(st.st_mode))
+	if (b->gvisor_run) /* which knows no recursive flags, and has only its own mounts */
+		mount_entry(j, path, "bind", path, OPTIONS("rbind", "ro", "nosuid", "nodev"));
+	else if (S_ISDIR(st.st_mode))
 		mount_entry(j, path, "bind", path,
 			    OPTIONS("rbind", "ro", "rro", "nosuid", "nodev", "rprivate"));
 	else /* crun 1.8 takes everything with a recursive flag for a directory */
@@ -99,7 +104,25 @@ static void mount_sys(struct json *j, const struct bundle *b)
 	 * show our own tree on /sys/fs/cgroup: only what programs ask for */
 	mount_entry(j, "/sys", "tmpfs", "tmpfs",
 		    OPTIONS("nosuid", "noexec", "nodev", "mode=755", "size=64k"));
-	bind_host(j, "/sys/devices/system/cpu");
+	bind_host(j, b, "/sys/devices/system/cpu");
+}
+
+static void mount_claimed(struct json *j, const struct bundle *b)
+{
+	const struct claim_mount *m;
+	char path[PATH_MAX];
+	size_t i;
+
+	for (i = 0; b->mounts && i < b->mounts->count; i++) {
+		m = &b->mounts->list[i];
+		(void)snprintf(path, sizeof(path), "%s/%zu", b->mounts_path, i);
+		if (m->read_only)
+			mount_entry(j, m->target, "bind", path,
+				    OPTIONS("rbind", "ro", "nosuid", "nodev"));
+		else
+			mount_entry(j, m->target, "bind", path,
+				    OPTIONS("rbind", "rw", "nosuid", "nodev"));
+	}
 }
 
 static void mounts(struct json *j, const struct bundle *b)
@@ -112,18 +135,24 @@ static void mounts(struct json *j, const struct bundle *b)
 
 	json_begin(j, "mounts", '[');
 	mount_entry(j, "/proc", "proc", "proc", OPTIONS("nosuid", "noexec", "nodev"));
-	mount_devices(j, b);
+	if (!b->gvisor_run) /* which has its own */
+		mount_devices(j, b);
 	mount_sys(j, b);
 	mount_entry(j, "/run", "tmpfs", "tmpfs",
 		    OPTIONS("nosuid", "nodev", "mode=755", "size=16m"));
-	bind_host(j, "/usr");
+	bind_host(j, b, "/usr");
 	for (i = 0; i < ARRAY_SIZE(tops); i++)
 		if (lstat(tops[i], &st) == 0 && S_ISDIR(st.st_mode))
-			bind_host(j, tops[i]);
+			bind_host(j, b, tops[i]);
 	for (i = 0; skeleton_host_paths[i]; i++)
-		bind_host(j, skeleton_host_paths[i]);
-	mount_entry(j, "/run/sandboxd/init", "bind", b->init,
-		    OPTIONS("bind", "ro", "nosuid", "nodev", "private"));
+		bind_host(j, b, skeleton_host_paths[i]);
+	if (b->gvisor_run)
+		mount_entry(j, "/run/sandboxd", "bind", b->gvisor_run,
+			    OPTIONS("bind", "ro", "nosuid", "nodev", "private"));
+	else
+		mount_entry(j, "/run/sandboxd/init", "bind", b->init,
+			    OPTIONS("bind", "ro", "nosuid", "nodev", "private"));
+	mount_claimed(j, b);
 	json_end(j, ']');
 }
 
@@ -140,14 +169,19 @@ static void process(struct json *j, const struct bundle *b)
 	json_number(j, "uid", id);
 	json_number(j, "gid", id);
 	json_end(j, '}');
-	json_strings(j, "args", OPTIONS("/run/sandboxd/init"));
+	if (b->gvisor_run)
+		json_strings(j, "args",
+			     OPTIONS("/run/sandboxd/init", "--dial", "/run/sandboxd/socket",
+				     "/run/sandboxd/seccomp"));
+	else
+		json_strings(j, "args", OPTIONS("/run/sandboxd/init"));
 	json_strings(j, "env",
 		     OPTIONS("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
 	json_string(j, "cwd", "/");
 	json_bool(j, "noNewPrivileges", true);
 	json_begin(j, "capabilities", '{');
 	for (i = 0; i < ARRAY_SIZE(sets); i++)
-		json_strings(j, sets[i], capabilities);
+		json_strings(j, sets[i], b->gvisor_run ? gvisor_capabilities : capabilities);
 	json_end(j, '}');
 	json_end(j, '}');
 }
@@ -206,7 +240,8 @@ void bundle_config(struct json *j, const struct bundle *b)
 	json_string(j, "path", b->root);
 	json_bool(j, "readonly", false);
 	json_end(j, '}');
-	json_string(j, "hostname", BUNDLE_HOSTNAME);
+	json_string(j, "hostname",
+		    b->mounts && b->mounts->hostname ? b->mounts->hostname : BUNDLE_HOSTNAME);
 	process(j, b);
 	mounts(j, b);
 	linux_part(j, b);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "claim.h"
 #include "ids.h"
 #include "json.h"
 
@@ -14,6 +15,10 @@ struct bundle {
 	const struct ids *ids;
 	const char *root; /* absolute path of the merged file system */
 	const char *init; /* absolute path of the init binary, for the keeper */
+	/* gVisor: a directory with init, seccomp and socket, shown at /run/sandboxd; else NULL */
+	const char *gvisor_run;
+	const struct claim_mounts *mounts; /* gVisor: lie in mounts_path by number; may be NULL */
+	const char *mounts_path;
 	bool network_host;
 	uint64_t shm_bytes; /* 0: the default */
 };

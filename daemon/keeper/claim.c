@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "claim-internal.h"
 #include "enter.h"
 #include "files.h"
 #include "keeper-wire.h"
@@ -34,33 +35,10 @@
 #define AGENT_INSIDE 1000
 #define COVER_SIZE "64k"
 
-struct part {     /* one mount to be moved */
-	int tree; /* -1 until made: a cover */
-	bool directory;
-	bool optional; /* where it cannot be put it is left out: the agent may have been there */
-	bool cover;    /* a file system of its own, empty but for the targets of later parts */
-	dev_t device;
-	const char *target;
-};
-
-struct claim {
-	const struct claim_target *target;
-	struct wire_message *m;
-	const struct keeper_claim *request;
-	struct record record;
-	char *reason;
-	int roots[KEEPER_ROOTS_MAX];
-	struct part parts[KEEPER_MOUNTS_MAX];
-	size_t n_parts;
-	const char *hostname;
-	const char *git_config;
-	const char *failed; /* the target at which the helper stopped */
-};
-
 static unsigned int stage_counter;
 static int staged;
 
-static int explain(struct claim *c, int error, const char *what, const char *where)
+int claim_explain(struct claim *c, int error, const char *what, const char *where)
 {
 	if (c->reason[0] == '\0')
 		(void)snprintf(c->reason, CLAIM_REASON_MAX, "%s %s: %s", what, where,
@@ -133,10 +111,10 @@ static int open_roots(struct claim *c)
 	for (i = 0; i < c->request->n_roots; i++) {
 		path = wire_string(c->m, c->request->roots[i].path, &bad);
 		if (bad || !path)
-			return explain(c, -EBADMSG, "root", "without path");
+			return claim_explain(c, -EBADMSG, "root", "without path");
 		c->roots[i] = open_root(c, &c->request->roots[i], path);
 		if (c->roots[i] < 0 && r == 0 && !c->request->roots[i].optional)
-			r = explain(c, c->roots[i], "opening", path);
+			r = claim_explain(c, c->roots[i], "opening", path);
 	}
 	return r;
 }
@@ -241,6 +219,7 @@ static int add_part(struct claim *c, int fd, uint32_t flags, const char *target)
 	if (p->tree < 0)
 		return p->tree;
 	p->directory = S_ISDIR(st.st_mode);
+	p->read_only = read_only;
 	p->target = target;
 	c->n_parts++;
 	if (read_only || !p->directory)
@@ -255,6 +234,7 @@ static void add_cover(struct claim *c, const char *target)
 	p->tree = -1;
 	p->directory = true;
 	p->cover = true;
+	p->read_only = true;
 	p->target = target;
 }
 
@@ -299,11 +279,12 @@ static int prepare_mounts(struct claim *c)
 		mount = &c->request->mounts[i];
 		r = get_texts(c, mount, &t);
 		if (r < 0)
-			return explain(c, r, "mount", "without target");
+			return claim_explain(c, r, "mount", "without target");
 		r = prepare_mount(c, mount, &t);
 		if (r < 0)
-			return explain(c, r, "preparing",
-				       t.source[0] != '\0' || !t.target ? t.source : t.target);
+			return claim_explain(c, r, "preparing",
+					     t.source[0] != '\0' || !t.target ? t.source
+									      : t.target);
 	}
 	return 0;
 }
@@ -347,7 +328,7 @@ static int write_record(struct claim *c)
 	}
 	if (r == 0 && c->request->n_mounts > 0)
 		r = record_save(&c->record, c->target->tree, c->target->id);
-	return r < 0 ? explain(c, r, "noting", "what is made") : 0;
+	return r < 0 ? claim_explain(c, r, "noting", "what is made") : 0;
 }
 
 static void recall_file(struct claim *c, int root, const struct texts *t)
@@ -384,15 +365,8 @@ static void recall_mount(struct claim *c, const struct keeper_mount *mount, cons
 
 /* ---- inside the sandbox ---- */
 
-struct walk {
-	const struct claim *claim;
-	dev_t root; /* where directories may be made and opened up: the sandbox's own file system */
-	dev_t run;
-	char name[NAME_MAX + 1];
-};
-
 /* Takes the next component off *PATH; false at its end. */
-static bool next_component(const char **path, char *name, int *error)
+bool claim_next_component(const char **path, char *name, int *error)
 {
 	size_t length;
 
@@ -458,7 +432,7 @@ static int make_inside(const struct walk *w, int dir, bool directory)
 	return give_to_agent(w, dir);
 }
 
-static int open_step(const struct walk *w, int dir, bool directory)
+int claim_open_step(const struct walk *w, int dir, bool directory)
 {
 	int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC | (directory ? O_DIRECTORY : 0);
 	int fd = openat(dir, w->name, flags), r;
@@ -494,9 +468,9 @@ static int open_target(struct walk *w, const char *target, bool directory)
 
 	if (target[0] != '/')
 		return -EINVAL;
-	while (dir >= 0 && next_component(&target, w->name, &r)) {
+	while (dir >= 0 && claim_next_component(&target, w->name, &r)) {
 		last = target[strspn(target, "/")] == '\0';
-		next = open_step(w, dir, !last || directory);
+		next = claim_open_step(w, dir, !last || directory);
 		if (next < 0)
 			return next;
 		r = last ? 0 : open_up(w, dir, next);
@@ -509,7 +483,7 @@ static int open_target(struct walk *w, const char *target, bool directory)
 }
 
 /* A tmpfs of the sandbox's own. It is made read-only when the last target in it exists. */
-static int make_cover(struct part *p)
+int claim_make_cover(struct part *p)
 {
 	CLEANUP_FD int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
 	struct stat st;
@@ -543,7 +517,7 @@ static int close_covers(struct claim *c)
 static int move_part(struct walk *w, struct part *p)
 {
 	CLEANUP_FD int at = open_target(w, p->target, p->directory);
-	int r = at >= 0 && p->cover ? make_cover(p) : 0;
+	int r = at >= 0 && p->cover ? claim_make_cover(p) : 0;
 
 	if (at < 0 || r < 0)
 		return at < 0 ? at : r;
@@ -611,7 +585,7 @@ static int recall(struct claim *c)
 
 	r = record_load(&c->record, c->target->tree, c->target->id);
 	if (r < 0 || !c->record.found)
-		return r < 0 ? explain(c, r, "reading", "what was made") : 0;
+		return r < 0 ? claim_explain(c, r, "reading", "what was made") : 0;
 	(void)open_roots(c); /* as far as they are still there */
 	for (i = 0; i < c->request->n_mounts; i++)
 		if (get_texts(c, &c->request->mounts[i], &t) == 0)
@@ -626,10 +600,10 @@ static int run(struct claim *c)
 
 	c->hostname = wire_string(c->m, c->request->hostname, &bad);
 	if (bad || (c->hostname && strlen(c->hostname) > 64))
-		return explain(c, -EBADMSG, "malformed", "host name");
+		return claim_explain(c, -EBADMSG, "malformed", "host name");
 	c->git_config = wire_string(c->m, c->request->git_config, &bad);
 	if (bad)
-		return explain(c, -EBADMSG, "malformed", "git configuration");
+		return claim_explain(c, -EBADMSG, "malformed", "git configuration");
 	r = open_roots(c);
 	if (r < 0)
 		return r;
@@ -638,11 +612,13 @@ static int run(struct claim *c)
 		r = prepare_mounts(c);
 	if (r < 0)
 		return r;
+	if (c->target->mounts)
+		return claim_attach_all(c);
 	if (!c->target->enters)
-		return c->n_parts == 0 ? 0 : explain(c, -EBADMSG, "mounts for", "the host");
+		return c->n_parts == 0 ? 0 : claim_explain(c, -EBADMSG, "mounts for", "the host");
 	c->failed = "the sandbox";
 	r = enter_run(c->target->pidfd, CLONE_NEWNS | CLONE_NEWUTS, move_inside, c);
-	return r < 0 ? explain(c, r, "mounting at", c->failed) : 0;
+	return r < 0 ? claim_explain(c, r, "mounting at", c->failed) : 0;
 }
 
 static int with_claim(const struct claim_target *t, struct wire_message *m, char *reason,
@@ -662,7 +638,7 @@ static int with_claim(const struct claim_target *t, struct wire_message *m, char
 	for (i = 0; i < KEEPER_ROOTS_MAX; i++)
 		c->roots[i] = -1;
 	if (c->request->n_roots > KEEPER_ROOTS_MAX || c->request->n_mounts > KEEPER_MOUNTS_MAX)
-		r = explain(c, -EBADMSG, "too many", "mounts");
+		r = claim_explain(c, -EBADMSG, "too many", "mounts");
 	else
 		r = work(c);
 	record_deinit(&c->record);

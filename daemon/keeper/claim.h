@@ -13,13 +13,32 @@
 
 #define CLAIM_REASON_MAX 512
 
+/* Mounts that are attached at TREE/mounts/<id>/<index>, for a sandbox that cannot be entered. */
+struct claim_mount {
+	char *target;
+	bool read_only;
+};
+
+struct claim_mounts {
+	struct claim_mount *list;
+	size_t count;
+	char *hostname;
+	char *git_config; /* to be added to the system's; NULL: nothing */
+};
+
+/* Frees the list; see claim_detach() for the mounts. */
+void claim_mounts_deinit(struct claim_mounts *m);
+/* Detaches what lies in TREE/mounts/<id>. Blocks: for a worker. */
+void claim_detach(const struct tree *t, const char *id);
+
 struct claim_target {
 	const struct tree *tree;
 	const char *id;
-	int pidfd;               /* undo: -1 */
-	bool enters;             /* mounts go into it; else only what is outside is made */
-	struct release *release; /* what must be undone later is noted here */
-	struct view_own *own;    /* and what was the sandbox's before; undo: NULL */
+	int pidfd;                   /* undo: -1 */
+	bool enters;                 /* mounts go into it; else only what is outside is made */
+	struct claim_mounts *mounts; /* not NULL: attach them here instead */
+	struct release *release;     /* what must be undone later is noted here */
+	struct view_own *own;        /* and what was the sandbox's before; where it is entered */
 };
 
 /* M is a received KEEPER_CLAIM of at least the struct's size. Returns 0 or negative errno with a

@@ -3,17 +3,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "fence.h"
+#include "files.h"
 #include "macro.h"
 
 void creation_begin(struct creation *c, const struct runtime_job *job)
@@ -67,11 +73,53 @@ void creation_prepare_child(const struct creation *c, const struct creation_fds 
 	r = cgroup_join(c->job->cgroups, c->job->name);
 	if (r < 0)
 		creation_child_failed("cgroup", r);
-	r = place_fds(fds->to_init);
+	r = c->job->kind->listen ? 0 : place_fds(fds->to_init);
 	if (r < 0)
 		creation_child_failed("descriptors", r);
 	(void)setrlimit(RLIMIT_NOFILE, c->job->nofile); /* lowering to what we were given */
 	(void)signal(SIGPIPE, SIG_DFL);
+}
+
+void creation_execute(const struct creation *c, const char *const *argv)
+{
+	int memfd = c->job->runtime ? c->job->runtime->memfd : -1;
+	const char *envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+
+	if (memfd < 0) {
+		(void)execve(c->job->program, (char *const *)(uintptr_t)argv,
+			     (char *const *)(uintptr_t)envp);
+		creation_child_failed(c->job->program, -errno);
+	}
+	(void)execveat(memfd, "", (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp,
+		       AT_EMPTY_PATH);
+	/* a script's interpreter has to open it again */
+	if (errno == ENOENT && fcntl(memfd, F_SETFD, 0) == 0)
+		if (memfd < 0) {
+			(void)execve(c->job->program, (char *const *)(uintptr_t)argv,
+				     (char *const *)(uintptr_t)envp);
+			creation_child_failed(c->job->program, -errno);
+		}
+	(void)execveat(memfd, "", (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp,
+		       AT_EMPTY_PATH);
+	creation_child_failed("runtime", -errno);
+}
+
+int creation_keep_capabilities(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	int capability;
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return -errno;
+	data[0].effective = data[0].inheritable = data[0].permitted;
+	data[1].effective = data[1].inheritable = data[1].permitted;
+	if (syscall(SYS_capset, &head, data) < 0)
+		return -errno;
+	for (capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0)
+			return -errno;
+	return 0;
 }
 
 static int make_pipe(int *ret_read, int *ret_write)
@@ -167,6 +215,16 @@ static int wait_readable(struct creation *c, int fd)
 	}
 }
 
+static void hear_rest(struct creation *c)
+{
+	if (c->output >= 0) {
+		(void)fcntl(c->output, F_SETFL, O_NONBLOCK); /* cannot fail on a pipe */
+		hear(c);
+	}
+	while (c->said > 0 && c->result.reason[c->said - 1] == '\n')
+		c->result.reason[--c->said] = '\0';
+}
+
 int creation_wait_program(struct creation *c, pid_t pid)
 {
 	CLEANUP_FD int pidfd = pidfd_open(pid, 0);
@@ -181,16 +239,11 @@ int creation_wait_program(struct creation *c, pid_t pid)
 		return -errno;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	if (c->output >= 0) {
-		(void)fcntl(c->output, F_SETFL, O_NONBLOCK); /* cannot fail on a pipe */
-		hear(c);
-	}
-	while (c->said > 0 && c->result.reason[c->said - 1] == '\n')
-		c->result.reason[--c->said] = '\0';
+	hear_rest(c);
 	return -EPROTO;
 }
 
-int creation_take_pid(struct creation *c, long pid)
+static int take_pid(struct creation *c, long pid)
 {
 	siginfo_t info;
 
@@ -198,6 +251,16 @@ int creation_take_pid(struct creation *c, long pid)
 		return -ECHILD;
 	c->result.pid = (pid_t)pid;
 	return 0;
+}
+
+int creation_read_pid(struct creation *c)
+{
+	char path[CREATION_PATH_MAX], text[32];
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "%s/pid", c->job->id);
+	n = file_get_at(c->job->tree->bundle, path, text, sizeof(text));
+	return n < 0 ? (int)n : take_pid(c, strtol(text, NULL, 10));
 }
 
 int creation_wait_ready(struct creation *c)
@@ -209,6 +272,27 @@ int creation_wait_ready(struct creation *c)
 	if (r < 0)
 		return r;
 	return read(c->ready, &byte, 1) == 1 ? 0 : -EPIPE;
+}
+
+int creation_wait_dial(struct creation *c)
+{
+	CLEANUP_FD int pidfd = pidfd_open(c->result.pid, 0);
+	CLEANUP_FD int either = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event event = { .events = EPOLLIN };
+	int r;
+
+	if (pidfd < 0 || either < 0 || epoll_ctl(either, EPOLL_CTL_ADD, pidfd, &event) < 0)
+		return -errno;
+	event.data.u32 = 1;
+	if (epoll_ctl(either, EPOLL_CTL_ADD, c->job->dial, &event) < 0)
+		return -errno;
+	r = wait_readable(c, either);
+	if (r < 0)
+		return r;
+	if (epoll_wait(either, &event, 1, 0) == 1 && event.data.u32 == 1)
+		return 0;
+	hear_rest(c);
+	return -ECHILD; /* it ended */
 }
 
 int creation_check_seccomp(struct creation *c)

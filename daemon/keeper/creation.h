@@ -43,13 +43,21 @@ int creation_start(struct creation *c,
 /* In that process: standard streams, cgroup, limits, and the descriptors for init at their
  * numbers. Ends the process when something fails. */
 void creation_prepare_child(const struct creation *c, const struct creation_fds *fds);
+/* In that process: lets all capabilities pass through execve() as a user who is not root. Returns 0
+ * or negative errno. */
+int creation_keep_capabilities(void);
+/* In that process: becomes the job's program. */
+void creation_execute(const struct creation *c, const char *const *argv) __attribute__((noreturn));
 /* In that process: says what failed, which becomes the reason, and ends. */
 void creation_child_failed(const char *what, int error) __attribute__((noreturn));
 
 /* Waits for the program's end. -EPROTO: it failed. */
 int creation_wait_program(struct creation *c, pid_t pid);
-/* Checks that PID is a child of ours (the program is gone, we adopted it) and takes it for init. */
-int creation_take_pid(struct creation *c, long pid);
+/* Takes the pid that the program wrote into bundle/<id>/pid for init's, if it is a child of ours
+ * (the program is gone, we adopted it). */
+int creation_read_pid(struct creation *c);
+/* Waits until init has connected to job->dial, which says that it is fenced. */
+int creation_wait_dial(struct creation *c);
 int creation_wait_ready(struct creation *c);
 /* Makes sure that init's filter is loaded, if there is one. */
 int creation_check_seccomp(struct creation *c);

@@ -186,13 +186,17 @@ static void on_create(struct keeper *k, struct wire_message *m)
 				   .nofile = &k->nofile,
 				   .seccomp = k->seccomp,
 				   .socket = -1 };
+	const struct box *before;
 	const char *program = NULL;
 	int r = parse_create(k, m, &job);
 
 	if (r == 0)
 		r = parse_runtime(m, &job, &program);
-	if (r == 0 && box_find(k, job.id))
-		r = -EEXIST;
+	if (r == 0) {
+		before = box_find(k, job.id);
+		if (before && (before->state != BOX_PREPARED || !job.kind->listen))
+			r = -EEXIST;
+	}
 	if (r == 0 && k->ending)
 		r = -ESHUTDOWN;
 	if (r < 0) {
@@ -242,19 +246,29 @@ static void on_claim(struct keeper *k, struct wire_message *m)
 	const char *id = get_name(m, c->id);
 	struct box *b = id ? box_find(k, id) : NULL;
 	struct claim_target target;
-	char reason[CLAIM_REASON_MAX];
+	char reason[CLAIM_REASON_MAX] = "";
 	int r;
 
 	if (c->flags & KEEPER_CLAIM_UNDO) {
 		on_undo(k, m);
 		return;
 	}
+	if (c->flags & KEEPER_CLAIM_BEFORE) {
+		r = !id ? -EINVAL : b ? -EEXIST : box_prepare(k, id, m, reason);
+		reply_reason(k, h, r, reason);
+		unstage(k);
+		return;
+	}
 	if (!b || b->state != BOX_RUNNING || b->pidfd < 0) {
 		reply_reason(k, h, -ESRCH, "the sandbox is not running");
 		return;
 	}
-	target = (struct claim_target){ &k->tree,    b->job.id, b->pidfd, b->job.kind->enters,
-					&b->release, &b->own };
+	target = (struct claim_target){ .tree = &k->tree,
+					.id = b->job.id,
+					.pidfd = b->pidfd,
+					.enters = b->job.kind->enters,
+					.release = &b->release,
+					.own = &b->own };
 	b->claimed = true;
 	r = claim_run(&target, m, reason);
 	if (r == 0) {

@@ -34,8 +34,9 @@ static void ignore_end(void *owner)
 struct worker_job keeper_worker_job(const struct keeper *k, int extra)
 {
 	const struct tree *t = &k->tree;
-	const int common[] = { t->root,  t->merged, t->bundle,    t->runtime, t->stage,   t->state,
-			       t->upper, t->trash,  t->templates, t->spool,   k->seccomp, extra };
+	const int common[] = { t->root,   t->merged,  t->bundle, t->runtime, t->stage,
+			       t->mounts, t->state,   t->upper,  t->trash,   t->templates,
+			       t->spool,  k->seccomp, extra };
 	struct worker_job job = { .on_answer = keeper_ignore_answer, .on_end = ignore_end };
 	size_t i;
 

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "files.h"
+#include "io.h"
 #include "macro.h"
 #include "overlay.h"
 #include "skeleton.h"
@@ -34,7 +36,8 @@ int root_make_upper(struct creation *c)
 
 	(void)snprintf(path, sizeof(path), "%s/data", job->id);
 	if ((job->flags & KEEPER_CREATE_REUSE) == 0) {
-		if (mkdirat(job->tree->upper, job->id, 0700) < 0)
+		if (mkdirat(job->tree->upper, job->id, 0700) < 0 &&
+		    (errno != EEXIST || !job->mounts)) /* a claim was before us */
 			return -errno;
 		c->upper_made = true;
 		r = dir_make_at(job->tree->upper, path, (struct owned){ ids_root(job->ids), 0755 });
@@ -95,4 +98,22 @@ int root_mount(struct creation *c)
 	if (mkdirat(job->tree->merged, job->id, 0755) < 0 && errno != EEXIST)
 		return -errno;
 	return overlay_mount(&o, c->merged);
+}
+
+int root_add_git_config(const struct creation *c, const char *text)
+{
+	const uid_t root = ids_root(c->job->ids);
+	char path[CREATION_PATH_MAX];
+	CLEANUP_FD int etc = -1;
+	CLEANUP_FD int fd = -1;
+
+	(void)snprintf(path, sizeof(path), "%s/etc", c->job->id);
+	/* a saved template may have anything there */
+	etc = beneath_open(c->job->tree->merged, path, O_RDONLY | O_DIRECTORY);
+	if (etc < 0)
+		return etc;
+	fd = openat(etc, "gitconfig", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0 || fchown(fd, root, root) < 0)
+		return -errno;
+	return io_write_all(fd, text, strlen(text));
 }

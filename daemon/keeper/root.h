@@ -8,3 +8,5 @@
 int root_make_upper(struct creation *c);
 int root_copy_resolver(const struct creation *c);
 int root_mount(struct creation *c);
+/* Appends TEXT to /etc/gitconfig of the mounted root. */
+int root_add_git_config(const struct creation *c, const char *text);

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -44,25 +43,6 @@ static int become_owner(const struct ids *ids)
 	return 0;
 }
 
-/* Through execve() as a user who is not root: init needs a few and drops the rest. */
-static int keep_capabilities(void)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
-	int capability;
-
-	if (syscall(SYS_capget, &head, data) < 0)
-		return -errno;
-	data[0].effective = data[0].inheritable = data[0].permitted;
-	data[1].effective = data[1].inheritable = data[1].permitted;
-	if (syscall(SYS_capset, &head, data) < 0)
-		return -errno;
-	for (capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
-		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0)
-			return -errno;
-	return 0;
-}
-
 static void run_init(const struct creation *c, int go, int program)
 {
 	static const char *const argv[] = { "sandbox-init", NULL };
@@ -76,7 +56,7 @@ static void run_init(const struct creation *c, int go, int program)
 	r = become_owner(c->job->ids);
 	if (r < 0)
 		creation_child_failed("owner", r);
-	r = keep_capabilities();
+	r = creation_keep_capabilities();
 	if (r < 0)
 		creation_child_failed("capabilities", r);
 	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
@@ -165,16 +145,6 @@ static void start_init(const struct creation *c, const struct creation_fds *fds)
 
 /* ---- in the worker ---- */
 
-static int read_pid(struct creation *c)
-{
-	char path[CREATION_PATH_MAX], text[32];
-	ssize_t n;
-
-	(void)snprintf(path, sizeof(path), "%s/pid", c->job->id);
-	n = file_get_at(c->job->tree->bundle, path, text, sizeof(text));
-	return n < 0 ? (int)n : creation_take_pid(c, strtol(text, NULL, 10));
-}
-
 static int create(struct creation *c)
 {
 	pid_t middle = -1;
@@ -190,7 +160,7 @@ static int create(struct creation *c)
 		return creation_fail(c, r, "starting init");
 	if ((r = creation_wait_program(c, middle)) < 0)
 		return creation_fail(c, r, "init cannot be started");
-	if ((r = read_pid(c)) < 0)
+	if ((r = creation_read_pid(c)) < 0)
 		return creation_fail(c, r, "init's pid");
 	if ((r = creation_wait_ready(c)) < 0)
 		return creation_fail(c, r, "init did not come up");

@@ -83,19 +83,6 @@ static int write_bundle(struct creation *c)
 
 /* ---- running it ---- */
 
-static void execute(int memfd, const char *const *argv)
-{
-	const char *envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
-
-	(void)execveat(memfd, "", (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp,
-		       AT_EMPTY_PATH);
-	/* a script's interpreter has to open it again */
-	if (errno == ENOENT && fcntl(memfd, F_SETFD, 0) == 0)
-		(void)execveat(memfd, "", (char *const *)(uintptr_t)argv,
-			       (char *const *)(uintptr_t)envp, AT_EMPTY_PATH);
-	creation_child_failed("runtime", -errno);
-}
-
 static int uncover(const char *tree)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
@@ -120,7 +107,7 @@ static void run_program(const struct creation *c, const struct creation_fds *fds
 	};
 	const char *argv[ARGUMENTS_MAX] = { oci->kind.name, "--root", root };
 	size_t i, n = 3;
-	int memfd, r;
+	int r;
 
 	(void)snprintf(root, sizeof(root), "%s/" TREE_RUNTIME_NAME, oci->tree);
 	seen_path(c, "bundle", bundle);
@@ -129,25 +116,11 @@ static void run_program(const struct creation *c, const struct creation_fds *fds
 		argv[n++] = oci->options[i];
 	for (i = 0; tail[i]; i++) /* no keyring: an owner has only 200 keys */
 		argv[n++] = tail[i];
-	memfd = fcntl(c->job->runtime->memfd, F_DUPFD_CLOEXEC, 64);
-	if (memfd < 0)
-		creation_child_failed("program", -errno);
 	creation_prepare_child(c, fds);
 	r = uncover(oci->tree);
 	if (r < 0)
 		creation_child_failed("mount namespace", r);
-	execute(memfd, argv);
-}
-
-/* The pid that the program wrote. */
-static int read_pid(struct creation *c)
-{
-	char path[CREATION_PATH_MAX], text[32];
-	ssize_t n;
-
-	(void)snprintf(path, sizeof(path), "%s/pid", c->job->id);
-	n = file_get_at(c->job->tree->bundle, path, text, sizeof(text));
-	return n < 0 ? (int)n : creation_take_pid(c, strtol(text, NULL, 10));
+	creation_execute(c, argv);
 }
 
 static int raise_fences(struct creation *c)
@@ -180,7 +153,7 @@ static int create(struct creation *c)
 		return creation_fail(c, r, "starting the runtime");
 	if ((r = creation_wait_program(c, program)) < 0)
 		return creation_fail(c, r, "the runtime failed");
-	if ((r = read_pid(c)) < 0)
+	if ((r = creation_read_pid(c)) < 0)
 		return creation_fail(c, r, "the runtime's pid file");
 	if ((r = creation_wait_ready(c)) < 0)
 		return creation_fail(c, r, "init did not come up");

@@ -13,6 +13,7 @@
 #include "macro.h"
 #include "runtime-host.h"
 #include "runtime-oci.h"
+#include "runtime-runsc.h"
 #include "trash.h"
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
@@ -28,7 +29,7 @@ const struct runtime_kind *runtime_kind(uint32_t number)
 	case KEEPER_RUNTIME_HOST:
 		return &runtime_host;
 	case KEEPER_RUNTIME_RUNSC:
-		break;
+		return &runtime_runsc;
 	}
 	return NULL;
 }

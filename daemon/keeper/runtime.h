@@ -33,6 +33,8 @@ void runtimes_deinit(struct runtimes *all);
  * the next call. Returns 0 or negative errno (-E2BIG: too many different programs). */
 int runtimes_get(struct runtimes *all, const char *path, const struct runtime **ret);
 
+struct claim_mounts;
+struct runtime_job;
 struct runtime_kind;
 
 /* All that a create needs. Pointers and descriptors are borrowed and must outlive the worker's
@@ -42,11 +44,14 @@ struct runtime_job {
 	const struct tree *tree;
 	const struct ids *ids;
 	const struct cgroups *cgroups;
-	const struct runtime *runtime; /* NULL: the kind has no program */
+	const struct runtime *runtime; /* the copy of its program; NULL: there is none */
+	const char *program;           /* its path, while create begins */
 	const struct rlimit *nofile;   /* the limit a sandbox starts with */
 	int seccomp;
 	int socket;
-	uint32_t flags; /* enum keeper_create_flags */
+	int dial;                          /* what init connects to, where the kind listens; -1 */
+	const struct claim_mounts *mounts; /* claimed before; NULL: none */
+	uint32_t flags;                    /* enum keeper_create_flags */
 	struct keeper_limits limits;
 	uint32_t timeout_ms; /* for all of it */
 	size_t n_lowers;
@@ -58,10 +63,14 @@ struct runtime_job {
 struct runtime_kind {
 	const char *name;
 	bool has_program; /* CREATE says where it is */
+	bool by_path;     /* it looks for itself by path: no copy is made */
 	bool filtered;    /* init loads the seccomp program */
 	/* A claim moves mounts into the sandbox's namespaces; else only what lies outside of it is
 	 * made. */
 	bool enters;
+	/* In the keeper, before create: makes a socket that init connects to, instead of being
+	 * given one. Returns it or negative errno. NULL: it is given one. */
+	int (*listen)(const struct runtime_job *job);
 	/* Worker functions; ARG is a struct runtime_job. create answers with the pid of init, or
 	 * with the reason after removing everything it made (but the cgroups, which are the
 	 * keeper's). clean removes what a killed create may have left. */

@@ -20,7 +20,7 @@
 
 void tree_init(struct tree *t)
 {
-	*t = (struct tree){ -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 };
+	*t = (struct tree){ -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 };
 }
 
 void tree_deinit(struct tree *t)
@@ -30,6 +30,7 @@ void tree_deinit(struct tree *t)
 	t->bundle = close_fd(t->bundle);
 	t->runtime = close_fd(t->runtime);
 	t->stage = close_fd(t->stage);
+	t->mounts = close_fd(t->mounts);
 	t->state = close_fd(t->state);
 	t->upper = close_fd(t->upper);
 	t->trash = close_fd(t->trash);
@@ -84,6 +85,7 @@ int tree_make(struct tree *t, const struct ids *ids)
 	    (r = make_open(t->root, "bundle", (struct owned){ 0, 0700 }, &t->bundle)) < 0 ||
 	    (r = make_open(t->root, TREE_RUNTIME_NAME, (struct owned){ 0, 0700 }, &t->runtime)) <
 		    0 ||
+	    (r = make_open(t->root, "mounts", (struct owned){ 0, 0711 }, &t->mounts)) < 0 ||
 	    (r = make_open(t->root, "stage", (struct owned){ 0, 0700 }, &t->stage)) < 0 ||
 	    (r = dir_make_at(t->root, "state", (struct owned){ 0, 0700 })) < 0)
 		return r;
@@ -155,21 +157,30 @@ int tree_attach_state(struct tree *t, int fd, bool is_mount)
 	return 0;
 }
 
-int tree_copy_init(const struct tree *t, const struct ids *ids, const char *path)
+static int copy_init(const struct tree *t, int from, const char *name, struct owned as)
 {
-	CLEANUP_FD int from = absolute_open(path, O_RDONLY);
-	CLEANUP_FD int to = -1;
+	CLEANUP_FD int to = openat(t->root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	int r;
 
-	if (from < 0)
-		return from;
-	to = openat(t->root, "init/init", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (to < 0)
 		return -errno;
 	r = file_copy(from, to);
 	if (r < 0)
 		return r;
-	if (fchown(to, ids_fence(ids), ids_fence(ids)) < 0 || fchmod(to, 0111) < 0)
+	return fchown(to, as.uid, as.uid) < 0 || fchmod(to, as.mode) < 0 ? -errno : 0;
+}
+
+int tree_copy_init(const struct tree *t, const struct ids *ids, const char *path)
+{
+	CLEANUP_FD int from = absolute_open(path, O_RDONLY);
+	int r;
+
+	if (from < 0)
+		return from;
+	r = copy_init(t, from, "init/init", (struct owned){ ids_fence(ids), 0111 });
+	if (r < 0)
+		return r;
+	if (lseek(from, 0, SEEK_SET) < 0)
 		return -errno;
-	return 0;
+	return copy_init(t, from, "init/readable", (struct owned){ ids_fence(ids), 0555 });
 }

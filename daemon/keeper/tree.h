@@ -5,11 +5,13 @@
  *
  *   /sys/fs/cgroup/         covers the cgroup file systems (crun refuses hybrid ones)
  *     init/init             sandbox-init, of the fence id, mode 0111
+ *     init/readable         the same for gVisor, which has to read it
  *     skeleton/             the host template
  *     empty/                what covers directories
  *     merged/<id>/          a root file system while its sandbox is made
  *     bundle/<id>/          config.json and pid of the same
  *     runtime/              the runtimes' own state
+ *     mounts/<id>/          what a sandbox that cannot be entered is made with
  *     stage/                where handed-over mounts are attached during a claim
  *     state/{upper,trash,templates,spool}/ */
 
@@ -29,6 +31,7 @@ struct tree {
 	int bundle;
 	int runtime;
 	int stage;
+	int mounts;
 	int state;
 	int upper;
 	int trash;

@@ -93,6 +93,14 @@ static int check(const struct exec_run_params *p, const int *fds, struct error *
 	return exec_payload_check_files(&p->files, reterr);
 }
 
+static int check_tty(const struct sandbox *s, const struct exec_run_params *p, struct error *reterr)
+{
+	if (!p->tty.given || runtime_can(sandbox_runtime(s), RUNTIME_CAN_TTY))
+		return 0;
+	return error_set(reterr, ERROR_UNAVAILABLE, "tty", "leave it out, or use the runtime crun",
+			 "this sandbox's runtime cannot give a terminal away");
+}
+
 static int check_user(struct sandbox *s, uint32_t uid, uint32_t gid, struct error *reterr)
 {
 	struct keeper_client *k = sandbox_keeper(s);
@@ -328,6 +336,7 @@ int exec_start(struct manager *m, struct sandbox *s, const struct exec_run_param
 	int r = -1;
 
 	if (check_sandbox(s, reterr) == 0 && check(params, fds, reterr) == 0 &&
+	    check_tty(s, params, reterr) == 0 &&
 	    exec_parse_user(params->user, &uid, &gid, reterr) == 0)
 		r = check_user(s, uid, gid, reterr);
 	if (r == 0)

@@ -716,25 +716,25 @@ static int watch_socket(struct init_client *c)
 	return 0;
 }
 
-int init_client_new(struct init_client **ret, struct event_base *base, const char *path,
-		    const struct init_client_watch *watch, void *userdata)
+int init_client_new_connected(struct init_client **ret, struct event_base *base, int connection,
+			      const struct init_client_watch *watch, void *userdata)
 {
 	struct wire_header hello = { 0 };
 	struct init_client *c;
 	int r;
 
 	c = calloc(1, sizeof(*c));
-	if (!c)
+	if (!c) {
+		(void)close_fd(connection);
 		return -ENOMEM;
+	}
 	STAILQ_INIT(&c->queue);
 	c->base = base;
 	c->watch = watch;
 	c->userdata = userdata;
 	c->next_exec = first_number();
-	c->fd = fd_connect_unix(path, SOCK_SEQPACKET);
-	r = c->fd;
-	if (r >= 0)
-		r = fd_set_nonblock(c->fd);
+	c->fd = connection;
+	r = fd_set_nonblock(c->fd);
 	if (r >= 0)
 		r = watch_socket(c);
 	if (r >= 0)
@@ -745,6 +745,14 @@ int init_client_new(struct init_client **ret, struct event_base *base, const cha
 	}
 	*ret = c;
 	return 0;
+}
+
+int init_client_new(struct init_client **ret, struct event_base *base, const char *path,
+		    const struct init_client_watch *watch, void *userdata)
+{
+	int fd = fd_connect_unix(path, SOCK_SEQPACKET);
+
+	return fd < 0 ? fd : init_client_new_connected(ret, base, fd, watch, userdata);
 }
 
 struct init_client *init_client_free(struct init_client *c)

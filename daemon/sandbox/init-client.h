@@ -22,6 +22,9 @@ struct init_client_watch {
 /* Connects to the named socket at PATH and sends HELLO. Returns 0 or negative errno. */
 int init_client_new(struct init_client **ret, struct event_base *base, const char *path,
 		    const struct init_client_watch *watch, void *userdata);
+/* The same on CONNECTION, which is taken over. */
+int init_client_new_connected(struct init_client **ret, struct event_base *base, int connection,
+			      const struct init_client_watch *watch, void *userdata);
 struct init_client *
 init_client_free(struct init_client *c);          /* returns NULL; callbacks are not called */
 void init_client_shutdown(struct init_client *c); /* asks init to end the sandbox */

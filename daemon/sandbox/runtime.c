@@ -28,7 +28,8 @@ static const struct {
 	 */
 	[RUNTIME_RUNSC] = { "runsc",
 			    CAN(LIMIT_MEMORY) | CAN(TEMPLATE) | CAN(NETWORK) | CAN(USERS) },
-	[RUNTIME_HOST] = { "host", CAN(PAUSE) | CAN(LIMIT_MEMORY) | CAN(LIMIT_PIDS) | CAN(TTY) },
+	[RUNTIME_HOST] = { "host", CAN(PAUSE) | CAN(LIMIT_MEMORY) | CAN(LIMIT_PIDS) | CAN(TTY) |
+					   CAN(HOST_NETWORK) },
 };
 
 bool runtime_can(enum runtime_type type, enum runtime_capability what)
@@ -123,12 +124,6 @@ const struct config_runtime *runtime_find(const struct manager *m, const char *n
 				"running on the host without isolation is not allowed here");
 		return NULL;
 	}
-	if (r->type == RUNTIME_RUNSC) {
-		(void)error_set(reterr, ERROR_UNAVAILABLE, "runtime",
-				"not available in this version",
-				"sandboxes in gVisor cannot be made yet");
-		return NULL;
-	}
 	if (runtime_program(r, path) < 0) {
 		refuse_missing(r, reterr);
 		return NULL;
@@ -177,6 +172,7 @@ int runtime_check(const struct config_runtime *r, const struct sandbox_create_pa
 		{ p->limits.shm_bytes > 0, RUNTIME_CAN_LIMIT_SHM, "limits.shmBytes" },
 		{ p->template_name && !host_template, RUNTIME_CAN_TEMPLATE, "template" },
 		{ own_network, RUNTIME_CAN_NETWORK, "network.mode" },
+		{ p->network.mode == NETWORK_HOST, RUNTIME_CAN_HOST_NETWORK, "network.mode" },
 	};
 	size_t i;
 

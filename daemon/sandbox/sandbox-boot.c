@@ -35,6 +35,7 @@ static bool is_create(const struct sandbox *s)
 }
 
 static void want_keeper(struct sandbox *s);
+static void send_create(struct sandbox *s);
 
 /* ---- failure ---- */
 
@@ -137,6 +138,22 @@ static bool gave_up(struct sandbox *s)
 
 /* ---- claim ---- */
 
+/* What nothing can enter is told before it is made. */
+static bool is_claimed_first(const struct sandbox *s)
+{
+	return sandbox_runtime(s) == RUNTIME_RUNSC;
+}
+
+static void boot_done(struct sandbox *s)
+{
+	s->phase = SANDBOX_PHASE_NONE;
+	s->on_progress = NULL;
+	sandbox_close_workspaces(s);
+	sandbox_home_end(s);
+	sandbox_set_state(s, SANDBOX_STATE_RUNNING, NULL);
+	sandbox_op_end(s, NULL);
+}
+
 static void on_claimed(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
 {
 	const struct keeper_reason_reply *reply = m ? (const void *)m->data : NULL;
@@ -153,13 +170,11 @@ static void on_claimed(struct keeper_client *k, int error, struct wire_message *
 	}
 	if (gave_up(s))
 		return;
-	s->phase = SANDBOX_PHASE_NONE;
 	s->undo_due = false; /* the new claim has taken it over */
-	s->on_progress = NULL;
-	sandbox_close_workspaces(s);
-	sandbox_home_end(s);
-	sandbox_set_state(s, SANDBOX_STATE_RUNNING, NULL);
-	sandbox_op_end(s, NULL);
+	if (is_claimed_first(s))
+		send_create(s);
+	else
+		boot_done(s);
 }
 
 /* A name may hold what a host name may not. */
@@ -202,6 +217,8 @@ static void send_claim(struct sandbox *s)
 		boot_fail_errno(s, reason ? claim.idmap : -ENOMEM, "idmapped mounts do not work");
 		return;
 	}
+	if (is_claimed_first(s))
+		claim.flags |= KEEPER_CLAIM_BEFORE;
 	make_hostname(s->facts.name, hostname);
 	fill_limits(s, &claim.limits);
 	if (claim_message(m, &claim, &e) < 0) {
@@ -232,7 +249,11 @@ static void on_init_ready(struct init_client *c, int error, void *userdata)
 		boot_fail_errno(s, error, "sandbox-init does not answer");
 		return;
 	}
-	if (!gave_up(s) && !sandbox_home_wait(s, on_home))
+	if (gave_up(s))
+		return;
+	if (is_claimed_first(s))
+		boot_done(s);
+	else if (!sandbox_home_wait(s, on_home))
 		send_claim(s);
 }
 
@@ -253,7 +274,8 @@ static char *init_path(const struct sandbox *s)
 			     s->facts.id);
 }
 
-static void connect_init(struct sandbox *s)
+/* CONNECTION (taken over): to an init that has connected itself; -1: it listens. */
+static void connect_init(struct sandbox *s, int connection)
 {
 	static const struct init_client_watch watch = { .on_ready = on_init_ready,
 							.on_lost = on_init_lost };
@@ -261,7 +283,10 @@ static void connect_init(struct sandbox *s)
 	int r;
 
 	s->phase = SANDBOX_PHASE_INIT;
-	r = path ? init_client_new(&s->init, s->manager->base, path, &watch, s) : -ENOMEM;
+	if (connection >= 0)
+		r = init_client_new_connected(&s->init, s->manager->base, connection, &watch, s);
+	else
+		r = path ? init_client_new(&s->init, s->manager->base, path, &watch, s) : -ENOMEM;
 	if (r < 0)
 		boot_fail_errno(s, r, "cannot connect to sandbox-init");
 }
@@ -271,15 +296,16 @@ static void connect_init(struct sandbox *s)
 static void take_created(struct sandbox *s, struct wire_message *m)
 {
 	const struct keeper_create_reply *reply = (const void *)m->data;
+	int connection = reply->init_fd < 0 ? -1 : wire_take_fd(m, (uint32_t)reply->init_fd);
 
 	s->facts.pid = reply->pid;
 	s->memory_version = reply->memory_version;
-	s->oom_fd = wire_take_fd(m, 0);
+	s->oom_fd = reply->init_fd == 0 ? -1 : wire_take_fd(m, 0);
 	s->pidfd = process_hold_below(reply->pid, keeper_client_pid(s->keeper));
 	if (s->pidfd < 0)
 		log_errno(LOG_LEVEL_WARNING, s->pidfd, "sandbox %s: only its keeper can kill it",
 			  s->facts.name);
-	connect_init(s);
+	connect_init(s, connection);
 }
 
 static void on_created(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
@@ -418,9 +444,20 @@ static void on_keeper(struct keeper_client *k, struct error *e, void *userdata)
 		boot_fail(s, &own);
 		return;
 	}
+	if (sandbox_runtime(s) == RUNTIME_RUNSC && keeper_client_map(k) == KEEPER_MAP_SINGLE) {
+		(void)error_set(&own, ERROR_UNAVAILABLE, "runtime",
+				"subordinate ids in /etc/subuid and /etc/subgid; sandboxctl doctor",
+				"gVisor needs more ids than uid %u has", (unsigned)s->facts.owner);
+		boot_fail(s, &own);
+		return;
+	}
 	s->keeper = k;
-	if (!gave_up(s))
+	if (gave_up(s))
+		return;
+	if (!is_claimed_first(s))
 		send_create(s);
+	else if (!sandbox_home_wait(s, on_home))
+		send_claim(s);
 }
 
 static void want_keeper(struct sandbox *s)

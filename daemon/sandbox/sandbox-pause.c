@@ -12,6 +12,7 @@
 #include "sandbox/exec.h"
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
+#include "sandbox/runtime.h"
 #include "sandbox/sandbox-internal.h"
 #include "util/log.h"
 
@@ -189,6 +190,9 @@ static int submit(struct sandbox *s, enum sandbox_verb verb, sandbox_done *done,
 
 int sandbox_pause(struct sandbox *s, sandbox_done *done, void *userdata, struct error *reterr)
 {
+	if (!runtime_can(sandbox_runtime(s), RUNTIME_CAN_PAUSE))
+		return error_set(reterr, ERROR_UNAVAILABLE, "sandbox", "the runtime crun or runc",
+				 "a sandbox of the runtime %s cannot be paused", s->facts.runtime);
 	return submit(s, SANDBOX_VERB_PAUSE, done, userdata, reterr);
 }
 

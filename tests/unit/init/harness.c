@@ -96,7 +96,7 @@ static void run_library(int orphan_ms)
 {
 	struct server *s = calloc(1, sizeof(*s));
 	const char *what = "memory";
-	int r = s ? server_init(s, &what) : -ENOMEM;
+	int r = s ? server_init(s, NULL, &what) : -ENOMEM;
 
 	if (r < 0) {
 		(void)fprintf(stderr, "%s: %s\n", what, strerror(-r));

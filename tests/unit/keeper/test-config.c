@@ -150,7 +150,11 @@ END_TEST
 
 static char *config_of(const struct ids *ids, bool network_host)
 {
-	const struct bundle b = { ids, "/merged/\"x", "/init", network_host, 4096 };
+	const struct bundle b = { .ids = ids,
+				  .root = "/merged/\"x",
+				  .init = "/init",
+				  .network_host = network_host,
+				  .shm_bytes = 4096 };
 	struct json j;
 
 	json_init(&j);
