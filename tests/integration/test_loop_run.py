@@ -9,7 +9,7 @@ import time
 
 import lib
 from gitrepo import INSIDE, git, worktree
-from harness import timeout
+from harness import modes, timeout
 from lib import check, equal, until
 from test_loop import loop
 
@@ -303,6 +303,37 @@ def test_bad_run(t):
     check("loop.create" in e.hint, e.hint)
     t.client.call("sandbox.remove", {"sandbox": f"loop-{lid}-shell"})
     equal(t.client.error("loop.run", good).kind, "invalid_state", "a sandbox that is gone")
+
+
+@modes("root", "owner")
+def test_the_sandbox_is_lost(t):
+    """A run that cannot end well has a result, and the same loop.create brings the sandbox back."""
+    made = loop(t)
+    lid, name = made["loopId"], made["sandboxes"][0]
+    rid = send(t, lid, "echo before; sleep 100", verificationCommands=["true"])
+    t.client.note("exec.started")
+    time.sleep(0.2)
+    os.kill(t.client.call("sandbox.get", {"sandbox": name})["pid"], signal.SIGKILL)
+    r = t.client.wait(rid, 20)
+    equal((r["state"], r["error"], r["output"]), ("failed", "shell was lost with its sandbox", "before\n"), "result")
+    equal(t.client.error("loop.run", {"loopId": lid, "tool": "shell", "prompt": "x"}).kind, "invalid_state", "gone")
+    loop(t, made["workDir"], loopId=lid)
+    equal(run(t, lid, "echo after")["output"], "after\n", "it is back")
+
+
+def test_the_worktree_is_gone(t):
+    """Somebody removes it meanwhile: a result, a receipt, nothing left."""
+    ws = t.workspace()
+    lid = loop(t, ws)["loopId"]
+    rid = send(t, lid, "sleep 0.5; echo x", artifacts="patch")
+    t.client.note("exec.started")
+    os.rename(ws, ws + "-moved")
+    t.dirs.append(ws + "-moved")
+    r = t.client.wait(rid, 30)
+    equal((r["state"], r["output"]), ("completed", "x\n"), "result")
+    check(r["artifacts"]["emptyBecause"], "why there is no patch")
+    receipt = t.client.call("loop.destroy", {"loopId": lid})
+    equal(receipt["worktreeUnlocked"], None, "receipt")
 
 
 @timeout(60)
