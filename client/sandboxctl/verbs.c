@@ -145,6 +145,11 @@ static const struct option_row stats_options[] = {
 	{ "watch", OPTION_WATCH, 0, FLAG, .help = "every second, until a signal" },
 	END
 };
+static const struct option_row prune_options[] = {
+	{ "dry-run", OPTION_DRY_RUN, 0, FLAG, .help = "show what would be removed, remove nothing" },
+	{ "force", OPTION_FORCE, 'f', FLAG, .help = "do not ask" },
+	END
+};
 static const struct option_row logs_options[] = {
 	{ "follow", OPTION_FOLLOW, 'f', FLAG, .help = "go on until the command ends" },
 	{ "from", OPTION_FROM, 0, .kind = OPTION_KIND_COUNT, .argument = "N", .help = "skip so many bytes of each stream" },
@@ -207,6 +212,19 @@ static const struct column stats_columns[] = {
 	{ "PIDS", "pids", COLUMN_TEXT },
 	{ "OOM", "oomKills", COLUMN_TEXT },
 	{ "DISK", "diskBytes", COLUMN_SIZE },
+	{ NULL, NULL, COLUMN_TEXT },
+};
+static const struct column df_columns[] = {
+	{ "WHAT", "what", COLUMN_TEXT },
+	{ "COUNT", "count", COLUMN_TEXT },
+	{ "SIZE", "bytes", COLUMN_SIZE },
+	{ "PRUNE FREES", "prune", COLUMN_SIZE },
+	{ NULL, NULL, COLUMN_TEXT },
+};
+static const struct column prune_columns[] = {
+	{ "KIND", "kind", COLUMN_TEXT },
+	{ "NAME", "name", COLUMN_TEXT },
+	{ "SIZE", "bytes", COLUMN_SIZE },
 	{ NULL, NULL, COLUMN_TEXT },
 };
 static const struct column exec_columns[] = {
@@ -273,6 +291,8 @@ const struct verb verbs[] = {
 	{ "template build", "TOOL", "build a tool's layer", build_options, 1, 1, COMMON, .run = verb_template_build },
 	{ "template rm", "TEMPLATE...", "delete templates", template_rm_options, 1, MANY, COMMON, CALL("template.remove", "template") },
 	{ "template inspect", "TEMPLATE...", "show all about templates", no_options, 1, MANY, COMMON, verb_inspect, "template.get", "template", NULL, NULL },
+	{ "df", "", "show what takes disk space", no_options, 0, 0, COMMON, .run = verb_df, .columns = df_columns },
+	{ "prune", "", "remove stopped sandboxes and old layers of tools", prune_options, 0, 0, COMMON, .run = verb_prune, .columns = prune_columns },
 	{ "info", "", "show the daemon and what it can do", no_options, 0, 0, COMMON, .run = verb_info },
 	{ "doctor", "", "check this machine; works without a daemon", no_options, 0, 0, COMMON, .run = verb_doctor },
 	{ "daemon start", "", "start the daemon in the background", daemon_start_options, 0, 0, COMMON, .run = verb_daemon_start },
