@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "bounds.h"
@@ -214,6 +215,8 @@ static void linux_part(struct json *j, const struct bundle *b)
 	json_begin(j, "linux", '{');
 	json_begin(j, "namespaces", '[');
 	for (i = 0; i < ARRAY_SIZE(namespaces); i++) {
+		if (b->gvisor_run && strcmp(namespaces[i], "user") == 0)
+			continue; /* it is started in one */
 		json_begin(j, NULL, '{');
 		json_string(j, "type", namespaces[i]);
 		json_end(j, '}');
@@ -224,8 +227,10 @@ static void linux_part(struct json *j, const struct bundle *b)
 		json_end(j, '}');
 	}
 	json_end(j, ']');
-	mappings(j, "uidMappings", b->ids);
-	mappings(j, "gidMappings", b->ids);
+	if (!b->gvisor_run) {
+		mappings(j, "uidMappings", b->ids);
+		mappings(j, "gidMappings", b->ids);
+	}
 	json_string(j, "rootfsPropagation", "private");
 	json_strings(j, "maskedPaths", masked);
 	json_strings(j, "readonlyPaths", readonly);

@@ -11,13 +11,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bundle.h"
@@ -92,7 +98,8 @@ static int write_bundle(const struct creation *c)
 				  .root = c->merged,
 				  .gvisor_run = run,
 				  .mounts = c->job->mounts,
-				  .mounts_path = mounts };
+				  .mounts_path = mounts,
+				  .network_host = c->job->flags & KEEPER_CREATE_NETWORK_HOST };
 	struct json j;
 	int r;
 
@@ -108,6 +115,61 @@ static int write_bundle(const struct creation *c)
 	return r;
 }
 
+/* The same as a sandbox's user namespace elsewhere (bundle.c). */
+static int map_child(pid_t pid)
+{
+	static const char *const files[] = { "gid_map", "uid_map" };
+	char path[64], map[128];
+	size_t i;
+	int r = 0;
+
+	(void)snprintf(map, sizeof(map), "0 %d 1000\n1000 %d 1\n1001 1001 %d\n", KEEPER_ID_ROOT,
+		       KEEPER_ID_AGENT, KEEPER_ID_FENCE - 1001);
+	for (i = 0; r == 0 && i < ARRAY_SIZE(files); i++) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, files[i]);
+		r = file_put_at(AT_FDCWD, path, map);
+	}
+	return r;
+}
+
+/* In the namespace: becomes its root and the program. */
+static void run_inside(const struct creation *c, int go, const char *const *argv)
+{
+	char byte;
+
+	if (read(go, &byte, 1) != 1)
+		_exit(126); /* the other one has said why */
+	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		creation_child_failed("sandbox root", -errno);
+	creation_execute(c, argv);
+}
+
+/* gVisor makes user namespaces of its own in different ways with and without the host's network,
+ * and one of them does not fit the owner's place in our map. So it is started in ours. */
+static void run_in_namespace(const struct creation *c, const char *const *argv)
+{
+	int go[2], r, status = 126 << 8;
+	pid_t pid;
+
+	/* making cgroups as another fsuid took it, and with it the maps' files from us */
+	(void)prctl(PR_SET_DUMPABLE, 1);
+	if (pipe2(go, O_CLOEXEC) < 0)
+		creation_child_failed("pipe", -errno);
+	pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (pid < 0)
+		creation_child_failed("user namespace", -errno);
+	if (pid == 0) {
+		(void)close(go[1]); /* else it would wait for itself */
+		run_inside(c, go[0], argv);
+	}
+	r = map_child(pid);
+	if (r < 0)
+		creation_child_failed("maps", r);
+	if (write(go[1], "", 1) != 1 || waitpid(pid, &status, 0) < 0)
+		creation_child_failed("user namespace", -errno);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 126);
+}
+
 static void run_program(const struct creation *c, const struct creation_fds *fds)
 {
 	static char root[CREATION_PATH_MAX], pid_file[CREATION_PATH_MAX + 8];
@@ -115,7 +177,7 @@ static void run_program(const struct creation *c, const struct creation_fds *fds
 		"runsc",
 		"--root",
 		root,
-		"--network=none",
+		c->job->flags & KEEPER_CREATE_NETWORK_HOST ? "--network=host" : "--network=none",
 		"--ignore-cgroups",
 		"--platform=ptrace",
 		"--host-uds=open", /* for init; and for sockets in workspaces, as elsewhere */
@@ -132,7 +194,7 @@ static void run_program(const struct creation *c, const struct creation_fds *fds
 	(void)snprintf(root, sizeof(root), TREE_PATH "/" TREE_RUNTIME_NAME "/%s", c->job->name);
 	(void)snprintf(pid_file, sizeof(pid_file), "%s/pid", c->bundle);
 	creation_prepare_child(c, fds);
-	creation_execute(c, argv);
+	run_in_namespace(c, argv);
 }
 
 static int create(struct creation *c)
@@ -142,6 +204,8 @@ static int create(struct creation *c)
 
 	if ((r = root_make_upper(c)) < 0)
 		return creation_fail(c, r, "writable layer");
+	if ((c->job->flags & KEEPER_CREATE_NETWORK_HOST) && (r = root_copy_resolver(c)) < 0)
+		return creation_fail(c, r, "resolv.conf");
 	if ((r = root_mount(c)) < 0)
 		return creation_fail(c, r, "overlay");
 	if (c->job->mounts && c->job->mounts->git_config &&

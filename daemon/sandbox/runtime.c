@@ -28,8 +28,7 @@ static const struct {
 	 */
 	[RUNTIME_RUNSC] = { "runsc",
 			    CAN(LIMIT_MEMORY) | CAN(TEMPLATE) | CAN(NETWORK) | CAN(USERS) },
-	[RUNTIME_HOST] = { "host", CAN(PAUSE) | CAN(LIMIT_MEMORY) | CAN(LIMIT_PIDS) | CAN(TTY) |
-					   CAN(HOST_NETWORK) },
+	[RUNTIME_HOST] = { "host", CAN(PAUSE) | CAN(LIMIT_MEMORY) | CAN(LIMIT_PIDS) | CAN(TTY) },
 };
 
 bool runtime_can(enum runtime_type type, enum runtime_capability what)
@@ -172,7 +171,6 @@ int runtime_check(const struct config_runtime *r, const struct sandbox_create_pa
 		{ p->limits.shm_bytes > 0, RUNTIME_CAN_LIMIT_SHM, "limits.shmBytes" },
 		{ p->template_name && !host_template, RUNTIME_CAN_TEMPLATE, "template" },
 		{ own_network, RUNTIME_CAN_NETWORK, "network.mode" },
-		{ p->network.mode == NETWORK_HOST, RUNTIME_CAN_HOST_NETWORK, "network.mode" },
 	};
 	size_t i;
 

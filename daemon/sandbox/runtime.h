@@ -34,8 +34,7 @@ enum runtime_capability {
 	RUNTIME_CAN_LIMIT_SHM,
 	RUNTIME_CAN_TEMPLATE, /* a root file system of its own */
 	RUNTIME_CAN_NETWORK,  /* a network of its own */
-	RUNTIME_CAN_HOST_NETWORK,
-	RUNTIME_CAN_USERS, /* other users than the agent */
+	RUNTIME_CAN_USERS,    /* other users than the agent */
 	RUNTIME_CAN_TTY,
 	RUNTIME_CAN_MAX
 };

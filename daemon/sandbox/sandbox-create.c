@@ -158,8 +158,6 @@ static int fill_in(struct sandbox *s, uid_t peer, const struct sandbox_create_pa
 	f->network = p->network.mode == NETWORK_UNSET ? config->network_default : p->network.mode;
 	if (!runtime_can(runtime->type, RUNTIME_CAN_NETWORK))
 		f->network = NETWORK_HOST; /* another one that was asked for is refused before */
-	if (!runtime_can(runtime->type, RUNTIME_CAN_HOST_NETWORK))
-		f->network = NETWORK_NONE;
 	merge_limits(&f->limits, &p->limits, &config->limits,
 		     cgroups_controllers(s->manager->cgroups));
 	runtime_cut_limits(runtime, &f->limits);

@@ -5,6 +5,7 @@ import hashlib
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import time
 
@@ -287,7 +288,6 @@ def test_runsc_refusals(t):
     for more, field in (
         ({"limits": {"pids": 100}}, "limits.pids"),
         ({"limits": {"shmBytes": 1 << 20}}, "limits.shmBytes"),
-        ({"network": "host"}, "network.mode"),
     ):
         e = t.client.error("sandbox.create", {**new, **more})
         equal((e.code, e.kind, e.field), (-32005, "unavailable", field), f"{more}")
@@ -341,6 +341,48 @@ def test_runsc_streams(t):
         x = t.client.note("exec.started")["execId"]
     t.client.call("exec.signal", {"execId": x, "signal": "TERM"})
     signaled(t.client.wait(e), 15)
+
+
+@timeout(120)
+def test_runsc_network(t):
+    needs(t, "runsc")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(4)
+        script = f"exec 3<>/dev/tcp/127.0.0.1/{listener.getsockname()[1]}"
+        for mode, want in (("none", False), ("host", True)):
+            s = t.sandbox(runtime="runsc", network=mode)
+            r = t.run(s, ["bash", "-c", script])
+            equal(r["exitCode"] == 0, want, f"network {mode}: {r.get('stderr')}")
+
+
+@timeout(120)
+def test_runsc_loses_its_keeper(t):
+    """Nothing lives on, the worktree is free, and a start brings it back."""
+    needs(t, "runsc")
+    _, tree, gitdir = worktree(t)
+    d = t.private_daemon()
+    c = t.connect(daemon=d)
+    s = c.call("sandbox.create", {"name": "k", "workspace": tree, "runtime": "runsc"}, timeout=60)
+    check(os.path.exists(gitdir + "/locked"), "locked")
+    keepers = [p for p, comm in daemon_module.descendants(d.pid).items() if comm.startswith("sandbox-keeper")]
+    equal(len(keepers), 1, "keepers")
+    os.kill(keepers[0], 9)
+    until(lambda: c.call("sandbox.get", {"sandbox": "k"})["state"] != "running", 10, "noticed")
+    until(lambda: not os.path.isdir(f"/proc/{s['pid']}") or zombie(s["pid"]), 10, "gVisor is gone")
+    until(lambda: not os.path.exists(gitdir + "/locked"), 10, "unlocked")
+    c.call("sandbox.start", {"sandbox": "k"}, timeout=60)
+    exited(t.run("k", ["true"], client=c))
+    c.call("sandbox.remove", {"sandbox": "k", "force": True})
+    d.stop()
+
+
+def zombie(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
 
 
 # ---- configuration ----
