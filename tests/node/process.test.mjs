@@ -71,6 +71,23 @@ test("no rejection is left unhandled by the client itself", async () => {
   assert.deepEqual([status, output], [0, "not_found,AbortError\n"]);
 });
 
+test("one signal for many calls: all end, and nobody warns of a leak", async () => {
+  const { status, output } = await program(`
+    process.on("warning", (w) => console.log("warning", w.name));
+    const controller = new AbortController();
+    const { signal } = controller;
+    const runs = [];
+    for (let i = 0; i < 30; i++) {
+      await client.system.ping({}, { signal });
+      runs.push(client.exec.run({ sandbox: "sb", command: ["sleep", "60"] }, { signal }));
+    }
+    await Promise.all(runs.map((run) => run.started));
+    controller.abort();
+    const ends = await Promise.allSettled(runs);
+    console.log(ends.filter((e) => e.reason?.name === "AbortError").length);`);
+  assert.deepEqual([status, output], [0, "30\n"]);
+});
+
 test("a program that is killed takes its commands along, unless they are kept", async () => {
   const { output } = await program(`
     const lost = client.exec.run({ sandbox: "sb", command: ["sleep", "60"] });

@@ -2,6 +2,7 @@
 // One connection: lines out, lines in, replies to their requests. It ends once and is never used
 // again; who wants another one opens it. It keeps the process alive only while a reply is awaited.
 
+import { onAbort } from "./abort.js";
 import { CONNECTION_LOST, SandboxdError } from "./errors.js";
 import { openSocket } from "./socket.js";
 import { encodeParams } from "./values.js";
@@ -58,9 +59,9 @@ export class Connection {
       return Promise.reject(error);
     }
     return new Promise((resolve, reject) => {
-      const cancel = () => this.notify("rpc.cancel", { id });
+      const ignoreSignal = onAbort(signal, () => this.notify("rpc.cancel", { id }));
       const done = (settle) => (value) => {
-        signal?.removeEventListener("abort", cancel);
+        ignoreSignal();
         settle(value);
       };
       const failed = (error) =>
@@ -68,7 +69,6 @@ export class Connection {
           signal?.aborted && error.kind === "cancelled" ? SandboxdError.aborted(signal.reason, method) : error,
         );
       this.#pending.set(id, { method, resolve: done(resolve), reject: done(failed), onProgress, onStarted });
-      signal?.addEventListener("abort", cancel, { once: true });
       this.#socket.ref();
       this.#socket.write(line);
     });

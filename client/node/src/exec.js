@@ -4,6 +4,7 @@
 // command outlived that is the daemon's to say (onDisconnect), and then in the result's cause.
 
 import { randomUUID } from "node:crypto";
+import { onAbort } from "./abort.js";
 import { OUTPUT_LOST, SandboxdError, isLost } from "./errors.js";
 import { decode, toBytes } from "./values.js";
 
@@ -267,8 +268,8 @@ export class ExecRun {
   async #again(connection) {
     const cancel = () => connection.request("exec.cancel", { execId: this.execId }).catch(ignore);
     const isRun = this.#attach === null;
+    const ignoreSignal = onAbort(isRun ? this.#signal : undefined, cancel);
     if (isRun && this.#signal?.aborted) cancel();
-    else if (isRun) this.#signal?.addEventListener("abort", cancel, { once: true });
     try {
       const options = {
         signal: isRun ? undefined : this.#signal,
@@ -281,7 +282,7 @@ export class ExecRun {
         return await this.#repeat(connection);
       throw error;
     } finally {
-      this.#signal?.removeEventListener("abort", cancel);
+      ignoreSignal();
     }
   }
 

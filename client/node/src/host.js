@@ -2,6 +2,7 @@
 // A command on the host, without any isolation: for who asked for it by name.
 
 import { spawn } from "node:child_process";
+import { onAbort } from "./abort.js";
 import { SandboxdError } from "./errors.js";
 import { signalNumber } from "./signals.js";
 
@@ -59,16 +60,15 @@ export function runOnHost(command, { env, workDir, timeout, signal, stdin } = {}
       killGroup(child, "SIGTERM");
       timers.push(setTimeout(() => killGroup(child, "SIGKILL"), GRACE_MS));
     };
-    const abort = () => end("cancelled");
+    const ignoreSignal = onAbort(signal, () => end("cancelled"));
     const done = (exitCode, why) => {
       for (const timer of timers) clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
+      ignoreSignal();
       const text = output.text();
       const { truncated } = output;
       if (why === "cancelled") reject(SandboxdError.aborted(signal.reason));
       else resolve({ exitCode, output: text, cause: why, truncated, durationMs: Date.now() - startedAt });
     };
-    signal?.addEventListener("abort", abort, { once: true });
     if (timeout !== undefined) timers.push(setTimeout(() => end("timeout"), timeout));
     child.stdout.on("data", (data) => output.add(data));
     child.stderr.on("data", (data) => output.add(data));
