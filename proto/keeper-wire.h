@@ -48,6 +48,7 @@ enum keeper_message_type {
 	KEEPER_THAW,
 	KEEPER_VIEW,
 	KEEPER_LAYER_COPY,
+	KEEPER_ROOT_BUILD,
 };
 
 /* How the owner's ids are mapped; keeper command line --map. */
@@ -331,6 +332,25 @@ struct keeper_layer {
 	struct wire_header header;
 	struct wire_str id; /* SAVE, COPY: sandbox id */
 	struct wire_str layer;
+};
+
+/* Makes a whole root file system of Debian (debian.h) as a layer, with a sandbox's ids. Its name
+ * ends in KEEPER_ROOT_SUFFIX: where such a layer is the lowest, there is no skeleton below it and
+ * nothing of the host's is bound over it. fds: [0] a pipe that gets what the recipe prints; when
+ * nobody reads it any more, the build is given up (-ECANCELED). Environment: "K=V", the first
+ * n_env. Nothing is left behind on failure; -EOPNOTSUPP: there is but one id. Reply: struct
+ * keeper_layer_reply. */
+#define KEEPER_ROOT_SUFFIX ".root"
+#define KEEPER_ROOT_ENV_MAX 16
+#define KEEPER_ROOT_BUILD_MS (30 * 60 * 1000)
+
+struct keeper_root_build {
+	struct wire_header header;
+	struct wire_str layer;
+	struct wire_str suite;
+	uint32_t n_env;
+	uint32_t reserved;
+	struct wire_str env[KEEPER_ROOT_ENV_MAX];
 };
 
 struct keeper_layer_reply { /* all three */

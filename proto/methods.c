@@ -288,7 +288,8 @@ static const struct field template_remove_fields[] = {
 	END
 };
 static const struct field template_build_fields[] = {
-	{ "tool", FIELD_TEMPLATE_NAME, R, AT(template_build_params, tool), .doc = "The tool, with @VERSION for another than the pinned one." },
+	{ "tool", FIELD_TEMPLATE_NAME, AT(template_build_params, tool), .doc = "The tool, with @VERSION for another than the pinned one; this or template." },
+	{ "template", FIELD_TEMPLATE_NAME, AT(template_build_params, template_name), .doc = "A template that is no tool's: debian." },
 	{ "force", FIELD_BOOL, AT(template_build_params, force), .doc = "Even if it is there already." },
 	END
 };
@@ -351,7 +352,7 @@ const struct method methods[METHOD_MAX] = {
 	[METHOD_NETWORK_LOG] = { "network.log", RO, .doc = "What a sandbox tried to reach." },
 	[METHOD_TEMPLATE_LIST] = { "template.list", A | RO, PARAMS(list_fields, list_params), &schema_template_list, "The templates there are." },
 	[METHOD_TEMPLATE_GET] = { "template.get", A | RO, PARAMS(template_get_fields, template_ref_params), &schema_template, "One template." },
-	[METHOD_TEMPLATE_BUILD] = { "template.build", A | S, PARAMS(template_build_fields, template_build_params), &schema_template, "Builds a tool's layer." },
+	[METHOD_TEMPLATE_BUILD] = { "template.build", A | S, PARAMS(template_build_fields, template_build_params), &schema_template, "Builds a tool's layer, or debian." },
 	[METHOD_TEMPLATE_IMPORT] = { "template.import", S, .result = &schema_template, .doc = "Makes a template of an image." },
 	[METHOD_TEMPLATE_REMOVE] = { "template.remove", A, PARAMS(template_remove_fields, template_ref_params), .doc = "Deletes a template." },
 	[METHOD_POOL_LIST] = { "pool.list", RO, .doc = "The pools of spares." },

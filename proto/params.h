@@ -284,7 +284,8 @@ struct template_ref_params { /* get, remove */
 };
 
 struct template_build_params {
-	const char *tool; /* "claude" or "claude@2.1.42" */
+	const char *tool;          /* "claude" or "claude@2.1.42" */
+	const char *template_name; /* "template": "debian" */
 	bool force;
 };
 

@@ -288,7 +288,7 @@ const struct verb verbs[] = {
 	{ "loop cancel", "LOOP...", "end a loop's commands, keep its files for a while", loop_cancel_options, 1, MANY, COMMON, CALL("loop.cancel", "loopId") },
 	{ "loop rm", "LOOP...", "destroy loops and show their receipts", loop_rm_options, 1, MANY, COMMON, .run = verb_loop_rm },
 	{ "template ls", "", "list templates", no_options, 0, 0, COMMON, verb_list, "template.list", NULL, "templates", template_columns },
-	{ "template build", "TOOL", "build a tool's layer", build_options, 1, 1, COMMON, .run = verb_template_build },
+	{ "template build", "TOOL|debian", "build a tool's layer, or debian", build_options, 1, 1, COMMON, .run = verb_template_build },
 	{ "template rm", "TEMPLATE...", "delete templates", template_rm_options, 1, MANY, COMMON, CALL("template.remove", "template") },
 	{ "template inspect", "TEMPLATE...", "show all about templates", no_options, 1, MANY, COMMON, verb_inspect, "template.get", "template", NULL, NULL },
 	{ "df", "", "show what takes disk space", no_options, 0, 0, COMMON, .run = verb_df, .columns = df_columns },

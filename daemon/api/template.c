@@ -177,6 +177,17 @@ static void on_given_up(struct request *r, void *userdata)
 	request_fail(r, &e);
 }
 
+static int check_build(const struct template_build_params *p, struct error *reterr)
+{
+	if (p->tool && p->template_name)
+		return error_set(reterr, ERROR_INVALID_PARAMS, "template", "one of them",
+				 "A tool's layer or a template can be built, not both.");
+	if (!p->tool && !p->template_name)
+		return error_set(reterr, ERROR_INVALID_PARAMS, "tool", "tool, or template: debian",
+				 "It is not said what to build.");
+	return 0;
+}
+
 void method_template_build(struct request *r, void *userdata)
 {
 	static const struct request_watch watch = { .on_cancel = on_given_up,
@@ -186,11 +197,17 @@ void method_template_build(struct request *r, void *userdata)
 		.peer = request_uid(r),
 		.owner = request_uid(r),
 		.tool = p->tool,
+		.template_name = p->template_name,
 	};
-	struct building *b = malloc(sizeof(*b));
-	const struct template_wait wait = { on_built, on_progress, b };
+	struct building *b;
+	struct template_wait wait = { on_built, on_progress, NULL };
 	struct error e = { 0 };
 
+	if (check_build(p, &e) < 0) {
+		request_fail(r, &e);
+		return;
+	}
+	wait.userdata = b = malloc(sizeof(*b));
 	if (!b) {
 		error_set_errno(&e, -ENOMEM, "The template cannot be built");
 		request_fail(r, &e);

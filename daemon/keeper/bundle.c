@@ -126,7 +126,8 @@ static void mount_claimed(struct json *j, const struct bundle *b)
 	}
 }
 
-static void mounts(struct json *j, const struct bundle *b)
+/* What the host template shows of the host. */
+static void mount_host(struct json *j, const struct bundle *b)
 {
 	static const char *const tops[] = {
 		"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"
@@ -134,6 +135,16 @@ static void mounts(struct json *j, const struct bundle *b)
 	struct stat st;
 	size_t i;
 
+	bind_host(j, b, "/usr");
+	for (i = 0; i < ARRAY_SIZE(tops); i++)
+		if (lstat(tops[i], &st) == 0 && S_ISDIR(st.st_mode))
+			bind_host(j, b, tops[i]);
+	for (i = 0; skeleton_host_paths[i]; i++)
+		bind_host(j, b, skeleton_host_paths[i]);
+}
+
+static void mounts(struct json *j, const struct bundle *b)
+{
 	json_begin(j, "mounts", '[');
 	mount_entry(j, "/proc", "proc", "proc", OPTIONS("nosuid", "noexec", "nodev"));
 	if (!b->gvisor_run) /* which has its own */
@@ -141,12 +152,8 @@ static void mounts(struct json *j, const struct bundle *b)
 	mount_sys(j, b);
 	mount_entry(j, "/run", "tmpfs", "tmpfs",
 		    OPTIONS("nosuid", "nodev", "mode=755", "size=16m"));
-	bind_host(j, b, "/usr");
-	for (i = 0; i < ARRAY_SIZE(tops); i++)
-		if (lstat(tops[i], &st) == 0 && S_ISDIR(st.st_mode))
-			bind_host(j, b, tops[i]);
-	for (i = 0; skeleton_host_paths[i]; i++)
-		bind_host(j, b, skeleton_host_paths[i]);
+	if (!b->own_root)
+		mount_host(j, b);
 	if (b->gvisor_run)
 		mount_entry(j, "/run/sandboxd", "bind", b->gvisor_run,
 			    OPTIONS("bind", "ro", "nosuid", "nodev", "private"));

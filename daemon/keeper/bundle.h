@@ -20,6 +20,7 @@ struct bundle {
 	const struct claim_mounts *mounts; /* gVisor: lie in mounts_path by number; may be NULL */
 	const char *mounts_path;
 	bool network_host;
+	bool own_root;      /* nothing of the host's is bound: it has a /usr */
 	uint64_t shm_bytes; /* 0: the default */
 };
 

@@ -16,6 +16,7 @@
 #include "keeper.h"
 #include "layer.h"
 #include "macro.h"
+#include "root-build.h"
 
 #define PROBE_NAME_MAX (NAME_LENGTH_MAX + 16)
 
@@ -464,6 +465,93 @@ static void on_layer(struct keeper *k, struct wire_message *m)
 	reply_layer(k, *h, &result);
 }
 
+struct root_request {
+	struct keeper *keeper;
+	uint64_t serial;
+	struct root_build_job job;
+};
+
+static void on_root_answer(void *owner, const struct worker_result *result)
+{
+	const struct root_request *request = owner;
+
+	reply_layer(request->keeper,
+		    (struct wire_header){ .type = KEEPER_ROOT_BUILD, .serial = request->serial },
+		    result);
+}
+
+static void on_root_end(void *owner)
+{
+	struct root_request *request = owner;
+
+	layer_drop_unfinished(&request->keeper->tree, request->job.layer);
+	keeper_empty_trash(request->keeper);
+	(void)close_fd(request->job.output);
+	free(request);
+}
+
+static int parse_root_build(struct wire_message *m, struct root_build_job *job)
+{
+	const struct keeper_root_build *b = (const void *)m->data;
+	const char *layer = get_name(m, b->layer), *suite = get_name(m, b->suite), *text;
+	bool bad = false;
+	uint32_t i;
+
+	if (!layer || !suite || b->n_env > KEEPER_ROOT_ENV_MAX || m->n_fds != 1)
+		return -EINVAL;
+	for (i = 0; i < b->n_env; i++) {
+		text = wire_string(m, b->env[i], &bad);
+		if (bad || !text || strlen(text) >= ROOT_BUILD_TEXT_MAX)
+			return -EINVAL;
+		(void)snprintf(job->env[i], sizeof(job->env[i]), "%s", text);
+	}
+	job->n_env = b->n_env;
+	(void)snprintf(job->layer, sizeof(job->layer), "%s", layer);
+	(void)snprintf(job->suite, sizeof(job->suite), "%s", suite);
+	return 0;
+}
+
+static int start_root_build(struct keeper *k, struct wire_message *m)
+{
+	struct root_request *request = calloc(1, sizeof(*request));
+	struct worker_job job;
+	int r = request ? parse_root_build(m, &request->job) : -ENOMEM;
+
+	if (r < 0) {
+		free(request);
+		return r;
+	}
+	request->keeper = k;
+	request->serial = wire_head(m)->serial;
+	request->job.tree = &k->tree;
+	request->job.ids = k->ids;
+	request->job.output = wire_take_fd(m, 0);
+	job = keeper_worker_job(k, request->job.output);
+	job.run = root_build;
+	job.arg = &request->job;
+	job.timeout_ms = KEEPER_ROOT_BUILD_MS;
+	job.on_answer = on_root_answer;
+	job.on_end = on_root_end;
+	job.owner = request;
+	r = worker_start(&k->workers, &job, NULL);
+	if (r < 0) {
+		(void)close_fd(request->job.output);
+		free(request);
+		return r;
+	}
+	/* the worker's copy is the last one: the daemon sees its end */
+	request->job.output = close_fd(request->job.output);
+	return 0;
+}
+
+static void on_root_build(struct keeper *k, struct wire_message *m)
+{
+	struct worker_result result = { .error = start_root_build(k, m) };
+
+	if (result.error < 0)
+		reply_layer(k, *wire_head(m), &result);
+}
+
 /* ---- spool, end ---- */
 
 static void on_spool_open(struct keeper *k, struct wire_message *m)
@@ -509,6 +597,7 @@ static const struct {
 	[KEEPER_LAYER_SAVE] = { sizeof(struct keeper_layer), on_layer },
 	[KEEPER_LAYER_REMOVE] = { sizeof(struct keeper_layer), on_layer },
 	[KEEPER_LAYER_COPY] = { sizeof(struct keeper_layer), on_layer },
+	[KEEPER_ROOT_BUILD] = { sizeof(struct keeper_root_build), on_root_build },
 	[KEEPER_FREEZE] = { sizeof(struct keeper_end), on_freeze },
 	[KEEPER_THAW] = { sizeof(struct keeper_end), on_freeze },
 	[KEEPER_VIEW] = { sizeof(struct keeper_view), on_view },

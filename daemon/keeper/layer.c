@@ -198,6 +198,21 @@ void layer_copy(void *arg)
 	worker_answer(&result);
 }
 
+int layer_finish(const struct tree *t, const char *layer, uint64_t *ret_size)
+{
+	char temporary[LAYER_PATH_MAX];
+	int fd;
+
+	(void)snprintf(temporary, sizeof(temporary), ".%s.tmp", layer);
+	fd = dir_open_at(t->templates, temporary);
+	if (fd < 0)
+		return fd;
+	*ret_size = size_below(fd, LAYER_DEPTH_MAX);
+	return renameat2(t->templates, temporary, t->templates, layer, RENAME_NOREPLACE) < 0
+		       ? -errno
+		       : 0;
+}
+
 void layer_drop_unfinished(const struct tree *t, const char *layer)
 {
 	char temporary[LAYER_PATH_MAX];

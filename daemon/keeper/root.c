@@ -77,6 +77,14 @@ int root_copy_resolver(const struct creation *c)
 	return file_make_at(etc, "resolv.conf", text, as);
 }
 
+bool root_is_own(const struct runtime_job *job)
+{
+	const char *lowest = job->n_lowers > 0 ? job->lowers[job->n_lowers - 1] : "";
+	size_t length = strlen(lowest), suffix = strlen(KEEPER_ROOT_SUFFIX);
+
+	return length > suffix && strcmp(lowest + length - suffix, KEEPER_ROOT_SUFFIX) == 0;
+}
+
 int root_mount(struct creation *c)
 {
 	static char lowers[KEEPER_LOWERS_MAX][CREATION_PATH_MAX];
@@ -91,7 +99,8 @@ int root_mount(struct creation *c)
 			       job->lowers[i]);
 		list[i] = lowers[i];
 	}
-	list[i++] = TREE_SKELETON;
+	if (!root_is_own(job))
+		list[i++] = TREE_SKELETON;
 	list[i] = NULL;
 	(void)snprintf(upper, sizeof(upper), TREE_STATE "/upper/%s/data", job->id);
 	(void)snprintf(work, sizeof(work), TREE_STATE "/upper/%s/work", job->id);

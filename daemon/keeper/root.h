@@ -2,6 +2,8 @@
 #pragma once
 /* A sandbox's root file system: its writable layer, and the overlay while it is made. */
 
+#include <stdbool.h>
+
 #include "creation.h"
 
 /* Makes upper/<id>, or prepares the one of a stopped sandbox for another use. */
@@ -10,3 +12,5 @@ int root_copy_resolver(const struct creation *c);
 int root_mount(struct creation *c);
 /* Appends TEXT to /etc/gitconfig of the mounted root. */
 int root_add_git_config(const struct creation *c, const char *text);
+/* Is the lowest layer a whole root file system? */
+bool root_is_own(const struct runtime_job *job);

@@ -56,6 +56,7 @@ static int write_bundle(struct creation *c)
 	const struct runtime_job *job = c->job;
 	char root[CREATION_PATH_MAX], init[CREATION_PATH_MAX];
 	const struct bundle b = { .ids = job->ids,
+				  .own_root = root_is_own(job),
 				  .root = root,
 				  .init = init,
 				  .network_host = job->flags & KEEPER_CREATE_NETWORK_HOST,

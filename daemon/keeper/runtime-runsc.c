@@ -95,6 +95,7 @@ static int write_bundle(const struct creation *c)
 	char run[CREATION_PATH_MAX], mounts[CREATION_PATH_MAX];
 	char path[CREATION_PATH_MAX + 16];
 	const struct bundle b = { .ids = c->job->ids,
+				  .own_root = root_is_own(c->job),
 				  .root = c->merged,
 				  .gvisor_run = run,
 				  .mounts = c->job->mounts,

@@ -307,7 +307,10 @@ static int64_t timeout_of(const struct wire_message *request)
 	switch (h->type) {
 	case KEEPER_LAYER_SAVE:
 	case KEEPER_LAYER_REMOVE:
+	case KEEPER_LAYER_COPY:
 		return KEEPER_LAYER_TIMEOUT_MS;
+	case KEEPER_ROOT_BUILD:
+		return KEEPER_ROOT_BUILD_MS + (int64_t)2 * KEEPER_SLACK_MS;
 	case KEEPER_STATS:
 		return KEEPER_STATS_MAX_MS + KEEPER_SLACK_MS;
 	case KEEPER_SPOOL_FINISH:

@@ -18,6 +18,7 @@
 #include "macro.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/template-debian.h"
 #include "util/log.h"
 #include "util/strings.h"
 #include "util/time.h"
@@ -88,6 +89,9 @@ static struct row *find_visible(const struct template_table *t, uid_t peer, cons
 	if (tool_find(t->manager->config, name) && !strchr(name, '@') &&
 	    tool_choose(t->manager->config, name, "template", &choice, NULL) == 0) {
 		(void)snprintf(full, sizeof(full), "%s@%s", choice.profile->name, choice.version);
+		name = full;
+	} else if (debian_suite(name)) {
+		(void)snprintf(full, sizeof(full), "debian@%.64s", debian_suite(name));
 		name = full;
 	}
 	row = row_find(t, peer, name);

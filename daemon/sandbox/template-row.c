@@ -14,6 +14,7 @@
 #include "macro.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/template-build.h"
+#include "sandbox/template-debian.h"
 #include "sandbox/tool-steps.h"
 #include "util/fd.h"
 #include "util/strings.h"
@@ -93,6 +94,7 @@ void row_free(struct row *row)
 		free(w);
 	}
 	(void)build_free(row->build);
+	debian_free(row->debian);
 	row_free_save(row);
 	free(row->name);
 	free(row->digest);

@@ -17,6 +17,7 @@
 #define TEMPLATE_NAME_SIZE 258 /* NAME, ":", TAG and NUL */
 
 struct build;
+struct debian;
 struct save; /* template-save.c */
 
 /* Somebody who gets the answer of a build. */
@@ -49,10 +50,11 @@ struct row {
 	uint64_t size_bytes;
 	int64_t created_at_ms;
 	enum template_state state;
-	bool removing;       /* the keeper was asked to */
-	bool orphan;         /* nobody sees it; its layer goes with its last user */
-	struct build *build; /* while building */
-	struct save *save;   /* while it is saved */
+	bool removing;         /* the keeper was asked to */
+	bool orphan;           /* nobody sees it; its layer goes with its last user */
+	struct build *build;   /* while building */
+	struct debian *debian; /* or this */
+	struct save *save;     /* while it is saved */
 	LIST_HEAD(, waiter) waiters;
 	TAILQ_ENTRY(row) link;
 };

@@ -15,6 +15,7 @@
 #include "macro.h"
 #include "sandbox/runtime.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/template-debian.h"
 #include "util/id.h"
 #include "util/log.h"
 #include "util/time.h"
@@ -39,7 +40,7 @@ static int check_name(const struct config *config, const char *name, struct erro
 				 "%.100s has a version, which only templates that are built have.",
 				 name);
 	(void)snprintf(base, sizeof(base), "%.*s", (int)strcspn(name, ":"), name);
-	if (string_equal(base, HOST_TEMPLATE) || string_equal(base, "debian") ||
+	if (string_equal(base, HOST_TEMPLATE) || debian_suite(base) ||
 	    tool_choose(config, base, "template", &choice, &e) == 0 || e.kind != ERROR_NOT_FOUND)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "template", "another name",
 				 "The name %.100s is taken by a template that is built.", base);

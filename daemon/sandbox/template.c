@@ -13,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "keeper-wire.h"
 #include "macro.h"
 #include "sandbox/template-build.h"
+#include "sandbox/template-debian.h"
 #include "util/id.h"
 #include "util/log.h"
 #include "util/strings.h"
@@ -150,6 +152,7 @@ static void on_build_ended(uint64_t size_bytes, struct error *e, void *userdata)
 	int r;
 
 	row->build = NULL;
+	row->debian = NULL;
 	if (!e) {
 		free(TAKE_PTR(row->stale_layer));
 		row->size_bytes = size_bytes;
@@ -184,6 +187,7 @@ static int add_waiter(struct row *row, const struct template_wait *wait)
 struct wanted {
 	const struct template_query *query;
 	struct tool_choice choice;
+	const char *suite; /* of debian; NULL: the tool's of CHOICE */
 	bool force;
 	char name[TOOL_VERSION_SIZE + 64]; /* of the template */
 	char digest[SHA256_TEXT_SIZE];
@@ -201,7 +205,10 @@ static int prepare_row(struct template_table *t, const struct wanted *w, struct 
 
 	if (r < 0)
 		return r;
-	layer = string_format("%s-%s-%s", w->choice.profile->name, w->choice.version, id);
+	if (w->suite)
+		layer = string_format("debian-%s-%s" KEEPER_ROOT_SUFFIX, w->suite, id);
+	else
+		layer = string_format("%s-%s-%s", w->choice.profile->name, w->choice.version, id);
 	if (!layer)
 		return -ENOMEM;
 	stored = (struct store_template){
@@ -209,9 +216,9 @@ static int prepare_row(struct template_table *t, const struct wanted *w, struct 
 		.owner = w->query->owner,
 		.peer = w->query->peer,
 		.digest = w->digest,
-		.base = w->choice.profile->base,
-		.tool = w->choice.profile->name,
-		.version = w->choice.version,
+		.base = w->suite ? NULL : w->choice.profile->base,
+		.tool = w->suite ? NULL : w->choice.profile->name,
+		.version = w->suite ? w->suite : w->choice.version,
 		.layer = layer,
 		.created_at_ms = time_realtime_ms(),
 		.state = template_state_to_string(TEMPLATE_STATE_BUILDING),
@@ -235,26 +242,52 @@ static int prepare_row(struct template_table *t, const struct wanted *w, struct 
 	return 0;
 }
 
+static int start_tool(const struct wanted *w, struct row *row, struct error *reterr)
+{
+	const struct build_config config = {
+		.manager = row->table->manager,
+		.owner = row->owner,
+		.peer = row->peer,
+		.choice = w->choice,
+		.layer = row->layer,
+		.stale_layer = row->stale_layer,
+		.on_progress = on_build_progress,
+		.on_ended = on_build_ended,
+		.userdata = row,
+	};
+
+	return build_new(&row->build, &config, reterr);
+}
+
+static int start_debian(const struct wanted *w, struct row *row, struct error *reterr)
+{
+	const struct debian_config config = {
+		.manager = row->table->manager,
+		.owner = row->owner,
+		.suite = w->suite,
+		.layer = row->layer,
+		.stale_layer = row->stale_layer,
+		.on_progress = on_build_progress,
+		.on_ended = on_build_ended,
+		.userdata = row,
+	};
+
+	return debian_new(&row->debian, &config, reterr);
+}
+
 static int start_build(struct template_table *t, const struct wanted *w, struct row **ret,
 		       struct error *reterr)
 {
-	struct build_config config = {
-		.manager = t->manager,
-		.owner = w->query->owner,
-		.peer = w->query->peer,
-		.choice = w->choice,
-		.on_progress = on_build_progress,
-		.on_ended = on_build_ended,
-	};
 	struct row *row;
-	int r = prepare_row(t, w, &row);
+	int r;
 
+	if (w->suite && debian_check(w->suite, reterr) < 0)
+		return -1;
+	r = prepare_row(t, w, &row);
 	if (r < 0)
 		return error_set_errno(reterr, r, "The template %s cannot be built", w->name);
-	config.layer = row->layer;
-	config.stale_layer = row->stale_layer;
-	config.userdata = row;
-	if (build_new(&row->build, &config, reterr) < 0) {
+	r = w->suite ? start_debian(w, row, reterr) : start_tool(w, row, reterr);
+	if (r < 0) {
 		forget_failed(row);
 		return -1;
 	}
@@ -308,29 +341,50 @@ static int refuse_unknown(const struct template_table *t, const struct template_
 	return -1;
 }
 
-/* What QUERY asks for. Returns 1: a layer, in *RET; 0: host; -1 with *RETERR. */
-static int choose(const struct template_table *t, const struct template_query *q,
-		  struct tool_choice *ret, struct error *reterr)
+/* A tool's layer stands on host and finds its libraries there. */
+static int choose_debian(struct wanted *w, const struct tool_choice *tool, struct error *reterr)
+{
+	if (tool->profile && tool->version[0])
+		return error_set(reterr, ERROR_UNAVAILABLE, "template",
+				 "the tool shell, or the template host",
+				 "The layer of tool %s does not stand on debian.",
+				 tool->profile->name);
+	w->suite = debian_suite(w->query->template_name);
+	return 1;
+}
+
+/* What the query asks for. Returns 1: a layer, in *W; 0: host; -1 with *RETERR. */
+static int choose(const struct template_table *t, struct wanted *w, struct error *reterr)
 {
 	const struct config *config = t->manager->config;
+	const struct template_query *q = w->query;
 	const char *name = q->template_name;
 
-	*ret = (struct tool_choice){ 0 };
-	if (q->tool && tool_choose(config, q->tool, "tool", ret, reterr) < 0)
+	if (q->tool && tool_choose(config, q->tool, "tool", &w->choice, reterr) < 0)
 		return -1;
 	if (!name)
-		return ret->profile && ret->version[0];
+		return w->choice.profile && w->choice.version[0];
 	if (string_equal(name, HOST_TEMPLATE))
 		return 0;
-	if (string_equal(name, "debian"))
-		return error_set(reterr, ERROR_UNAVAILABLE, "template",
-				 "not available in this version",
-				 "The template debian cannot be built yet.");
+	if (debian_suite(name))
+		return choose_debian(w, &w->choice, reterr);
 	if (!tool_find(config, name))
 		return refuse_unknown(t, q, reterr);
-	if (tool_choose(config, name, "template", ret, reterr) < 0)
+	if (tool_choose(config, name, "template", &w->choice, reterr) < 0)
 		return -1;
-	return ret->version[0] != '\0';
+	return w->choice.version[0] != '\0';
+}
+
+static int name_wanted(struct wanted *w)
+{
+	if (w->suite) {
+		(void)snprintf(w->name, sizeof(w->name), "debian@%.64s", w->suite);
+		debian_digest(w->suite, w->digest);
+		return 0;
+	}
+	(void)snprintf(w->name, sizeof(w->name), "%s@%s", w->choice.profile->name,
+		       w->choice.version); /* always fits */
+	return template_digest(&w->choice, w->digest);
 }
 
 /* May the layer of ROW be used as it is? A changed recipe asks for a new one, but not while
@@ -377,14 +431,16 @@ int template_build(struct manager *m, const struct template_query *query, bool f
 	struct template_table *t = m->templates;
 	struct wanted w = { .query = query, .force = force };
 	struct row *row = find_saved(t, query);
-	int r = row ? check_saved(row, reterr) : choose(t, query, &w.choice, reterr);
+	int r = row ? check_saved(row, reterr) : choose(t, &w, reterr);
 
 	if (r < 0)
 		return -1;
+	if (row && force)
+		return error_set(reterr, ERROR_INVALID_PARAMS, "force",
+				 "remove it, and save it again",
+				 "The template %s was saved and cannot be built.", row->name);
 	if (r > 0) {
-		(void)snprintf(w.name, sizeof(w.name), "%s@%s", w.choice.profile->name,
-			       w.choice.version); /* always fits */
-		r = template_digest(&w.choice, w.digest);
+		r = name_wanted(&w);
 		if (r < 0)
 			return error_set_errno(reterr, r, "The template %s cannot be looked up",
 					       w.name);
@@ -429,5 +485,7 @@ void template_forget(struct manager *m, const void *userdata)
 		}
 		if (had && LIST_EMPTY(&row->waiters) && row->build)
 			build_cancel(row->build);
+		if (had && LIST_EMPTY(&row->waiters) && row->debian)
+			debian_cancel(row->debian);
 	}
 }

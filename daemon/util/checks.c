@@ -372,6 +372,12 @@ static void check_npm(const struct checks_scope *scope, struct check *c)
 	check_program(c, "npm", "npm");
 }
 
+static void check_mmdebstrap(const struct checks_scope *scope, struct check *c)
+{
+	(void)scope;
+	check_program(c, "mmdebstrap", "mmdebstrap");
+}
+
 /* ---- limits ---- */
 
 static bool file_has_word(const char *path, const char *word)
@@ -525,6 +531,8 @@ static const struct {
 	  "install containers-common's seccomp profile" },
 	{ "git", CHECK_OPTIONAL, check_git, "install git" },
 	{ "npm", CHECK_OPTIONAL, check_npm, "install npm: tool layers are made with it" },
+	{ "mmdebstrap", CHECK_OPTIONAL, check_mmdebstrap,
+	  "install mmdebstrap: the template debian is made with it" },
 	{ "limits", CHECK_OPTIONAL, check_limits,
 	  "run sandboxd as a service with Delegate=yes; without a writable cgroup only the number "
 	  "of "

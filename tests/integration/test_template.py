@@ -2,7 +2,12 @@
 """Templates: the embedded one and the tools' layers as far as they need no network (the layers
 themselves are built by the demo)."""
 
-from harness import refused
+import shutil
+import socket
+import subprocess
+
+import lib
+from harness import modes, refused, result_text, timeout
 from lib import check, equal
 
 
@@ -66,3 +71,102 @@ def test_package_like_changes_as_root(t):
         "install -d -o 33 -g 33 -m 0750 /var/www; stat -c %u:%g /var/www"
     )
     equal(t.sh(s, script, user="root").split()[-1], "33:33", "owner")
+
+
+def reachable():
+    """Is there a mirror?"""
+    p = subprocess.run(
+        ["apt-get", "download", "--print-uris", "hostname"], capture_output=True, timeout=30, check=False
+    )
+    uri = p.stdout.decode().split("'")[1] if p.returncode == 0 and b"'" in p.stdout else None
+    if not uri:
+        return False
+    host = uri.split("/")[2]
+    try:
+        socket.create_connection((host.split(":")[0], int((host + ":80").split(":")[1])), 10).close()
+    except OSError:
+        return False
+    return True
+
+
+@modes("root", "user")
+@timeout(600)
+def test_debian(t):
+    """Built once for all who ask, with its ids, nothing of the host's in it; its root installs
+    packages; what was installed is there in what is saved of it."""
+    if not shutil.which("mmdebstrap"):
+        t.skip("no mmdebstrap")
+    s = t.sandbox()
+    if t.sh(s, "cat /proc/self/uid_map").split()[2] == "1":
+        t.skip("debian needs subordinate ids")
+    if not reachable():
+        t.skip("no mirror")
+    # given up by the only one who asked: nothing stays
+    rid = t.client.send("template.build", {"template": "debian"}, request_id="early")
+    t.client.note("progress", timeout=60)
+    t.client.notify("rpc.cancel", {"id": "early"})
+    try:
+        t.client.wait(rid, 30)
+        check(False, "built although it was cancelled")
+    except lib.RpcError as e:
+        refused(e, "cancelled")
+    lib.until(lambda: not debians(t), 30, "the row is gone")
+    # two ask, one build
+    ask = t.client.send("template.build", {"template": "debian"})
+    name = t.unique("deb")
+    made = t.client.send(
+        "sandbox.create", {"name": name, "template": "debian", "network": "host"}
+    )
+    built = t.client.wait(ask, 500)
+    d = t.client.wait(made, 60)
+    t.sandboxes.append((t.client, name))
+    t.suite.ids.append(d["id"])
+    equal((built["name"], built["state"], built["version"]), ("debian@bookworm",) + ("ready", "bookworm"), "facts")
+    equal(d["template"], "debian@bookworm", "template")
+    check(built["sizeBytes"] > 50_000_000, f"{built}")
+    equal(len(debians(t)), 1, "one build")
+    equal(t.sh(d, "stat -c '%u %g' / /usr/bin/env /etc/passwd /home/agent").split(), ["0", "0"] * 3 + ["1000", "1000"], "owners")
+    equal(t.sh(d, "id -un; id -u; cd; pwd; git --version | cut -c1-11"), "agent\n1000\n/home/agent\ngit version\n", "agent")
+    mounts = t.sh(d, "cat /proc/self/mountinfo")
+    check(not [x for x in mounts.splitlines() if x.split()[4].startswith(("/usr", "/etc"))], mounts)
+    check(t.run(d, ["sh", "-c", "command -v python3 || command -v gcc"])["exitCode"] != 0, "the host's programs")
+    t.sh(d, "! touch /usr/x 2>/dev/null; apt-get --version | head -1")
+    # packages with setuid and setgid programs, whose bits are refused
+    script = "apt-get update -qq && apt-get install -y -qq --no-install-recommends bc openssh-client dbus-daemon cron sudo"
+    r = t.run(d, ["sh", "-c", script], user="root", timeout=240)
+    check(r["exitCode"] == 0, result_text(r))
+    equal(t.sh(d, "echo '6*7' | bc; ssh -V 2>&1 | cut -c1-7; ssh-agent true; sudo -V >/dev/null; dpkg --audit"), "42\nOpenSSH\n", "installed")
+    saved = t.unique("bc")
+    t.client.call("sandbox.save", {"sandbox": name, "template": saved}, timeout=120)
+    a = t.sandbox(template=saved)
+    equal(t.sh(a, "echo '6*7' | bc; cat /etc/resolv.conf"), "42\n", "in what was saved")
+    refused(t.client.error("template.remove", {"template": "debian", "force": False}), "conflict")
+    t.client.call("sandbox.stop", {"sandbox": a["name"], "force": True})
+    t.client.call("sandbox.start", {"sandbox": a["name"]})
+    equal(t.sh(a, "echo '6*7' | bc"), "42\n", "started again")
+    e = t.client.error("sandbox.create", {"template": "debian", "tool": "claude"})
+    equal((e.kind, e.field, bool(e.hint)), ("unavailable", "template", True), f"{e}")
+    for x in (name, a["name"]):
+        t.client.call("sandbox.remove", {"sandbox": x, "force": True})
+    t.client.call("template.remove", {"template": saved})
+    p = t.ctl("template", "build", "debian")  # is there
+    equal((p.returncode, p.stdout), (0, b"debian@bookworm\n"), p.stderr)
+    equal(t.ctl("template", "rm", "debian").returncode, 0, "rm")
+    equal(debians(t), [], "templates")
+
+
+def debians(t):
+    return [x for x in t.client.call("template.list")["templates"] if x["name"].startswith("debian")]
+
+
+def test_bad_builds(t):
+    rows = [
+        ({}, "invalid_params", "tool"),
+        ({"tool": "shell", "template": "debian"}, "invalid_params", "template"),
+        ({"template": "debian@sid"}, "unavailable", "template"),
+        ({"template": "no-such"}, "not_found", "template"),
+        ({"template": "debian/x"}, "invalid_params", "template"),
+    ]
+    for params, kind, field in rows:
+        e = t.client.error("template.build", params)
+        equal((e.kind, e.field), (kind, field), f"{params}: {e}")

@@ -1012,11 +1012,13 @@ export interface Methods {
     };
     result: Template;
   };
-  /** Builds a tool's layer. */
+  /** Builds a tool's layer, or debian. */
   "template.build": {
     params: {
-      /** The tool, with @VERSION for another than the pinned one. */
-      tool: string;
+      /** The tool, with @VERSION for another than the pinned one; this or template. */
+      tool?: string;
+      /** A template that is no tool's: debian. */
+      template?: string;
       /** Even if it is there already. */
       force?: boolean;
     };

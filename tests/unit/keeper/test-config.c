@@ -148,12 +148,13 @@ START_TEST(test_json)
 }
 END_TEST
 
-static char *config_of(const struct ids *ids, bool network_host)
+static char *config_of(const struct ids *ids, bool network_host, bool own_root)
 {
 	const struct bundle b = { .ids = ids,
 				  .root = "/merged/\"x",
 				  .init = "/init",
 				  .network_host = network_host,
+				  .own_root = own_root,
 				  .shm_bytes = 4096 };
 	struct json j;
 
@@ -165,7 +166,7 @@ static char *config_of(const struct ids *ids, bool network_host)
 
 START_TEST(test_bundle)
 {
-	CLEANUP_STR char *text = config_of(&owner_ids, false);
+	CLEANUP_STR char *text = config_of(&owner_ids, false, false);
 
 	ck_assert_ptr_nonnull(strstr(text, "\"path\":\"/merged/\\\"x\""));
 	ck_assert_ptr_nonnull(strstr(text, "\"args\":[\"/run/sandboxd/init\"]"));
@@ -180,12 +181,23 @@ START_TEST(test_bundle)
 	/* the fence id is not in it, and the filter is init's */
 	ck_assert_ptr_null(strstr(text, "65535"));
 	ck_assert_ptr_null(strstr(text, "seccomp"));
+	ck_assert_ptr_nonnull(strstr(text, "\"source\":\"/usr\""));
+}
+END_TEST
+
+START_TEST(test_bundle_of_its_own_root)
+{
+	CLEANUP_STR char *text = config_of(&owner_ids, false, true);
+
+	ck_assert_ptr_null(strstr(text, "\"source\":\"/usr"));
+	ck_assert_ptr_null(strstr(text, "\"source\":\"/etc"));
+	ck_assert_ptr_nonnull(strstr(text, "\"destination\":\"/proc\""));
 }
 END_TEST
 
 START_TEST(test_bundle_of_one_id)
 {
-	CLEANUP_STR char *text = config_of(&single_ids, true);
+	CLEANUP_STR char *text = config_of(&single_ids, true, false);
 
 	ck_assert_ptr_nonnull(
 		strstr(text, "\"uidMappings\":[{\"containerID\":1000,\"hostID\":0,\"size\":1}]"));
@@ -232,6 +244,7 @@ int main(void)
 	tcase_add_test(tcase, test_json);
 	tcase_add_test(tcase, test_bundle);
 	tcase_add_test(tcase, test_bundle_of_one_id);
+	tcase_add_test(tcase, test_bundle_of_its_own_root);
 	tcase_add_test(tcase, test_names);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
