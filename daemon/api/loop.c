@@ -182,6 +182,18 @@ static bool list_one(struct loop *l, void *userdata)
 	return (int64_t)json_object_array_length(listing->list) < listing->params->limit;
 }
 
+/* Root sees several of one name: the last of them, so that paging comes to an end. */
+static bool find_last(struct loop *l, void *userdata)
+{
+	struct listing *listing = userdata;
+	const struct loop_facts *f = loop_facts(l);
+
+	if ((listing->peer == 0 || f->peer == listing->peer) &&
+	    strcmp(f->id, listing->params->after) == 0)
+		listing->after = l;
+	return true;
+}
+
 static int check_list(struct listing *l, struct manager *m, struct error *reterr)
 {
 	if (l->params->filter.sandbox)
@@ -190,7 +202,7 @@ static int check_list(struct listing *l, struct manager *m, struct error *reterr
 				 "loops cannot be filtered by sandbox");
 	if (!l->params->after)
 		return 0;
-	l->after = loop_find(m, l->peer, l->params->after, NULL);
+	loop_each(m, find_last, l);
 	if (l->after)
 		return 0;
 	return error_set(reterr, ERROR_NOT_FOUND, "after", "list from the start again",

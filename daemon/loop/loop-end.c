@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a loop ends: cancelled by somebody, destroyed by somebody, or by time.
  *
- * Destroy stops first and removes then: what ran is dead and counted before its files go. What was
- * removed is in the receipt even if the rest fails and is tried again. */
+ * Destroy stops first and removes then: what ran is dead and counted, and the count is in the row,
+ * before its files go. So what was removed is in the receipt even if the rest fails, or the daemon
+ * dies, and it is tried again. */
 
 #include <event2/event.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "loop/loop-internal.h"
@@ -116,26 +118,41 @@ int loop_cancel(struct loop *l, const char *reason, loop_done *done, void *userd
 static bool count_exec(struct exec *e, void *userdata)
 {
 	const struct exec_facts *f = exec_facts(e);
-	struct loop_member *m = userdata;
+	struct receipt *r = userdata;
 	size_t i;
 
-	m->execs++;
-	m->cpu_ms += f->result.cpu_ms;
-	m->processes_killed += f->result.leftovers;
+	r->execs++;
+	r->cpu_ms += f->result.cpu_ms;
+	r->processes_killed += f->result.leftovers;
 	if (f->result.cause == EXEC_CAUSE_CANCELLED || f->result.cause == EXEC_CAUSE_TIMEOUT)
-		m->processes_killed++; /* its leader */
+		r->processes_killed++; /* its leader */
 	for (i = 0; i < KEEPER_STREAM_MAX; i++)
-		m->output_bytes += f->stream[i].end - f->stream[i].start;
+		r->output_bytes += f->stream[i].end - f->stream[i].start;
 	return true;
 }
 
-static int add_to_receipt(struct receipt *r, const struct loop_member *m)
+static bool is_counted(const struct receipt *r, const char *name)
 {
-	r->execs += m->execs;
-	r->cpu_ms += m->cpu_ms;
-	r->processes_killed += m->processes_killed;
-	r->output_bytes += m->output_bytes;
-	return string_list_add(&r->sandboxes, sandbox_name(m->sandbox));
+	size_t i;
+
+	for (i = 0; i < r->sandboxes.count; i++)
+		if (strcmp(r->sandboxes.items[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Once for each sandbox, however often it is tried. */
+static int count_sandbox(struct loop *l, struct sandbox *s)
+{
+	struct receipt *r = &l->facts.receipt;
+	int e;
+
+	if (is_counted(r, sandbox_name(s)))
+		return 0;
+	e = string_list_add(&r->sandboxes, sandbox_name(s));
+	if (e == 0)
+		exec_table_each_in(l->manager, s, count_exec, r);
+	return e;
 }
 
 /* `locked` of the worktree, as git sees it; the answer is only shown. */
@@ -177,13 +194,8 @@ static void removed(struct loop *l)
 {
 	struct loop_op *op = l->ops;
 	struct receipt *r = &l->facts.receipt;
-	size_t i;
 	int error = 0;
 
-	for (i = 0; i < op->n_members; i++)
-		if (!op->members[i].failed && add_to_receipt(r, &op->members[i]) < 0)
-			log_error("no memory: sandbox %s is not in its loop's receipt",
-				  sandbox_name(op->members[i].sandbox));
 	if (op->error.kind == ERROR_NONE) {
 		r->lock = look_at_lock(l);
 		r->outcome = op->outcome;
@@ -202,34 +214,47 @@ static void removed(struct loop *l)
 	loop_op_end(l, NULL);
 }
 
-static void stopped(struct loop *l)
+static void remove_all(struct loop *l)
 {
 	const struct sandbox_end_how how = { .grace_ms = -1, .force = true };
 	struct loop_op *op = l->ops;
 	size_t i;
 
+	loop_op_begin(l, removed);
+	for (i = 0; i < op->n_members; i++) {
+		CLEANUP_ERROR struct error e = { 0 };
+		struct sandbox *s = op->members[i].sandbox;
+
+		if (sandbox_state(s) == SANDBOX_STATE_REMOVED)
+			continue; /* by somebody else, just now */
+		if (sandbox_remove(s, &how, loop_op_on_done, l, &e) == 0)
+			op->pending++;
+		else if (op->error.kind == ERROR_NONE)
+			error_move(&op->error, &e);
+	}
+	loop_op_begun(l);
+}
+
+static void stopped(struct loop *l)
+{
+	struct loop_op *op = l->ops;
+	size_t i;
+	int r = 0;
+
 	if (op->error.kind != ERROR_NONE)
 		log_warning("loop %s: %s, removing it all the same", l->facts.id,
 			    op->error.message ? op->error.message : "a sandbox did not stop");
 	error_clear(&op->error);
-	loop_op_begin(l, removed);
-	for (i = 0; i < op->n_members; i++) {
-		CLEANUP_ERROR struct error e = { 0 };
-		struct loop_member *m = &op->members[i];
-
-		m->failed = false;
-		if (sandbox_state(m->sandbox) == SANDBOX_STATE_REMOVED)
-			continue; /* by somebody else, just now */
-		exec_table_each_in(l->manager, m->sandbox, count_exec, m);
-		if (sandbox_remove(m->sandbox, &how, loop_op_on_done, l, &e) == 0) {
-			op->pending++;
-			continue;
-		}
-		m->failed = true;
-		if (op->error.kind == ERROR_NONE)
-			error_move(&op->error, &e);
+	for (i = 0; r == 0 && i < op->n_members; i++)
+		r = count_sandbox(l, op->members[i].sandbox);
+	if (r == 0)
+		r = loop_row_update(l);
+	if (r < 0) {
+		(void)error_set_errno(&op->error, r, "the receipt cannot be kept");
+		destroy_failed(l);
+		return;
 	}
-	loop_op_begun(l);
+	remove_all(l);
 }
 
 /* With nothing running there is nothing to stop in peace: removing kills what is left. */

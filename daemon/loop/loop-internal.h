@@ -13,14 +13,10 @@ struct workspace;
 
 enum loop_verb { LOOP_VERB_CREATE, LOOP_VERB_CANCEL, LOOP_VERB_DESTROY };
 
-/* One of the sandboxes that a verb makes or removes. */
+/* One of the sandboxes that a verb makes, stops or removes. */
 struct loop_member {
 	struct sandbox *sandbox; /* referenced */
-	bool failed;             /* its create or remove did */
-	uint64_t execs;          /* REMOVE: what goes with it */
-	uint64_t processes_killed;
-	uint64_t output_bytes;
-	uint64_t cpu_ms;
+	bool failed;             /* its part of the verb did */
 };
 
 /* One verb, waiting or (at the head) under way. Holds a reference to its loop. */

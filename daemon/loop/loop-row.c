@@ -36,8 +36,10 @@ static int pack_tools(const struct loop *l, struct blob *ret)
 
 static int pack_receipt(const struct loop *l, struct blob *ret)
 {
-	return l->facts.receipt.at_ms > 0 ? receipt_pack(&l->facts.receipt, &ret->data, &ret->size)
-					  : 0;
+	/* one without sandboxes yet is nothing that a restart must know */
+	if (l->facts.receipt.at_ms <= 0 && l->facts.receipt.sandboxes.count == 0)
+		return 0;
+	return receipt_pack(&l->facts.receipt, &ret->data, &ret->size);
 }
 
 static void fill(const struct loop *l, struct store_loop *row)

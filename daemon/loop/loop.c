@@ -431,9 +431,12 @@ static bool note_exec(struct exec *e, void *userdata)
 
 struct loop_activity loop_activity(const struct loop *l)
 {
-	struct loop_activity a = { .cpu_ms = l->facts.receipt.cpu_ms };
+	struct loop_activity a = { 0 };
 	const struct sandbox *s;
 	size_t i;
+
+	if (l->facts.state == LOOP_STATE_DESTROYED)
+		a.cpu_ms = l->facts.receipt.cpu_ms;
 
 	for (i = 0; i < l->facts.tools.count; i++) {
 		s = loop_sandbox(l, l->facts.tools.items[i]);

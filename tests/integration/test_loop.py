@@ -3,6 +3,7 @@
 
 import os
 import pwd
+import time
 
 import lib
 from gitrepo import git, worktree
@@ -545,6 +546,28 @@ def test_the_daemon_dies_in_a_create(t):
     until(lambda: names(c) == ["loop-old-shell"], 10, "what was finished stays")
     equal([(x["loopId"], x["tools"]) for x in c.call("loop.list")["loops"]], [("old", ["shell"])], "loops")
     c.call("loop.create", {"loopId": "new", "workDir": ws, "tools": ["shell"]}, timeout=30)
+
+
+@timeout(90)
+def test_the_daemon_dies_in_a_destroy(t):
+    """Whenever it dies, the receipt has all of it in the end."""
+    d = t.private_daemon(config=TOOLS)
+    tools = ["shell", "echo", "online", "mute"]
+    for delay in (0, 0.002, 0.005, 0.01, 0.02):
+        c = t.connect(daemon=d)
+        lid = t.unique("l")
+        c.call("loop.create", {"loopId": lid, "workDir": t.workspace(), "tools": tools}, timeout=60)
+        c.call("loop.run", {"loopId": lid, "tool": "shell", "prompt": "echo 12345", "artifacts": "none"})
+        time.sleep(0.1)  # its row is written soon, not at once
+        c.send("loop.destroy", {"loopId": lid, "outcome": "failed"})
+        time.sleep(delay)
+        d.kill()
+        d.start()
+        c = t.connect(daemon=d)
+        receipt = c.call("loop.destroy", {"loopId": lid})
+        equal(sorted(receipt["sandboxes"]), sorted(f"loop-{lid}-{x}" for x in tools), f"after {delay} s")
+        equal((receipt["execs"], receipt["outputBytes"]), (1, 6), f"after {delay} s")
+        equal(c.call("sandbox.list")["sandboxes"], [], "sandboxes")
 
 
 def test_on_the_host(t):
