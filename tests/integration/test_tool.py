@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Templates: host, and tools' layers as they come from npm (needs the npm registry)."""
 
+import json
 import os
 import re
 import subprocess
 
 import lib
+import provider
 from harness import exited, modes, refused, timeout
 from lib import check, equal
 
@@ -135,36 +137,85 @@ def documented_tool():
     return re.search(r"^```ini\n(\[tool cow\].*?)^```", text, re.M | re.S).group(1)
 
 
-@timeout(BUILD_SECONDS + 120)
+def provider_files(url):
+    """What tells each agent of the provider at URL, by its path in the home. gemini has variables, and
+    its workspace (GEMINI_AUTH): that it believes it shows that the seed has made every folder trusted."""
+    pi = {"baseUrl": url, "api": "openai-completions", "apiKey": "x", "models": [{"id": "m"}]}
+    opencode = {
+        "npm": "@ai-sdk/openai-compatible",
+        "options": {"baseURL": url, "apiKey": "x"},
+        "models": {"m": {}},
+    }
+    return {
+        "pi": (".pi/agent/models.json", {"providers": {"fake": pi}}),
+        "opencode": (".config/opencode/config.json", {"provider": {"fake": opencode}}),
+        "gemini": (None, None),
+    }
+
+
+GEMINI_AUTH = json.dumps({"security": {"auth": {"selectedType": "gemini-api-key"}}})
+
+
+@timeout(BUILD_SECONDS + 180)
 @modes("root")
 def test_others(t):
-    """The other built-in tools, and one that is configuration alone: docs/tools.md."""
+    """The other built-in tools, and one that is configuration alone (docs/tools.md), in a loop."""
+    tools = ["pi", "gemini", "opencode", "cow"]
     d = t.private_daemon(config=documented_tool())
-    made = {}
-    clients = {tool: t.connect(daemon=d) for tool in ("pi", "gemini", "opencode", "cow")}
-    for tool, c in clients.items():
-        name = t.unique(tool)
-        c.rid = c.send("sandbox.create", {"name": name, "tool": tool, "workspace": t.workspace()})
-        t.sandboxes.append((c, name))
-    for tool, c in clients.items():
-        made[tool] = c.wait(c.rid, BUILD_SECONDS)
-    listed = clients["pi"].call("template.list")["templates"]
+    c = t.connect(daemon=d)
+    lid = t.unique("others")
+    ws = t.workspace({".gemini/settings.json": GEMINI_AUTH})
+    c.call(
+        "loop.create",
+        {"loopId": lid, "workDir": ws, "tools": tools, "network": "host"},
+        timeout=BUILD_SECONDS,
+    )
+    made = {tool: f"loop-{lid}-{tool}" for tool in tools}
+    listed = c.call("template.list")["templates"]
     versions = {x["tool"]: x["version"] for x in listed if "tool" in x}
     for tool in ("pi", "gemini", "opencode"):
-        said = t.sh(made[tool], f"{tool} --version 2>&1", client=clients[tool])
+        said = t.sh(made[tool], f"{tool} --version 2>&1", client=c)
         check(versions[tool] in said, f"{tool} says {said}")
-    look_at_cow(t, clients["cow"], made["cow"], versions["cow"])
-    known = {x["name"]: x for x in clients["cow"].call("system.info")["tools"]}
+    look_at_cow(t, c, made["cow"], versions["cow"])
+    known = {x["name"]: x for x in c.call("system.info")["tools"]}
     equal(known["cow"]["timeoutMs"], 60_000, "timeout")
     equal([known[x]["needsHosts"] for x in ("cow", "pi")], [False, True], "hosts")
-    r = t.ctl("run", "--name", made["cow"]["name"], "cow", t.workspace(), daemon=d)
+    with provider.Provider() as p:
+        for tool, (path, content) in provider_files(p.url + "/v1").items():
+            run_headless(t, c, p, lid, tool, path, content)
+    r = c.call("loop.run", {"loopId": lid, "tool": "cow", "prompt": "moo", "model": "tux"})
+    check(r["state"] == "completed" and "< moo >" in r["output"] and "|o_o |" in r["output"], r)
+    r = t.ctl("run", "--name", made["cow"], "--network", "host", "cow", t.workspace(), daemon=d)
     check(b"< what now? >" in r.stdout, r)
+    c.call("loop.destroy", {"loopId": lid, "force": True}, timeout=60)
+
+
+def run_headless(t, c, p, lid, tool, path, content):
+    """One run of the profile's own command line: the prompt by stdin, the model by its flag."""
+    if path:
+        script = f"mkdir -p ~/{os.path.dirname(path)}; cat >~/{path}"
+        stdin = {"text": json.dumps(content)}
+        exited(t.run(f"loop-{lid}-{tool}", ["sh", "-c", script], client=c, stdin=stdin))
+    word = f"the-words-for-{tool}"
+    r = c.call(
+        "loop.run",
+        {
+            "loopId": lid,
+            "tool": tool,
+            "prompt": f"repeat {word}\n",
+            "model": "gemini-2.5-flash" if tool == "gemini" else "fake/m",
+            "artifacts": "none",
+            "timeoutMs": 90_000,
+            "env": {"GEMINI_API_KEY": "made-up", "GOOGLE_GEMINI_BASE_URL": p.url},
+        },
+        timeout=120,
+    )
+    check(r["state"] == "completed" and provider.ANSWER in r["output"], f"{tool}: {r}")
+    check(any(word in asked for asked in p.asked), f"{tool} did not pass its prompt on")
 
 
 def look_at_cow(t, c, s, version):
     equal(version, "1.6.0", "version")
-    r = t.run(s, ["cowsay", "-f", "tux"], client=c, stdin={"text": "moo"})
-    check("< moo >" in lib.text_of(exited(r)["stdout"]).decode(), r["stdout"])
     said = t.sh(s, "cat ~/.cowrc; echo $COW_MOOD", client=c)
     equal(said.splitlines(), ["eyes = oo", "tongue = no", "fine"], "seed, env")
     check(t.sh(s, "bun --version", client=c).strip()[0].isdigit(), "bun")
