@@ -166,10 +166,8 @@ emit unreachable "${lost:+1}"
 {
 	cat "$d/dirty" "$d/staged"
 	[ ! -s "$d/others" ] || grep -za '/$' "$d/others"
-	if [ "$from" != "$tree" ]; then
-		changed "$from"
-		git diff-tree -r --name-only -z --no-renames "$from" "$tree" || echo names >"$d/failed"
-	fi
+	# what commits changed is this, or it has changed again
+	[ "$from" = "$tree" ] || changed "$from"
 } | head -c "$names_max" >"$d/names"
 size_of "$d/names"
 emit_file touched "$d/names" "$size"

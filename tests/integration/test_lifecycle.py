@@ -380,7 +380,10 @@ def keepers_of(t, d):
 
 def kill_keepers(t, d):
     for pid in until(lambda: keepers_of(t, d), 5, "keeper"):
-        os.kill(pid, signal.SIGKILL)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # the one before is still being reaped when it is listed
 
 
 @timeout(120)

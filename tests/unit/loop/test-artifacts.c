@@ -281,16 +281,17 @@ START_TEST(a_patch_makes_the_same_tree)
 	repository();
 	sh("cd r; echo 2 >>a; git commit -q -a -m 2; echo 3 >>d/x; rm gone; printf '\\0\\2' >bin; "
 	   "printf new >\"$(printf 'n\\nl\\377')\"; echo f >f.o; git add -f f.o; ln -s a link; "
-	   "echo '#!' >exe; chmod +x exe; : >empty; mkdir -p u/v; echo w >u/v/w");
+	   "echo '#!' >exe; chmod +x exe; : >empty; mkdir -p u/v; echo w >u/v/w; "
+	   "echo p >':(exclude)*'; echo p >'*'");
 	look("r", "HEAD~1", PATCH_MAX);
-	check_touched(FILES("a", "bin", "d/x", "empty", "exe", "f.o", "gone", "link", "n\nl\377",
-			    "u/v/w"));
+	check_touched(FILES("*", ":(exclude)*", "a", "bin", "d/x", "empty", "exe", "f.o", "gone",
+			    "link", "n\nl\377", "u/v/w"));
 	ck_assert(result.uncommitted);
 	ck_assert(!result.unreachable_commits);
 	check_patch("HEAD~1");
 	look("r", "", PATCH_MAX);
 	ck_assert_str_eq(result.base_sha, result.head_sha);
-	ck_assert_uint_eq(result.touched.count, 9);
+	ck_assert_uint_eq(result.touched.count, 11);
 	check_patch("HEAD");
 }
 END_TEST
@@ -362,7 +363,10 @@ START_TEST(commits_on_no_branch_are_named)
 	sh("cd w; git checkout -q -b side");
 	look("w", "main", PATCH_MAX);
 	ck_assert(!result.unreachable_commits);
-	sh("cd w; git reset -q --hard HEAD~1");
+	sh("echo " SHA " >r/.git/refs/heads/broken");
+	look("w", "main", PATCH_MAX);
+	ck_assert(result.unreachable_commits); /* nobody knows */
+	sh("rm r/.git/refs/heads/broken; cd w; git reset -q --hard HEAD~1");
 	look("w", "main", PATCH_MAX);
 	check_touched((const char *const[]){ NULL });
 }
@@ -393,6 +397,31 @@ START_TEST(an_index_that_lies_is_not_believed)
 	look("r", "", PATCH_MAX);
 	check_touched(FILES("a", "d/x"));
 	ck_assert_ptr_nonnull(result.patch);
+}
+END_TEST
+
+/* Objects that stand for others, and a working tree that is somewhere else. */
+START_TEST(a_repository_that_lies_is_not_believed)
+{
+	repository();
+	sh("mkdir elsewhere; cd r; echo 2 >>a; was=$(git rev-parse HEAD); git commit -q -a -m 2; "
+	   "git replace $was HEAD; [ -z \"$(git diff $was)\" ]; git config core.worktree "
+	   "$top/elsewhere");
+	look("r", "main~1", PATCH_MAX);
+	check_touched(FILES("a"));
+	ck_assert_ptr_nonnull(result.patch);
+}
+END_TEST
+
+START_TEST(a_repository_around_it_is_another)
+{
+	repository();
+	sh("git init -q .; rm r/.git/HEAD");
+	look("r", "", PATCH_MAX);
+	ck_assert(strncmp(result.empty_because, "git_failed: fatal: ", 19) == 0);
+	sh("mkdir none");
+	look("none", "", PATCH_MAX);
+	ck_assert(strncmp(result.empty_because, "no_repository: ", 15) == 0);
 }
 END_TEST
 
@@ -493,6 +522,8 @@ int main(void)
 	tcase_add_test(script, commits_on_no_branch_are_named);
 	tcase_add_test(script, what_was_staged_or_committed_and_taken_back_is_touched);
 	tcase_add_test(script, an_index_that_lies_is_not_believed);
+	tcase_add_test(script, a_repository_that_lies_is_not_believed);
+	tcase_add_test(script, a_repository_around_it_is_another);
 	tcase_add_test(script, a_sparse_checkout_misses_nothing);
 	tcase_add_test(script, a_filtered_file_is_touched_when_it_was_touched);
 	tcase_add_test(script, repositories_inside_are_named);
