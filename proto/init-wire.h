@@ -122,8 +122,9 @@ enum init_start_error {
 	INIT_START_BAD_WORKDIR,
 	INIT_START_BAD_USER,
 	INIT_START_TOO_BIG,
-	INIT_START_BAD_FILE, /* files[]: told as bad_workdir's sibling, with errno */
-	INIT_START_INTERNAL, /* fork, pty, …: header.error has the errno */
+	INIT_START_BAD_FILE,  /* files[]: told as bad_workdir's sibling, with errno */
+	INIT_START_INTERNAL,  /* fork, pty, …: header.error has the errno */
+	INIT_START_BAD_STAGE, /* its namespaces cannot be made or entered */
 };
 
 /* header.error is 0 or negative errno; then start_error says what failed and the exec is forgotten.

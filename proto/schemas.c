@@ -27,7 +27,7 @@ static const char *const causes[] = {
 	"never_started", NULL,
 };
 static const char *const start_error_kinds[] = {
-	"not_found", "not_executable", "bad_workdir", "bad_user", "too_big", "bad_file", "internal", NULL,
+	"not_found", "not_executable", "bad_workdir", "bad_user", "too_big", "bad_file", "bad_stage", "internal", NULL,
 };
 
 static const struct field transport_limits[] = {

@@ -118,6 +118,7 @@ static const char *start_error_kind(uint32_t kind)
 		[INIT_START_BAD_USER] = "bad_user",
 		[INIT_START_TOO_BIG] = "too_big",
 		[INIT_START_BAD_FILE] = "bad_file",
+		[INIT_START_BAD_STAGE] = "bad_stage",
 	};
 
 	return kind < ARRAY_SIZE(names) && names[kind] ? names[kind] : "internal";
@@ -132,6 +133,7 @@ static const char *start_error_sentence(uint32_t kind)
 		[INIT_START_BAD_USER] = "the user cannot be taken on",
 		[INIT_START_TOO_BIG] = "the arguments and the environment are too big",
 		[INIT_START_BAD_FILE] = "one of files[] cannot be written",
+		[INIT_START_BAD_STAGE] = "the view of its stage cannot be made",
 	};
 
 	return kind < ARRAY_SIZE(sentences) && sentences[kind] ? sentences[kind]

@@ -190,8 +190,11 @@ static int on_child(void *argument)
 	const struct spawn *s = c->spawn;
 	int r;
 
-	if (take_mark(c) < 0 || setsid() < 0 || enter_view(s) < 0 || take_stdio(s) < 0 ||
-	    limit_processes(s) < 0)
+	if (take_mark(c) < 0 || setsid() < 0)
+		return fail(c, INIT_START_INTERNAL, errno);
+	if (enter_view(s) < 0)
+		return fail(c, INIT_START_BAD_STAGE, errno);
+	if (take_stdio(s) < 0 || limit_processes(s) < 0)
 		return fail(c, INIT_START_INTERNAL, errno);
 	if (act_as(s->request->uid, s->request->gid) < 0)
 		return fail(c, INIT_START_BAD_USER, errno);

@@ -596,17 +596,20 @@ void exec_view_made(struct exec *e, int error)
 		drop_request(e);
 		return;
 	}
-	if (error == 0 && e->ending == EXEC_CAUSE_MAX && e->facts.streams != 0 && !e->facts.tty) {
+	if (error == 0 && e->ending != EXEC_CAUSE_MAX) {
+		close_output(e);
+	} else if (error == 0 && (e->facts.streams == 0 || e->facts.tty)) {
+		exec_spawn(e, e->request);
+	} else if (error == 0) {
 		error = exec_spool_open(e, -1);
 		if (error == 0)
-			return; /* exec_spool_opened() goes on */
-	}
-	if (error < 0)
+			return; /* exec_spool_opened() goes on with it */
 		exec_fail_start(e, error);
-	else if (e->ending != EXEC_CAUSE_MAX)
-		close_output(e);
-	else
-		exec_spawn(e, e->request);
+	} else if (error == -ECONNRESET) {
+		exec_fail_start(e, error);
+	} else {
+		exec_never_started(e, INIT_START_BAD_STAGE, -error);
+	}
 	drop_request(e);
 }
 

@@ -265,7 +265,7 @@ export interface ExecResult {
   /** Why it could not be started. */
   startError?: {
     /** What was wrong. */
-    kind: "not_found" | "not_executable" | "bad_workdir" | "bad_user" | "too_big" | "bad_file" | "internal";
+    kind: "not_found" | "not_executable" | "bad_workdir" | "bad_user" | "too_big" | "bad_file" | "bad_stage" | "internal";
     /** As the kernel said. */
     errno: number;
     /** For a person. */
