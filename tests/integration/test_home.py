@@ -109,6 +109,8 @@ def test_overlays(t):
 def look_at_overlays(t, c, s, home):
     said = t.sh(s, "cat ~/.claude/CLAUDE.md ~/.codex/config.toml", client=c)
     equal(said, "be brief\nmodel = 'x'\n", "content")
+    said = t.sh(s, "cat ~/.claude/CLAUDE.md", client=c, stage="reviewer")
+    equal(said, "be brief\n", "in the view of a stage")
     equal(t.sh(s, "cd; ls -d .gone .folder 2>/dev/null || true", client=c), "", "what is no file")
     if home.owned:
         equal(t.sh(s, "ls ~/.secret 2>/dev/null || true", client=c), "", "not the owner's to read")

@@ -223,6 +223,47 @@ def look_at_cow(t, c, s, version):
     equal(where, ["/opt/cow/bin/cowsay", "/opt/cow/bin/node", "/opt/bun/bin/bun"], "places")
 
 
+RECIPE = """[tool own]
+version = 1.5
+install =
+	mkdir bin
+	printf '%s\\n' '#!/bin/sh' 'echo own WORD $(id -u)' >bin/own
+	chmod 755 bin/own
+check = own; echo $TOOL_VERSION
+prompt = own
+[tool liar]
+version = 2.0
+install = mkdir bin
+check = echo version 1.9
+[tool broken]
+version = 2.0
+install = echo no such luck; exit 7
+"""
+
+
+@timeout(120)
+def test_recipe(t):
+    """A tool without npm; another recipe is another layer; what fails its build says why."""
+    d = t.private_daemon(config=RECIPE.replace("WORD", "one"))
+    c = t.connect(daemon=d)
+    s = sandbox_of(t, "own", c)
+    equal(t.sh(s, "own", client=c).strip(), "own one 1000", "its program")
+    first = c.call("template.get", {"template": "own"})
+    for tool, words in (("liar", "it says 'version 1.9' and not 2.0"), ("broken", "no such luck")):
+        e = c.error("template.build", {"tool": tool}, timeout=60)
+        check(e.kind == "runtime_failed" and words in e.message, e.message)
+    c.call("sandbox.remove", {"sandbox": s["name"], "force": True})
+    d.stop()
+    d.write_config(RECIPE.replace("WORD", "two"))
+    d.start()
+    c = t.connect(daemon=d)
+    s = sandbox_of(t, "own", c)
+    equal(t.sh(s, "own", client=c).strip(), "own two 1000", "its new program")
+    check(c.call("template.get", {"template": "own"})["digest"] != first["digest"], "digest")
+    equal(sandbox_of(t, "own@1.6", c)["template"], "own@1.6", "another version")
+    equal(c.error("sandbox.create", {"tool": "own@1.x/"}).field, "tool", "no version")
+
+
 def test_bad_configuration(t):
     """Unknown keys and bad values are told with file and line; a tool that cannot work is refused."""
     config = "[tool x]\nversion = 1\ncolour = red\nseed ~/../y = z\noverlay = /etc/shadow\n"
