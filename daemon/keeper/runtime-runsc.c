@@ -146,9 +146,13 @@ static void run_inside(const struct creation *c, int go, const char *const *argv
 }
 
 /* gVisor makes user namespaces of its own in different ways with and without the host's network,
- * and one of them does not fit the owner's place in our map. So it is started in ours. */
+ * and one of them does not fit the owner's place in our map. So it is started in ours; and in a
+ * network namespace of ours, because its control socket is an abstract one that takes every host
+ * user for the one it knows. With the host's network it knows only the sandbox's root. */
 static void run_in_namespace(const struct creation *c, const char *const *argv)
 {
+	const bool host = c->job->flags & KEEPER_CREATE_NETWORK_HOST;
+	const unsigned long flags = CLONE_NEWUSER | (host ? 0ul : CLONE_NEWNET) | SIGCHLD;
 	int go[2], r, status = 126 << 8;
 	pid_t pid;
 
@@ -156,7 +160,7 @@ static void run_in_namespace(const struct creation *c, const char *const *argv)
 	(void)prctl(PR_SET_DUMPABLE, 1);
 	if (pipe2(go, O_CLOEXEC) < 0)
 		creation_child_failed("pipe", -errno);
-	pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+	pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
 	if (pid < 0)
 		creation_child_failed("user namespace", -errno);
 	if (pid == 0) {
