@@ -5,7 +5,7 @@ from a sandbox of its own, and nothing that a repository names is run on the hos
 import os
 
 from gitrepo import INSIDE, Canary, git, repository, worktree
-from harness import exited, invalid
+from harness import exited, invalid, modes
 from lib import RpcError, check, equal, text_of
 from test_loop import loop
 
@@ -225,3 +225,17 @@ def test_daemon_stops_and_runs_end_while_git_looks(t):
     t.sandboxes = [s for s in t.sandboxes if s[0] is not client]
     equal(d.stop(), 0, "exit status")
     check(not os.path.exists(gitdir + "/locked"), "still locked")
+
+
+@modes("owner", "user")  # the runtime host does not run as root
+def test_of_a_loop_without_isolation(t):
+    """What ran on the host itself is looked at from a sandbox all the same."""
+    repo, tree, _ = worktree(t)
+    canary = Canary(t, t.workspace())
+    made = loop(t, tree, runtime="host")
+    equal(t.client.call("sandbox.get", {"sandbox": made["sandboxes"][0]})["runtime"], "host", "runtime")
+    script = f"git -C {repo} config core.fsmonitor {canary.program}; echo x >x"
+    a = run(t, made, script, artifacts="patch")["artifacts"]
+    equal(a["touchedFiles"], ["x"], "touchedFiles")
+    check(a["patch"], "no patch")
+    check(not os.path.exists(canary.mark), "it ran on the host")
