@@ -175,6 +175,9 @@ def bad(t, ws):
         ({**new, "ttlMs": -1}, INVALID, "ttlMs"),
         ({**new, "ttlMs": "1h"}, INVALID, "ttlMs"),
         ({**new, "env": {"A=B": "x"}}, INVALID, "env.A=B"),
+        ({**new, "runtime": "no-such-runtime"}, NOT_FOUND, "runtime"),
+        ({**new, "stages": [{"name": "a b"}]}, INVALID, "stages[0].name"),
+        ({**new, "stages": [{"name": "a", "workspace": "rx"}]}, INVALID, "stages[0].workspace"),
         ({**new, "frob": 1}, INVALID, "frob"),
     ]
 
