@@ -11,7 +11,7 @@ packages_runtime='crun uidmap golang-github-containers-common'
 packages_demo="$packages_runtime"
 packages_bench="$packages_runtime bubblewrap runc util-linux"
 packages_test="$packages_runtime clang libclang-rt-14-dev llvm-14 clang-format cppcheck valgrind jq runc runsc
-	bubblewrap mmdebstrap"
+	bubblewrap mmdebstrap bash-completion zsh"
 packages_vm='mmdebstrap qemu-system-x86 busybox-static e2fsprogs cpio'
 
 is_installed() {

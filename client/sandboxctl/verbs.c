@@ -299,6 +299,7 @@ const struct verb verbs[] = {
 	{ "daemon stop", "", "stop the daemon and every sandbox", no_options, 0, 0, COMMON, .run = verb_daemon_stop },
 	{ "daemon status", "", "say whether the daemon runs; status 3 if not", no_options, 0, 0, COMMON, .run = verb_daemon_status },
 	{ "daemon logs", "", "show what the daemon logged", daemon_logs_options, 0, 0, COMMON, .run = verb_daemon_logs },
+	{ "completion", "bash|zsh", "print a script that completes command lines", no_options, 1, 2, COMMON, .run = verb_completion },
 	{ "version", "", "show versions", no_options, 0, 0, COMMON, .run = verb_version },
 	{ "rpc", "METHOD [PARAMS-JSON|-]", "call a method", no_options, 1, 2, COMMON, .run = verb_rpc },
 };

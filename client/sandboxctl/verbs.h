@@ -38,6 +38,7 @@ int verb_exec(struct ctl *ctl);
 int verb_call(struct ctl *ctl); /* stop, start, rm, cancel, ...: one call for each operand */
 int verb_list(struct ctl *ctl); /* ls, ps, loop ls, template ls */
 int verb_stats(struct ctl *ctl);
+int verb_completion(struct ctl *ctl);
 int verb_df(struct ctl *ctl);
 int verb_prune(struct ctl *ctl);
 int verb_inspect(struct ctl *ctl);
