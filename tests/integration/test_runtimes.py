@@ -281,6 +281,42 @@ def test_host_by_environment(t):
         equal(p.returncode, 0, f"exec with AGENT_LOOP_HOST={word}")
 
 
+def test_host_pauses(t):
+    """All of it stands still, by cgroup or by signals."""
+    needs(t, "host")
+    ws = t.workspace()
+    s = t.sandbox(workspace=ws, runtime="host")
+    rid = t.client.send("exec.run", {"sandbox": s["name"], "command": ["sh", "-c", "while :; do echo x >>ticks; sleep 0.05; done"],
+                                     "timeoutMs": 4000})
+    until(lambda: os.path.exists(ws + "/ticks"), 5, "it runs")
+    equal(t.client.call("sandbox.pause", {"sandbox": s["name"]})["state"], "paused", "paused")
+    size = os.stat(ws + "/ticks").st_size
+    time.sleep(0.4)
+    equal(os.stat(ws + "/ticks").st_size, size, "nothing moves")
+    t.client.call("sandbox.resume", {"sandbox": s["name"]})
+    until(lambda: os.stat(ws + "/ticks").st_size > size, 5, "it goes on")
+    equal(t.client.wait(rid)["cause"], "timeout", "cause")
+
+
+def test_host_loop(t):
+    """AGENT_LOOP_HOST=1 as an orchestrator sets it: a loop on the host, and its run."""
+    needs(t, "host")
+    _, tree, gitdir = worktree(t)
+    loop = t.unique("loop")
+    p = t.ctl("loop", "create", loop, "-w", tree, "--tool", "shell", env={"AGENT_LOOP_HOST": "1"})
+    equal(p.returncode, 0, p.stderr)
+    try:
+        s = t.client.call("sandbox.get", {"sandbox": f"loop-{loop}-shell"})
+        equal((s["runtime"], s["isolated"]), ("host", False), "its sandbox")
+        r = t.client.call("loop.run", {"loopId": loop, "tool": "shell", "prompt": "id -u; pwd"}, timeout=60)
+        equal(r["output"].split(), [str(t.suite.owner), tree], r)
+        e = t.client.error("loop.run", {"loopId": loop, "tool": "shell", "prompt": "true", "stage": "reviewer"})
+        equal((e.kind, e.field), ("unavailable", "stage"), "a stage that it cannot restrict")
+    finally:
+        t.client.call("loop.destroy", {"loopId": loop, "force": True}, timeout=60)
+    check(not os.path.exists(gitdir + "/locked"), "unlocked")
+
+
 # ---- gVisor ----
 @timeout(120)
 def test_runsc_refusals(t):
