@@ -284,6 +284,8 @@ static struct json_object *schema_of_value(struct builder *b, const struct field
 		return map_of(b, "integer");
 	case FIELD_TEXT:
 		return schema_of_text(b);
+	case FIELD_TEXTS:
+		return array_of(b, f, schema_of_text(b), result);
 	case FIELD_OBJECT:
 		return schema_of_object(b, f, result);
 	case FIELD_OBJECTS:

@@ -420,7 +420,7 @@ export interface LoopRunResult {
     /** The commit from which changes are counted. */
     baseSha?: string | null;
     /** Files that differ from baseSha, committed or not, below workDir. */
-    touchedFiles: Array<string>;
+    touchedFiles: Array<Text>;
     /** There are more. */
     touchedFilesTruncated?: boolean;
     /** With artifacts patch: what makes the same change elsewhere. */
