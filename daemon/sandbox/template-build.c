@@ -496,6 +496,11 @@ void build_cancel(struct build *b)
 		exec_end(b->exec, EXEC_CAUSE_CANCELLED);
 }
 
+bool build_is_over(const struct build *b)
+{
+	return b->failed;
+}
+
 struct build *build_free(struct build *b)
 {
 	if (!b)

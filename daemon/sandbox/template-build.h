@@ -2,6 +2,7 @@
 #pragma once
 /* One build of a tool's layer: a sandbox of our own, the tool's steps in it, its changes saved. */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -31,5 +32,7 @@ int build_new(struct build **ret, const struct build_config *config, struct erro
 /* Nobody wants it any more: what runs is ended, on_ended follows with CANCELLED (or, when it was
  * nearly done, without). */
 void build_cancel(struct build *b);
+/* It has failed or was cancelled and is being cleaned up: nobody should wait for it any more. */
+bool build_is_over(const struct build *b);
 /* Only when the daemon ends. Returns NULL. */
 struct build *build_free(struct build *b);

@@ -408,6 +408,9 @@ static int resolve_layer(struct template_table *t, const struct wanted *w, struc
 	if (row && row->removing)
 		return error_set(reterr, ERROR_CONFLICT, NULL, "try again in a moment",
 				 "The template %s is being removed.", w->name);
+	if (row && row->build && build_is_over(row->build))
+		return error_set(reterr, ERROR_CONFLICT, NULL, "try again in a moment",
+				 "The last build of the template %s is being cleaned up.", w->name);
 	if (row &&
 	    (row->state == TEMPLATE_STATE_BUILDING || (!w->force && row_is_good(row, w->digest)))) {
 		*ret = row;

@@ -513,6 +513,21 @@ def test_builds_tell_of_progress(t):
     equal(c.wait_raw(rid, 20)["error"]["code"], -32009, "cancelled")
     equal(c.error("loop.get", {"loopId": "a"}).kind, "not_found", "no loop")
     equal(c.call("sandbox.list")["sandboxes"], [], "no sandbox")
+    # who comes right behind it is not cancelled with it
+    ws = t.workspace()
+
+    def again():
+        rid = c.send("loop.create", {"loopId": "b", "workDir": ws, "tools": ["slow"]})
+        until(lambda: c.message() and (rid in c.replies or c.notes), 10, "an answer or progress")
+        if rid not in c.replies:
+            return rid
+        equal(c.replies.pop(rid)["error"]["code"], -32003, "while it is cleaned up")
+        return None
+
+    rid = until(again, 10, "it builds again")
+    equal(c.note("progress")["requestId"], rid, "progress")
+    c.notify("rpc.cancel", {"id": rid})
+    c.wait_raw(rid, 20)
 
 
 @timeout(60)
