@@ -16,7 +16,7 @@ from harness import b64, exited, signaled, timeout
 from lib import RpcError, check, equal, text_of, until
 
 ISOLATED = ("crun", "runc")
-ALL = (*ISOLATED, "host")
+ALL = (*ISOLATED, "runsc", "host")
 
 
 def needs(t, runtime):
@@ -439,12 +439,77 @@ def test_runsc_loses_its_keeper(t):
     d.stop()
 
 
+@timeout(120)
+def test_daemon_goes_and_comes(t):
+    """A clean stop ends them all, files stay; killed, nothing lives on. Each starts again as it was."""
+    runtimes = [r for r in ALL if r == "host" and t.suite.owner != 0 or shutil.which(r)]
+    d = t.private_daemon()
+    c = t.connect(daemon=d)
+    for r in runtimes:
+        c.call("sandbox.create", {"name": r, "workspace": t.workspace(), "runtime": r}, timeout=60)
+    for end in ("stop", "kill"):
+        pids = []
+        for r in runtimes:
+            s = c.call("sandbox.start", {"sandbox": r}, timeout=60)
+            equal((s["runtime"], s["state"]), (r, "running"), r)
+            pids.append((r, s["pid"]))
+            exited(t.run(r, ["/bin/sh", "-c", "echo x >> log"], client=c))
+        getattr(d, end)()
+        for r, pid in pids:
+            until(lambda pid=pid: zombie(pid), 15, f"init of {r} is gone after {end}")
+        d = t.private_daemon(state=d.state)
+        c = t.connect(daemon=d)
+    for r in runtimes:
+        c.call("sandbox.start", {"sandbox": r}, timeout=60)
+        equal(t.sh(r, "cat log", client=c), "x\nx\n", f"files of {r}")
+        c.call("sandbox.remove", {"sandbox": r, "force": True})
+    d.stop()
+
+
 def zombie(pid):
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
             return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
     except OSError:
         return True
+
+
+# ---- programs that fail ----
+def broken(t, kind, mode, *kinds):
+    """A program of this kind that fails in this way, twice: told, undone, and the name is free."""
+    _, tree, gitdir = worktree(t)
+    config = {"daemon": {"runtime": "bad"},
+              "runtime bad": {"type": kind, "path": t.suite.tools["fake-runtime-" + mode], "timeout": "3s"}}
+    d = t.private_daemon(config)
+    c = t.connect(daemon=d)
+    for _ in range(2):
+        e = c.error("sandbox.create", {"name": "same", "workspace": tree}, timeout=60)
+        check(e.kind in kinds, f"{kind} {mode}: {e}")
+        check(not os.path.exists(gitdir + "/locked"), f"{kind} {mode}: the worktree is locked")
+    equal(c.call("sandbox.list")["sandboxes"], [], "sandboxes")
+    # trash is emptied in the background
+    until(lambda: not [f for _, _, files in os.walk(d.state) for f in files if f == "made"], 10, "records")
+    equal([m for m in daemon_module.mounts_with([d.instance, d.state])], [], "mounts")
+    d.stop()
+
+
+def all_broken(t, kind):
+    needs(t, kind)
+    failed = ("runtime_failed",)
+    for mode in ("early", "late", "crash", "noisy"):
+        broken(t, kind, mode, *failed)
+    for mode in ("hang", "liar"):
+        broken(t, kind, mode, "timeout", *failed)
+
+
+@timeout(180)
+def test_broken_runc(t):
+    all_broken(t, "runc")
+
+
+@timeout(180)
+def test_broken_runsc(t):
+    all_broken(t, "runsc")
 
 
 # ---- configuration ----
