@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -90,9 +91,17 @@ static void __attribute__((noreturn)) run_recipe(const struct root_build_job *jo
 	give_up(argv[0]);
 }
 
+/* A worker that is killed takes all of it along. Not before the ids are changed, which forgets it.
+ */
+static void die_with(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		give_up("parent");
+}
+
 /* Becomes the user namespace's root, and waits for the recipe's end. */
 static void __attribute__((noreturn))
-enter_namespaces(const struct root_build_job *job, int ready, int go)
+enter_namespaces(const struct root_build_job *job, pid_t worker, int ready, int go)
 {
 	int status;
 	char byte;
@@ -107,11 +116,14 @@ enter_namespaces(const struct root_build_job *job, int ready, int go)
 		_exit(1);
 	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		give_up("ids");
+	die_with(worker);
 	if (unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC) < 0)
 		give_up("namespaces");
 	pid = fork();
-	if (pid == 0)
+	if (pid == 0) {
+		die_with(0); /* outside of its pid namespace */
 		run_recipe(job);
+	}
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		give_up("fork");
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
@@ -122,6 +134,7 @@ enter_namespaces(const struct root_build_job *job, int ready, int go)
 static int start_child(const struct root_build_job *job, pid_t *ret)
 {
 	CLEANUP_FD int ready_read = -1, ready_write = -1, go_read = -1, go_write = -1;
+	const pid_t worker = getpid();
 	int ready[2], go[2], r;
 	char byte;
 
@@ -138,7 +151,7 @@ static int start_child(const struct root_build_job *job, pid_t *ret)
 		return -errno;
 	if (*ret == 0) {
 		go_write = close_fd(go_write);
-		enter_namespaces(job, ready_write, go_read);
+		enter_namespaces(job, worker, ready_write, go_read);
 	}
 	ready_write = close_fd(ready_write);
 	if (read(ready_read, &byte, 1) != 1)

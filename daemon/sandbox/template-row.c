@@ -310,6 +310,7 @@ int template_table_new(struct manager *m, struct template_table **ret)
 	t->manager = m;
 	TAILQ_INIT(&t->rows);
 	LIST_INIT(&t->answers);
+	LIST_INIT(&t->pairings);
 	digest_host(t->host_digest);
 	r = store_template_list(m->store, on_stored_row, t);
 	if (r < 0) {
@@ -322,11 +323,14 @@ int template_table_new(struct manager *m, struct template_table **ret)
 
 void template_table_free(struct template_table *t)
 {
+	struct pairing *p;
 	struct answer *a;
 	struct row *row;
 
 	if (!t)
 		return;
+	while ((p = LIST_FIRST(&t->pairings)))
+		pairing_free(p);
 	while ((a = LIST_FIRST(&t->answers)))
 		answer_free(a);
 	while ((row = TAILQ_FIRST(&t->rows)))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The rows of the template table, for template.c and its parts only: template-row.c keeps them,
- * template.c answers who needs one, template-save.c makes them of sandboxes, template-remove.c
+ * template.c answers who needs one, template-save.c makes them of sandboxes, template-tool.c adds
+ * tools to those, template-remove.c
  * shows and removes them. */
 
 #include <event2/event.h>
@@ -14,11 +15,13 @@
 #include "util/strings.h"
 
 #define HOST_TEMPLATE "host"
+#define SAVED_LAYER_PREFIX "saved-"
 #define TEMPLATE_NAME_SIZE 258 /* NAME, ":", TAG and NUL */
 
 struct build;
 struct debian;
-struct save; /* template-save.c */
+struct pairing; /* template-tool.c */
+struct save;    /* template-save.c */
 
 /* Somebody who gets the answer of a build. */
 struct waiter {
@@ -64,6 +67,7 @@ struct template_table {
 	char host_digest[SHA256_TEXT_SIZE];
 	TAILQ_HEAD(, row) rows;
 	LIST_HEAD(, answer) answers;
+	LIST_HEAD(, pairing) pairings;
 };
 
 /* A row as FROM says, not yet in the table. Returns 0 or -ENOMEM. */
@@ -97,6 +101,18 @@ void answer_free(struct answer *a);
 
 /* ---- template-save.c ---- */
 void row_free_save(struct row *row);
+
+/* ---- template-tool.c ---- */
+/* Whose layer of TOOL is among LAYERS, be it an orphan; NULL: there is none. */
+const struct row *row_of_tool(const struct template_table *t, uid_t owner,
+			      const struct string_list *layers, const char *tool);
+/* Whether the query's tool has to be added to a saved template. 0: no; 1: WAIT is answered later
+ * with both; -1 with *RETERR. */
+int row_pair(struct row *row, const struct template_query *q, const struct template_wait *wait,
+	     struct error *reterr);
+/* Whoever waits with USERDATA hears nothing any more. */
+void pairing_forget(struct template_table *t, const void *userdata);
+void pairing_free(struct pairing *p);
 
 /* ---- template-remove.c ---- */
 void row_facts(const struct row *row, struct template_facts *ret);

@@ -85,17 +85,17 @@ static void digest_of(const struct template_table *t, const struct row *base, co
 	sha256_end_text(&h, ret);
 }
 
-/* The tool at the version that it has in the template below. */
-static void name_tool(const struct sandbox_facts *f, const struct row *base,
+/* The tool at the version that it really has, which need not be the one that is asked for. */
+static void name_tool(const struct template_table *t, const struct sandbox *s,
 		      char tool[static TEMPLATE_NAME_SIZE], const char **ret_version)
 {
-	const char *at = f->tool ? strchr(f->tool, '@') : NULL;
+	const struct sandbox_facts *f = sandbox_facts(s);
+	const struct row *row;
 
 	(void)snprintf(tool, TEMPLATE_NAME_SIZE, "%.*s", f->tool ? (int)strcspn(f->tool, "@") : 0,
 		       f->tool ? f->tool : "");
-	*ret_version = at ? at + 1 : NULL;
-	if (!at && base && string_equal(base->tool, tool))
-		*ret_version = base->version;
+	row = row_of_tool(t, f->owner, sandbox_layers(s), tool);
+	*ret_version = row ? row->version : NULL;
 }
 
 static int make_row(struct template_table *t, uid_t peer, const struct sandbox *s, const char *name,
@@ -119,11 +119,11 @@ static int make_row(struct template_table *t, uid_t peer, const struct sandbox *
 
 	if (r < 0)
 		return r;
-	layer = string_format("saved-%s", id);
+	layer = string_format(SAVED_LAYER_PREFIX "%s", id);
 	if (!layer)
 		return -ENOMEM;
 	digest_of(t, base, layer, digest);
-	name_tool(f, base, tool, &stored.version);
+	name_tool(t, s, tool, &stored.version);
 	stored.tool = tool[0] ? tool : NULL;
 	stored.layer = layer;
 	r = row_new(&row, t, &stored);

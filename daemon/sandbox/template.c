@@ -442,7 +442,11 @@ int template_build(struct manager *m, const struct template_query *query, bool f
 		return error_set(reterr, ERROR_INVALID_PARAMS, "force",
 				 "remove it, and save it again",
 				 "The template %s was saved and cannot be built.", row->name);
-	if (r > 0) {
+	if (row) {
+		r = row_pair(row, query, wait, reterr);
+		if (r != 0)
+			return r < 0 ? -1 : 0;
+	} else if (r > 0) {
 		r = name_wanted(&w);
 		if (r < 0)
 			return error_set_errno(reterr, r, "The template %s cannot be looked up",
@@ -470,6 +474,7 @@ void template_forget(struct manager *m, const void *userdata)
 	struct waiter *w, *next;
 	struct row *row;
 
+	pairing_forget(t, userdata);
 	for (a = LIST_FIRST(&t->answers); a; a = next_answer) {
 		next_answer = LIST_NEXT(a, link);
 		if (a->wait.userdata == userdata)

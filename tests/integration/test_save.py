@@ -323,6 +323,49 @@ def test_runtime_without_files_of_its_own(t):
     equal((e.kind, e.field, bool(e.hint)), ("unavailable", "sandbox", True), f"{e}")
 
 
+TINY = """
+[tool tiny]
+version = 1
+install =
+	mkdir -p "$TOOL_PREFIX/bin"
+	printf '#!/bin/sh\\necho %s\\n' "$TOOL_VERSION" >"$TOOL_PREFIX/bin/tiny"
+	chmod 755 "$TOOL_PREFIX/bin/tiny"
+check = echo "$TOOL_VERSION"
+"""
+
+
+@timeout(120)
+def test_with_a_tool(t):
+    """A tool that is not in the template is added below it; one that is stays as it is."""
+    d = t.private_daemon(config=TINY)
+    c = t.connect(daemon=d)
+    c.call("sandbox.create", {"name": "a"}, timeout=60)
+    t.sh("a", "echo 1 >~/x", client=c)
+    c.call("sandbox.save", {"sandbox": "a", "template": "web:1"})
+    b = c.call("sandbox.create", {"name": "b", "template": "web:1", "tool": "tiny"}, timeout=60)
+    equal((b["template"], b["tool"]), ("web:1", "tiny"), "both")
+    equal(t.sh("b", "tiny; cat ~/x", client=c), "1\n1\n", "tool and files")
+    made = c.call("sandbox.save", {"sandbox": "b", "template": "web:2"})
+    equal((made["base"], made["tool"], made["version"]), ("web:1", "tiny", "1"), "saved")
+    e = c.error("template.remove", {"template": "tiny@1"})
+    refused(e, "conflict")
+    e = c.error("sandbox.create", {"template": "web:2", "tool": "tiny@2"})
+    equal((e.kind, e.field, bool(e.hint)), ("unavailable", "tool", True), f"{e}")
+    c.call("sandbox.remove", {"sandbox": "b", "force": True})
+    c.call("template.remove", {"template": "tiny@1", "force": True})
+    e = c.call("sandbox.create", {"name": "e", "template": "web:2", "tool": "tiny"}, timeout=60)
+    equal(t.sh("e", "tiny; cat ~/x", client=c), "1\n1\n", "the tool that was saved")
+    names = [x["name"] for x in c.call("template.list")["templates"]]
+    equal(sorted(names), ["host", "web:1", "web:2"], "no second layer of the tool")
+    f = c.call("sandbox.create", {"name": "f", "template": "web:2"}, timeout=60)
+    equal((f["tool"], t.sh("f", "tiny", client=c)), ("tiny", "1\n"), "its own tool")
+    # a create that is given up while it waits for the tool
+    rid = c.send("sandbox.create", {"name": "g", "template": "web:1", "tool": "tiny"}, request_id="g")
+    c.notify("rpc.cancel", {"id": "g"})
+    reply = c.wait_raw(rid, 30)
+    check(reply.get("error", {}).get("code") == -32009 or "result" in reply, f"{reply}")
+
+
 @timeout(120)
 def test_too_many_layers(t):
     names = []

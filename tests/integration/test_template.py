@@ -2,13 +2,17 @@
 """Templates: the embedded one and the tools' layers as far as they need no network (the layers
 themselves are built by the demo)."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 
+import daemon as daemon_module
 import lib
 from harness import modes, refused, result_text, timeout
 from lib import check, equal
+from test_save import children
 
 
 def test_host_template(t):
@@ -111,6 +115,20 @@ def test_debian(t):
     except lib.RpcError as e:
         refused(e, "cancelled")
     lib.until(lambda: not debians(t), 30, "the row is gone")
+    # what is built goes with the keeper's worker
+    keepers = [p for p, c in daemon_module.descendants(t.daemon.pid).items() if "keeper" in c]
+    known = {k: set(children(k)) for k in keepers}
+    rid = t.client.send("template.build", {"template": "debian"})
+    t.client.note("progress", timeout=60)
+    for worker in [w for k in keepers for w in set(children(k)) - known[k]]:
+        os.kill(worker, signal.SIGKILL)
+    try:
+        t.client.wait(rid, 30)
+        check(False, "built by nobody")
+    except lib.RpcError as e:
+        refused(e, "runtime_failed")
+    under = lambda: [c for c in daemon_module.descendants(t.daemon.pid).values() if "mmdebs" in c]
+    lib.until(lambda: not under() and not debians(t), 30, "it runs on")
     # two ask, one build
     ask = t.client.send("template.build", {"template": "debian"})
     name = t.unique("deb")

@@ -44,7 +44,7 @@ def test_names(t):
         e = c.error("template.build", {"tool": tool})
         equal((e.kind, e.field), ("invalid_params", "tool"), tool)
     equal(c.error("template.build", {"tool": "hammer"}).kind, "not_found", "unknown")
-    equal(c.error("sandbox.create", {"template": "debian"}).kind, "unavailable", "later")
+    equal(c.error("sandbox.create", {"template": "debian@sid"}).kind, "unavailable", "another suite")
     equal(c.call("template.build", {"tool": "shell"})["name"], "host", "shell has no layer")
 
 
