@@ -23,12 +23,14 @@ static const struct {
 	uint32_t capabilities;
 } types[] = {
 	[RUNTIME_CRUN] = { "crun", (1u << RUNTIME_CAN_MAX) - 1 },
-	[RUNTIME_RUNC] = { "runc", (1u << RUNTIME_CAN_MAX) - 1 },
+	/* it insists on a root of the sandbox's */
+	[RUNTIME_RUNC] = { "runc", ((1u << RUNTIME_CAN_MAX) - 1) & ~CAN(ONE_ID) },
 	/* a kernel of its own: nothing of ours can enter it, and its processes are not the host's
 	 */
 	[RUNTIME_RUNSC] = { "runsc",
 			    CAN(LIMIT_MEMORY) | CAN(TEMPLATE) | CAN(NETWORK) | CAN(USERS) },
-	[RUNTIME_HOST] = { "host", CAN(PAUSE) | CAN(LIMIT_MEMORY) | CAN(LIMIT_PIDS) | CAN(TTY) },
+	[RUNTIME_HOST] = { "host", CAN(PAUSE) | CAN(LIMIT_MEMORY) | CAN(LIMIT_PIDS) | CAN(TTY) |
+					   CAN(ONE_ID) },
 };
 
 bool runtime_can(enum runtime_type type, enum runtime_capability what)

@@ -36,6 +36,7 @@ enum runtime_capability {
 	RUNTIME_CAN_NETWORK,  /* a network of its own */
 	RUNTIME_CAN_USERS,    /* other users than the agent */
 	RUNTIME_CAN_TTY,
+	RUNTIME_CAN_ONE_ID, /* an owner without subordinate ids */
 	RUNTIME_CAN_MAX
 };
 

@@ -444,10 +444,12 @@ static void on_keeper(struct keeper_client *k, struct error *e, void *userdata)
 		boot_fail(s, &own);
 		return;
 	}
-	if (sandbox_runtime(s) == RUNTIME_RUNSC && keeper_client_map(k) == KEEPER_MAP_SINGLE) {
+	if (keeper_client_map(k) == KEEPER_MAP_SINGLE &&
+	    !runtime_can(sandbox_runtime(s), RUNTIME_CAN_ONE_ID)) {
 		(void)error_set(&own, ERROR_UNAVAILABLE, "runtime",
 				"subordinate ids in /etc/subuid and /etc/subgid; sandboxctl doctor",
-				"gVisor needs more ids than uid %u has", (unsigned)s->facts.owner);
+				"the runtime %s needs more ids than uid %u has", s->facts.runtime,
+				(unsigned)s->facts.owner);
 		boot_fail(s, &own);
 		return;
 	}

@@ -474,6 +474,28 @@ def zombie(pid):
         return True
 
 
+def test_one_id(t):
+    """An owner without subordinate ids: not every runtime can, and who cannot says so."""
+    if os.getuid() != 0:
+        t.skip("only root has workspaces of others")
+    owner = 64999  # nobody's, and in no /etc/subuid
+    ws = t.workspace()
+    os.chown(ws, owner, owner)
+    d = t.private_daemon()  # the keeper of another owner would be taken for a leak
+    c = t.connect(daemon=d)
+    for r in ("runc", "runsc"):
+        needs(t, r)
+        e = c.error("sandbox.create", {"name": t.unique(), "workspace": ws, "runtime": r}, timeout=60)
+        equal((e.code, e.kind, e.field), (-32005, "unavailable", "runtime"), r)
+        check("subuid" in e.hint, e.hint)
+    for r in ("crun", "host"):
+        c.call("sandbox.create", {"name": r, "workspace": ws, "runtime": r}, timeout=60)
+        equal(t.sh(r, "id -u", client=c).strip(), "1000" if r == "crun" else str(owner), r)
+    for r in ("crun", "host"):
+        c.call("sandbox.remove", {"sandbox": r, "force": True})
+    d.stop()
+
+
 # ---- programs that fail ----
 def broken(t, kind, mode, *kinds):
     """A program of this kind that fails in this way, twice: told, undone, and the name is free."""
