@@ -175,12 +175,18 @@ class Daemon:
         return top and os.path.join(top, "daemon-" + os.path.basename(self.top))
 
     def trim_cgroup(self):
-        """What a service manager does to the cgroup of a unit that has ended: empty ones below it go."""
-        for top, _, _ in os.walk(self.own_cgroup() or "", topdown=False):
-            try:
-                os.rmdir(top)
-            except OSError:
-                pass  # somebody is still in it: that is for the search for leaks to say
+        """What a service manager does to the cgroup of a unit that has ended: it waits until all in
+        it have (keepers of a killed daemon need a moment), and empty ones below it go. Whoever stays
+        is for the search for leaks to say."""
+        top = self.own_cgroup()
+        deadline = time.monotonic() + 20
+        while top and os.path.isdir(top) and time.monotonic() < deadline:
+            for below, _, _ in os.walk(top, topdown=False):
+                try:
+                    os.rmdir(below)
+                except OSError:
+                    pass
+            time.sleep(0.02)
 
     def enter_cgroup(self):
         if self.own_cgroup():

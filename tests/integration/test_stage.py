@@ -618,29 +618,3 @@ def test_the_way_that_is_closed(t):
     r = t.run(s, [ws + "/escape", "view-neighbour", str(pid), ws])
     check(b"NOT REFUSED" in text_of(r["stdout"]), "the attempt sees no hole where there is one")
     end(t, companion)
-
-
-# ---- cost ----
-@timeout(240)
-def test_cost(t):
-    """At most 1 ms per exec (the machine may be busy: the middle of many counts)."""
-    ws = t.workspace({"a": ""})
-    s = t.sandbox(workspace=ws)
-
-    def once(**params):
-        begin = time.perf_counter()
-        t.client.call("exec.run", {"sandbox": s["name"], "command": ["/bin/true"], "capture": "none", **params})
-        return time.perf_counter() - begin
-
-    figures = {}
-    for stage in ("reviewer", "test-writer"):
-        t.run(s, ["true"], stage=stage)
-        plain, staged = [], []
-        for _ in range(25):
-            plain += [once() for _ in range(20)]
-            staged += [once(stage=stage) for _ in range(20)]
-        middle = [sorted(x)[len(x) // 2] * 1e6 for x in (plain, staged)]
-        figures[stage] = middle
-        print(f"    {stage}: {middle[0]:.0f} us without a stage, {middle[1]:.0f} us with it")
-    for stage, (plain, staged) in figures.items():
-        check(staged - plain <= 1000, f"{stage} costs {staged - plain:.0f} us")
