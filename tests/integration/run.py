@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the integration and escape tests against the real daemon.
 
-    run.py --build DIR --mode root|owner|user [--only PATTERN] [--list] [-v]
+    run.py --build DIR --mode root|owner|user [--only PATTERN] [--without PATTERN] [--list] [-v]
 
 One line per test; after each module it looks for leaks, at the end for anything left on the host.
 SANDBOXD_TEST_STRICT=1 makes a skip a failure. Exit status 0: all passed.
@@ -36,12 +36,19 @@ def parse():
     p.add_argument("--build", required=True)
     p.add_argument("--mode", choices=("root", "owner", "user"), required=True)
     p.add_argument("--only", default=None, help="module.test pattern or a part of it; several with commas")
+    p.add_argument("--without", default=None, help="the opposite")
     p.add_argument("--list", action="store_true")
     p.add_argument("-v", "--verbose", action="store_true", help="tracebacks and the daemon's log")
     return p.parse_args()
 
 
-def collect(only, mode):
+def matcher(text):
+    """Whether a test's name is meant by TEXT, as --only has it."""
+    patterns = [p if any(c in p for c in "*?[") else f"*{p}*" for p in text.split(",")]
+    return lambda name: any(fnmatch.fnmatch(name, p) for p in patterns)
+
+
+def collect(args):
     modules = sorted(f[:-3] for f in os.listdir(HERE) if f.startswith("test_") and f.endswith(".py"))
     tests = []
     for name in modules:
@@ -49,10 +56,13 @@ def collect(only, mode):
         short = name[len("test_") :]
         found = [(n, f) for n, f in vars(module).items() if n.startswith("test_") and callable(f)]
         found = [(f"{short}.{n[5:]}", f) for n, f in found if f.__module__ == name]
-        found = [(n, f) for n, f in found if mode in getattr(f, "modes", (mode,))]
-        if only:
-            patterns = [p if any(c in p for c in "*?[") else f"*{p}*" for p in only.split(",")]
-            found = [(n, f) for n, f in found if any(fnmatch.fnmatch(n, p) for p in patterns)]
+        found = [(n, f) for n, f in found if args.mode in getattr(f, "modes", (args.mode,))]
+        if args.only:
+            wanted = matcher(args.only)
+            found = [(n, f) for n, f in found if wanted(n)]
+        if args.without:
+            unwanted = matcher(args.without)
+            found = [(n, f) for n, f in found if not unwanted(n)]
         if found:
             tests.append((short, found))
     return tests
@@ -119,6 +129,8 @@ def run_as_user(args):
     command += ["/usr/bin/python3", script, "--build", build, "--mode", "user"]
     if args.only:
         command += ["--only", args.only]
+    if args.without:
+        command += ["--without", args.without]
     if args.list:
         command.append("--list")
     if args.verbose:
@@ -230,7 +242,7 @@ def on_end(number, _frame):
 def main():
     args = parse()
     if args.list:
-        for _, tests in collect(args.only, args.mode):
+        for _, tests in collect(args):
             for name, _ in tests:
                 print(name)
         return 0
@@ -247,7 +259,7 @@ def main():
     guard = daemon_module.Guard()
     runner = Runner(harness.Suite(daemon_module.Tools(args.build), args.mode), args.verbose)
     try:
-        for short, tests in collect(args.only, args.mode):
+        for short, tests in collect(args):
             runner.module(short, tests)
     finally:
         status = runner.finish(guard)

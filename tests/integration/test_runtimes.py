@@ -12,7 +12,7 @@ import time
 
 import daemon as daemon_module
 from gitrepo import INSIDE, git, worktree
-from harness import b64, exited, signaled, timeout
+from harness import b64, exited, modes, signaled, timeout
 from lib import RpcError, check, equal, text_of, until
 
 ISOLATED = ("crun", "runc")
@@ -23,8 +23,6 @@ def needs(t, runtime):
     """What this host lacks is skipped by name."""
     if runtime != "host" and not shutil.which(runtime):
         t.skip(f"{runtime} is not installed")
-    if runtime == "host" and t.suite.owner == 0:
-        t.skip("host does not run as root")
 
 
 def life(t, runtime):
@@ -106,6 +104,7 @@ def test_runc(t):
     whole(t, "runc")
 
 
+@modes("owner", "user")  # host is not for root
 @timeout(120)
 def test_host(t):
     whole(t, "host")
@@ -186,14 +185,15 @@ def test_commits_runsc(t):
     commits(t, "runsc")
 
 
+@modes("owner", "user")  # host is not for root
 def test_commits_host(t):
     commits(t, "host")
 
 
 # ---- host ----
+@modes("owner", "user")  # host is not for root
 def test_host_is_the_owner(t):
     """His number, home and files; no sandbox's."""
-    needs(t, "host")
     ws = t.workspace()
     s = t.sandbox(workspace=ws, runtime="host")
     equal((s["isolated"], s["network"]["mode"]), (False, "host"), "shown")
@@ -218,9 +218,9 @@ def test_host_is_the_owner(t):
     check(text_of(r["output"]).startswith(b"/dev/pts/"), f"a terminal: {r}")
 
 
+@modes("owner", "user")  # host is not for root
 def test_host_refusals(t):
     """What is no sandbox cannot do what a sandbox does, and says so by field."""
-    needs(t, "host")
     new = {"name": t.unique(), "workspace": t.workspace(), "runtime": "host"}
     table = (
         ({"network": "none"}, "network.mode"),
@@ -234,9 +234,8 @@ def test_host_refusals(t):
     check(new["name"] not in str(t.client.call("sandbox.list")), "nothing was made")
 
 
+@modes("root", "owner")
 def test_host_is_not_for_root(t):
-    if os.getuid() != 0:
-        t.skip("only root has workspaces of root")
     ws = t.workspace()
     os.chown(ws, 0, 0)
     e = t.client.error("sandbox.create", {"name": t.unique(), "workspace": ws, "runtime": "host"})
@@ -258,9 +257,9 @@ def test_host_not_allowed(t):
     d.stop()
 
 
+@modes("owner", "user")  # host is not for root
 def test_host_by_environment(t):
     """AGENT_LOOP_HOST=1 counts at create, unless --runtime says otherwise; a warning says it."""
-    needs(t, "host")
     ws = t.workspace()
     env = {"AGENT_LOOP_HOST": "1"}
     name = t.unique("sb")
@@ -281,9 +280,9 @@ def test_host_by_environment(t):
         equal(p.returncode, 0, f"exec with AGENT_LOOP_HOST={word}")
 
 
+@modes("owner", "user")  # host is not for root
 def test_host_pauses(t):
     """All of it stands still, by cgroup or by signals."""
-    needs(t, "host")
     ws = t.workspace()
     s = t.sandbox(workspace=ws, runtime="host")
     rid = t.client.send("exec.run", {"sandbox": s["name"], "command": ["sh", "-c", "while :; do echo x >>ticks; sleep 0.05; done"],
@@ -298,9 +297,9 @@ def test_host_pauses(t):
     equal(t.client.wait(rid)["cause"], "timeout", "cause")
 
 
+@modes("owner", "user")  # host is not for root
 def test_host_loop(t):
     """AGENT_LOOP_HOST=1 as an orchestrator sets it: a loop on the host, and its run."""
-    needs(t, "host")
     _, tree, gitdir = worktree(t)
     loop = t.unique("loop")
     p = t.ctl("loop", "create", loop, "-w", tree, "--tool", "shell", env={"AGENT_LOOP_HOST": "1"})
@@ -474,10 +473,9 @@ def zombie(pid):
         return True
 
 
+@modes("root", "owner")
 def test_one_id(t):
     """An owner without subordinate ids: not every runtime can, and who cannot says so."""
-    if os.getuid() != 0:
-        t.skip("only root has workspaces of others")
     owner = 64999  # nobody's, and in no /etc/subuid
     ws = t.workspace()
     os.chown(ws, owner, owner)
