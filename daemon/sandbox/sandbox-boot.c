@@ -80,12 +80,24 @@ static void on_undone(struct keeper_client *k, int error, struct wire_message *m
 	boot_failed(s, error == -ECONNRESET || error == -ETIMEDOUT);
 }
 
-/* Takes E's contents. */
+static bool is_given_up(const struct sandbox *s)
+{
+	return s->cancelled || s->manager->stopping;
+}
+
+/* Takes E's contents. What fails in a boot that is given up, an init that was just killed for
+ * instance, fails because of that. */
 static void boot_fail(struct sandbox *s, struct error *e)
 {
 	bool with_keeper = s->phase == SANDBOX_PHASE_INIT || s->phase == SANDBOX_PHASE_CLAIM;
 	uint16_t type = is_create(s) ? KEEPER_REMOVE : KEEPER_KILL;
 
+	if (is_given_up(s)) {
+		error_clear(e);
+		(void)error_set(e, ERROR_CANCELLED, NULL, NULL, "%s",
+				s->cancelled ? "the create was cancelled"
+					     : "the daemon is stopping");
+	}
 	log_warning("sandbox %s: %s", s->facts.name, e->message ? e->message : "failed");
 	if (e->kind == ERROR_NONE)
 		(void)error_set(e, ERROR_INTERNAL, NULL, NULL, "the sandbox cannot be made");
@@ -128,10 +140,8 @@ static bool gave_up(struct sandbox *s)
 {
 	CLEANUP_ERROR struct error e = { 0 };
 
-	if (!s->manager->stopping && !s->cancelled)
+	if (!is_given_up(s))
 		return false;
-	(void)error_set(&e, ERROR_CANCELLED, NULL, NULL, "%s",
-			s->cancelled ? "the create was cancelled" : "the daemon is stopping");
 	boot_fail(s, &e);
 	return true;
 }

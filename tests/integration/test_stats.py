@@ -41,7 +41,7 @@ def test_of_a_running_one(t):
     until(lambda: stats(t, s)["cpuMs"] >= first["cpuMs"] + 200, 20, "cpu time grows")
     now = stats(t, s)
     equal(now["execs"], 1, "execs")
-    check(now["pids"] >= first["pids"] + 4, f"pids {now['pids']}")
+    check(now["pids"] >= 5, f"pids {now['pids']}")  # init, the shell, three sleeps
     check(now["memoryBytes"] > first["memoryBytes"] + 15_000_000, f"memory {now['memoryBytes']}")
     cgroup = t.client.call("system.info")["cgroup"]
     if "memory" in cgroup["controllers"]:
