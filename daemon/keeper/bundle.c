@@ -4,6 +4,7 @@
 
 #include "bundle.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "bounds.h"
+#include "files.h"
 #include "macro.h"
 #include "skeleton.h"
 
@@ -258,4 +260,17 @@ void bundle_config(struct json *j, const struct bundle *b)
 	mounts(j, b);
 	linux_part(j, b);
 	json_end(j, '}');
+}
+
+int bundle_write(int dir, const char *path, const struct bundle *b)
+{
+	struct json j;
+	int r;
+
+	json_init(&j);
+	bundle_config(&j, b);
+	r = json_finish(&j) ? file_make_at(dir, path, json_finish(&j), (struct owned){ 0, 0600 })
+			    : -ENOMEM;
+	json_deinit(&j);
+	return r;
 }

@@ -26,3 +26,5 @@ struct bundle {
 
 /* Appends the whole config.json to J. */
 void bundle_config(struct json *j, const struct bundle *b);
+/* Makes the file PATH, relative to DIR, that holds it. Returns 0 or negative errno. */
+int bundle_write(int dir, const char *path, const struct bundle *b);

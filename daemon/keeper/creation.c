@@ -94,13 +94,8 @@ void creation_execute(const struct creation *c, const char *const *argv)
 		       AT_EMPTY_PATH);
 	/* a script's interpreter has to open it again */
 	if (errno == ENOENT && fcntl(memfd, F_SETFD, 0) == 0)
-		if (memfd < 0) {
-			(void)execve(c->job->program, (char *const *)(uintptr_t)argv,
-				     (char *const *)(uintptr_t)envp);
-			creation_child_failed(c->job->program, -errno);
-		}
-	(void)execveat(memfd, "", (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp,
-		       AT_EMPTY_PATH);
+		(void)execveat(memfd, "", (char *const *)(uintptr_t)argv,
+			       (char *const *)(uintptr_t)envp, AT_EMPTY_PATH);
 	creation_child_failed("runtime", -errno);
 }
 
@@ -306,4 +301,53 @@ int creation_check_seccomp(struct creation *c)
 		return 0;
 	r = fence_check_seccomp(c->result.pid);
 	return r < 0 ? creation_fail(c, r, "init did not load its seccomp filter") : 0;
+}
+
+int creation_run_program(struct creation *c,
+			 void (*child)(const struct creation *c, const struct creation_fds *fds))
+{
+	pid_t program = -1;
+	int r;
+
+	if ((r = creation_start(c, child, &program)) < 0)
+		return creation_fail(c, r, "starting the runtime");
+	if ((r = creation_wait_program(c, program)) < 0)
+		return creation_fail(c, r, "the runtime failed");
+	if ((r = creation_read_pid(c)) < 0)
+		return creation_fail(c, r, "the runtime's pid file");
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+void creation_run(const struct runtime_job *job, int (*create)(struct creation *c),
+		  void (*remove_scaffold)(const struct creation *c))
+{
+	static struct creation c;
+
+	creation_begin(&c, job);
+	if (create(&c) == 0) {
+		c.result.reason[0] = '\0'; /* warnings */
+		worker_answer(&c.result);
+		remove_scaffold(&c);
+		return;
+	}
+	worker_kill_children();
+	remove_scaffold(&c);
+	if (c.upper_made || (job->flags & KEEPER_CREATE_DISCARD))
+		(void)runtime_discard_upper(job->tree, job->id); /* swept at the next start */
+	c.result.pid = 0;
+	worker_answer(&c.result);
+}
+
+void creation_clean(const struct runtime_job *job,
+		    void (*remove_scaffold)(const struct creation *c))
+{
+	static struct creation c;
+
+	creation_begin(&c, job);
+	remove_scaffold(&c);
+	if ((job->flags & KEEPER_CREATE_REUSE) == 0 || (job->flags & KEEPER_CREATE_DISCARD))
+		(void)runtime_discard_upper(job->tree, job->id); /* swept at the next start */
+	worker_answer(&c.result);
 }

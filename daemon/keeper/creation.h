@@ -31,6 +31,17 @@ struct creation_fds {
 	int to_init[INIT_FD_COUNT];
 };
 
+/* A worker's create from its beginning to its answer. CREATE sets everything up and returns 0 or,
+ * after creation_fail(), a negative errno; then its children are killed and what it made is
+ * removed. REMOVE_SCAFFOLD removes what is only needed until init runs, and has to cope with any
+ * part of it.
+ */
+void creation_run(const struct runtime_job *job, int (*create)(struct creation *c),
+		  void (*remove_scaffold)(const struct creation *c));
+/* The same for what a create that was killed may have left behind. */
+void creation_clean(const struct runtime_job *job,
+		    void (*remove_scaffold)(const struct creation *c));
+
 void creation_begin(struct creation *c, const struct runtime_job *job);
 /* Notes ERROR, and WHAT failed unless the program said so itself. Returns ERROR. */
 int creation_fail(struct creation *c, int error, const char *what);
@@ -56,6 +67,10 @@ int creation_wait_program(struct creation *c, pid_t pid);
 /* Takes the pid that the program wrote into bundle/<id>/pid for init's, if it is a child of ours
  * (the program is gone, we adopted it). */
 int creation_read_pid(struct creation *c);
+/* creation_start(), creation_wait_program() and creation_read_pid(). Returns 0 or what
+ * creation_fail() did. */
+int creation_run_program(struct creation *c,
+			 void (*child)(const struct creation *c, const struct creation_fds *fds));
 /* Waits until init has connected to job->dial, which says that it is fenced. */
 int creation_wait_dial(struct creation *c);
 int creation_wait_ready(struct creation *c);

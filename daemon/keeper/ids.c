@@ -84,6 +84,22 @@ bool ids_exists(const struct ids *ids, uint32_t id)
 	return id <= (ids->map == KEEPER_MAP_SINGLE ? 0 : KEEPER_ID_FENCE);
 }
 
+int ids_map_sandbox(pid_t pid)
+{
+	static const char *const files[] = { "gid_map", "uid_map" };
+	char path[64], text[MAP_TEXT_MAX];
+	size_t i;
+	int r = 0;
+
+	(void)snprintf(text, sizeof(text), "0 %d 1000\n1000 %d 1\n1001 1001 %d\n", KEEPER_ID_ROOT,
+		       KEEPER_ID_AGENT, KEEPER_ID_FENCE - 1001);
+	for (i = 0; r == 0 && i < ARRAY_SIZE(files); i++) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, files[i]);
+		r = file_put_at(AT_FDCWD, path, text);
+	}
+	return r;
+}
+
 static int write_map(pid_t pid, const struct ids *ids, bool gid)
 {
 	char path[64], text[MAP_TEXT_MAX];

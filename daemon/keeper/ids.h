@@ -34,6 +34,10 @@ uid_t ids_fence(const struct ids *ids);
 /* Whether ID exists in the keeper's namespace. */
 bool ids_exists(const struct ids *ids, uint32_t id);
 
+/* Writes the map of a sandbox's user namespace, the same as its bundle's, for PID: a child that has
+ * just been made in one. Not with a single id. Returns 0 or negative errno. */
+int ids_map_sandbox(pid_t pid);
+
 /* Becomes the owner (when root), enters a new user namespace with this map and becomes its root.
  * Single-threaded callers only. Returns 0 or negative errno; then the process must end. */
 int ids_enter(const struct ids *ids);

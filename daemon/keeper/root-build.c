@@ -23,29 +23,13 @@
 
 #include "debian.h"
 #include "files.h"
+#include "ids.h"
 #include "layer.h"
 #include "macro.h"
 #include "worker.h"
 
 #define ROOT_BUILD_PATH_MAX 512
 #define TARGET "/tmp/root"
-
-/* As a sandbox's (bundle.c), in terms of the keeper's ids. */
-static int map_child(pid_t pid)
-{
-	static const char *const files[] = { "uid_map", "gid_map" };
-	char path[64], map[128];
-	size_t i;
-	int r = 0;
-
-	(void)snprintf(map, sizeof(map), "0 %d 1000\n1000 %d 1\n1001 1001 %d\n", KEEPER_ID_ROOT,
-		       KEEPER_ID_AGENT, KEEPER_ID_FENCE - 1001);
-	for (i = 0; r == 0 && i < ARRAY_SIZE(files); i++) {
-		(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, files[i]);
-		r = file_put_at(AT_FDCWD, path, map);
-	}
-	return r;
-}
 
 /* ---- the children ---- */
 
@@ -156,7 +140,7 @@ static int start_child(const struct root_build_job *job, pid_t *ret)
 	ready_write = close_fd(ready_write);
 	if (read(ready_read, &byte, 1) != 1)
 		return -ECHILD;
-	r = map_child(*ret);
+	r = ids_map_sandbox(*ret);
 	if (r < 0)
 		return r;
 	return write(go_write, "", 1) == 1 ? 0 : -errno;

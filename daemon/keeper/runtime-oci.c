@@ -62,7 +62,6 @@ static int write_bundle(struct creation *c)
 				  .network_host = job->flags & KEEPER_CREATE_NETWORK_HOST,
 				  .shm_bytes = job->limits.shm_bytes };
 	CLEANUP_FD int dir = -1;
-	struct json j;
 	int r;
 
 	seen_path(c, "merged", root);
@@ -73,13 +72,7 @@ static int write_bundle(struct creation *c)
 	dir = dir_open_at(job->tree->bundle, job->id);
 	if (dir < 0)
 		return dir;
-	json_init(&j);
-	bundle_config(&j, &b);
-	r = json_finish(&j)
-		    ? file_make_at(dir, "config.json", json_finish(&j), (struct owned){ 0, 0600 })
-		    : -ENOMEM;
-	json_deinit(&j);
-	return r;
+	return bundle_write(dir, "config.json", &b);
 }
 
 /* ---- running it ---- */
@@ -139,7 +132,6 @@ static int raise_fences(struct creation *c)
 
 static int create(struct creation *c)
 {
-	pid_t program = -1;
 	int r;
 
 	if ((r = root_make_upper(c)) < 0)
@@ -150,12 +142,8 @@ static int create(struct creation *c)
 		return creation_fail(c, r, "overlay");
 	if ((r = write_bundle(c)) < 0)
 		return creation_fail(c, r, "bundle");
-	if ((r = creation_start(c, run_program, &program)) < 0)
-		return creation_fail(c, r, "starting the runtime");
-	if ((r = creation_wait_program(c, program)) < 0)
-		return creation_fail(c, r, "the runtime failed");
-	if ((r = creation_read_pid(c)) < 0)
-		return creation_fail(c, r, "the runtime's pid file");
+	if ((r = creation_run_program(c, run_program)) < 0)
+		return r;
 	if ((r = creation_wait_ready(c)) < 0)
 		return creation_fail(c, r, "init did not come up");
 	if ((r = raise_fences(c)) < 0)
@@ -177,34 +165,12 @@ static void remove_scaffold(const struct creation *c)
 
 static void oci_create(void *arg)
 {
-	static struct creation c;
-	const struct runtime_job *job = arg;
-
-	creation_begin(&c, job);
-	if (create(&c) == 0) {
-		c.result.reason[0] = '\0'; /* warnings */
-		worker_answer(&c.result);
-		remove_scaffold(&c);
-		return;
-	}
-	worker_kill_children();
-	remove_scaffold(&c);
-	if (c.upper_made || (job->flags & KEEPER_CREATE_DISCARD))
-		(void)runtime_discard_upper(job->tree, job->id); /* swept at the next start */
-	c.result.pid = 0;
-	worker_answer(&c.result);
+	creation_run(arg, create, remove_scaffold);
 }
 
 static void oci_clean(void *arg)
 {
-	static struct creation c;
-	const struct runtime_job *job = arg;
-
-	creation_begin(&c, job);
-	remove_scaffold(&c);
-	if ((job->flags & KEEPER_CREATE_REUSE) == 0 || (job->flags & KEEPER_CREATE_DISCARD))
-		(void)runtime_discard_upper(job->tree, job->id); /* swept at the next start */
-	worker_answer(&c.result);
+	creation_clean(arg, remove_scaffold);
 }
 
 #define OCI_KIND(text)                                                                             \

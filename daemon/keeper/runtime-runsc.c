@@ -16,7 +16,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -101,36 +100,11 @@ static int write_bundle(const struct creation *c)
 				  .mounts = c->job->mounts,
 				  .mounts_path = mounts,
 				  .network_host = c->job->flags & KEEPER_CREATE_NETWORK_HOST };
-	struct json j;
-	int r;
 
 	(void)snprintf(run, sizeof(run), RUN_PATH, c->job->id);
 	(void)snprintf(mounts, sizeof(mounts), TREE_PATH "/mounts/%s", c->job->id);
 	(void)snprintf(path, sizeof(path), "%s/config.json", c->bundle);
-	json_init(&j);
-	bundle_config(&j, &b);
-	r = json_finish(&j)
-		    ? file_make_at(AT_FDCWD, path, json_finish(&j), (struct owned){ 0, 0600 })
-		    : -ENOMEM;
-	json_deinit(&j);
-	return r;
-}
-
-/* The same as a sandbox's user namespace elsewhere (bundle.c). */
-static int map_child(pid_t pid)
-{
-	static const char *const files[] = { "gid_map", "uid_map" };
-	char path[64], map[128];
-	size_t i;
-	int r = 0;
-
-	(void)snprintf(map, sizeof(map), "0 %d 1000\n1000 %d 1\n1001 1001 %d\n", KEEPER_ID_ROOT,
-		       KEEPER_ID_AGENT, KEEPER_ID_FENCE - 1001);
-	for (i = 0; r == 0 && i < ARRAY_SIZE(files); i++) {
-		(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, files[i]);
-		r = file_put_at(AT_FDCWD, path, map);
-	}
-	return r;
+	return bundle_write(AT_FDCWD, path, &b);
 }
 
 /* In the namespace: becomes its root and the program. */
@@ -167,7 +141,7 @@ static void run_in_namespace(const struct creation *c, const char *const *argv)
 		(void)close(go[1]); /* else it would wait for itself */
 		run_inside(c, go[0], argv);
 	}
-	r = map_child(pid);
+	r = ids_map_sandbox(pid);
 	if (r < 0)
 		creation_child_failed("maps", r);
 	if (write(go[1], "", 1) != 1 || waitpid(pid, &status, 0) < 0)
@@ -204,7 +178,6 @@ static void run_program(const struct creation *c, const struct creation_fds *fds
 
 static int create(struct creation *c)
 {
-	pid_t program = -1;
 	int r;
 
 	if ((r = root_make_upper(c)) < 0)
@@ -218,12 +191,8 @@ static int create(struct creation *c)
 		return creation_fail(c, r, "/etc/gitconfig");
 	if ((r = copy_program(c)) < 0 || (r = write_bundle(c)) < 0)
 		return creation_fail(c, r, "bundle");
-	if ((r = creation_start(c, run_program, &program)) < 0)
-		return creation_fail(c, r, "starting the runtime");
-	if ((r = creation_wait_program(c, program)) < 0)
-		return creation_fail(c, r, "the runtime failed");
-	if ((r = creation_read_pid(c)) < 0)
-		return creation_fail(c, r, "the runtime's pid file");
+	if ((r = creation_run_program(c, run_program)) < 0)
+		return r;
 	if ((r = creation_wait_dial(c)) < 0)
 		return creation_fail(c, r, "init did not come up");
 	return 0;
@@ -247,34 +216,12 @@ static void remove_scaffold(const struct creation *c)
 
 static void runsc_create(void *arg)
 {
-	static struct creation c;
-	const struct runtime_job *job = arg;
-
-	creation_begin(&c, job);
-	if (create(&c) == 0) {
-		c.result.reason[0] = '\0'; /* warnings */
-		worker_answer(&c.result);
-		remove_scaffold(&c);
-		return;
-	}
-	worker_kill_children();
-	remove_scaffold(&c);
-	if (c.upper_made || (job->flags & KEEPER_CREATE_DISCARD))
-		(void)runtime_discard_upper(job->tree, job->id); /* swept at the next start */
-	c.result.pid = 0;
-	worker_answer(&c.result);
+	creation_run(arg, create, remove_scaffold);
 }
 
 static void runsc_clean(void *arg)
 {
-	static struct creation c;
-	const struct runtime_job *job = arg;
-
-	creation_begin(&c, job);
-	remove_scaffold(&c);
-	if ((job->flags & KEEPER_CREATE_REUSE) == 0 || (job->flags & KEEPER_CREATE_DISCARD))
-		(void)runtime_discard_upper(job->tree, job->id); /* swept at the next start */
-	worker_answer(&c.result);
+	creation_clean(arg, remove_scaffold);
 }
 
 const struct runtime_kind runtime_runsc = {
