@@ -20,6 +20,7 @@
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
 #include "text.h"
+#include "util/pairs.h"
 #include "util/strings.h"
 
 #define CHARACTER_BYTES_MAX 4 /* of UTF-8 */
@@ -333,22 +334,6 @@ struct listing {
 	int64_t left;
 };
 
-static bool has_labels(const struct sandbox_facts *s, const struct pairs *wanted)
-{
-	const struct pairs *have = &s->labels;
-	size_t i, j;
-
-	for (i = 0; i < wanted->count; i++) {
-		for (j = 0; j < have->count; j++)
-			if (string_equal(have->items[j].key, wanted->items[i].key) &&
-			    string_equal(have->items[j].value, wanted->items[i].value))
-				break;
-		if (j == have->count)
-			return false;
-	}
-	return true;
-}
-
 static bool matches(const struct exec *e, const struct listing *l)
 {
 	const struct filter_params *f = &l->params->filter;
@@ -362,7 +347,7 @@ static bool matches(const struct exec *e, const struct listing *l)
 		return false;
 	if (f->loop_id && !string_equal(f->loop_id, sandbox_facts(s)->loop_id))
 		return false;
-	return has_labels(sandbox_facts(s), &f->labels);
+	return pairs_include(&sandbox_facts(s)->labels, &f->labels);
 }
 
 static bool list_one(struct exec *e, void *userdata)

@@ -9,8 +9,10 @@
 
 #include "api/api.h"
 #include "api/loop-result.h"
+#include "api/progress.h"
 #include "api/values.h"
 #include "params.h"
+#include "util/pairs.h"
 #include "util/strings.h"
 
 /* ---- create ---- */
@@ -25,16 +27,6 @@ static void on_done(struct loop *l, struct error *e, void *userdata)
 		request_reply(r, value_loop(l));
 }
 
-static void on_progress(const char *message, void *userdata)
-{
-	struct request *r = userdata;
-	struct json_object *params = json_object_new_object();
-
-	json_object_object_add(params, "requestId", json_object_get(request_id(r)));
-	value_add_string(params, "message", message);
-	request_notify(r, "progress", params);
-}
-
 static void on_cancel(struct request *r, void *userdata)
 {
 	(void)r; /* answered by on_done() */
@@ -45,7 +37,7 @@ static void on_cancel(struct request *r, void *userdata)
 void method_loop_create(struct request *r, void *userdata)
 {
 	static const struct request_watch watch = { .on_cancel = on_cancel };
-	const struct loop_create create = { request_params(r), on_progress, on_done, r };
+	const struct loop_create create = { request_params(r), progress_notify, on_done, r };
 	CLEANUP_ERROR struct error e = { 0 };
 	struct loop_op *op;
 
@@ -129,21 +121,6 @@ struct listing {
 	struct json_object *list;
 };
 
-static bool has_labels(const struct pairs *have, const struct pairs *wanted)
-{
-	size_t i, k;
-
-	for (i = 0; i < wanted->count; i++) {
-		for (k = 0; k < have->count; k++)
-			if (string_equal(have->items[k].key, wanted->items[i].key) &&
-			    string_equal(have->items[k].value, wanted->items[i].value))
-				break;
-		if (k == have->count)
-			return false;
-	}
-	return true;
-}
-
 static bool has_tool(const struct string_list *tools, const char *wanted)
 {
 	size_t i;
@@ -162,7 +139,7 @@ static bool matches(const struct loop_facts *f, const struct filter_params *filt
 		return false;
 	if (filter->state && strcmp(filter->state, loop_state_to_string(f->state)) != 0)
 		return false;
-	return has_labels(&f->labels, &filter->labels);
+	return pairs_include(&f->labels, &filter->labels);
 }
 
 static bool list_one(struct loop *l, void *userdata)

@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "api/progress.h"
 #include "api/values.h"
 #include "bounds.h"
 #include "params.h"
 #include "sandbox/manager.h"
+#include "util/pairs.h"
 
 static void on_done(struct sandbox *s, struct error *e, void *userdata)
 {
@@ -21,16 +23,6 @@ static void on_done(struct sandbox *s, struct error *e, void *userdata)
 		request_fail(r, e);
 	else
 		request_reply(r, value_sandbox(s));
-}
-
-static void on_progress(const char *message, void *userdata)
-{
-	struct request *r = userdata;
-	struct json_object *params = json_object_new_object();
-
-	json_object_object_add(params, "requestId", json_object_get(request_id(r)));
-	value_add_string(params, "message", message);
-	request_notify(r, "progress", params);
 }
 
 static void on_cancel(struct request *r, void *userdata)
@@ -50,7 +42,7 @@ void method_sandbox_create(struct request *r, void *userdata)
 		request_fail(r, &e);
 		return;
 	}
-	sandbox_on_progress(s, on_progress, r);
+	sandbox_on_progress(s, progress_notify, r);
 	request_watch(r, &watch, s); /* lives until on_done() at least */
 }
 
@@ -133,20 +125,8 @@ struct listing {
 	struct json_object *list;
 };
 
-static bool has_label(const struct pairs *labels, const struct pair *wanted)
-{
-	size_t i;
-
-	for (i = 0; i < labels->count; i++)
-		if (strcmp(labels->items[i].key, wanted->key) == 0)
-			return strcmp(labels->items[i].value, wanted->value) == 0;
-	return false;
-}
-
 static bool matches(const struct sandbox_facts *f, const struct filter_params *filter)
 {
-	size_t i;
-
 	if (filter->loop_id && (!f->loop_id || strcmp(filter->loop_id, f->loop_id) != 0))
 		return false;
 	if (filter->sandbox && strcmp(filter->sandbox, f->name) != 0 &&
@@ -156,10 +136,7 @@ static bool matches(const struct sandbox_facts *f, const struct filter_params *f
 		return false;
 	if (filter->state && strcmp(filter->state, sandbox_state_to_string(f->state)) != 0)
 		return false;
-	for (i = 0; i < filter->labels.count; i++)
-		if (!has_label(&f->labels, &filter->labels.items[i]))
-			return false;
-	return true;
+	return pairs_include(&f->labels, &filter->labels);
 }
 
 static bool list_one(struct sandbox *s, void *userdata)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "api/progress.h"
 #include "api/values.h"
 #include "params.h"
 #include "sandbox/sandbox.h"
@@ -146,11 +147,8 @@ struct building {
 static void on_progress(const char *message, void *userdata)
 {
 	const struct building *b = userdata;
-	struct json_object *params = json_object_new_object();
 
-	json_object_object_add(params, "requestId", json_object_get(request_id(b->request)));
-	value_add_string(params, "message", message);
-	request_notify(b->request, "progress", params);
+	progress_notify(message, b->request);
 }
 
 static void on_built(const struct template_resolved *t, struct error *e, void *userdata)

@@ -50,16 +50,19 @@ static const char *value_of(const struct pairs *p, const char *key)
 	return NULL;
 }
 
-bool pairs_equal(const struct pairs *a, const struct pairs *b)
+bool pairs_include(const struct pairs *p, const struct pairs *wanted)
 {
 	size_t i;
 
-	if (a->count != b->count)
-		return false;
-	for (i = 0; i < a->count; i++)
-		if (!string_equal(a->items[i].value, value_of(b, a->items[i].key)))
+	for (i = 0; i < wanted->count; i++)
+		if (!string_equal(wanted->items[i].value, value_of(p, wanted->items[i].key)))
 			return false;
 	return true;
+}
+
+bool pairs_equal(const struct pairs *a, const struct pairs *b)
+{
+	return a->count == b->count && pairs_include(b, a);
 }
 
 int pairs_pack(const struct pairs *p, char **ret, size_t *ret_size)

@@ -13,6 +13,8 @@ int pairs_copy(struct pairs *to, const struct pairs *from);
 void pairs_deinit(struct pairs *p);
 /* Order does not matter. */
 bool pairs_equal(const struct pairs *a, const struct pairs *b);
+/* Whether P has every pair of WANTED. */
+bool pairs_include(const struct pairs *p, const struct pairs *wanted);
 
 /* Key and value in turns, each with its NUL, in one block that the caller frees; and back. Return
  * 0 or negative errno. */
