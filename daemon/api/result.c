@@ -19,6 +19,7 @@
 #include "macro.h"
 #include "sandbox/exec.h"
 #include "sandbox/sandbox.h"
+#include "util/fd.h"
 
 static_assert((int)STREAM_STDOUT == (int)KEEPER_STREAM_STDOUT &&
 		      (int)STREAM_STDERR == (int)KEEPER_STREAM_STDERR &&
@@ -34,22 +35,6 @@ const char *stream_to_string(unsigned stream)
 	};
 
 	return names[stream];
-}
-
-static size_t read_all(int fd, char *buffer, size_t size, uint64_t offset)
-{
-	size_t done = 0;
-	ssize_t n;
-
-	while (done < size) {
-		n = pread(fd, buffer + done, size - done, (off_t)(offset + done));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break; /* shorter than it should be: what is there is shown */
-		done += (size_t)n;
-	}
-	return done;
 }
 
 /* Bytes that continue a character whose beginning was cut off. */
@@ -79,7 +64,7 @@ static struct json_object *tail(const struct exec *e, unsigned stream)
 	text = malloc(size);
 	if (!text)
 		return NULL;
-	size = read_all(fd, text, size, from);
+	size = fd_read_at(fd, text, size, from);
 	skip = from > 0 ? cut_character(text, size) : 0;
 	return codec_text(text + skip, size - skip);
 }

@@ -9,24 +9,9 @@
 #include "sandbox/stage.h"
 #include "sandbox/view.h"
 #include "store/loops.h"
+#include "util/blob.h"
 #include "util/log.h"
 #include "util/pairs.h"
-
-struct blob {
-	char *data;
-	size_t size;
-};
-
-static void blob_deinit(struct blob *b)
-{
-	free(b->data);
-}
-#define CLEANUP_BLOB CLEANUP(blob_deinit)
-
-static struct bytes blob_bytes(const struct blob *b)
-{
-	return (struct bytes){ b->data, b->size };
-}
 
 static int pack_tools(const struct loop *l, struct blob *ret)
 {

@@ -15,6 +15,7 @@
 #include "loop/run-text.h"
 #include "sandbox/exec.h"
 #include "sandbox/sandbox.h"
+#include "util/fd.h"
 #include "util/log.h"
 #include "util/pairs.h"
 #include "util/time.h"
@@ -134,22 +135,6 @@ static void add_log(struct loop_run *r, const char *what, const char *more)
 	append(&r->result.log, line);
 }
 
-static size_t read_all(int fd, char *buffer, size_t size, uint64_t offset)
-{
-	size_t done = 0;
-	ssize_t n;
-
-	while (done < size) {
-		n = pread(fd, buffer + done, size - done, (off_t)(offset + done));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break; /* shorter than it should be: what is there is shown */
-		done += (size_t)n;
-	}
-	return done;
-}
-
 /* The last characters of what E wrote to STREAM; NULL: no memory. */
 static char *tail_of(const struct loop_run *r, const struct exec *e,
 		     enum keeper_spool_stream stream)
@@ -166,7 +151,7 @@ static char *tail_of(const struct loop_run *r, const struct exec *e,
 	bytes = malloc(size);
 	if (!bytes)
 		return NULL;
-	size = read_all(fd, bytes, size, s->end - size);
+	size = fd_read_at(fd, bytes, size, s->end - size);
 	return run_text_tail(bytes, size, r->limit);
 }
 

@@ -6,25 +6,10 @@
 
 #include "sandbox/sandbox-internal.h"
 #include "store/sandboxes.h"
+#include "util/blob.h"
 #include "util/log.h"
 #include "util/pairs.h"
 #include "util/strings.h"
-
-struct blob {
-	char *data;
-	size_t size;
-};
-
-static void blob_deinit(struct blob *b)
-{
-	free(b->data);
-}
-#define CLEANUP_BLOB CLEANUP(blob_deinit)
-
-static struct bytes blob_bytes(const struct blob *b)
-{
-	return (struct bytes){ b->data, b->size };
-}
 
 static int pack(const struct string_list *l, struct blob *ret)
 {

@@ -88,6 +88,22 @@ int fd_read_file(int dir_fd, const char *path, size_t max, char **ret, size_t *r
 	return 0;
 }
 
+size_t fd_read_at(int fd, char *buffer, size_t size, uint64_t offset)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < size) {
+		n = pread(fd, buffer + done, size - done, (off_t)(offset + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break; /* shorter than it should be: what is there is shown */
+		done += (size_t)n;
+	}
+	return done;
+}
+
 int fd_write_file(int dir_fd, const char *path, const char *text)
 {
 	CLEANUP_FD int fd = openat(dir_fd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);

@@ -13,6 +13,8 @@ int fd_open_no_links(int dir_fd, const char *path, int flags);
 int fd_open_beneath(int dir_fd, const char *path, int flags);
 /* Whole file up to MAX bytes (more: -EFBIG), NUL-terminated, freed by the caller. */
 int fd_read_file(int dir_fd, const char *path, size_t max, char **ret, size_t *ret_size);
+/* Reads from OFFSET until SIZE bytes, the end or an error. Returns how many are in BUFFER. */
+size_t fd_read_at(int fd, char *buffer, size_t size, uint64_t offset);
 /* write(2) of all of TEXT to an existing file. */
 int fd_write_file(int dir_fd, const char *path, const char *text);
 /* RLIMIT_NOFILE to its hard limit. */
