@@ -179,7 +179,7 @@ static const struct field loop_create_fields[] = {
 	{ "limits", FIELD_OBJECT, AT(loop_create_params, limits), NESTED(limits_fields, limits_params), .doc = "What each sandbox may use." },
 	{ "env", FIELD_ENV, AT(loop_create_params, env), .doc = "Environment of every command, in the sandboxes that this call makes." },
 	{ "stages", FIELD_OBJECTS, AT(loop_create_params, stages), BETWEEN(0, STAGES_MAX), NESTED(stage_fields, stage_params), .doc = "Profiles of its stages, beside the configured ones; then a run with any other stage is refused." },
-	{ "ttlMs", FIELD_INT64, AT(loop_create_params, ttl_ms), BETWEEN(1, FIELD_INT_MAX), .doc = "Destroyed so long after its creation." },
+	{ "ttlMs", FIELD_INT64, AT(loop_create_params, ttl_ms), LIFE, .doc = "Destroyed so long after its creation." },
 	{ "labels", FIELD_LABELS, AT(loop_create_params, labels), BETWEEN(0, LABELS_MAX), .doc = "Free text to find its sandboxes by." },
 	{ "runtime", FIELD_NAME, AT(loop_create_params, runtime), .doc = "What sets its sandboxes up; absent: the configured one." },
 	END

@@ -10,8 +10,6 @@
 #include "message.h"
 #include "verbs.h"
 
-#define EXIT_USAGE 2
-
 static int take_common(struct ctl *ctl, const struct options *o)
 {
 	const char *output = options_text(o, OPTION_OUTPUT);
@@ -30,7 +28,7 @@ static int take_common(struct ctl *ctl, const struct options *o)
 
 static int usage_status(const struct verb *verb)
 {
-	return verb->failure == 1 ? EXIT_USAGE : verb->failure;
+	return verb->failure == 1 ? STATUS_WRONG_USAGE : verb->failure;
 }
 
 static int check_operands(const struct ctl *ctl)
@@ -87,19 +85,19 @@ static int no_verb(const struct options *o, int argc, char **argv)
 	}
 	if (argc == 0) {
 		help_all(stderr);
-		return EXIT_USAGE;
+		return STATUS_WRONG_USAGE;
 	}
 	if (argc == 1 && help_group(stderr, argv[0]) == 0)
-		return EXIT_USAGE;
+		return STATUS_WRONG_USAGE;
 	if (argc == 2 && strcmp(argv[1], "--help") == 0 && help_group(stdout, argv[0]) == 0)
 		return 0;
 	if (argc > 1 && help_is_group(argv[0])) {
 		message_error(NULL, "unknown verb %s %s: see sandboxctl %s --help", argv[0],
 			      argv[1], argv[0]);
-		return EXIT_USAGE;
+		return STATUS_WRONG_USAGE;
 	}
 	message_error("see sandboxctl --help", "unknown verb %s", argv[0]);
-	return EXIT_USAGE;
+	return STATUS_WRONG_USAGE;
 }
 
 /* What stdio still holds must get out, or the status is a lie. */
@@ -118,9 +116,9 @@ int main(int argc, char **argv)
 	int words;
 
 	if (options_parse(&global, global_options, OPERANDS_END_OPTIONS, argc, argv) < 0)
-		return EXIT_USAGE;
+		return STATUS_WRONG_USAGE;
 	if (take_common(&ctl, &global) < 0)
-		return EXIT_USAGE;
+		return STATUS_WRONG_USAGE;
 	argc -= global.end;
 	argv += global.end;
 	ctl.verb = verb_find(argc, argv, &words);

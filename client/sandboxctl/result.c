@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -65,6 +66,32 @@ static int write_result_file(const char *file, const char *text, size_t size)
 {
 	CLEANUP_FD int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	int r = fd < 0 ? -errno : write_line(fd, text, size);
+
+	if (r < 0)
+		message_error(NULL, "%s: %s", file, strerror(-r));
+	return r;
+}
+
+/* Without making it: it may lie in the workspace, where it would be a change. */
+static int check_file(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	CLEANUP_STR char *parent = slash ? strndup(file, (size_t)(slash + 1 - file)) : strdup(".");
+	struct stat st;
+
+	if (!parent)
+		return -ENOMEM;
+	if (stat(file, &st) < 0)
+		return errno != ENOENT || access(parent, W_OK | X_OK) < 0 ? -errno : 0;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	return access(file, W_OK) < 0 ? -errno : 0;
+}
+
+int result_check_file(struct ctl *ctl)
+{
+	const char *file = options_text(&ctl->options, OPTION_RESULT_FILE);
+	int r = file ? check_file(file) : 0;
 
 	if (r < 0)
 		message_error(NULL, "%s: %s", file, strerror(-r));

@@ -18,5 +18,8 @@ int result_finish(struct ctl *ctl, const char *text, size_t size);
 
 /* The status alone, said on stderr where it needs to be; TEXT is an ExecResult. */
 int result_status(struct ctl *ctl, const char *text, size_t size);
+/* Before anything is run: --result-file can be written, else it is said. Returns 0 or negative
+ * errno. */
+int result_check_file(struct ctl *ctl);
 /* Prints TEXT with -o json and writes --result-file; STATUS, or 125 when that failed. */
 int result_write(struct ctl *ctl, const char *text, size_t size, int status);

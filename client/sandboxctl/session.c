@@ -344,7 +344,7 @@ int session_run(struct ctl *ctl, const struct session_options *options, struct s
 	};
 	int r;
 
-	if (ctl_connect(ctl) < 0)
+	if (result_check_file(ctl) < 0 || ctl_connect(ctl) < 0)
 		return STATUS_FAILURE;
 	r = catch_signals(&s);
 	if (r == 0)

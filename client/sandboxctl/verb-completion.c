@@ -14,8 +14,6 @@
 #include "message.h"
 #include "verbs.h"
 
-#define WRONG_USAGE 2
-
 static const struct {
 	const char *kind;
 	struct list_query query;
@@ -77,5 +75,5 @@ int verb_completion(struct ctl *ctl)
 		return 0;
 	}
 	message_error("bash or zsh", "there is no completion for %s", what);
-	return WRONG_USAGE;
+	return STATUS_WRONG_USAGE;
 }

@@ -13,10 +13,6 @@ static int add_work_dir(struct json_object *params, const struct options *o)
 	CLEANUP(workspace_argument_deinit) struct workspace_argument w = { .path = NULL };
 	const char *text = options_text(o, OPTION_WORKDIR);
 
-	if (!text) {
-		message_error("-w DIR", "a loop needs the worktree that it works on");
-		return -1;
-	}
 	if (workspace_argument_parse(&w, text) < 0)
 		return -1;
 	if (w.read_only) {
@@ -77,12 +73,27 @@ static int print_sandboxes(struct json_object *loop)
 	return fflush(stdout) == 0 ? 0 : -1;
 }
 
+/* What its usage says is needed. */
+static bool is_complete(const struct options *o)
+{
+	if (!options_have(o, OPTION_WORKDIR))
+		message_error("-w DIR", "a loop needs the worktree that it works on");
+	else if (!options_have(o, OPTION_TOOL))
+		message_error("--tool TOOL", "a loop needs a tool");
+	else
+		return true;
+	return false;
+}
+
 int verb_loop_create(struct ctl *ctl)
 {
-	struct json_object *params = build_params(&ctl->options);
 	CLEANUP_JSON struct json_object *loop = NULL;
+	struct json_object *params;
 	int r;
 
+	if (!is_complete(&ctl->options))
+		return STATUS_WRONG_USAGE;
+	params = build_params(&ctl->options);
 	if (!params || ctl_call(ctl, "loop.create", params, &loop) < 0)
 		return ctl->verb->failure;
 	if (warn(ctl, loop) < 0)

@@ -281,7 +281,7 @@ const struct verb verbs[] = {
 	{ "kill", "EXEC...", "send a signal to a command", kill_options, 1, MANY, COMMON, .run = verb_kill },
 	{ "cancel", "EXEC...", "end a command: TERM, then KILL", no_options, 1, MANY, COMMON, CALL("exec.cancel", "execId") },
 	{ "wait", "EXEC", "wait for a command's end", wait_options, 1, 1, OPERANDS_ANYWHERE, OWN_FAILURE, .run = verb_wait },
-	{ "loop create", "LOOP", "make a loop's sandboxes, or add tools to it", loop_create_options, 1, 1, COMMON, .run = verb_loop_create },
+	{ "loop create", "LOOP -w DIR --tool TOOL...", "make a loop's sandboxes, or add tools to it", loop_create_options, 1, 1, COMMON, .run = verb_loop_create },
 	{ "loop run", "LOOP TOOL PROMPT|- [-- ARGS...]", "run a tool's agent on a prompt in a loop", loop_run_options, 3, MANY, OPERANDS_ANYWHERE, OWN_FAILURE, .run = verb_loop_run },
 	{ "loop ls", "", "list loops", no_options, 0, 0, COMMON, verb_list, "loop.list", NULL, "loops", loop_columns },
 	{ "loop show", "LOOP...", "show all about loops", no_options, 1, MANY, COMMON, verb_inspect, "loop.get", "loopId", NULL, NULL },

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
+
+#define STATUS_WRONG_USAGE 2
 /* The one table of verbs: dispatch, option parsing, --help and completion come from it. */
 
 #include "ctl.h"

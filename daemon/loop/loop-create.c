@@ -80,8 +80,13 @@ static char *open_work_dir(const struct manager *m, uid_t peer, const char *path
 
 static int conflict(const struct loop *l, const char *field, struct error *reterr)
 {
-	(void)error_set(reterr, ERROR_CONFLICT, field, "leave it out, or choose another loopId",
-			"loop %s was made with another %s", l->facts.id, field);
+	if (strcmp(field, "workDir") == 0) /* which cannot be left out */
+		(void)error_set(reterr, ERROR_CONFLICT, field, "choose another loopId",
+				"loop %s works on %s", l->facts.id, l->facts.work_dir);
+	else
+		(void)error_set(reterr, ERROR_CONFLICT, field,
+				"leave it out, or choose another loopId",
+				"loop %s was made with other %s", l->facts.id, field);
 	error_set_resource(reterr, "loop %s", l->facts.id);
 	return -1;
 }

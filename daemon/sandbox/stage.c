@@ -103,12 +103,13 @@ static bool name_is_good(const char *name)
 	       strspn(name, NAME_LETTERS "._+-") == length;
 }
 
-/* Relative, without "..", "." and empty parts, and not git's own. */
+/* Relative, without "..", "." and empty parts, and not git's own. Nor a pattern: it would be made
+ * as a directory of that name. */
 static bool path_is_good(const char *path)
 {
 	size_t length;
 
-	if (strlen(path) > STAGE_PATH_MAX)
+	if (strlen(path) > STAGE_PATH_MAX || strpbrk(path, "*?["))
 		return false;
 	for (;; path += length + 1) {
 		length = strcspn(path, "/");
@@ -304,7 +305,7 @@ static int read_writable(struct reader *r, struct stage *s, const struct strings
 					 error == -E2BIG
 						 ? "name a directory above them"
 						 : "a path below the workspace, such as tests, "
-						   "without \"..\" and .git",
+						   "without \"..\", .git and patterns",
 					 error == -E2BIG ? "stage %s leaves too many directories "
 							   "writable"
 							 : "stage %s cannot leave that directory "

@@ -273,7 +273,8 @@ bool row_in_use(const struct row *row, bool stopped, struct row_user *ret)
 int row_refuse_in_use(const struct row *row, const struct row_user *user, struct error *reterr)
 {
 	if (user->sandbox)
-		error_set(reterr, ERROR_CONFLICT, NULL, "remove the sandboxes that use it first",
+		error_set(reterr, ERROR_CONFLICT, NULL,
+			  "stop or remove the sandboxes that use it first",
 			  "The template %s is in use by sandbox %s.", row->name,
 			  sandbox_name(user->sandbox));
 	else if (user->row)

@@ -101,6 +101,9 @@ def test_options_of_exec(t):
 def test_result_file(t):
     name, ws = create(t)
     ok(t.ctl("exec", "--result-file", ws + "/r", name, "sh", "-c", "exit 4"), 4)
+    for nowhere in (ws, ws + "/no/r"):  # known before anything ran
+        ok(t.ctl("exec", "--result-file", nowhere, name, "touch", ws + "/ran"), 125)
+        check(not os.path.exists(ws + "/ran"), "it ran all the same")
     with open(ws + "/r", encoding="utf-8") as f:
         r = json.load(f)
     equal((r["exitCode"], r["cause"]), (4, "exited"), "ExecResult")

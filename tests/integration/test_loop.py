@@ -173,6 +173,8 @@ def bad(t, ws):
         ({**new, "limits": {"memoryBytes": -1}}, INVALID, "limits.memoryBytes"),
         ({**new, "ttlMs": 0}, INVALID, "ttlMs"),
         ({**new, "ttlMs": -1}, INVALID, "ttlMs"),
+        ({**new, "ttlMs": 999}, INVALID, "ttlMs"),
+        ({**new, "ttlMs": 400 * 86400 * 1000}, INVALID, "ttlMs"),
         ({**new, "ttlMs": "1h"}, INVALID, "ttlMs"),
         ({**new, "env": {"A=B": "x"}}, INVALID, "env.A=B"),
         ({**new, "runtime": "no-such-runtime"}, NOT_FOUND, "runtime"),
@@ -406,7 +408,7 @@ def test_time(t):
         c.call("loop.create", {"loopId": lid, "workDir": t.workspace(), "tools": ["shell"], **params}, timeout=60)
 
     make("failed")
-    make("ttl", ttlMs=700)
+    make("ttl", ttlMs=1000)
     make("cancelled")
     c.call("loop.cancel", {"loopId": "cancelled"})
     c.call("loop.destroy", {"loopId": "failed", "outcome": "failed"})

@@ -382,9 +382,9 @@ def test_sandboxctl(t):
     e = ctl("run", "-d", lid, "shell", "exit 5").strip()
     equal(t.client.call("exec.wait", {"execId": e})["exitCode"], 5, "-d")
     for args, status, said in (
-        (("create", lid), 1, b"-w DIR"),
+        (("create", lid), 2, b"-w DIR"),
         (("create", lid, "-w", tree + ":ro", "--tool", "shell"), 1, b"read-only"),
-        (("create", lid, "-w", tree), 1, b"tools"),
+        (("create", lid, "-w", tree), 2, b"--tool"),
         (("create", lid, "-w", t.workspace(), "--tool", "shell"), 1, b"workDir"),
         (("create",), 2, b"usage"),
         (("run", lid, "shell"), 125, b"usage"),

@@ -504,6 +504,7 @@ def test_bad_tables(t):
     cases = [
         ({"name": "x", "writable": ["/abs"]}, "invalid_params", "stages[1].writable[0]"),
         ({"name": "x", "writable": ["a", "b/../c"]}, "invalid_params", "stages[1].writable[1]"),
+        ({"name": "x", "writable": ["tests/*.c"]}, "invalid_params", "stages[1].writable[0]"),
         ({"name": "x", "writable": [".git/hooks"]}, "invalid_params", "stages[1].writable[0]"),
         ({"name": "x", "writable": [""]}, "invalid_params", "stages[1].writable[0]"),
         ({"name": "x", "writable": ["a" * 1025]}, "invalid_params", "stages[1].writable[0]"),
