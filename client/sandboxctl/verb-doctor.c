@@ -9,6 +9,7 @@
 #include "daemon-process.h"
 #include "macro.h"
 #include "util/checks.h"
+#include "util/space.h"
 #include "verbs.h"
 
 static struct json_object *to_json(const struct check *c)
@@ -69,7 +70,9 @@ static bool any_required_failed(const struct check *checks, size_t count)
 int verb_doctor(struct ctl *ctl)
 {
 	CLEANUP_STR char *state_dir = daemon_process_state_dir();
-	const struct checks_scope scope = { .uid = geteuid(), .state_dir = state_dir };
+	const struct checks_scope scope = { .uid = geteuid(),
+					    .state_dir = state_dir,
+					    .min_free = SPACE_FLOOR_DEFAULT };
 	struct check *checks = calloc(CHECKS_MAX, sizeof *checks);
 	size_t count;
 	bool failed;

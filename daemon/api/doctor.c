@@ -59,6 +59,7 @@ int doctor_print(const struct config *config, const char *libexec_dir)
 					    .runsc = config_runtime(config, "runsc")->path,
 					    .runtime = runtime_type_to_string(
 						    standard ? standard->type : RUNTIME_CRUN),
+					    .min_free = config->min_free,
 					    .libexec_dir = libexec_dir };
 	struct json_object *result = json_object_new_object();
 	struct json_object *list = json_object_new_array();

@@ -9,6 +9,7 @@
 
 #include "loop/loop-internal.h"
 #include "sandbox/config.h"
+#include "sandbox/disk-floor.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/stage.h"
 #include "sandbox/tool.h"
@@ -264,6 +265,8 @@ int loop_create(struct manager *m, uid_t peer, const struct loop_create *c, stru
 	l = loop_find_own(m, peer, p->loop_id);
 	if (l && (check_state(l, reterr) < 0 || check_same(l, work_dir, p, stages, reterr) < 0 ||
 		  check_versions(l, p, reterr) < 0))
+		return -1;
+	if (!l && disk_floor_check(m, reterr) < 0)
 		return -1;
 	if (!l)
 		l = make(m, peer, work_dir, c, &stages, reterr);

@@ -7,6 +7,7 @@
 
 #include "sandbox/cgroup.h"
 #include "sandbox/config.h"
+#include "sandbox/disk-floor.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/tool.h"
 #include "sandbox/workspace.h"
@@ -287,7 +288,8 @@ static int validate(struct manager *m, uid_t peer, const struct sandbox_origin *
 	if (refuse_unbuilt(p, reterr) < 0 || check_runtime(m, p, origin != NULL, reterr) < 0 ||
 	    check_limits(m, &p->limits, reterr) < 0)
 		return -1;
-	if ((!origin || !origin->hidden) && check_quota(m, peer, reterr) < 0)
+	if ((!origin || !origin->hidden) &&
+	    (check_quota(m, peer, reterr) < 0 || disk_floor_check(m, reterr) < 0))
 		return -1;
 	if (p->extra_workspaces.count > 0 && !p->workspace.path)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "workspace", NULL,

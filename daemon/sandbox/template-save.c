@@ -13,6 +13,7 @@
 
 #include "keeper-wire.h"
 #include "macro.h"
+#include "sandbox/disk-floor.h"
 #include "sandbox/runtime.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/template-debian.h"
@@ -211,7 +212,7 @@ int template_save(struct sandbox *s, const struct template_save_query *query, te
 	int r;
 
 	if (check_name(query->manager->config, query->name, reterr) < 0 ||
-	    check_sandbox(s, reterr) < 0)
+	    check_sandbox(s, reterr) < 0 || disk_floor_check(query->manager, reterr) < 0)
 		return -1;
 	if (row_find(t, sandbox_owner(s), query->name))
 		return refuse_taken(query->name, reterr);

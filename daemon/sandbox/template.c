@@ -15,6 +15,7 @@
 
 #include "keeper-wire.h"
 #include "macro.h"
+#include "sandbox/disk-floor.h"
 #include "sandbox/template-build.h"
 #include "sandbox/template-debian.h"
 #include "util/id.h"
@@ -281,7 +282,8 @@ static int start_build(struct template_table *t, const struct wanted *w, struct 
 	struct row *row;
 	int r;
 
-	if (w->suite && debian_check(w->suite, reterr) < 0)
+	if ((w->suite && debian_check(w->suite, reterr) < 0) ||
+	    disk_floor_check(t->manager, reterr) < 0)
 		return -1;
 	r = prepare_row(t, w, &row);
 	if (r < 0)

@@ -17,13 +17,13 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "util/path.h"
+#include "util/space.h"
 
 #define SUB_IDS_NEEDED 65535ul
 #define NOBODY 65534
@@ -500,15 +500,20 @@ static void check_runtime_dir(const struct checks_scope *scope, struct check *c)
 static void check_disk(const struct checks_scope *scope, struct check *c)
 {
 	const char *dir = scope->state_dir;
-	unsigned long long mib;
-	struct statvfs v;
+	int fd = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	unsigned long long mib, floor_mib;
+	struct space s;
 
-	if (!dir || statvfs(dir, &v) < 0) {
+	if (fd < 0 || space_look(fd, scope->min_free, &s) < 0) {
 		found(c, true, "not looked at: no state directory yet");
-		return;
+	} else {
+		mib = (unsigned long long)s.free_bytes >> 20;
+		floor_mib = (unsigned long long)s.floor_bytes >> 20;
+		found(c, mib >= floor_mib + DISK_NEEDED_MIB,
+		      "%llu MiB free in %s, nothing is made below %llu MiB", mib, dir, floor_mib);
 	}
-	mib = (unsigned long long)v.f_bavail * v.f_frsize >> 20;
-	found(c, mib >= DISK_NEEDED_MIB, "%llu MiB free in %s", mib, dir);
+	if (fd >= 0)
+		(void)close(fd);
 }
 
 static const struct {

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 enum check_severity { CHECK_REQUIRED, CHECK_OPTIONAL };
@@ -33,6 +34,7 @@ struct checks_scope {
 	const char *runc;
 	const char *runsc;
 	const char *runtime;     /* which one is used where nobody says; NULL: crun */
+	uint64_t min_free;       /* [limits] min_free */
 	const char *libexec_dir; /* where sandbox-keeper and sandbox-init are */
 };
 
