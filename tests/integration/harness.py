@@ -57,6 +57,7 @@ class Suite:
         os.chmod(self.top, 0o755)
         self.work = os.path.join(self.top, "work")
         os.mkdir(self.work, 0o755)
+        self.whole = True  # not just some tests of it
         self.ids = []  # of every sandbox that was made
         self.instances = set()
         self.daemon = None

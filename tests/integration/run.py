@@ -257,7 +257,9 @@ def main():
     signal.signal(signal.SIGTERM, on_end)
     daemon_module.become_subreaper()
     guard = daemon_module.Guard()
-    runner = Runner(harness.Suite(daemon_module.Tools(args.build), args.mode), args.verbose)
+    suite = harness.Suite(daemon_module.Tools(args.build), args.mode)
+    suite.whole = not args.only
+    runner = Runner(suite, args.verbose)
     try:
         for short, tests in collect(args):
             runner.module(short, tests)
