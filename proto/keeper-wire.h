@@ -201,8 +201,9 @@ struct keeper_claim {
 	uint32_t flags;
 	uint32_t reserved;
 	struct wire_str hostname;
-	struct wire_str git_config;  /* added to the sandbox's own /etc/gitconfig; may be absent */
-	struct keeper_limits limits; /* what differs from create's is written into the cgroup */
+	struct wire_str git_config; /* added to the sandbox's own /etc/gitconfig; may be absent */
+	/* instead of create's: what differs is written into the cgroup, /dev/shm is resized */
+	struct keeper_limits limits;
 	uint32_t n_roots;
 	uint32_t n_mounts;
 	struct keeper_root roots[KEEPER_ROOTS_MAX];

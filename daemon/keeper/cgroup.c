@@ -177,48 +177,63 @@ static void format_cpu(char *value, size_t size, uint32_t version, uint32_t cpu_
 static const struct {
 	uint32_t controller;
 	const char *file[2];
+	const char *lift[2]; /* what a new cgroup has: no limit */
 	int optional;
 } settings[] = {
-	{ KEEPER_CONTROLLER_MEMORY, { "memory.limit_in_bytes", NULL }, 1 },
-	{ KEEPER_CONTROLLER_MEMORY, { "memory.memsw.limit_in_bytes", NULL }, 1 },
-	{ KEEPER_CONTROLLER_MEMORY, { "memory.limit_in_bytes", "memory.max" }, 0 },
-	{ KEEPER_CONTROLLER_MEMORY, { NULL, "memory.swap.max" }, 1 },
-	{ KEEPER_CONTROLLER_CPU, { "cpu.cfs_quota_us", "cpu.max" }, 0 },
-	{ KEEPER_CONTROLLER_PIDS, { "pids.max", "pids.max" }, 0 },
+	{ KEEPER_CONTROLLER_MEMORY, { "memory.limit_in_bytes", NULL }, { "-1", NULL }, 1 },
+	{ KEEPER_CONTROLLER_MEMORY, { "memory.memsw.limit_in_bytes", NULL }, { "-1", NULL }, 1 },
+	{ KEEPER_CONTROLLER_MEMORY, { "memory.limit_in_bytes", "memory.max" }, { "-1", "max" }, 0 },
+	{ KEEPER_CONTROLLER_MEMORY, { NULL, "memory.swap.max" }, { NULL, "max" }, 1 },
+	{ KEEPER_CONTROLLER_CPU, { "cpu.cfs_quota_us", "cpu.max" }, { "-1", "max" }, 0 },
+	{ KEEPER_CONTROLLER_PIDS, { "pids.max", "pids.max" }, { "max", "max" }, 0 },
 };
 
-int cgroup_setting(uint32_t version, size_t i, const struct keeper_limits *limits,
-		   struct cgroup_setting *ret)
+static void format_value(struct cgroup_setting *s, uint32_t version, size_t i,
+			 const struct keeper_limits *limits)
 {
+	const char *lift = settings[i].lift[version - 1];
+
+	(void)snprintf(s->value, sizeof(s->value), "%s", lift ? lift : "");
+	if (s->controller == KEEPER_CONTROLLER_MEMORY && limits->memory_bytes > 0) {
+		if (s->file && strcmp(s->file, "memory.swap.max") == 0)
+			(void)snprintf(s->value, sizeof(s->value), "0");
+		else
+			(void)snprintf(s->value, sizeof(s->value), "%" PRIu64,
+				       limits->memory_bytes);
+	} else if (s->controller == KEEPER_CONTROLLER_CPU && limits->cpu_milli > 0) {
+		format_cpu(s->value, sizeof(s->value), version, limits->cpu_milli);
+	} else if (s->controller == KEEPER_CONTROLLER_PIDS && limits->pids > 0) {
+		(void)snprintf(s->value, sizeof(s->value), "%u", limits->pids);
+	}
+}
+
+int cgroup_setting(uint32_t version, size_t i, const struct keeper_limits *from,
+		   const struct keeper_limits *to, struct cgroup_setting *ret)
+{
+	char was[sizeof(ret->value)];
+
 	if (i >= ARRAY_SIZE(settings))
 		return -ENOENT;
 	ret->controller = settings[i].controller;
 	ret->file = settings[i].file[version - 1];
 	ret->optional = settings[i].optional;
-	ret->value[0] = '\0';
-	if (ret->controller == KEEPER_CONTROLLER_MEMORY && limits->memory_bytes > 0) {
-		if (ret->file && strcmp(ret->file, "memory.swap.max") == 0)
-			(void)snprintf(ret->value, sizeof(ret->value), "0");
-		else
-			(void)snprintf(ret->value, sizeof(ret->value), "%" PRIu64,
-				       limits->memory_bytes);
-	} else if (ret->controller == KEEPER_CONTROLLER_CPU && limits->cpu_milli > 0) {
-		format_cpu(ret->value, sizeof(ret->value), version, limits->cpu_milli);
-	} else if (ret->controller == KEEPER_CONTROLLER_PIDS && limits->pids > 0) {
-		(void)snprintf(ret->value, sizeof(ret->value), "%u", limits->pids);
-	}
+	format_value(ret, version, i, from);
+	memcpy(was, ret->value, sizeof(was));
+	format_value(ret, version, i, to);
+	if (strcmp(was, ret->value) == 0)
+		ret->value[0] = '\0';
 	return 0;
 }
 
 static int limit_hierarchy(const struct cgroup_hierarchy *h, const char *name,
-			   const struct keeper_limits *limits)
+			   const struct keeper_limits *from, const struct keeper_limits *to)
 {
 	char path[CGROUP_PATH_MAX];
 	struct cgroup_setting s;
 	size_t i;
 	int r;
 
-	for (i = 0; cgroup_setting(h->version, i, limits, &s) == 0; i++) {
+	for (i = 0; cgroup_setting(h->version, i, from, to, &s) == 0; i++) {
 		if (!s.file || s.value[0] == '\0' || (h->controllers & s.controller) == 0)
 			continue;
 		CGROUP_FILE(path, name, s.file);
@@ -229,13 +244,14 @@ static int limit_hierarchy(const struct cgroup_hierarchy *h, const char *name,
 	return 0;
 }
 
-int cgroup_limit(const struct cgroups *c, const char *name, const struct keeper_limits *limits)
+int cgroup_limit(const struct cgroups *c, const char *name, const struct keeper_limits *from,
+		 const struct keeper_limits *to)
 {
 	size_t i;
 	int r;
 
 	for (i = 0; i < c->count; i++) {
-		r = limit_hierarchy(&c->list[i], name, limits);
+		r = limit_hierarchy(&c->list[i], name, from, to);
 		if (r < 0)
 			return r;
 	}
@@ -244,6 +260,7 @@ int cgroup_limit(const struct cgroups *c, const char *name, const struct keeper_
 
 int cgroup_make(const struct cgroups *c, const char *name, const struct keeper_limits *limits)
 {
+	const struct keeper_limits none = { 0 };
 	size_t i;
 	int r = 0;
 
@@ -253,7 +270,7 @@ int cgroup_make(const struct cgroups *c, const char *name, const struct keeper_l
 			r = make_fenced(c->list[i].fd, name, ids_fence(c->ids));
 	}
 	if (r >= 0)
-		r = cgroup_limit(c, name, limits);
+		r = cgroup_limit(c, name, &none, limits);
 	if (r < 0)
 		(void)cgroup_remove(c, name); /* what was made is empty */
 	return r;

@@ -36,8 +36,9 @@ void cgroups_add(struct cgroups *c, int fd, const struct keeper_cgroup *given, c
 
 /* Makes NAME everywhere and writes the limits. On failure nothing is left. */
 int cgroup_make(const struct cgroups *c, const char *name, const struct keeper_limits *limits);
-/* Writes limits that are not 0. */
-int cgroup_limit(const struct cgroups *c, const char *name, const struct keeper_limits *limits);
+/* Limits that were FROM become TO: what differs is written, and 0 lifts a limit. */
+int cgroup_limit(const struct cgroups *c, const char *name, const struct keeper_limits *from,
+		 const struct keeper_limits *to);
 /* Moves the calling process there. */
 int cgroup_join(const struct cgroups *c, const char *name);
 void cgroup_read(const struct cgroups *c, const char *name, struct keeper_counters *ret);
@@ -58,13 +59,14 @@ int cgroup_freeze_done(const struct cgroups *c, const char *name, bool frozen);
 /* 0 when it is gone everywhere, -EBUSY while something is still leaving. */
 int cgroup_remove(const struct cgroups *c, const char *name);
 
-/* What is written where: the file of VERSION for a limit, or -ENOENT past the last. For tests and
- * cgroup_limit(). */
+/* What is written where when limits that were FROM become TO: the I-th file of VERSION and its
+ * value
+ * ("": it stays as it is), or -ENOENT past the last. For tests and cgroup_limit(). */
 struct cgroup_setting {
 	uint32_t controller;
 	const char *file;
 	char value[48];
 	int optional; /* the file may be missing or refuse (swap accounting off) */
 };
-int cgroup_setting(uint32_t version, size_t i, const struct keeper_limits *limits,
-		   struct cgroup_setting *ret);
+int cgroup_setting(uint32_t version, size_t i, const struct keeper_limits *from,
+		   const struct keeper_limits *to, struct cgroup_setting *ret);

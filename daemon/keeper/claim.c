@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/mount.h>
 #include <sched.h>
@@ -24,6 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bounds.h"
 #include "claim-internal.h"
 #include "enter.h"
 #include "files.h"
@@ -538,6 +540,43 @@ static int add_git_config(const char *text)
 	return write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -EIO;
 }
 
+static uint64_t shm_size(uint64_t bytes)
+{
+	return bytes > 0 ? bytes : SANDBOX_SHM_DEFAULT;
+}
+
+/* Its superblock alone: the mount and its flags stay. */
+static int resize_shm(uint64_t bytes)
+{
+	CLEANUP_FD int fs = fspick(AT_FDCWD, "/dev/shm",
+				   FSPICK_CLOEXEC | FSPICK_SYMLINK_NOFOLLOW | FSPICK_NO_AUTOMOUNT);
+	char size[24];
+
+	(void)snprintf(size, sizeof(size), "%" PRIu64, bytes);
+	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "size", size, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+/* What else than mounts makes it the sandbox of who claims it. */
+static int set_identity(struct claim *c)
+{
+	uint64_t shm = shm_size(c->request->limits.shm_bytes);
+	int r;
+
+	c->failed = "/dev/shm";
+	r = shm != shm_size(c->target->shm_bytes) ? resize_shm(shm) : 0;
+	if (r < 0)
+		return r;
+	c->failed = "/etc/gitconfig";
+	r = c->git_config ? add_git_config(c->git_config) : 0;
+	if (r < 0)
+		return r;
+	c->failed = "host name";
+	return c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0 ? -errno : 0;
+}
+
 static int move_inside(void *arg)
 {
 	struct claim *c = arg;
@@ -562,17 +601,7 @@ static int move_inside(void *arg)
 		}
 	}
 	r = close_covers(c);
-	if (r < 0)
-		return r;
-	c->failed = "/etc/gitconfig";
-	r = c->git_config ? add_git_config(c->git_config) : 0;
-	if (r < 0)
-		return r;
-	if (c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0) {
-		c->failed = "host name";
-		return -errno;
-	}
-	return 0;
+	return r < 0 ? r : set_identity(c);
 }
 
 /* ---- the whole ---- */

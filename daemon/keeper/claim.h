@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Gives a running sandbox its identity: workspaces and git directories at their own paths, and a
- * host name. Fast (no worker): the mounts are cloned here and moved by a helper inside. */
+/* Gives a running sandbox its identity: workspaces and git directories at their own paths, a host
+ * name, and the size of its /dev/shm. Fast (no worker): the mounts are cloned here and moved by a
+ * helper inside.
+ *
+ * A sandbox that nobody has claimed can become anybody's who wants the same layers, runtime and
+ * network: what else a KEEPER_CREATE decides is either the same for all sandboxes of a keeper (id
+ * maps, capabilities, seccomp program, namespaces, fences, the limit on open files, /etc/hosts and
+ * an empty resolv.conf with no network), or belongs to its id and stays with it (upper directory,
+ * cgroup and its counters, container name), or is set here and by cgroup_limit(). */
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "release.h"
 #include "tree.h"
@@ -34,8 +42,9 @@ void claim_detach(const struct tree *t, const char *id);
 struct claim_target {
 	const struct tree *tree;
 	const char *id;
-	int pidfd;                   /* undo: -1 */
-	bool enters;                 /* mounts go into it; else only what is outside is made */
+	int pidfd;          /* undo: -1 */
+	bool enters;        /* mounts go into it; else only what is outside is made */
+	uint64_t shm_bytes; /* size of its /dev/shm until now, where it is entered; 0: default */
 	struct claim_mounts *mounts; /* not NULL: attach them here instead */
 	struct release *release;     /* what must be undone later is noted here */
 	struct view_own *own;        /* and what was the sandbox's before; where it is entered */

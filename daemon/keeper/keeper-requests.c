@@ -268,15 +268,18 @@ static void on_claim(struct keeper *k, struct wire_message *m)
 					.id = b->job.id,
 					.pidfd = b->pidfd,
 					.enters = b->job.kind->enters,
+					.shm_bytes = b->job.limits.shm_bytes,
 					.release = &b->release,
 					.own = &b->own };
 	b->claimed = true;
 	r = claim_run(&target, m, reason);
 	if (r == 0) {
-		r = cgroup_limit(&k->cgroups, b->job.name, &c->limits);
+		r = cgroup_limit(&k->cgroups, b->job.name, &b->job.limits, &c->limits);
 		if (r < 0)
 			(void)snprintf(reason, sizeof(reason), "limits: %s", strerror(-r));
 	}
+	if (r == 0)
+		b->job.limits = c->limits;
 	reply_reason(k, h, r, reason);
 	unstage(k);
 }

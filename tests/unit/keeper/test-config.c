@@ -95,17 +95,23 @@ START_TEST(test_overlay_options)
 END_TEST
 
 /* All settings of a version as "file=value;" in their order. */
-static void list_settings(uint32_t version, const struct keeper_limits *limits, char *buf,
-			  size_t size)
+static void list_changes(uint32_t version, const struct keeper_limits *from,
+			 const struct keeper_limits *to, char *buf, size_t size)
 {
 	struct cgroup_setting s;
 	size_t i, used = 0;
 
 	buf[0] = '\0';
-	for (i = 0; cgroup_setting(version, i, limits, &s) == 0; i++)
+	for (i = 0; cgroup_setting(version, i, from, to, &s) == 0; i++)
 		if (s.file && s.value[0] != '\0')
 			used += (size_t)snprintf(buf + used, size - used, "%s=%s;", s.file,
 						 s.value);
+}
+
+static void list_settings(uint32_t version, const struct keeper_limits *limits, char *buf,
+			  size_t size)
+{
+	list_changes(version, &(struct keeper_limits){ 0 }, limits, buf, size);
 }
 
 START_TEST(test_cgroup_settings)
@@ -123,6 +129,30 @@ START_TEST(test_cgroup_settings)
 	list_settings(2, &tiny, buf, sizeof(buf));
 	ck_assert_str_eq(buf, "cpu.max=1000 100000;");
 	list_settings(1, &none, buf, sizeof(buf));
+	ck_assert_str_eq(buf, "");
+}
+END_TEST
+
+/* A spare is born with limits that its claimer need not want. */
+START_TEST(test_cgroup_changes)
+{
+	const struct keeper_limits born = { 1048576, 0, 1500, 64 }, none = { 0, 0, 0, 0 },
+				   other = { 2097152, 4096, 1500, 32 };
+	char buf[512];
+
+	list_changes(1, &born, &none, buf, sizeof(buf));
+	ck_assert_str_eq(buf, "memory.limit_in_bytes=-1;memory.memsw.limit_in_bytes=-1;"
+			      "memory.limit_in_bytes=-1;cpu.cfs_quota_us=-1;pids.max=max;");
+	list_changes(2, &born, &none, buf, sizeof(buf));
+	ck_assert_str_eq(buf, "memory.max=max;memory.swap.max=max;cpu.max=max;pids.max=max;");
+	list_changes(1, &born, &other, buf, sizeof(buf));
+	ck_assert_str_eq(buf, "memory.limit_in_bytes=2097152;memory.memsw.limit_in_bytes=2097152;"
+			      "memory.limit_in_bytes=2097152;pids.max=32;");
+	list_changes(2, &born, &other, buf, sizeof(buf));
+	ck_assert_str_eq(buf, "memory.max=2097152;pids.max=32;");
+	list_changes(1, &born, &born, buf, sizeof(buf));
+	ck_assert_str_eq(buf, "");
+	list_changes(2, &born, &born, buf, sizeof(buf));
 	ck_assert_str_eq(buf, "");
 }
 END_TEST
@@ -241,6 +271,7 @@ int main(void)
 	tcase_add_test(tcase, test_ids_of_a_sandbox);
 	tcase_add_test(tcase, test_overlay_options);
 	tcase_add_test(tcase, test_cgroup_settings);
+	tcase_add_test(tcase, test_cgroup_changes);
 	tcase_add_test(tcase, test_json);
 	tcase_add_test(tcase, test_bundle);
 	tcase_add_test(tcase, test_bundle_of_one_id);
