@@ -9,7 +9,8 @@ packages_build='meson ninja-build pkg-config gcc libc6-dev libevent-dev libjson-
 # What the daemon runs and reads: the runtime, newuidmap, the seccomp profile.
 packages_runtime='crun uidmap golang-github-containers-common'
 packages_demo="$packages_runtime"
-packages_bench="$packages_runtime bubblewrap runc util-linux"
+# Peers; socat and ripgrep are sandbox-runtime's; strace is for budgets that are missed.
+packages_bench="$packages_runtime bubblewrap runc util-linux redis-server socat ripgrep strace"
 packages_test="$packages_runtime clang libclang-rt-14-dev llvm-14 clang-format cppcheck valgrind jq runc runsc
 	bubblewrap mmdebstrap bash-completion zsh"
 packages_vm='mmdebstrap qemu-system-x86 busybox-static e2fsprogs cpio'

@@ -6,38 +6,52 @@
  *   process N COMMAND...        posix_spawn and wait, own stdio
  *   piped N COMMAND...          the same with two pipes that are read to their end
  *   drain N COMMAND...          the same with one pipe and large reads (throughput)
- *   rpc SOCKET N LINE [FD]      send LINE (its id is set here), wait for the reply; FD: with three
- *                               descriptors of /dev/null
- *   create SOCKET N             sandbox.create, timed; sandbox.remove, not timed
+ *   wide N COMMAND...           the same with a pipe of 1 MiB, as sandboxd's own are
+ *   rpc SOCKET N LINE [FD]      send LINE, wait for the reply; FD: with three descriptors
+ *   sandbox SOCKET N cold|warm PARAMS [exec]
+ *                               sandbox.create with a name and PARAMS (",key:value..."), and
+ *                               exec of true, timed; sandbox.remove, not timed
+ *   ping PROTOCOL SOCKET CONNECTIONS IN-FLIGHT BATCHES SIZE
+ *                               nanoseconds per request, of each batch
+ *   spin                        keeps a processor busy until its parent ends
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-static void fail(const char *what)
+#include "bench.h"
+
+#define WIDE_PIPE (1 << 20)
+
+void fail(const char *what)
 {
 	fprintf(stderr, "bench-loop: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
-static uint64_t now(void)
+uint64_t now(void)
 {
 	struct timespec t;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void print_since(uint64_t begin)
+{
+	printf("%llu\n", (unsigned long long)(now() - begin));
 }
 
 static void wait_for(pid_t pid)
@@ -82,15 +96,23 @@ static void read_all(int a, int b)
 	}
 }
 
-/* With one or two pipes. */
-static void piped(char **argv, bool two)
+enum pipes {
+	PIPES_TWO,
+	PIPES_ONE,
+	PIPES_ONE_WIDE,
+};
+
+static void piped(char **argv, enum pipes pipes)
 {
+	const bool two = pipes == PIPES_TWO;
 	posix_spawn_file_actions_t actions;
 	int out[2], err[2] = { -1, -1 };
 	pid_t pid;
 
 	if (pipe2(out, O_CLOEXEC) < 0 || (two && pipe2(err, O_CLOEXEC) < 0))
 		fail("pipe");
+	if (pipes == PIPES_ONE_WIDE && fcntl(out[1], F_SETPIPE_SZ, WIDE_PIPE) < 0)
+		fail("F_SETPIPE_SZ");
 	(void)posix_spawn_file_actions_init(&actions);
 	(void)posix_spawn_file_actions_adddup2(&actions, out[1], 1);
 	if (two)
@@ -106,147 +128,79 @@ static void piped(char **argv, bool two)
 	(void)posix_spawn_file_actions_destroy(&actions);
 }
 
-static int dial(const char *path)
+static void measure_process(int argc, char **argv)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	long n = atol(argv[0]);
 
-	if (fd < 0 || strlen(path) >= sizeof(a.sun_path))
-		fail(path);
-	memcpy(a.sun_path, path, strlen(path));
-	if (connect(fd, (const struct sockaddr *)(const void *)&a, sizeof(a)) < 0)
-		fail(path);
-	return fd;
-}
-
-static void send_line(int fd, const char *line, int passed)
-{
-	union {
-		struct cmsghdr head;
-		char bytes[CMSG_SPACE(3 * sizeof(int))];
-	} control = { .bytes = { 0 } };
-	struct iovec iov = { (void *)(uintptr_t)line, strlen(line) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-	int fds[3] = { passed, passed, passed };
-
-	if (passed >= 0) {
-		m.msg_control = control.bytes;
-		m.msg_controllen = sizeof(control.bytes);
-		control.head.cmsg_level = SOL_SOCKET;
-		control.head.cmsg_type = SCM_RIGHTS;
-		control.head.cmsg_len = CMSG_LEN(sizeof(fds));
-		memcpy(CMSG_DATA(&control.head), fds, sizeof(fds));
-	}
-	if (sendmsg(fd, &m, 0) != (ssize_t)iov.iov_len)
-		fail("sendmsg");
-}
-
-/* Reads lines until one is a reply; notifications before it are passed over. */
-static void await_reply(int fd)
-{
-	static char buffer[1 << 20];
-	size_t have = 0;
-
-	for (;;) {
-		ssize_t n = read(fd, buffer + have, sizeof(buffer) - 1 - have);
-		char *end;
-
-		if (n <= 0)
-			fail("read");
-		have += (size_t)n;
-		buffer[have] = 0;
-		while ((end = strchr(buffer, '\n'))) {
-			bool reply = false;
-
-			*end = 0;
-			if (strstr(buffer, "\"error\":{")) {
-				fprintf(stderr, "bench-loop: %s\n", buffer);
-				exit(1);
-			}
-			reply = !strstr(buffer, "\"method\":") || strstr(buffer, "\"result\":");
-			have -= (size_t)(end + 1 - buffer);
-			memmove(buffer, end + 1, have + 1);
-			if (reply)
-				return;
-		}
-	}
-}
-
-static void measure_rpc(char **argv)
-{
-	int fd = dial(argv[0]);
-	long n = atol(argv[1]);
-	int passed = argv[3] ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
-	size_t size = strlen(argv[2]) + 2;
-	char *line = malloc(size);
-
-	if (!line)
-		fail("malloc");
-	(void)snprintf(line, size, "%s\n", argv[2]);
+	(void)argc;
 	for (long i = 0; i < n; i++) {
 		uint64_t begin = now();
 
-		send_line(fd, line, passed);
-		await_reply(fd);
-		printf("%llu\n", (unsigned long long)(now() - begin));
+		process(argv + 1);
+		print_since(begin);
 	}
-	free(line);
-	(void)close(fd);
 }
 
-static void measure_create(char **argv)
-{
-	int fd = dial(argv[0]);
-	long n = atol(argv[1]);
-
-	for (long i = 0; i < n; i++) {
-		char line[256];
-		uint64_t begin;
-
-		(void)snprintf(line, sizeof(line),
-			       "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"sandbox.create\","
-			       "\"params\":{\"name\":\"bench-%d-%ld\"}}\n",
-			       (int)getpid(), i);
-		begin = now();
-		send_line(fd, line, -1);
-		await_reply(fd);
-		printf("%llu\n", (unsigned long long)(now() - begin));
-		(void)snprintf(line, sizeof(line),
-			       "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"sandbox.remove\","
-			       "\"params\":{\"sandbox\":\"bench-%d-%ld\"}}\n",
-			       (int)getpid(), i);
-		send_line(fd, line, -1);
-		await_reply(fd);
-	}
-	(void)close(fd);
-}
-
-static void measure_command(const char *kind, char **argv)
+static void measure_piped(char **argv, enum pipes pipes)
 {
 	long n = atol(argv[0]);
 
 	for (long i = 0; i < n; i++) {
 		uint64_t begin = now();
 
-		if (strcmp(kind, "process") == 0)
-			process(argv + 1);
-		else
-			piped(argv + 1, strcmp(kind, "piped") == 0);
-		printf("%llu\n", (unsigned long long)(now() - begin));
+		piped(argv + 1, pipes);
+		print_since(begin);
 	}
 }
 
+static void measure_two(int argc, char **argv)
+{
+	(void)argc;
+	measure_piped(argv, PIPES_TWO);
+}
+
+static void measure_one(int argc, char **argv)
+{
+	(void)argc;
+	measure_piped(argv, PIPES_ONE);
+}
+
+static void measure_wide(int argc, char **argv)
+{
+	(void)argc;
+	measure_piped(argv, PIPES_ONE_WIDE);
+}
+
+static void spin(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		fail("prctl");
+	for (;;)
+		__asm__ volatile(""); /* what else would end a loop without effect */
+}
+
+static const struct mode {
+	const char *name;
+	int arguments; /* at least */
+	void (*run)(int argc, char **argv);
+} modes[] = {
+	{ "process", 2, measure_process }, { "piped", 2, measure_two },
+	{ "drain", 2, measure_one },       { "wide", 2, measure_wide },
+	{ "rpc", 3, measure_rpc },         { "sandbox", 4, measure_sandbox },
+	{ "ping", 6, measure_ping },       { "spin", 0, spin },
+};
+
 int main(int argc, char **argv)
 {
-	if (argc < 4) {
-		fprintf(stderr, "usage: bench-loop process|piped|drain|rpc|create ...\n");
-		return 2;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (argc < 2 || strcmp(argv[1], modes[i].name) != 0 ||
+		    argc - 2 < modes[i].arguments)
+			continue;
+		modes[i].run(argc - 2, argv + 2);
+		return 0;
 	}
-	if (strcmp(argv[1], "rpc") == 0)
-		measure_rpc(argv + 2);
-	else if (strcmp(argv[1], "create") == 0)
-		measure_create(argv + 2);
-	else
-		measure_command(argv[1], argv + 2);
-	return 0;
+	fprintf(stderr, "usage: bench-loop process|piped|drain|wide|rpc|sandbox|ping|spin ...\n");
+	return 2;
 }

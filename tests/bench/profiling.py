@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the daemon and its keepers did during a row: strace -c and perf, into a folder per row."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import daemon as daemon_module  # of tests/integration
+
+ROUNDS = 5
+
+
+class Profiler:
+    """Looks at rows that miss their budget, and at those whose key is in WANTED whatever they do."""
+
+    def __init__(self, folder, wanted=(), missed=True):
+        self.folder = folder
+        self.wanted = wanted
+        self.missed = missed
+
+    def look_at(self, bench, row, again):
+        if row.key not in self.wanted and not (self.missed and row.met() is False):
+            return
+        to = os.path.join(self.folder, row.key)
+        shutil.rmtree(to, ignore_errors=True)
+        os.makedirs(to)
+        for name, pid in processes(bench):
+            for tool in (strace, perf):
+                tool(pid, os.path.join(to, name), again)
+        row.profile = os.path.relpath(to)
+
+
+def processes(bench):
+    """(name, pid) of every daemon that runs and of its keepers."""
+    for name, d in bench.daemons.items():
+        yield f"{name}-sandboxd", d.pid
+        found = daemon_module.descendants(d.pid)
+        for pid, comm in found.items():
+            if comm == "sandbox-keeper":
+                yield f"{name}-keeper-{pid}", pid
+
+
+def during(tool, again):
+    """Runs AGAIN a few times while TOOL watches, then interrupts TOOL."""
+    watcher = subprocess.Popen(tool, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    time.sleep(0.3)  # until it is attached; a little less is only a little less seen
+    try:
+        for _ in range(ROUNDS):
+            again()
+    finally:
+        if watcher.poll() is None:
+            watcher.send_signal(signal.SIGINT)
+        watcher.wait(60)
+
+
+def strace(pid, to, again):
+    if shutil.which("strace"):
+        during(["strace", "-c", "-f", "-o", to + ".strace", "-p", str(pid)], again)
+
+
+def perf(pid, to, again):
+    """What perf cannot record here is left out: some machines give nobody a counter."""
+    if not shutil.which("perf"):
+        return
+    data = to + ".perf-data"
+    during(["perf", "record", "-q", "-g", "-F", "2000", "-o", data, "-p", str(pid)], again)
+    if os.path.exists(data):
+        with open(to + ".perf", "wb") as f:
+            report = ["perf", "report", "--stdio", "--no-children", "-g", "none", "-i", data]
+            subprocess.run(report, stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.DEVNULL,
+                           check=False, timeout=120)
+        os.unlink(data)
