@@ -2,7 +2,12 @@
 /* A list of chunks and one descriptor. At most EXEC_STDIN_PENDING_MAX bytes wait; who writes is
  * answered when no more than PENDING_LOW wait, so that a client that sends one write after the
  * other goes at the command's pace. EPIPE (EIO of a terminal) is no error of ours: a command need
- * not read its stdin. */
+ * not read its stdin.
+ *
+ * The end of a pipe stays, the EOF character of a terminal is read once: by whoever reads then, or
+ * by nobody when the terminal changes its mode in between (a shell with line editing does so around
+ * each command, and finds a NUL or a ^D in its input). So it is written again, less and less often,
+ * until the command ends: then the input is freed. */
 
 #include "sandbox/exec-stdin.h"
 
@@ -19,6 +24,8 @@
 
 #define PENDING_LOW (256u * 1024)
 #define EOF_CHARACTER 4 /* ^D, where the terminal does not say */
+#define EOF_AGAIN_MS 250
+#define EOF_AGAIN_MAX_MS 4000 /* it doubles until here */
 
 struct chunk {
 	STAILQ_ENTRY(chunk) entry;
@@ -39,8 +46,10 @@ struct exec_stdin {
 	struct event *event;
 	int fd;
 	bool terminal;
-	bool closing; /* end of file comes behind what waits */
-	bool broken;  /* nobody reads it any more */
+	bool closing;      /* end of file comes behind what waits */
+	bool broken;       /* nobody reads it any more */
+	bool in_line;      /* what was sent last did not end a line */
+	unsigned again_ms; /* until the EOF character is written again */
 	size_t pending;
 	STAILQ_HEAD(, chunk) chunks;
 	TAILQ_HEAD(, stdin_waiter) waiters;
@@ -96,23 +105,57 @@ static int send_bytes(struct exec_stdin *s, const uint8_t *data, size_t size, si
 		if (n < 0)
 			return errno == EAGAIN ? -EAGAIN : -EPIPE;
 		*ret_sent += (size_t)n;
+		s->in_line = data[*ret_sent - 1] != '\n';
 	}
 	return 0;
 }
 
-static void finish(struct exec_stdin *s)
+static void send_eof_later(struct exec_stdin *s)
 {
+	const struct timeval tv = { .tv_sec = s->again_ms / 1000,
+				    .tv_usec = (suseconds_t)(s->again_ms % 1000) * 1000 };
+
+	if (!s->event || event_add(s->event, &tv) < 0)
+		detach(s); /* no memory to wait with */
+	else if (s->again_ms < EOF_AGAIN_MAX_MS)
+		s->again_ms *= 2;
+}
+
+/* Within a line the first EOF character ends no more than the line. */
+static void send_eof(struct exec_stdin *s)
+{
+	uint8_t eof[2] = { EOF_CHARACTER, EOF_CHARACTER };
 	struct termios t;
-	uint8_t c = EOF_CHARACTER;
 	size_t sent;
 
-	if (s->terminal) {
-		if (tcgetattr(s->fd, &t) == 0 && t.c_cc[VEOF] != _POSIX_VDISABLE)
-			c = t.c_cc[VEOF];
-		/* a terminal that takes no byte now has no reader to tell */
-		(void)send_bytes(s, &c, 1, &sent);
+	if (tcgetattr(s->fd, &t) == 0 && t.c_cc[VEOF] != _POSIX_VDISABLE)
+		eof[0] = eof[1] = t.c_cc[VEOF];
+	if (send_bytes(s, eof, s->in_line ? 2 : 1, &sent) == -EPIPE) {
+		break_off(s);
+		return;
 	}
-	detach(s);
+	s->in_line = false;
+	send_eof_later(s); /* also when it is full: who reads it may find the end missing */
+}
+
+static void on_eof_again(evutil_socket_t fd, short what, void *userdata)
+{
+	(void)fd;
+	(void)what;
+	send_eof(userdata);
+}
+
+static void finish(struct exec_stdin *s)
+{
+	if (!s->terminal) {
+		detach(s);
+		return;
+	}
+	if (s->event)
+		event_free(s->event);
+	s->event = evtimer_new(s->base, on_eof_again, s);
+	s->again_ms = EOF_AGAIN_MS;
+	send_eof(s);
 }
 
 /* Sends what waits. Returns as send_bytes(). */

@@ -21,7 +21,7 @@ int exec_stdin_new(struct exec_stdin **ret, struct event_base *base);
 struct exec_stdin *exec_stdin_free(struct exec_stdin *s);
 
 /* Where the bytes go; FD (non-blocking) is taken over whatever happens. A terminal's end of file is
- * its EOF character. Returns 0 or negative errno. */
+ * its EOF character, again and again until S is freed. Returns 0 or negative errno. */
 int exec_stdin_attach(struct exec_stdin *s, int fd, bool terminal);
 
 /* Takes DATA. Returns 1 when little of it is left waiting, 0 when DONE will be called (DONE may be

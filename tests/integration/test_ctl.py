@@ -326,6 +326,14 @@ def test_terminal_ctrl_c(t):
     equal(status, 130, f"status; text {text!r}")
 
 
+def test_terminal_fed_by_a_pipe(t):
+    """-it with a stdin that ends: the shell ends too, whatever it was doing then."""
+    name, _ = create(t)
+    for text, status in [(b"", 0), (b"echo hi; exit 7\n", 7), (b"sleep 0.3\n", 0)] * 5:
+        p = t.ctl("exec", "-it", name, "bash", "--norc", stdin=text)
+        equal(p.returncode, status, f"{text!r}: {p.stdout!r} {p.stderr!r}")
+
+
 def started(t, name, *args):
     env = dict(os.environ, SANDBOXD_SOCKET=t.daemon.socket)
     p = subprocess.Popen(

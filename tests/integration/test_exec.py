@@ -453,6 +453,37 @@ def test_tty_close_stdin_is_eof(t):
     exited(c.wait(rid, 10))
 
 
+def tty_fed(t, s, command, text):
+    """TEXT and the end of file at once, as from a pipe: the result."""
+    c = t.client
+    params = {"sandbox": s["name"], "command": command, "tty": {"rows": 24, "cols": 80}, "stdin": "stream"}
+    rid = c.send("exec.run", params)
+    e = c.note("exec.started")["execId"]
+    c.call("exec.write", {"execId": e, "data": text})
+    c.call("exec.closeStdin", {"execId": e})
+    return c.wait(rid, 60)
+
+
+def test_tty_end_of_file_reaches_who_edits_lines(t):
+    """A shell leaves line editing for a moment around each command: the end is not lost then."""
+    s = t.sandbox()
+    for _ in range(5):
+        for shell in ["bash", "--norc"], ["dash", "-i"], ["python3", "-q"]:
+            exited(tty_fed(t, s, shell, ""))
+        r = exited(tty_fed(t, s, ["bash", "--norc"], "sleep 0.2\necho he''re\n"))
+        check(b"here" in text_of(r["output"]), result_text(r))
+    r = exited(tty_fed(t, s, ["bash", "--norc"], "sleep 1\n"))
+    r = tty_fed(t, s, ["bash", "--norc"], "echo hi; exit 3\n")
+    equal(r["exitCode"], 3, result_text(r))
+
+
+def test_tty_end_of_file_stays(t):
+    """One reader after the other finds the end, as with a pipe; also within a line."""
+    s = t.sandbox()
+    r = exited(tty_fed(t, s, ["sh", "-c", "stty -echo; cat; cat; cat; echo end"], "a\nb"))
+    check(text_of(r["output"]).endswith(b"end\r\n"), result_text(r))
+
+
 def test_tty_wants_no_resize_without(t):
     s = t.sandbox()
     e = t.run(s, ["sleep", "20"], detach=True)["execId"]

@@ -181,6 +181,63 @@ START_TEST(terminal_ends_with_its_character)
 }
 END_TEST
 
+static void set_canonical(int terminal, bool on)
+{
+	struct termios t;
+
+	ck_assert_int_eq(tcgetattr(terminal, &t), 0);
+	if (on)
+		t.c_lflag |= ICANON;
+	else
+		t.c_lflag &= ~(tcflag_t)ICANON;
+	t.c_lflag &= ~(tcflag_t)ECHO;
+	ck_assert_int_eq(tcsetattr(terminal, TCSANOW, &t), 0);
+}
+
+/* As a shell with line editing does: what was the end of file is a byte then. */
+START_TEST(terminal_that_changes_its_mode_hears_the_end)
+{
+	struct stdin_waiter *w = NULL;
+	int master, terminal;
+	char buf[16];
+	ssize_t n;
+
+	ck_assert_int_eq(openpty(&master, &terminal, NULL, NULL, NULL), 0);
+	ck_assert_int_eq(fcntl(master, F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_eq(exec_stdin_attach(in, master, true), 0);
+	exec_stdin_close(in);
+	set_canonical(terminal, false);
+	ck_assert_int_eq(read(terminal, buf, sizeof(buf)), 1); /* lost */
+	set_canonical(terminal, true);
+	ck_assert_int_eq(fcntl(terminal, F_SETFL, O_NONBLOCK), 0);
+	while ((n = read(terminal, buf, sizeof(buf))) < 0) {
+		ck_assert_int_eq(errno, EAGAIN);
+		ck_assert_int_eq(event_base_loop(base, EVLOOP_ONCE), 0); /* 1: nothing to come */
+	}
+	ck_assert_int_eq(n, 0);
+	ck_assert_int_eq(exec_stdin_write(in, "x", 1, NULL, NULL, &w), -EPIPE);
+	(void)close(terminal);
+}
+END_TEST
+
+START_TEST(terminal_ends_within_a_line)
+{
+	struct stdin_waiter *w = NULL;
+	int master, terminal;
+	char buf[16];
+
+	ck_assert_int_eq(openpty(&master, &terminal, NULL, NULL, NULL), 0);
+	ck_assert_int_eq(fcntl(master, F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_eq(exec_stdin_attach(in, master, true), 0);
+	ck_assert_int_eq(exec_stdin_write(in, "a\nhi", 4, NULL, NULL, &w), 1);
+	exec_stdin_close(in);
+	ck_assert_int_eq(read(terminal, buf, sizeof(buf)), 2);
+	ck_assert_int_eq(read(terminal, buf, sizeof(buf)), 2);
+	ck_assert_int_eq(read(terminal, buf, sizeof(buf)), 0);
+	(void)close(terminal);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("exec-stdin");
@@ -196,6 +253,8 @@ int main(void)
 	tcase_add_test(t, reader_gone);
 	tcase_add_test(t, free_tells_who_waits);
 	tcase_add_test(t, terminal_ends_with_its_character);
+	tcase_add_test(t, terminal_that_changes_its_mode_hears_the_end);
+	tcase_add_test(t, terminal_ends_within_a_line);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
