@@ -1,18 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Benches that are programs of their own beside `run`: tests/bench/NAME --build DIR [--quick] --json FILE.
+"""Benches that are programs of their own beside `run`: tests/bench/NAME --build DIR [ARG]... --json FILE.
 
-Each prints its own table; the rows of FILE, {"rows": [...]} as figures.Row.json() makes them, become
-rows of the big one.
+Each prints its own table and writes what it found to FILE. PARTS says which of them belong to the big
+table, with what arguments, and what rows are in their files.
 """
 
 import json
 import os
 import subprocess
 
+import figures
 from runner import note
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-IN_TABLE = ("spare-memory", "scale")  # those with rows of the budget's
+TIMEOUT_S = 900
+
+
+def spare_memory(found):
+    """{"total_kib", "n", "budget_kib"}: medians over all N."""
+    row = figures.Row(
+        "spare-memory", f"an idle sandbox's memory, over {found['n']}", "", [found["total_kib"]], None,
+        found["budget_kib"], "=", "KiB",
+    )
+    return [row.json()]
+
+
+PARTS = {
+    "spare-memory": (["--rounds", "1"], spare_memory),
+}
 
 
 def path_of(name):
@@ -28,21 +43,19 @@ def take_over(argv):
 
 
 def run(bench):
-    for name in IN_TABLE:
-        if not path_of(name):
-            continue
-        if not bench.wanted(name):
+    """Those take minutes: not in a quick run."""
+    for name, (args, rows_of) in PARTS.items():
+        if bench.quick or not bench.wanted(name):
             continue
         note(f"{name}: a program of its own")
         to = os.path.join(bench.top, name + ".json")
-        command = [path_of(name), "--build", bench.build, "--json", to]
         p = subprocess.run(
-            command + (["--quick"] if bench.quick else []),
+            [path_of(name), "--build", bench.build, *args, "--json", to],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            check=False, timeout=900,
+            check=False, timeout=TIMEOUT_S,
         )
         if p.returncode != 0:
             bench.skip(name, p.stderr.decode(errors="replace").strip()[-300:])
             continue
         with open(to, encoding="utf-8") as f:
-            bench.taken += json.load(f).get("rows", [])
+            bench.taken += rows_of(json.load(f))

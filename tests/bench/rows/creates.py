@@ -4,6 +4,7 @@
 import os
 
 import peers
+from same_config import SameConfig
 
 
 def cold(bench):
@@ -17,10 +18,15 @@ def until_running(bench):
 
     what = "cold create until init answers"
     bench.turns(
-        "create-crun", what, "crun run of true (no seccomp)", 200, ours, peers.oci_run(bench, "crun"), 1.25
+        "create-crun", what, "crun run of true, same config", 200, ours, SameConfig(bench).run, 1.25
     )
     bench.turns(
-        "create-runc", what, "runc run of true (no seccomp)", 60, ours, peers.oci_run(bench, "runc")
+        "create-crun-spec", what, "crun run of true, crun spec's config", 200, ours,
+        peers.oci_run(bench, "crun"),
+    )
+    bench.turns(
+        "create-runc", what, "runc run of true, crun spec's config", 60, ours,
+        peers.oci_run(bench, "runc"),
     )
     bench.turns(
         "create-bwrap", what, "bwrap true", 200, ours,
