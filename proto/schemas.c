@@ -166,8 +166,10 @@ const struct schema schema_stats = { "Stats", stats_fields, "What a sandbox uses
 static const struct field disk_fields[] = {
 	{ "sandboxBytes", FIELD_INT64, R, .doc = "What sandboxes wrote outside their workspaces." },
 	{ "spoolBytes", FIELD_INT64, R, .doc = "What commands wrote and can still be read." },
+	{ "spoolMaxBytes", FIELD_INT64, R | N, .doc = "How much of that is kept, of all users together; null: all." },
 	{ "trashBytes", FIELD_INT64, R, .doc = "What is being deleted." },
 	{ "freeBytes", FIELD_INT64, R | N, .doc = "What is left where all that lies." },
+	{ "minFreeBytes", FIELD_INT64, R | N, .doc = "Below so much of it nothing new is made." },
 	END
 };
 const struct schema schema_disk = { "DiskUsage", disk_fields, "Disk space, but that of templates." };

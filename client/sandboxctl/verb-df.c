@@ -6,9 +6,9 @@
 #include "plan.h"
 #include "verbs.h"
 
-/* COUNT and PRUNE below 0: there is no such number. */
+/* COUNT, PRUNE and LIMIT below 0: there is no such number. */
 static void add_row(struct json_object *rows, const char *what, int64_t count, int64_t bytes,
-		    int64_t prune)
+		    int64_t prune, int64_t limit)
 {
 	struct json_object *row = json_object_new_object();
 
@@ -18,6 +18,8 @@ static void add_row(struct json_object *rows, const char *what, int64_t count, i
 	json_object_object_add(row, "bytes", json_object_new_int64(bytes));
 	if (prune >= 0)
 		json_object_object_add(row, "prune", json_object_new_int64(prune));
+	if (limit >= 0)
+		json_object_object_add(row, "limit", json_object_new_int64(limit));
 	json_object_array_add(rows, row);
 }
 
@@ -28,13 +30,16 @@ static int print_table(const struct ctl *ctl, const struct plan *p)
 	int64_t trash = json_value_int(p->disk, "trashBytes", 0);
 
 	add_row(rows, "sandboxes", (int64_t)json_object_array_length(p->sandboxes),
-		p->sandbox_bytes, p->prune_sandbox_bytes);
+		p->sandbox_bytes, p->prune_sandbox_bytes, -1);
 	add_row(rows, "templates", (int64_t)json_object_array_length(p->templates),
-		p->template_bytes, p->prune_template_bytes);
-	add_row(rows, "output of commands", -1, spools, -1);
-	add_row(rows, "being deleted", -1, trash, -1);
+		p->template_bytes, p->prune_template_bytes, -1);
+	add_row(rows, "output of commands", -1, spools, -1,
+		json_value_int(p->disk, "spoolMaxBytes", -1));
+	add_row(rows, "being deleted", -1, trash, -1, -1);
 	add_row(rows, "total", -1, p->sandbox_bytes + p->template_bytes + spools + trash,
-		p->prune_sandbox_bytes + p->prune_template_bytes);
+		p->prune_sandbox_bytes + p->prune_template_bytes, -1);
+	add_row(rows, "free", -1, json_value_int(p->disk, "freeBytes", 0), -1,
+		json_value_int(p->disk, "minFreeBytes", -1));
 	return table_print(ctl->verb->columns, rows);
 }
 

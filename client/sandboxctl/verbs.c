@@ -219,6 +219,7 @@ static const struct column df_columns[] = {
 	{ "COUNT", "count", COLUMN_TEXT },
 	{ "SIZE", "bytes", COLUMN_SIZE },
 	{ "PRUNE FREES", "prune", COLUMN_SIZE },
+	{ "LIMIT", "limit", COLUMN_SIZE },
 	{ NULL, NULL, COLUMN_TEXT },
 };
 static const struct column prune_columns[] = {

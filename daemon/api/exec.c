@@ -394,9 +394,17 @@ void method_exec_list(struct request *r, void *userdata)
 static int check_spooled(const struct exec *e, enum stream_name stream, struct error *reterr)
 {
 	const struct exec_facts *f = exec_facts(e);
+	const bool spooled = (f->streams & (1u << stream)) != 0;
 
-	if ((f->streams & (1u << stream)) != 0)
+	if (spooled && !f->spool_dropped)
 		return 0;
+	if (spooled) {
+		(void)error_set(reterr, ERROR_INVALID_STATE, "execId",
+				"read it sooner, or raise [limits] spool_max",
+				"its output was dropped to make room for that of later commands");
+		error_set_resource(reterr, "exec %s", f->id);
+		return -1;
+	}
 	(void)error_set(reterr, ERROR_INVALID_STATE, "stream", NULL,
 			(f->passed & (1u << stream)) != 0
 				? "its %s went to the caller's own descriptor and is not stored"

@@ -5,7 +5,6 @@
 
 #include <json-c/json.h>
 #include <stdlib.h>
-#include <sys/statvfs.h>
 
 #include "api/api.h"
 #include "api/values.h"
@@ -14,6 +13,7 @@
 #include "sandbox/exec.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
+#include "util/space.h"
 #include "util/time.h"
 
 /* Freed with its answer. */
@@ -99,13 +99,16 @@ void method_sandbox_stats(struct request *r, void *userdata)
 static struct json_object *value_disk(const struct manager *m, const struct stats *s)
 {
 	struct json_object *o = json_object_new_object();
-	struct statvfs v;
-	bool known = statvfs(m->config->state_dir, &v) == 0;
+	uint64_t spool_max = exec_table_spool_max(m);
+	struct space space;
+	bool known = space_look(m->state_fd, m->config->min_free, &space) == 0;
 
 	value_add_int(o, "sandboxBytes", (int64_t)s->disk_bytes);
 	value_add_int(o, "spoolBytes", (int64_t)s->spool_bytes);
+	add_known(o, "spoolMaxBytes", spool_max > 0, spool_max);
 	value_add_int(o, "trashBytes", (int64_t)s->trash_bytes);
-	add_known(o, "freeBytes", known, known ? (uint64_t)v.f_bavail * v.f_frsize : 0);
+	add_known(o, "freeBytes", known, known ? space.free_bytes : 0);
+	add_known(o, "minFreeBytes", known, known ? space.floor_bytes : 0);
 	return o;
 }
 

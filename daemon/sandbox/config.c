@@ -59,6 +59,7 @@ static const struct config_key limits_keys[] = {
 	CONFIG_KEY("pids", config_set_count, config, limits.pids),
 	CONFIG_KEY("sandboxes_per_user", config_set_count64, config, sandboxes_per_uid),
 	CONFIG_KEY("min_free", config_set_size, config, min_free),
+	CONFIG_KEY("spool_max", config_set_size, config, spool_max),
 	CONFIG_KEY("ttl", config_set_life, config, ttl_ms),
 	CONFIG_KEY("idle_timeout", config_set_life, config, idle_timeout_ms),
 	CONFIG_KEY("loops_kept", config_set_duration, config, loops_kept_ms),
@@ -337,6 +338,7 @@ int config_new(struct config **ret, uid_t uid)
 	c->limits.pids = SANDBOX_PIDS_DEFAULT;
 	c->limits.shm_bytes = SANDBOX_SHM_DEFAULT;
 	c->sandboxes_per_uid = SANDBOXES_PER_UID_MAX;
+	c->spool_max = SPOOL_MAX_DEFAULT;
 	c->min_free = SPACE_FLOOR_DEFAULT;
 	c->loops_kept_ms = LOOPS_KEPT_MS;
 	c->failed_loops_kept_ms = FAILED_LOOPS_KEPT_MS;

@@ -15,6 +15,7 @@ struct stages;
 struct tool_profile;
 
 #define CONFIG_RUNTIME_DEFAULT "crun"
+#define SPOOL_MAX_DEFAULT UINT64_MAX /* exec-budget.h says how much */
 
 /* One runtime: built in, or from a [runtime NAME] section. */
 struct config_runtime {
@@ -47,6 +48,7 @@ struct config {
 	int64_t idle_timeout_ms;
 	uint64_t sandboxes_per_uid;
 	uint64_t min_free;     /* of the state directory's file system; SPACE_FLOOR_DEFAULT */
+	uint64_t spool_max;    /* of all execs together; 0: no limit */
 	int64_t loops_kept_ms; /* cancelled until swept, receipts until forgotten */
 	int64_t failed_loops_kept_ms; /* the same of a loop that failed */
 	enum network_mode network_default;

@@ -48,6 +48,8 @@ struct exec {
 	bool disk_full;   /* the keeper cannot append: no space */
 	bool stored;      /* has a row */
 	bool save_queued;
+	bool in_budget;
+	uint64_t spool_bytes; /* its part of the table's sum */
 	struct view_use view;
 	uint64_t init_exec;
 	uint64_t oom_kills_before;
@@ -71,6 +73,7 @@ struct exec {
 	TAILQ_ENTRY(exec) in_home;
 	TAILQ_ENTRY(exec) in_all;
 	TAILQ_ENTRY(exec) in_saves;
+	TAILQ_ENTRY(exec) in_ended; /* exec-budget.h */
 };
 
 /* ---- exec.c ---- */
@@ -102,7 +105,7 @@ bool exec_spool_finish(struct exec *e, uint32_t wait_ms);
 void exec_spool_note(struct exec *e, const struct keeper_stream_state *streams);
 /* Unlinks the files. */
 void exec_spool_remove(const struct exec *e);
-/* Sizes from the files: the keeper that knew is gone. */
+/* Sizes from the files: the keeper that knew is gone. The table counts them when E ends. */
 void exec_spool_measure(struct exec *e);
 /* How they were opened and closed; implemented by exec.c. */
 void exec_spool_opened(struct exec *e, int error, struct wire_message *m);

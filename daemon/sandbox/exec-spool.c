@@ -15,6 +15,7 @@
 
 #include "macro.h"
 #include "sandbox/exec-internal.h"
+#include "sandbox/exec-table.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
@@ -72,7 +73,7 @@ void exec_spool_remove(const struct exec *e)
 	char name[SPOOL_NAME_SIZE];
 	size_t i;
 
-	if (e->facts.streams == 0)
+	if (e->facts.streams == 0 || e->facts.spool_dropped)
 		return;
 	/* a large file takes a while to go: rather the keeper's time than ours */
 	if (k && keeper_client_spool_remove(k, e->key) == 0)
@@ -123,6 +124,7 @@ void exec_spool_note(struct exec *e, const struct keeper_stream_state *streams)
 		if (mine->error == -ENOSPC || mine->error == -EDQUOT)
 			e->disk_full = true;
 	}
+	exec_table_spooled(e->manager->execs, e);
 }
 
 static void on_opened(struct keeper_client *k, int error, struct wire_message *m, void *userdata)

@@ -14,12 +14,15 @@
 
 #include "bounds.h"
 #include "macro.h"
+#include "sandbox/config.h"
+#include "sandbox/exec-budget.h"
 #include "sandbox/exec-internal.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
 #include "store/execs.h"
 #include "util/id.h"
 #include "util/log.h"
+#include "util/space.h"
 #include "util/strings.h"
 #include "util/table.h"
 #include "util/time.h"
@@ -48,6 +51,7 @@ struct exec_table {
 	TAILQ_HEAD(, exec) saves;
 	struct event save_event;
 	size_t running;
+	struct exec_budget budget;
 	bool trim_due; /* a sandbox has more ended ones than are kept */
 	struct wire_message *message;
 };
@@ -149,7 +153,8 @@ static void fill_row(const struct exec *e, struct store_exec *row)
 				    .story_id = f->story_id,
 				    .state = f->state,
 				    .detached = f->detached,
-				    .streams = f->streams,
+				    .streams = f->streams |
+					       (f->spool_dropped ? STORE_EXEC_SPOOL_DROPPED : 0),
 				    .created_at_ms = f->created_at_ms,
 				    .result = f->result };
 	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
@@ -248,6 +253,7 @@ static void drop(struct exec_table *t, struct exec *e, bool remove_files)
 	e->save_queued = false;
 	e->home->ended--;
 	e->home = NULL;
+	exec_budget_forget(&t->budget, e);
 	if (remove_files)
 		exec_spool_remove(e);
 	(void)exec_unref(e);
@@ -273,6 +279,44 @@ static bool trim_home(void *value, void *userdata)
 	return true;
 }
 
+/* The spools of those that ended first go until the rest fits. Their results stay. */
+static void trim_spools(struct exec_table *t)
+{
+	struct exec *e;
+	unsigned dropped = 0;
+
+	while (exec_budget_is_over(&t->budget) && (e = exec_budget_next(&t->budget))) {
+		exec_spool_remove(e);
+		exec_budget_forget(&t->budget, e);
+		e->facts.spool_dropped = true;
+		e->facts.result.truncated = true;
+		exec_table_save(t, e);
+		dropped++;
+	}
+	if (dropped > 0 && log_ratelimit())
+		log_info("the output of %u commands is dropped: more than [limits] spool_max is "
+			 "stored",
+			 dropped);
+}
+
+void exec_table_spooled(struct exec_table *t, struct exec *e)
+{
+	exec_budget_count(&t->budget, e);
+	if (exec_budget_is_over(&t->budget) && !TAILQ_EMPTY(&t->budget.ended))
+		schedule(t);
+}
+
+void exec_table_unread(struct exec_table *t, const struct exec *e)
+{
+	if (e->in_budget && LIST_EMPTY(&e->followers) && exec_budget_is_over(&t->budget))
+		schedule(t);
+}
+
+uint64_t exec_table_spool_max(const struct manager *m)
+{
+	return m->execs->budget.max_bytes;
+}
+
 static void on_save(evutil_socket_t fd, short what, void *userdata)
 {
 	struct exec_table *t = userdata;
@@ -287,6 +331,7 @@ static void on_save(evutil_socket_t fd, short what, void *userdata)
 	if (t->trim_due)
 		table_each(&t->homes, trim_home, t);
 	t->trim_due = false;
+	trim_spools(t);
 }
 
 static int enter(struct exec_table *t, struct exec *e, const char *key)
@@ -357,6 +402,8 @@ void exec_table_ended(struct exec_table *t, struct exec *e)
 		t->trim_due = true;
 		schedule(t);
 	}
+	exec_budget_ended(&t->budget, e);
+	exec_table_spooled(t, e);
 	exec_table_save(t, e);
 }
 
@@ -510,6 +557,7 @@ static int restore(struct exec_table *t, struct sandbox *s, const struct store_e
 	f->state = row->state;
 	f->detached = row->detached;
 	f->streams = row->streams & ((1u << KEEPER_STREAM_MAX) - 1);
+	f->spool_dropped = (row->streams & STORE_EXEC_SPOOL_DROPPED) != 0;
 	f->created_at_ms = row->created_at_ms;
 	f->result = row->result;
 	for (i = 0; i < KEEPER_STREAM_MAX; i++)
@@ -560,6 +608,8 @@ static int load_row(const struct store_exec *row, void *userdata)
 		e->home->ended++;
 		if (e->facts.state != EXEC_STATE_ENDED)
 			end_orphan(t, e);
+		exec_budget_count(&t->budget, e);
+		exec_budget_ended(&t->budget, e);
 	}
 	(void)exec_unref(e);
 	return r;
@@ -578,6 +628,16 @@ static int load(struct exec_table *t)
 	return r;
 }
 
+static uint64_t choose_spool_max(const struct manager *m)
+{
+	struct space s;
+
+	if (m->config->spool_max != SPOOL_MAX_DEFAULT)
+		return m->config->spool_max;
+	return exec_budget_default(space_look(m->state_fd, 0, &s) == 0 ? s.total_bytes
+								       : UINT64_MAX);
+}
+
 int exec_table_new(struct manager *m, struct exec_table **ret)
 {
 	struct exec_table *t = calloc(1, sizeof(*t));
@@ -589,6 +649,7 @@ int exec_table_new(struct manager *m, struct exec_table **ret)
 	TAILQ_INIT(&t->all);
 	TAILQ_INIT(&t->saves);
 	evtimer_assign(&t->save_event, m->base, on_save, t);
+	exec_budget_init(&t->budget, choose_spool_max(m));
 	t->message = malloc(sizeof(*t->message));
 	r = t->message ? load(t) : -ENOMEM;
 	if (r < 0) {

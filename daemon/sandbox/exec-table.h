@@ -19,6 +19,10 @@ int exec_table_add(struct exec_table *t, struct exec *e, const char *id, struct 
 void exec_table_ended(struct exec_table *t, struct exec *e);
 /* E's row is to be written soon, if it has one at all. */
 void exec_table_save(struct exec_table *t, struct exec *e);
+/* What E has in its spool has changed. */
+void exec_table_spooled(struct exec_table *t, struct exec *e);
+/* Nobody reads E any more: if there is too much output, its own may go now. */
+void exec_table_unread(struct exec_table *t, const struct exec *e);
 /* What PEER may see under ID, or NULL. */
 struct exec *exec_table_find(struct exec_table *t, uid_t peer, const char *id);
 struct exec *exec_table_by_key(struct exec_table *t, const char *key);

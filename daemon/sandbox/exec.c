@@ -170,6 +170,7 @@ struct exec_follow *exec_unfollow(struct exec_follow *f)
 	if (f->exec->next_told == f)
 		f->exec->next_told = LIST_NEXT(f, entry);
 	LIST_REMOVE(f, entry);
+	exec_table_unread(f->exec->manager->execs, f->exec);
 	(void)exec_unref(f->exec);
 	free(f);
 	return NULL;

@@ -85,6 +85,7 @@ struct exec_facts {
 	uint32_t streams;          /* 1 << enum keeper_spool_stream: those that are spooled */
 	uint32_t passed;           /* and those that went to the caller's own descriptors */
 	uint64_t spool_max;        /* bytes of each stream that are kept */
+	bool spool_dropped;        /* it was removed to make room for that of others */
 	struct keeper_stream_state stream[KEEPER_STREAM_MAX];
 	struct exec_result result; /* meaningful when ENDED; started_at_ms from RUNNING on */
 };
@@ -150,6 +151,8 @@ void exec_table_sandbox_removed(struct manager *m, struct sandbox *s);
 void exec_on_spool_data(struct manager *m, const char *exec,
 			const struct keeper_stream_state streams[KEEPER_STREAM_MAX]);
 size_t exec_table_running(const struct manager *m);
+/* [limits] spool_max as it counts; 0: no limit. */
+uint64_t exec_table_spool_max(const struct manager *m);
 /* The id of one that runs in S; NULL: none does. */
 const char *exec_any_in(const struct manager *m, const struct sandbox *s);
 size_t exec_running_in(const struct manager *m, const struct sandbox *s);

@@ -13,6 +13,7 @@
 struct store;
 
 #define STORE_DIGEST_SIZE 32
+#define STORE_EXEC_SPOOL_DROPPED (1u << 8) /* they were, and are not any more */
 
 /* Strings are borrowed: from the caller when writing, from the statement during a callback. NULL
  * when absent. */
@@ -28,7 +29,7 @@ struct store_exec {
 	const char *story_id;
 	enum exec_state state; /* STARTING: journaled, not known to have been forked */
 	bool detached;
-	uint32_t streams; /* 1 << enum keeper_spool_stream that are spooled */
+	uint32_t streams; /* 1 << enum keeper_spool_stream that are spooled, or the flag below */
 	uint64_t stream_end[KEEPER_STREAM_MAX];
 	uint64_t stream_start[KEEPER_STREAM_MAX];
 	int64_t created_at_ms;

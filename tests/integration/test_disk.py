@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be written, and what stays free: the floor below which nothing is made."""
+"""What may be written, and what stays free: the floor below which nothing is made, the sum of all
+output that is stored."""
+
+import os
 
 import lib
 from harness import exited, modes, refused, timeout
-from lib import check, equal
+from lib import check, equal, until
 from test_faults import drop_disk, small_disk, until_unused
-
-MIB = 1 << 20
-
 
 def floor_refuses(e):
     refused(e, "limit_reached")
@@ -66,3 +66,72 @@ def test_floor_of_a_small_disk(t):
             d.destroy()
         until_unused(d)
         drop_disk(disk)
+
+
+KB = 1000
+
+
+def spool_files(d):
+    owners = os.path.join(d.state, "owners")
+    return sorted(f for o in os.listdir(owners) for f in os.listdir(os.path.join(owners, o, "spool")))
+
+
+def say(t, c, s, size):
+    """The id of an exec that wrote SIZE bytes and has ended."""
+    r = t.run(s, ["sh", "-c", f"head -c {size} /dev/zero | tr '\\0' x"], client=c)
+    equal((len(exited(r)["stdout"]), r["truncated"]), (size, False), "its own client gets all")
+    return r["execId"]
+
+
+def stored(c, ids):
+    """Which of IDS can still be read; the others say why not and have a result."""
+    found = []
+    for i, e in enumerate(ids):
+        r = c.call("exec.get", {"execId": e})["result"]
+        equal((r["cause"], r["exitCode"]), ("exited", 0), "result")
+        try:
+            chunk = c.call("exec.read", {"execId": e, "stream": "stdout", "limitBytes": 10})
+            equal((chunk["data"], r["truncated"]), ("x" * 10, False), "what is stored")
+            found.append(i)
+        except lib.RpcError as error:
+            refused(error, "invalid_state")
+            equal((error.code, error.field, r["truncated"]), (-32004, "execId", True), "dropped")
+            check("spool_max" in error.hint, error.hint)
+    return found
+
+
+@timeout(120)
+def test_spool_max(t):
+    """Three of 100 KB fit: the oldest ended go, never one that runs; the same after a restart."""
+    d = t.private_daemon({"limits": {"spool_max": "350K"}})
+    c = t.connect(daemon=d)
+    s = c.call("sandbox.create", {"name": "loud"}, timeout=60)
+    running = c.send(
+        "exec.run", {"sandbox": "loud", "command": ["sh", "-c", "echo first; cat"], "stdin": "stream", "stream": True}
+    )
+    first = c.note("exec.started", requestId=running)["execId"]
+    c.note("exec.data", execId=first)
+    ids = [say(t, c, s, 100 * KB) for _ in range(5)]
+    until(lambda: stored(c, ids) == [2, 3, 4], 10, "two went")
+    until(lambda: len(spool_files(d)) == 4, 10, f"files {spool_files(d)}")
+    equal(c.call("exec.read", {"execId": first, "stream": "stdout"})["data"], "first\n", "one that runs")
+    shown = c.call("system.df", {}, timeout=60)
+    equal(shown["spoolMaxBytes"], 350 << 10, "df")
+    check(300 * KB <= shown["spoolBytes"] <= 350 * KB, f"spoolBytes {shown['spoolBytes']}")
+    c.call("exec.closeStdin", {"execId": first})
+    exited(c.wait(running, 30))
+    # one too big for all of it is its client's nevertheless
+    huge = say(t, c, s, 900 * KB)
+    until(lambda: stored(c, [*ids, huge]) == [], 10, "all went")
+    ids = [say(t, c, s, 100 * KB) for _ in range(3)]
+    equal(stored(c, ids), [0, 1, 2], "they fit")
+    d.stop()
+    d.start()
+    c = t.connect(daemon=d)
+    equal(stored(c, [*ids, huge]), [0, 1, 2], "after a restart")
+    c.call("sandbox.start", {"sandbox": "loud"}, timeout=60)
+    ids.append(say(t, c, s, 100 * KB))
+    until(lambda: stored(c, ids) == [1, 2, 3], 10, "the sum is right again")
+    c.call("sandbox.remove", {"sandbox": "loud", "force": True}, timeout=60)
+    until(lambda: spool_files(d) == [], 10, f"files {spool_files(d)}")
+    d.stop()

@@ -216,10 +216,14 @@ export interface DiskUsage {
   sandboxBytes: number;
   /** What commands wrote and can still be read. */
   spoolBytes: number;
+  /** How much of that is kept, of all users together; null: all. */
+  spoolMaxBytes: number | null;
   /** What is being deleted. */
   trashBytes: number;
   /** What is left where all that lies. */
   freeBytes: number | null;
+  /** Below so much of it nothing new is made. */
+  minFreeBytes: number | null;
 }
 
 /** One command in a sandbox. */

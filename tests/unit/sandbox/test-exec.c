@@ -18,6 +18,7 @@
 #include "bounds.h"
 #include "exec-fixture.h"
 #include "macro.h"
+#include "sandbox/config.h"
 #include "sandbox/exec.h"
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
@@ -31,6 +32,7 @@
 #define PATIENCE_MS 2000
 
 static struct manager manager;
+static struct config config;
 static char directory[] = "/tmp/test-exec-XXXXXX";
 static char socket_path[64];
 static int init_fd = -1; /* init's end */
@@ -218,7 +220,10 @@ static void setup(void)
 	assert(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
 	assert(mkdtemp(directory));
 	(void)snprintf(socket_path, sizeof(socket_path), "%s/init", directory);
-	manager = (struct manager){ .base = event_base_new(), .uid = 7, .state_fd = -1 };
+	config = (struct config){ .spool_max = SPOOL_MAX_DEFAULT };
+	manager = (struct manager){
+		.base = event_base_new(), .config = &config, .uid = 7, .state_fd = -1
+	};
 	manager.state_fd = open(directory, O_PATH | O_CLOEXEC);
 	box = (struct sandbox){ .has_keeper = true, .has_users = true };
 	box.facts = (struct sandbox_facts){ .id = box_id, .name = box_name, .peer = 7, .owner = 7 };
