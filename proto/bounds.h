@@ -67,6 +67,9 @@
 #define SANDBOX_PIDS_DEFAULT 4096 /* the pids limit is always on */
 #define SANDBOX_SHM_DEFAULT (64u * 1024 * 1024)
 
+/* [limits] pool_memory where it is not configured: a sixteenth of the machine's, at most this */
+#define POOL_MEMORY_DEFAULT_MAX (256u * 1024 * 1024)
+
 #define SANDBOX_VIEWS_MAX 8 /* views of stages that are kept for the next command */
 /* Its own, the views, and those that execs still run in when theirs is made anew. */
 #define SANDBOX_MNT_NAMESPACES_MAX 32

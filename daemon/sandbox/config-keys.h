@@ -50,6 +50,7 @@ struct config_section {
 
 extern const struct config_section config_section_tool;    /* config-tool.c */
 extern const struct config_section config_section_stage;   /* config-stage.c */
+extern const struct config_section config_section_pool;    /* config-pool.c */
 extern const struct config_section config_section_runtime; /* config-runtime.c */
 
 extern const char config_built_in_tools[]; /* made from tools.conf */
@@ -63,6 +64,7 @@ void config_problem(struct config *c, const struct config_place *place, const ch
 int config_set_path(const char *value, void *field);     /* char *: absolute and clean */
 int config_set_text(const char *value, void *field);     /* char * */
 int config_set_name(const char *value, void *field);     /* char *: as names in the protocol */
+int config_set_template(const char *value, void *field); /* char *: NAME, NAME:TAG, NAME@VERSION */
 int config_set_size(const char *value, void *field);     /* uint64_t */
 int config_set_duration(const char *value, void *field); /* int64_t, ms */
 int config_set_life(const char *value, void *field);

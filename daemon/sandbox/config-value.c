@@ -56,6 +56,20 @@ int config_set_name(const char *value, void *field)
 	return is_name(value) ? config_set_text(value, field) : -EINVAL;
 }
 
+int config_set_template(const char *value, void *field)
+{
+	size_t length = strcspn(value, ":@");
+	char name[NAME_LENGTH_MAX + 1];
+
+	if (length > NAME_LENGTH_MAX || strlen(value) > NAME_LENGTH_MAX)
+		return -EINVAL;
+	memcpy(name, value, length);
+	name[length] = '\0';
+	if (!is_name(name) || (value[length] && !is_name(value + length + 1)))
+		return -EINVAL;
+	return config_set_text(value, field);
+}
+
 int config_set_size(const char *value, void *field)
 {
 	uint64_t *bytes = field;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "bounds.h"
 #include "sandbox/config-keys.h"
@@ -57,6 +58,7 @@ static const struct config_key limits_keys[] = {
 	CONFIG_KEY("shm", config_set_size, config, limits.shm_bytes),
 	CONFIG_KEY("cpus", config_set_cpus, config, limits.cpu_milli),
 	CONFIG_KEY("pids", config_set_count, config, limits.pids),
+	CONFIG_KEY("pool_memory", config_set_size, config, pool_memory_bytes),
 	CONFIG_KEY("sandboxes_per_user", config_set_count64, config, sandboxes_per_uid),
 	CONFIG_KEY("min_free", config_set_size, config, min_free),
 	CONFIG_KEY("spool_max", config_set_size, config, spool_max),
@@ -81,8 +83,8 @@ static const struct config_section section_network = { .name = "network",
 						       .n_keys = ARRAY_SIZE(network_keys) };
 
 static const struct config_section *const sections[] = {
-	&section_daemon,         &section_limits,      &section_network,
-	&config_section_runtime, &config_section_tool, &config_section_stage,
+	&section_daemon,      &section_limits,       &section_network,     &config_section_runtime,
+	&config_section_tool, &config_section_stage, &config_section_pool,
 };
 
 /* The section of TEXT, and the NAME in it ("" where sections have none); NULL: there is none. */
@@ -318,6 +320,15 @@ static void default_dirs(struct config *c, uid_t uid)
 		c->runtime_dir = string_format("/tmp/sandboxd-%u", (unsigned)uid);
 }
 
+/* A sixteenth of the machine's, and not more than a few hundred spares need. */
+static uint64_t default_pool_memory(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+	uint64_t all = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
+
+	return all / 16 < POOL_MEMORY_DEFAULT_MAX ? all / 16 : POOL_MEMORY_DEFAULT_MAX;
+}
+
 int config_new(struct config **ret, uid_t uid)
 {
 	CLEANUP(config_freep) struct config *c = calloc(1, sizeof(*c));
@@ -345,6 +356,7 @@ int config_new(struct config **ret, uid_t uid)
 	c->network_default = NETWORK_NONE;
 	c->allow_host = true;
 	c->git_identity = true;
+	c->pool_memory_bytes = default_pool_memory();
 	r = load_built_in_tools(c);
 	if (r < 0)
 		return r;

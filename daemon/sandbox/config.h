@@ -28,6 +28,17 @@ struct config_runtime {
 	struct config_runtime *next;
 };
 
+/* A [pool NAME]: how many spares of a template are kept. */
+struct config_pool {
+	char *name;
+	uint32_t min;
+	uint32_t max;
+	int64_t max_age_ms; /* -1: never */
+	char *file;         /* where the last of its keys is */
+	unsigned line;
+	struct config_pool *next;
+};
+
 /* All strings are owned and never NULL unless said. */
 struct config {
 	char *state_dir; /* NULL: no HOME, and nobody said */
@@ -54,6 +65,8 @@ struct config {
 	enum network_mode network_default;
 	struct tool_profile *tools; /* the built-in ones first; tool.h finds one */
 	struct stages *stages;      /* the built-in ones, as [stage NAME] changes them */
+	struct config_pool *pools;  /* [pool NAME], as the files have them */
+	uint64_t pool_memory_bytes; /* of all spares together; 0: there are none */
 	unsigned problems;          /* unknown keys, bad values: all were logged with file:line */
 };
 
@@ -68,6 +81,9 @@ DEFINE_CLEANUP(struct config *, config_free);
 
 /* The runtime NAME or NULL. */
 const struct config_runtime *config_runtime(const struct config *c, const char *name);
+/* How many spares of all templates fit into pool_memory. */
+uint32_t config_pool_room(const struct config *c);
+
 /* For config_new(): the built-in ones. Returns 0 or -ENOMEM. */
 int config_add_runtimes(struct config *c);
 int config_parse_level(const char *text, enum log_level *ret);

@@ -16,6 +16,7 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/config.h"
 #include "sandbox/keeper-client.h"
+#include "sandbox/pool-settings.h"
 #include "sandbox/sandbox-internal.h"
 #include "store/store.h"
 #include "util/fd.h"
@@ -115,6 +116,8 @@ static int make_tables(struct manager *m)
 		sandbox_timers_init(m);
 		r = template_table_new(m, &m->templates);
 	}
+	if (r == 0)
+		r = pool_settings_table_new(m, &m->pool_settings);
 	return r;
 }
 
@@ -154,6 +157,7 @@ void manager_deinit(struct manager *m)
 		exec_table_free(TAKE_PTR(m->execs));
 	if (m->templates)
 		template_table_free(TAKE_PTR(m->templates));
+	pool_settings_table_free(TAKE_PTR(m->pool_settings));
 	sandbox_table_free(m);
 	home_cache_free(TAKE_PTR(m->homes));
 	keeper_table_free(m);

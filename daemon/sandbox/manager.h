@@ -22,7 +22,8 @@ struct keeper_table;  /* keeper-client.c */
 struct loop_table;    /* loop/loop.c */
 struct manager;
 struct sandbox;
-struct sandbox_table; /* sandbox.c */
+struct sandbox_table;       /* sandbox.c */
+struct pool_settings_table; /* pool-settings.c */
 struct server;
 struct store;
 struct template_table; /* template.c */
@@ -39,6 +40,7 @@ struct manager {
 	struct home_cache *homes;
 	struct loop_table *loops;
 	struct template_table *templates;
+	struct pool_settings_table *pool_settings;
 	struct cgroups *cgroups;
 	struct server *server;
 	char instance[INSTANCE_ID_SIZE]; /* of the state dir; in every cgroup and directory name */

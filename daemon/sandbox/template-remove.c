@@ -78,26 +78,35 @@ void template_each(struct manager *m, uid_t peer,
 	}
 }
 
+void template_full_name(const struct config *config, const char *name,
+			char ret[static TEMPLATE_NAME_SIZE])
+{
+	struct tool_choice choice;
+
+	if (debian_suite(name))
+		(void)snprintf(ret, TEMPLATE_NAME_SIZE, "debian@%.64s", debian_suite(name));
+	else if (!tool_find(config, name) ||
+		 tool_choose(config, name, "template", &choice, NULL) < 0)
+		(void)snprintf(ret, TEMPLATE_NAME_SIZE, "%s", name); /* a template name fits */
+	else if (!choice.version[0])
+		(void)snprintf(ret, TEMPLATE_NAME_SIZE, HOST_TEMPLATE);
+	else
+		(void)snprintf(ret, TEMPLATE_NAME_SIZE, "%s@%s", choice.profile->name,
+			       choice.version); /* fits: it has been a name */
+}
+
 /* PEER's own first; root finds everyone's. */
 static struct row *find_visible(const struct template_table *t, uid_t peer, const char *name,
 				struct error *reterr)
 {
-	char full[TOOL_VERSION_SIZE + 64];
-	struct tool_choice choice;
+	char full[TEMPLATE_NAME_SIZE];
 	struct row *row;
 
-	if (tool_find(t->manager->config, name) && !strchr(name, '@') &&
-	    tool_choose(t->manager->config, name, "template", &choice, NULL) == 0) {
-		(void)snprintf(full, sizeof(full), "%s@%s", choice.profile->name, choice.version);
-		name = full;
-	} else if (debian_suite(name)) {
-		(void)snprintf(full, sizeof(full), "debian@%.64s", debian_suite(name));
-		name = full;
-	}
-	row = row_find(t, peer, name);
+	template_full_name(t->manager->config, name, full);
+	row = row_find(t, peer, full);
 	if (!row && peer == 0)
 		TAILQ_FOREACH(row, &t->rows, link)
-	if (!row->orphan && string_equal(row->name, name))
+	if (!row->orphan && string_equal(row->name, full))
 		break;
 	if (!row) {
 		error_set(reterr, ERROR_NOT_FOUND, "template", NULL, "There is no template %s.",

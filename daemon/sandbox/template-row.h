@@ -16,7 +16,6 @@
 
 #define HOST_TEMPLATE "host"
 #define SAVED_LAYER_PREFIX "saved-"
-#define TEMPLATE_NAME_SIZE 258 /* NAME, ":", TAG and NUL */
 
 struct build;
 struct debian;

@@ -10,6 +10,8 @@
 
 #include "sandbox/manager.h"
 
+struct config;
+
 enum template_state {
 	TEMPLATE_STATE_READY,
 	TEMPLATE_STATE_BUILDING,
@@ -56,6 +58,13 @@ int template_build(struct manager *m, const struct template_query *query, bool f
 /* Whoever waits with USERDATA hears nothing any more; a build for nobody is given up. Harmless when
  * nobody does. */
 void template_forget(struct manager *m, const void *userdata);
+
+#define TEMPLATE_NAME_SIZE 258 /* NAME, ":", TAG and NUL */
+
+/* NAME as sandboxes show it: "claude@2.1.42" for "claude", "debian@bookworm" for "debian", "host"
+ * for a tool without a layer; any other name as it is. */
+void template_full_name(const struct config *config, const char *name,
+			char ret[static TEMPLATE_NAME_SIZE]);
 
 struct template_save_query {
 	struct manager *manager;

@@ -26,6 +26,8 @@
 	"shm_bytes, cpu_milli, pids, env, labels, ttl_ms, created_at_ms, ended_at_ms, reason, "    \
 	"head_sha, receipt, stages"
 
+#define POOL_COLUMNS "owner, template, min, max, max_age_ms"
+
 static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_META_GET] = "SELECT value FROM meta WHERE key = ?",
 	[STORE_META_SET] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
@@ -64,6 +66,9 @@ static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_LOOP_DELETE] = "DELETE FROM loops WHERE peer = ? AND loop_id = ?",
 	[STORE_LOOP_LOAD] = "SELECT " LOOP_COLUMNS " FROM loops ORDER BY seq",
 	[STORE_TEMPLATE_LIST] = "SELECT " TEMPLATE_COLUMNS " FROM templates ORDER BY seq",
+	[STORE_POOL_SET] = "INSERT OR REPLACE INTO pools (" POOL_COLUMNS ") VALUES (?,?,?,?,?)",
+	[STORE_POOL_DELETE] = "DELETE FROM pools WHERE owner = ? AND template = ?",
+	[STORE_POOL_LOAD] = "SELECT " POOL_COLUMNS " FROM pools ORDER BY owner, template",
 };
 
 void statement_begin(struct statement *st, struct store *s, enum store_sql sql)
