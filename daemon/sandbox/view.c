@@ -416,10 +416,11 @@ static struct view *get_view(struct sandbox *s, const struct stage *stage, uint3
 static int check_others(struct sandbox *s, const char *key, struct error *reterr)
 {
 	const struct views *run = s->views;
-	const char *other = exec_any_in(s->manager, s);
+	const char *other;
 
 	if ((run->users == 0 && !run->left_by) || strcmp(run->key, key) == 0)
 		return 0;
+	other = exec_any_in(s->manager, s);
 	if (run->users > 0)
 		(void)error_set(reterr, ERROR_INVALID_STATE, "stage",
 				"wait for its end, or cancel it",
