@@ -17,6 +17,7 @@ struct part {     /* one mount to be moved */
 	bool optional; /* where it cannot be put it is left out: the agent may have been there */
 	bool cover;    /* a file system of its own, empty but for the targets of later parts */
 	bool read_only;
+	bool placed; /* it is where it belongs */
 	dev_t device;
 	const char *target;
 };

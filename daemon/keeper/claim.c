@@ -461,18 +461,41 @@ static int open_up(const struct walk *w, int dir, int fd)
 	return fchmodat(dir, w->name, (st.st_mode & 07777) | S_IXOTH, 0) < 0 ? -errno : 0;
 }
 
-/* Walks to TARGET, making what is missing. Returns an O_PATH descriptor. */
-static int open_target(struct walk *w, const char *target, bool directory)
+/* Whether PART is a mount below one that is in place: on the way to that everything has been made
+ * and opened up. */
+static bool within_earlier(const struct claim *c, const struct part *part)
 {
-	CLEANUP_FD int dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct part *p;
+	size_t length;
+
+	for (p = c->parts; p < part; p++) {
+		length = strlen(p->target);
+		if (p->directory && p->placed && strncmp(p->target, part->target, length) == 0 &&
+		    part->target[length] == '/')
+			return true;
+	}
+	return false;
+}
+
+/* Walks to the target, making what is missing. Returns an O_PATH descriptor. */
+static int open_target(struct walk *w, const struct part *part)
+{
+	const char *target = part->target;
+	CLEANUP_FD int dir = -1;
 	int next, r = 0;
 	bool last;
 
 	if (target[0] != '/')
 		return -EINVAL;
+	if (within_earlier(w->claim, part) && !strstr(target, "/..")) { /* mostly it is there */
+		dir = absolute_open(target, O_PATH | (part->directory ? O_DIRECTORY : 0));
+		if (dir >= 0)
+			return TAKE_FD(dir);
+	}
+	dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	while (dir >= 0 && claim_next_component(&target, w->name, &r)) {
 		last = target[strspn(target, "/")] == '\0';
-		next = claim_open_step(w, dir, !last || directory);
+		next = claim_open_step(w, dir, !last || part->directory);
 		if (next < 0)
 			return next;
 		r = last ? 0 : open_up(w, dir, next);
@@ -518,15 +541,15 @@ static int close_covers(struct claim *c)
 
 static int move_part(struct walk *w, struct part *p)
 {
-	CLEANUP_FD int at = open_target(w, p->target, p->directory);
+	CLEANUP_FD int at = open_target(w, p);
 	int r = at >= 0 && p->cover ? claim_make_cover(p) : 0;
 
 	if (at < 0 || r < 0)
 		return at < 0 ? at : r;
-	return move_mount(p->tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
-			       0
-		       ? -errno
-		       : 0;
+	if (move_mount(p->tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return -errno;
+	p->placed = true;
+	return 0;
 }
 
 /* The system's configuration is the weakest: what a repository or the agent says counts more. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file is upper/<id>/made: "SECONDS NANOSECONDS" and a NUL, then the entries, each with its
  * NUL, because a path may hold anything else. It lies beside the overlay's directories, where no
- * sandbox sees it. A process crash is what it is for, and mostly also a host's: it is replaced by
- * rename, and a torn one is read as far as it goes. */
+ * sandbox sees it. A process crash is what it is for, and mostly also a host's: the first one is
+ * written with one call, a later one replaces it by rename, and a torn one is read as far as it
+ * goes. */
 
 #include "record.h"
 
@@ -146,23 +147,35 @@ bool record_has(const struct record *r, enum record_kind kind, const char *root,
 	return false;
 }
 
+/* In one piece: a crash leaves all of it or none. */
+static int write_all(const struct record *r, int fd)
+{
+	size_t room = r->size + 64;
+	CLEANUP_STR char *text = malloc(room);
+	int n;
+
+	if (!text)
+		return -ENOMEM;
+	n = snprintf(text, room, "%" PRId64 " %ld", (int64_t)r->since.tv_sec, r->since.tv_nsec);
+	if (r->size > 0)
+		memcpy(text + n + 1, r->entries, r->size);
+	return io_write_all(fd, text, (size_t)n + 1 + r->size);
+}
+
 int record_save(const struct record *r, const struct tree *t, const char *id)
 {
-	char name[RECORD_NAME_MAX], fresh[RECORD_NAME_MAX], head[64];
+	char name[RECORD_NAME_MAX], fresh[RECORD_NAME_MAX];
 	CLEANUP_FD int fd = -1;
-	int n, result;
+	int result;
 
 	name_file(name, sizeof(name), id, "made");
 	name_file(fresh, sizeof(fresh), id, "made.new");
-	fd = openat(t->upper, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = openat(t->upper, r->found ? fresh : name,
+		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	n = snprintf(head, sizeof(head), "%" PRId64 " %ld", (int64_t)r->since.tv_sec,
-		     r->since.tv_nsec);
-	result = io_write_all(fd, head, (size_t)n + 1);
-	if (result == 0)
-		result = io_write_all(fd, r->entries, r->size);
-	if (result == 0 && renameat(t->upper, fresh, t->upper, name) < 0)
+	result = write_all(r, fd);
+	if (result == 0 && r->found && renameat(t->upper, fresh, t->upper, name) < 0)
 		result = -errno;
 	return result;
 }

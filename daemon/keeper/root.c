@@ -126,3 +126,24 @@ int root_add_git_config(const struct creation *c, const char *text)
 		return -errno;
 	return io_write_all(fd, text, strlen(text));
 }
+
+/* Opening for writing copies a file up, a change of owner to what it is a directory. The sandbox
+ * may run by now: nothing else may come of it. */
+void root_copy_up(const struct creation *c)
+{
+	static const char *const directories[] = { "home/agent", "tmp" };
+	CLEANUP_FD int root = dir_open_at(c->job->tree->merged, c->job->id);
+	CLEANUP_FD int config = -1;
+	int fd;
+	size_t i;
+
+	if (root < 0)
+		return;
+	config = beneath_open(root, "etc/gitconfig", O_WRONLY | O_NONBLOCK | O_NOCTTY);
+	for (i = 0; i < ARRAY_SIZE(directories); i++) {
+		fd = beneath_open(root, directories[i], O_RDONLY | O_DIRECTORY);
+		if (fd >= 0)
+			(void)fchown(fd, (uid_t)-1, (gid_t)-1);
+		(void)close_fd(fd);
+	}
+}

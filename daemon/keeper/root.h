@@ -12,5 +12,8 @@ int root_copy_resolver(const struct creation *c);
 int root_mount(struct creation *c);
 /* Appends TEXT to /etc/gitconfig of the mounted root. */
 int root_add_git_config(const struct creation *c, const char *text);
+/* Once the sandbox is made: copies up now what nearly every claim changes, so that it need not.
+ * Best effort; what is there is not changed. */
+void root_copy_up(const struct creation *c);
 /* Is the lowest layer a whole root file system? */
 bool root_is_own(const struct runtime_job *job);
