@@ -121,7 +121,6 @@ void method_sandbox_remove(struct request *r, void *userdata)
 struct listing {
 	const struct list_params *params;
 	uid_t peer;
-	const struct sandbox *after; /* not reached yet; NULL: collect */
 	struct json_object *list;
 };
 
@@ -144,11 +143,6 @@ static bool list_one(struct sandbox *s, void *userdata)
 	const struct sandbox_facts *f = sandbox_facts(s);
 	struct listing *l = userdata;
 
-	if (l->after) {
-		if (l->after == s)
-			l->after = NULL;
-		return true;
-	}
 	if (sandbox_is_hidden(s) || (l->peer != 0 && f->peer != l->peer) ||
 	    !matches(f, &l->params->filter))
 		return true;
@@ -160,11 +154,12 @@ void method_sandbox_list(struct request *r, void *userdata)
 {
 	CLEANUP_ERROR struct error e = { 0 };
 	struct json_object *result;
+	struct sandbox *after = NULL;
 	struct listing l = { .params = request_params(r), .peer = request_uid(r) };
 
 	if (l.params->after) {
-		l.after = sandbox_find(userdata, l.peer, l.params->after, &e);
-		if (!l.after) {
+		after = sandbox_find(userdata, l.peer, l.params->after, &e);
+		if (!after) {
 			(void)error_set(&e, ERROR_NOT_FOUND, "after", "list from the start again",
 					"there is no sandbox %s any more", l.params->after);
 			request_fail(r, &e);
@@ -173,7 +168,10 @@ void method_sandbox_list(struct request *r, void *userdata)
 	}
 	result = json_object_new_object();
 	l.list = json_object_new_array();
-	manager_each_sandbox(userdata, list_one, &l);
+	if (after)
+		manager_each_sandbox_after(after, list_one, &l);
+	else
+		manager_each_sandbox(userdata, list_one, &l);
 	json_object_object_add(result, "sandboxes", l.list);
 	request_reply(r, result);
 }

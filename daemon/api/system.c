@@ -70,21 +70,11 @@ static struct json_object *value_transport_limits(void)
 	return o;
 }
 
-static bool count_state(struct sandbox *s, void *userdata)
-{
-	size_t *running = userdata;
-
-	if (sandbox_state(s) == SANDBOX_STATE_RUNNING)
-		(*running)++;
-	return true;
-}
-
 static struct json_object *value_counts(struct manager *m)
 {
 	struct json_object *o = json_object_new_object();
-	size_t running = 0;
+	size_t running = manager_sandbox_count_in(m, SANDBOX_STATE_RUNNING);
 
-	manager_each_sandbox(m, count_state, &running);
 	value_add_int(o, "sandboxes", (int64_t)manager_sandbox_count(m));
 	value_add_int(o, "sandboxesRunning", (int64_t)running);
 	value_add_int(o, "execsRunning", (int64_t)exec_table_running(m));

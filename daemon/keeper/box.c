@@ -27,25 +27,83 @@
 
 static void leave(struct box *b);
 
+/* ---- all of them ---- */
+
+/* FNV-1a: ids are random, but for those of tests. */
+static size_t bucket_of_id(const char *id)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *id != '\0'; id++)
+		hash = (hash ^ (uint8_t)*id) * 16777619u;
+	return hash % BOX_BUCKETS;
+}
+
+static size_t bucket_of_pid(pid_t pid)
+{
+	return (size_t)pid % BOX_BUCKETS;
+}
+
 struct box *box_find(const struct keeper *k, const char *id)
 {
-	struct box *b;
+	struct box *b = k->boxes.by_id[bucket_of_id(id)];
 
-	for (b = k->boxes; b; b = b->next)
-		if (strcmp(b->job.id, id) == 0)
-			return b;
-	return NULL;
+	for (; b && strcmp(b->job.id, id) != 0; b = b->next_by_id)
+		;
+	return b;
+}
+
+static void enter(struct keeper *k, struct box *b)
+{
+	struct box **bucket = &k->boxes.by_id[bucket_of_id(b->job.id)];
+
+	b->next_by_id = *bucket;
+	*bucket = b;
+	b->next = k->boxes.first;
+	if (b->next)
+		b->next->previous = b;
+	k->boxes.first = b;
+}
+
+static void enter_pid(struct box *b)
+{
+	struct box **bucket = &b->keeper->boxes.by_pid[bucket_of_pid(b->pid)];
+
+	b->next_by_pid = *bucket;
+	*bucket = b;
+}
+
+/* Takes the box out whose init was PID. NULL: it was none. */
+static struct box *take_pid(struct keeper *k, pid_t pid)
+{
+	struct box **at = &k->boxes.by_pid[bucket_of_pid(pid)], *b;
+
+	for (; *at && (*at)->pid != pid; at = &(*at)->next_by_pid)
+		;
+	b = *at;
+	if (b)
+		*at = b->next_by_pid;
+	return b;
+}
+
+static void leave_all(struct box *b)
+{
+	struct boxes *all = &b->keeper->boxes;
+	struct box **at = &all->by_id[bucket_of_id(b->job.id)];
+
+	for (; *at != b; at = &(*at)->next_by_id)
+		;
+	*at = b->next_by_id;
+	*(b->previous ? &b->previous->next : &all->first) = b->next;
+	if (b->next)
+		b->next->previous = b->previous;
 }
 
 static void box_free(struct box *b)
 {
 	struct keeper *k = b->keeper;
-	struct box **at;
 
-	for (at = &k->boxes; *at && *at != b; at = &(*at)->next)
-		;
-	if (*at)
-		*at = b->next;
+	leave_all(b);
 	timer_cancel(&k->loop, &b->retry);
 	box_freeze_cancel(b);
 	release_deinit(&b->release);
@@ -237,6 +295,7 @@ static void on_created(void *owner, const struct worker_result *result)
 	b->error = result->error;
 	b->pid = result->pid;
 	if (result->error == 0) {
+		enter_pid(b);
 		b->pidfd = pidfd_open(b->pid, 0); /* -1: it is gone already and will be reaped */
 		reply_create(b, accept_init(b));
 		if (b->state == BOX_CREATING)
@@ -307,9 +366,8 @@ static struct box *box_new(struct keeper *k, const struct runtime_job *job)
 	b->pidfd = -1;
 	b->retry = (struct timer){ .on_time = on_retry, .userdata = b };
 	box_freeze_init(b);
+	enter(k, b);
 	release_init(&b->release, &k->releases);
-	b->next = k->boxes;
-	k->boxes = b;
 	keeper_touch(k);
 	return b;
 }
@@ -447,11 +505,9 @@ int box_undo(struct keeper *k, const char *id, struct wire_message *m, const str
 
 bool box_reap(struct keeper *k, pid_t pid, int status)
 {
-	struct box *b;
+	struct box *b = take_pid(k, pid);
 
-	for (b = k->boxes; b && b->pid != pid; b = b->next)
-		;
-	if (!b || b->state == BOX_LEAVING)
+	if (!b)
 		return false;
 	b->status = status;
 	b->state = BOX_LEAVING;

@@ -47,6 +47,9 @@ struct box_freeze {
 
 struct box {
 	struct box *next;
+	struct box *previous;
+	struct box *next_by_id;
+	struct box *next_by_pid;
 	struct keeper *keeper;
 	enum box_state state;
 	struct runtime_job job;
@@ -72,6 +75,15 @@ struct box {
 	unsigned int tries;
 	struct timer retry;
 	struct box_freeze freeze;
+};
+
+/* All boxes of a keeper. What concerns one of a thousand looks at few. */
+#define BOX_BUCKETS 1024
+
+struct boxes {
+	struct box *first;
+	struct box *by_id[BOX_BUCKETS];
+	struct box *by_pid[BOX_BUCKETS];
 };
 
 /* Claims a sandbox ID of KIND that is not made yet, as M, a KEEPER_CLAIM, says. Returns 0 or

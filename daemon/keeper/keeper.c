@@ -52,7 +52,7 @@ struct worker_job keeper_worker_job(const struct keeper *k, int extra)
 
 static void maybe_stop(struct keeper *k)
 {
-	if (k->ending && !k->boxes && k->workers.count == 0)
+	if (k->ending && !k->boxes.first && k->workers.count == 0)
 		k->loop.stop = true;
 }
 
@@ -85,7 +85,7 @@ void keeper_empty_trash(struct keeper *k)
 
 void keeper_touch(struct keeper *k)
 {
-	if (k->boxes || k->spools.count > 0)
+	if (k->boxes.first || k->spools.count > 0)
 		timer_cancel(&k->loop, &k->idle);
 	else if (!k->idle.armed)
 		timer_set(&k->loop, &k->idle, KEEPER_IDLE_MS);
@@ -107,7 +107,7 @@ void keeper_end(struct keeper *k)
 		return;
 	k->ending = true;
 	timer_set(&k->loop, &k->give_up, END_MS);
-	for (b = k->boxes; b; b = next) {
+	for (b = k->boxes.first; b; b = next) {
 		next = b->next;
 		box_kill(b);
 	}

@@ -26,7 +26,7 @@ struct keeper {
 	struct runtimes runtimes;
 	struct workers workers;
 	struct spools spools;
-	struct box *boxes;
+	struct boxes boxes;
 	struct releases releases;
 	int seccomp;
 	bool greeted;

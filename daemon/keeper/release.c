@@ -20,6 +20,7 @@
 #include "worker.h"
 
 struct made {
+	struct release_key key; /* first, see made_by_another() */
 	struct made *next;
 	int dir;
 	struct stat was;
@@ -31,19 +32,47 @@ void release_init(struct release *r, struct releases *all)
 {
 	memset(r, 0, sizeof(*r));
 	r->all = all;
-	r->next = all->first;
-	all->first = r;
 }
 
-static void leave_all(struct release *r)
-{
-	struct release **at;
+/* ---- who else has it ---- */
 
-	for (at = &r->all->first; *at && *at != r; at = &(*at)->next)
+static struct release_key **bucket(struct release_key **table, dev_t device, ino_t inode)
+{
+	return &table[(device ^ inode) % RELEASE_BUCKETS];
+}
+
+static void key_add(struct release_key **table, struct release_key *k, const struct stat *st)
+{
+	struct release_key **head = bucket(table, st->st_dev, st->st_ino);
+
+	k->device = st->st_dev;
+	k->inode = st->st_ino;
+	k->next = *head;
+	*head = k;
+}
+
+static void key_remove(struct release_key **table, struct release_key *k)
+{
+	struct release_key **at = bucket(table, k->device, k->inode);
+
+	for (; *at && *at != k; at = &(*at)->next)
 		;
 	if (*at)
-		*at = r->next;
+		*at = k->next;
 }
+
+/* From K on: the same inode in a claim of another that counts on it. */
+static struct release_key *key_of_another(struct release_key *k, const struct release *r,
+					  const struct stat *st)
+{
+	for (; k; k = k->next)
+		if (k->device == st->st_dev && k->inode == st->st_ino && k->of != r &&
+		    !k->of->leaving)
+			break;
+	return k;
+}
+
+/* ---- memory ---- */
 
 static struct made *made_free(struct made *m)
 {
@@ -70,38 +99,21 @@ void release_deinit(struct release *r)
 
 	while ((m = r->made)) {
 		r->made = m->next;
+		key_remove(r->all->made, &m->key);
 		(void)made_free(m);
 	}
-	for (i = 0; i < r->n_roots; i++)
+	for (i = 0; i < r->n_roots; i++) {
+		key_remove(r->all->workspaces, &r->roots[i].key);
 		root_done(&r->roots[i]);
+	}
 	r->n_roots = 0;
-	leave_all(r);
-}
-
-static bool same_inode(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-static const struct made *find_made(const struct release *r, const struct stat *st)
-{
-	const struct made *m;
-
-	for (m = r->made; m; m = m->next)
-		if (same_inode(&m->was, st))
-			return m;
-	return NULL;
 }
 
 static const struct made *made_by_another(const struct release *r, const struct stat *st)
 {
-	const struct made *m = NULL;
-	const struct release *other;
-
-	for (other = r->all->first; other && !m; other = other->next)
-		if (other != r && !other->leaving)
-			m = find_made(other, st);
-	return m;
+	return (const struct made *)(const void *)key_of_another(*bucket(r->all->made, st->st_dev,
+									 st->st_ino),
+								 r, st);
 }
 
 int release_note_made(struct release *r, int dir, const char *name, const char *content)
@@ -121,6 +133,8 @@ int release_note_made(struct release *r, int dir, const char *name, const char *
 		(void)made_free(m);
 		return -ENOMEM;
 	}
+	m->key.of = r;
+	key_add(r->all->made, &m->key, &m->was);
 	m->next = r->made;
 	r->made = m;
 	r->n_made++;
@@ -149,9 +163,12 @@ int release_note_root(struct release *r, int root, const char *path, uint32_t fl
 		      const struct timespec *since)
 {
 	struct release_root *place = &r->roots[r->n_roots];
+	struct stat st;
 
 	if (r->n_roots == RELEASE_ROOTS_MAX)
 		return -E2BIG;
+	if (fstat(root, &st) < 0)
+		return -errno;
 	place->since = *since;
 	place->fd = fcntl(root, F_DUPFD_CLOEXEC, 3);
 	place->path = strdup(path);
@@ -162,6 +179,8 @@ int release_note_root(struct release *r, int root, const char *path, uint32_t fl
 	place->quarantine = (flags & KEEPER_MOUNT_QUARANTINE) != 0;
 	place->links = (flags & KEEPER_MOUNT_NO_LINKS) != 0;
 	place->own = (flags & KEEPER_MOUNT_NO_GIT) != 0;
+	place->key.of = r;
+	key_add(r->all->workspaces, &place->key, &st);
 	r->n_roots++;
 	return 0;
 }
@@ -221,30 +240,28 @@ static void give_back_below(int fd, dev_t device, int depth)
 	(void)closedir(d);
 }
 
-static struct release_root *find_root(struct release *r, const struct stat *st)
+static struct release_root *root_of_another(const struct release *r, const struct stat *st)
 {
-	struct stat mine;
-	size_t i;
+	struct release_key *k = *bucket(r->all->workspaces, st->st_dev, st->st_ino);
+	struct release_root *root;
 
-	for (i = 0; i < r->n_roots; i++)
-		if (r->roots[i].quarantine && fstat(r->roots[i].fd, &mine) == 0 &&
-		    same_inode(&mine, st))
-			return &r->roots[i];
+	for (; (k = key_of_another(k, r, st)); k = k->next) {
+		root = (struct release_root *)(void *)k; /* its first member */
+		if (root->quarantine)
+			return root;
+	}
 	return NULL;
 }
 
 /* The other claim looks back to the beginning of this one, if that was earlier. */
 static bool leave_to_another(struct release *r, const struct release_root *root)
 {
-	struct release_root *theirs = NULL;
-	struct release *other;
+	struct release_root *theirs;
 	struct stat st;
 
 	if (fstat(root->fd, &st) < 0)
 		return false;
-	for (other = r->all->first; other && !theirs; other = other->next)
-		if (other != r && !other->leaving)
-			theirs = find_root(other, &st);
+	theirs = root_of_another(r, &st);
 	if (!theirs)
 		return false;
 	if (theirs->since.tv_sec > root->since.tv_sec ||

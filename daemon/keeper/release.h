@@ -17,8 +17,18 @@
 #define RELEASE_DEPTH_MAX 512 /* directories deeper than this are not given back */
 
 struct made;
+struct release;
+
+/* A file or directory that a claim knows, to be found by what it is. */
+struct release_key {
+	struct release_key *next;
+	const struct release *of;
+	dev_t device;
+	ino_t inode;
+};
 
 struct release_root {
+	struct release_key key; /* of a workspace */
 	int fd;
 	char *path;            /* as the owner and the sandbox know it */
 	bool quarantine;       /* a workspace, not a part of a repository */
@@ -28,13 +38,15 @@ struct release_root {
 };
 
 /* All releases of a keeper: who else has claimed a file or a workspace. */
+#define RELEASE_BUCKETS 1024
+
 struct releases {
-	struct release *first;
+	struct release_key *made[RELEASE_BUCKETS];
+	struct release_key *workspaces[RELEASE_BUCKETS];
 };
 
 struct release {
 	struct releases *all;
-	struct release *next;
 	struct made *made;
 	size_t n_made;
 	struct release_root roots[RELEASE_ROOTS_MAX];

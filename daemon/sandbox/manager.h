@@ -75,6 +75,9 @@ int manager_keeper(struct manager *m, uid_t owner, manager_keeper_done *done, vo
 /* Calls FN for every sandbox in order of creation until it returns false. FN must not free any. */
 void manager_each_sandbox(struct manager *m, bool (*fn)(struct sandbox *s, void *userdata),
 			  void *userdata);
+/* The same for those made after AFTER. */
+void manager_each_sandbox_after(struct sandbox *after,
+				bool (*fn)(struct sandbox *s, void *userdata), void *userdata);
 size_t manager_sandbox_count(const struct manager *m);
 
 /* ---- Templates, as sandbox.c needs them: implemented by template.c ---- */

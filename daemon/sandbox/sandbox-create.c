@@ -67,26 +67,15 @@ static int check_limits(const struct manager *m, const struct limits_params *l,
 	return 0;
 }
 
-static bool count_peer(struct sandbox *s, void *userdata)
-{
-	struct sandbox *probe = userdata;
-
-	if (s->facts.peer == probe->facts.peer && !s->hidden)
-		probe->facts.created_at_ms++; /* serves as the counter */
-	return true;
-}
-
 static int check_quota(struct manager *m, uid_t peer, struct error *reterr)
 {
-	struct sandbox probe = { .facts.peer = peer };
+	size_t count = sandbox_count_of(m, peer);
 
-	manager_each_sandbox(m, count_peer, &probe);
-	if ((uint64_t)probe.facts.created_at_ms < m->config->sandboxes_per_uid)
+	if (count < m->config->sandboxes_per_uid)
 		return 0;
 	return error_set(reterr, ERROR_LIMIT_REACHED, NULL,
 			 "remove some, or raise [limits] sandboxes_per_user",
-			 "uid %u has %lld sandboxes already", (unsigned)peer,
-			 (long long)probe.facts.created_at_ms);
+			 "uid %u has %zu sandboxes already", (unsigned)peer, count);
 }
 
 /* ---- filling in ---- */

@@ -75,7 +75,8 @@ struct sandbox {
 	bool retried;  /* the keeper ended just when it was asked: once more with a new one */
 	bool undo_due; /* a claim has left something outside, and its keeper is gone */
 	bool in_table;
-	bool cancelled; /* nobody wants the create under way */
+	struct sandbox_peer *counted; /* who is charged for it; NULL: nobody */
+	bool cancelled;               /* nobody wants the create under way */
 	void (*on_progress)(const char *message, void *userdata);
 	void *progress_userdata;
 	struct string_list layers;
@@ -110,13 +111,23 @@ struct sandbox {
 	struct sandbox *next;
 };
 
+/* Somebody who has sandboxes: sandbox-count.c. */
+struct sandbox_peer {
+	uid_t uid;
+	size_t count;
+	struct sandbox_peer *next;
+};
+
 struct sandbox_table {
 	struct table by_id;
 	struct table by_name; /* "<peer>/<name>" */
 	struct sandbox *first;
 	struct sandbox *last;
 	size_t count;
-	struct event timer; /* sandbox-timers.c */
+	size_t in_state[SANDBOX_STATE_MAX];
+	struct sandbox_peer *peers;
+	struct event timer;  /* sandbox-timers.c */
+	int64_t timer_at_ms; /* when it goes off, CLOCK_BOOTTIME; 0: never */
 };
 
 /* ---- sandbox-home.c ---- */
@@ -199,8 +210,15 @@ void sandbox_copy_begin(struct sandbox *s); /* the op at the head is COPY */
 void sandbox_timers_init(struct manager *m);
 /* S has its facts: its clocks begin. */
 void sandbox_timers_begin(struct sandbox *s);
-/* Something changed that may bring a deadline nearer. */
-void sandbox_timers_touch(struct manager *m);
+/* Something of S changed that may bring its deadline nearer. */
+void sandbox_timers_touch(struct sandbox *s);
+
+/* ---- sandbox-count.c ---- */
+/* S counts as its peer's from now on, if he can see it. Done already: nothing. Returns 0 or
+ * -ENOMEM. */
+int sandbox_count(struct sandbox *s);
+void sandbox_uncount(struct sandbox *s);
+size_t sandbox_count_of(const struct manager *m, uid_t peer);
 
 /* ---- sandbox-end.c ---- */
 void sandbox_end(struct sandbox *s); /* the op at the head is STOP or REMOVE */

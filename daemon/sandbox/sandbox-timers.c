@@ -4,6 +4,9 @@
  * while the machine sleeps, these deadlines do not. They are kept by CLOCK_BOOTTIME, which nobody
  * sets; only across a restart of the daemon the time of day has to say how much went by.
  *
+ * A change of one sandbox can only bring the timer nearer. A deadline that moved away, as it does
+ * with every command, is found out when the timer goes off: only then all are looked at.
+ *
  * Idle is who runs and has no command, whatever else its processes do. A paused one is not idle:
  * somebody wanted it to wait. */
 
@@ -19,17 +22,14 @@
 #define AGAIN_MS 1000          /* while something else is being done to it */
 #define AFTER_FAILURE_MS 60000 /* a remove that did not work is tried again */
 
-static void arm(struct manager *m, int64_t ms)
+static void arm(struct manager *m, int64_t now, int64_t ms)
 {
 	const struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
 
 	if (event_add(&m->sandboxes->timer, &delay) < 0)
 		log_error("no memory for the sandboxes' timer, they stay until one changes");
-}
-
-void sandbox_timers_touch(struct manager *m)
-{
-	arm(m, 0); /* from the loop: several touches are one look */
+	else
+		m->sandboxes->timer_at_ms = now + ms;
 }
 
 void sandbox_timers_begin(struct sandbox *s)
@@ -44,8 +44,7 @@ void sandbox_note_activity(struct sandbox *s)
 {
 	s->active_ms = time_boottime_ms();
 	s->not_before_ms = 0;
-	if (s->facts.idle_timeout_ms > 0)
-		sandbox_timers_touch(s->manager);
+	sandbox_timers_touch(s);
 }
 
 static int64_t ttl_left(const struct sandbox *s, int64_t now)
@@ -78,11 +77,29 @@ static void expire(struct sandbox *s, int64_t now)
 		sandbox_last_op(s)->timeout_ms = EXEC_GRACE_MS;
 }
 
+static int64_t time_left(const struct sandbox *s, int64_t now)
+{
+	int64_t ttl = ttl_left(s, now), idle = idle_left(s, now);
+
+	return ttl < idle ? ttl : idle;
+}
+
+void sandbox_timers_touch(struct sandbox *s)
+{
+	struct sandbox_table *t = s->manager->sandboxes;
+	int64_t now = time_boottime_ms(), left = time_left(s, now);
+
+	if (!s->in_table || left == INT64_MAX)
+		return;
+	left = left < 0 ? 0 : left < LOOK_MS ? left : LOOK_MS;
+	if (t->timer_at_ms == 0 || now + left < t->timer_at_ms)
+		arm(s->manager, now, left);
+}
+
 /* How long until S has to be looked at again. */
 static int64_t look_at(struct sandbox *s, int64_t now)
 {
-	int64_t ttl = ttl_left(s, now), idle = idle_left(s, now);
-	int64_t left = ttl < idle ? ttl : idle;
+	int64_t left = time_left(s, now);
 
 	if (left > 0)
 		return left;
@@ -102,6 +119,7 @@ static void on_timer(evutil_socket_t fd, short what, void *userdata)
 
 	(void)fd;
 	(void)what;
+	m->sandboxes->timer_at_ms = 0;
 	if (m->stopping)
 		return;
 	for (s = m->sandboxes->first; s; s = s->next) {
@@ -110,7 +128,7 @@ static void on_timer(evutil_socket_t fd, short what, void *userdata)
 			first = left;
 	}
 	if (first < INT64_MAX)
-		arm(m, first < LOOK_MS ? first : LOOK_MS);
+		arm(m, now, first < LOOK_MS ? first : LOOK_MS);
 }
 
 void sandbox_timers_init(struct manager *m)

@@ -88,6 +88,10 @@ void sandbox_set_state(struct sandbox *s, enum sandbox_state state, const char *
 	assert(legal_edges[s->facts.state] & (1u << state));
 	log_message(LOG_LEVEL_INFO, &fields, "%s -> %s%s%s", state_names[s->facts.state],
 		    state_names[state], cause ? ": " : "", cause ? cause : "");
+	if (s->in_table) {
+		s->manager->sandboxes->in_state[s->facts.state]--;
+		s->manager->sandboxes->in_state[state]++;
+	}
 	s->facts.state = state;
 	if (string_copy(cause, &copy) == 0) {
 		free(s->facts.cause);
@@ -95,8 +99,7 @@ void sandbox_set_state(struct sandbox *s, enum sandbox_state state, const char *
 	}
 	if (state == SANDBOX_STATE_RUNNING)
 		sandbox_note_activity(s);
-	if (s->in_table && (s->facts.ttl_ms > 0 || s->facts.idle_timeout_ms > 0))
-		sandbox_timers_touch(s->manager);
+	sandbox_timers_touch(s);
 	if (state == SANDBOX_STATE_STOPPED || state == SANDBOX_STATE_FAILED)
 		remove_if_wanted(s);
 	/* The row of a start says stopped until it runs: rows that say creating are swept. */
@@ -315,8 +318,11 @@ int sandbox_enter(struct sandbox *s)
 	r = s->hidden ? 0 : table_add(&t->by_name, key, s);
 	if (r < 0)
 		return r;
-	r = table_add(&t->by_id, s->facts.id, s);
+	r = sandbox_count(s);
+	if (r == 0)
+		r = table_add(&t->by_id, s->facts.id, s);
 	if (r < 0) {
+		sandbox_uncount(s);
 		if (!s->hidden)
 			(void)table_remove(&t->by_name, key);
 		return r;
@@ -326,6 +332,7 @@ int sandbox_enter(struct sandbox *s)
 	*(t->last ? &t->last->next : &t->first) = s;
 	t->last = s;
 	t->count++;
+	t->in_state[s->facts.state]++;
 	s->in_table = true;
 	(void)sandbox_ref(s);
 	return 0;
@@ -346,6 +353,8 @@ void sandbox_leave(struct sandbox *s)
 	*(s->previous ? &s->previous->next : &t->first) = s->next;
 	*(s->next ? &s->next->previous : &t->last) = s->previous;
 	t->count--;
+	t->in_state[s->facts.state]--;
+	sandbox_uncount(s);
 	(void)sandbox_unref(s);
 }
 
@@ -406,9 +415,23 @@ void manager_each_sandbox(struct manager *m, bool (*fn)(struct sandbox *s, void 
 	}
 }
 
+void manager_each_sandbox_after(struct sandbox *after,
+				bool (*fn)(struct sandbox *s, void *userdata), void *userdata)
+{
+	struct sandbox *s;
+
+	for (s = after->next; s && fn(s, userdata); s = s->next)
+		;
+}
+
 size_t manager_sandbox_count(const struct manager *m)
 {
 	return m->sandboxes->count;
+}
+
+size_t manager_sandbox_count_in(const struct manager *m, enum sandbox_state state)
+{
+	return m->sandboxes->in_state[state];
 }
 
 bool sandbox_table_busy(const struct manager *m)
@@ -462,7 +485,8 @@ void sandbox_table_sweep(struct manager *m)
 		(void)sandbox_submit(s, SANDBOX_VERB_REMOVE, NULL, NULL, NULL,
 				     SANDBOX_STATE_REMOVED); /* ENOMEM: shown as failed */
 	}
-	sandbox_timers_touch(m);
+	for (s = m->sandboxes->first; s; s = s->next)
+		sandbox_timers_touch(s);
 }
 
 /* ---- what others ask ---- */

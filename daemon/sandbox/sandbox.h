@@ -26,6 +26,7 @@ enum sandbox_state {
 	SANDBOX_STATE_MAX,
 };
 const char *sandbox_state_to_string(enum sandbox_state s);
+size_t manager_sandbox_count_in(const struct manager *m, enum sandbox_state state);
 /* What brings a sandbox from state S to running; NULL: nothing, or it runs. */
 const char *sandbox_state_hint(enum sandbox_state s);
 
