@@ -62,8 +62,9 @@
 #define SANDBOX_CPU_MILLI_MIN 10 /* a quota is at least 1 ms of each 100 */
 #define SANDBOX_CPU_MILLI_MAX 1000000
 #define SANDBOX_PIDS_MIN 4
-#define SANDBOX_PIDS_MAX 4194304  /* the kernel's own, PID_MAX_LIMIT */
-#define SANDBOX_SHM_MIN 4096      /* a page */
+#define SANDBOX_PIDS_MAX 4194304 /* the kernel's own, PID_MAX_LIMIT */
+#define SANDBOX_SHM_MIN 4096     /* a page */
+#define SANDBOX_DISK_MIN (1024 * 1024)
 #define SANDBOX_PIDS_DEFAULT 4096 /* the pids limit is always on */
 #define SANDBOX_SHM_DEFAULT (64u * 1024 * 1024)
 

@@ -39,7 +39,7 @@ static const struct field limits_fields[] = {
 	{ "cpuMilli", FIELD_UINT32, AT(limits_params, cpu_milli), BETWEEN(SANDBOX_CPU_MILLI_MIN, SANDBOX_CPU_MILLI_MAX), .doc = "Thousandths of a processor." },
 	{ "pids", FIELD_UINT32, AT(limits_params, pids), BETWEEN(SANDBOX_PIDS_MIN, SANDBOX_PIDS_MAX), .doc = "Processes and threads." },
 	{ "shmBytes", FIELD_UINT64, AT(limits_params, shm_bytes), BETWEEN(SANDBOX_SHM_MIN, FIELD_INT_MAX), .doc = "Size of /dev/shm." },
-	{ "diskBytes", FIELD_UINT64, U, AT(limits_params, disk_bytes), BETWEEN(1, FIELD_INT_MAX), .doc = "Size of what it may write outside its workspaces." },
+	{ "diskBytes", FIELD_UINT64, AT(limits_params, disk_bytes), BETWEEN(SANDBOX_DISK_MIN, FIELD_INT_MAX), .doc = "Size of what it may write outside its workspaces." },
 	END
 };
 

@@ -100,6 +100,7 @@ static void add_limits(struct json_object *params, const struct sandboxd_sandbox
 
 	add_number(limits, "memoryBytes", options->memory_bytes);
 	add_number(limits, "shmBytes", options->shm_bytes);
+	add_number(limits, "diskBytes", options->disk_bytes);
 	add_number(limits, "cpuMilli", options->cpu_milli);
 	add_number(limits, "pids", options->pids);
 	if (json_object_object_length(limits) > 0)

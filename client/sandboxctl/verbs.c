@@ -41,6 +41,7 @@ static const struct option_row no_options[] = { END };
 	{ "memory", OPTION_NONE, 0, SIZE, "limits.memoryBytes", "memory of all its processes: 512M, 4G" }, \
 	{ "cpus", OPTION_NONE, 0, .kind = OPTION_KIND_CPUS, .argument = "N", "limits.cpuMilli", "processors: 1.5" }, \
 	{ "pids", OPTION_NONE, 0, .kind = OPTION_KIND_COUNT, .argument = "N", "limits.pids", "processes and threads" }, \
+	{ "disk", OPTION_NONE, 0, SIZE, "limits.diskBytes", "what it may write outside its workspaces: 2G" }, \
 	{ "env", OPTION_NONE, 'e', .kind = OPTION_KIND_ENV, .argument = "K=V", "env", "of every command in it; K alone: our own value; may be repeated" }, \
 	{ "runtime", OPTION_RUNTIME, 0, STRING("RUNTIME"), "runtime", "what sets it up" }, \
 	{ "ttl", OPTION_NONE, 0, DURATION, "ttlMs", "removed after this time" }, \

@@ -77,6 +77,7 @@ static struct json_object *value_limits(const struct limits_params *l)
 	add_limit(o, "cpuMilli", l->cpu_milli);
 	add_limit(o, "pids", l->pids);
 	add_limit(o, "shmBytes", l->shm_bytes);
+	add_limit(o, "diskBytes", l->disk_bytes);
 	return o;
 }
 

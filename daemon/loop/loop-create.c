@@ -101,6 +101,7 @@ static bool limits_differ(const struct limits_params *given, const struct limits
 {
 	return differs(given->memory_bytes, have->memory_bytes) ||
 	       differs(given->shm_bytes, have->shm_bytes) ||
+	       differs(given->disk_bytes, have->disk_bytes) ||
 	       differs(given->cpu_milli, have->cpu_milli) || differs(given->pids, have->pids);
 }
 

@@ -66,6 +66,7 @@ int config_set_text(const char *value, void *field);     /* char * */
 int config_set_name(const char *value, void *field);     /* char *: as names in the protocol */
 int config_set_template(const char *value, void *field); /* char *: NAME, NAME:TAG, NAME@VERSION */
 int config_set_size(const char *value, void *field);     /* uint64_t */
+int config_set_disk(const char *value, void *field);     /* uint64_t: as limits.diskBytes */
 int config_set_duration(const char *value, void *field); /* int64_t, ms */
 int config_set_life(const char *value, void *field);
 int config_set_patience(const char *value,

@@ -81,6 +81,20 @@ int config_set_size(const char *value, void *field)
 	return r;
 }
 
+/* As the protocol has it for diskBytes; 0: none. */
+int config_set_disk(const char *value, void *field)
+{
+	uint64_t size, *bytes = field;
+	int r = config_set_size(value, &size);
+
+	if (r < 0)
+		return r;
+	if (size > 0 && size < SANDBOX_DISK_MIN)
+		return -ERANGE;
+	*bytes = size;
+	return 0;
+}
+
 int config_set_duration(const char *value, void *field)
 {
 	return quantity_duration(value, field);

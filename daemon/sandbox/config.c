@@ -56,6 +56,7 @@ static const struct config_key daemon_keys[] = {
 static const struct config_key limits_keys[] = {
 	CONFIG_KEY("memory", config_set_size, config, limits.memory_bytes),
 	CONFIG_KEY("shm", config_set_size, config, limits.shm_bytes),
+	CONFIG_KEY("disk", config_set_disk, config, limits.disk_bytes),
 	CONFIG_KEY("cpus", config_set_cpus, config, limits.cpu_milli),
 	CONFIG_KEY("pids", config_set_count, config, limits.pids),
 	CONFIG_KEY("pool_memory", config_set_size, config, pool_memory_bytes),

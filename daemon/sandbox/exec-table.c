@@ -15,6 +15,7 @@
 #include "bounds.h"
 #include "macro.h"
 #include "sandbox/config.h"
+#include "sandbox/disk-watch.h"
 #include "sandbox/exec-budget.h"
 #include "sandbox/exec-internal.h"
 #include "sandbox/manager.h"
@@ -384,6 +385,7 @@ int exec_table_add(struct exec_table *t, struct exec *e, const char *id, struct 
 		return error_set_errno(reterr, r, "the exec could not be entered");
 	e->home->running++;
 	t->running++;
+	disk_watch_touch(e->sandbox);
 	exec_stand_still(e, e->home->still);
 	return 0;
 }
@@ -430,6 +432,37 @@ int exec_table_end(struct manager *m, struct sandbox *s, int64_t grace_ms, exec_
 		exec_end(e, EXEC_CAUSE_CANCELLED);
 	}
 	return 1;
+}
+
+void exec_table_end_for(struct manager *m, struct sandbox *s, enum exec_cause cause,
+			int64_t grace_ms)
+{
+	struct home *h = table_find(&m->execs->homes, sandbox_id(s));
+	struct exec *e;
+
+	if (!h)
+		return;
+	TAILQ_FOREACH(e, &h->execs, in_home)
+	{
+		if (e->facts.state == EXEC_STATE_ENDED || e->ending != EXEC_CAUSE_MAX)
+			continue;
+		if (e->grace_ms > grace_ms)
+			e->grace_ms = grace_ms;
+		exec_end(e, cause);
+	}
+}
+
+bool exec_table_is_ending(const struct manager *m, const struct sandbox *s, enum exec_cause cause)
+{
+	const struct home *h = table_find(&m->execs->homes, sandbox_id(s));
+	const struct exec *e;
+
+	if (!h || h->running == 0)
+		return false;
+	TAILQ_FOREACH(e, &h->execs, in_home)
+	if (e->facts.state != EXEC_STATE_ENDED && e->ending == cause)
+		return true;
+	return false;
 }
 
 void exec_table_hold(struct manager *m, struct sandbox *s, bool held)

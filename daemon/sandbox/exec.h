@@ -142,6 +142,11 @@ typedef void exec_table_done(struct sandbox *s, void *userdata);
 int exec_table_end(struct manager *m, struct sandbox *s, int64_t grace_ms, exec_table_done *done,
 		   void *userdata);
 
+/* exec_end() for all execs of S that run, with a grace of GRACE_MS at most. */
+void exec_table_end_for(struct manager *m, struct sandbox *s, enum exec_cause cause,
+			int64_t grace_ms);
+/* Whether one that was ended for CAUSE is still running. */
+bool exec_table_is_ending(const struct manager *m, const struct sandbox *s, enum exec_cause cause);
 /* The sandbox stands still, or goes on: its execs' clocks (timeout, grace) do, too. */
 void exec_table_hold(struct manager *m, struct sandbox *s, bool held);
 /* The sandbox stops running: every exec of it ends with sandbox_lost (or cancelled). */

@@ -171,6 +171,7 @@ int runtime_check(const struct config_runtime *r, const struct sandbox_create_pa
 		{ p->limits.cpu_milli > 0, RUNTIME_CAN_LIMIT_MEMORY, "limits.cpuMilli" },
 		{ p->limits.pids > 0, RUNTIME_CAN_LIMIT_PIDS, "limits.pids" },
 		{ p->limits.shm_bytes > 0, RUNTIME_CAN_LIMIT_SHM, "limits.shmBytes" },
+		{ p->limits.disk_bytes > 0, RUNTIME_CAN_LIMIT_DISK, "limits.diskBytes" },
 		{ p->template_name && !host_template, RUNTIME_CAN_TEMPLATE, "template" },
 		{ own_network, RUNTIME_CAN_NETWORK, "network.mode" },
 	};
@@ -201,4 +202,6 @@ void runtime_cut_limits(const struct config_runtime *r, struct limits_params *l)
 		l->pids = 0;
 	if (!runtime_can(r->type, RUNTIME_CAN_LIMIT_SHM))
 		l->shm_bytes = 0;
+	if (!runtime_can(r->type, RUNTIME_CAN_LIMIT_DISK))
+		l->disk_bytes = 0;
 }

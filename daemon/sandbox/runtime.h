@@ -32,9 +32,10 @@ enum runtime_capability {
 	RUNTIME_CAN_LIMIT_MEMORY, /* and cpu time, by cgroup */
 	RUNTIME_CAN_LIMIT_PIDS,
 	RUNTIME_CAN_LIMIT_SHM,
-	RUNTIME_CAN_TEMPLATE, /* a root file system of its own */
-	RUNTIME_CAN_NETWORK,  /* a network of its own */
-	RUNTIME_CAN_USERS,    /* other users than the agent */
+	RUNTIME_CAN_LIMIT_DISK, /* what it writes goes to a directory of ours */
+	RUNTIME_CAN_TEMPLATE,   /* a root file system of its own */
+	RUNTIME_CAN_NETWORK,    /* a network of its own */
+	RUNTIME_CAN_USERS,      /* other users than the agent */
 	RUNTIME_CAN_TTY,
 	RUNTIME_CAN_ONE_ID, /* an owner without subordinate ids */
 	RUNTIME_CAN_MAX

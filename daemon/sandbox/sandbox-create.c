@@ -28,7 +28,6 @@ static int refuse_unbuilt(const struct sandbox_create_params *p, struct error *r
 		const char *field;
 	} unbuilt[] = {
 		{ p->idempotency_key != NULL, "idempotencyKey" },
-		{ p->limits.disk_bytes > 0, "limits.diskBytes" },
 		{ p->network.mode == NETWORK_GATEWAY, "network.mode" },
 		{ p->network.policy != NULL, "network.policy" },
 		{ p->network.allow.count > 0, "network.allow" },
@@ -92,6 +91,8 @@ static void merge_limits(struct limits_params *to, const struct limits_params *a
 		to->pids = defaults->pids;
 	if (to->shm_bytes == 0)
 		to->shm_bytes = defaults->shm_bytes;
+	if (to->disk_bytes == 0)
+		to->disk_bytes = defaults->disk_bytes;
 }
 
 /* The given name, or tool and some of the id. */
@@ -344,6 +345,8 @@ static int create(struct sandbox *s, uid_t peer, const struct sandbox_origin *or
 	if (origin) {
 		s->layers_given = true;
 		s->hidden = origin->hidden;
+		if (s->hidden)
+			s->facts.limits.disk_bytes = 0; /* a layer is as large as it is */
 	}
 	choose_times(s, p, origin || p->loop_id);
 	if (sandbox_open_workspaces(s, reterr) < 0 || choose_owner(s, origin, reterr) < 0 ||

@@ -16,6 +16,7 @@
 #include "util/strings.h"
 #include "util/table.h"
 
+struct disk_watch;
 struct workspace;
 
 enum sandbox_verb {
@@ -93,10 +94,11 @@ struct sandbox {
 	int pidfd;           /* of init, to end it without anybody's help; -1 */
 	uint32_t memory_version;
 	struct sandbox_freezing freezing;
-	int64_t born_ms;       /* these three by CLOCK_BOOTTIME: its creation, */
-	int64_t active_ms;     /* the last time that it was not idle, */
-	int64_t not_before_ms; /* when its end by time is tried again */
-	char *home;            /* runtime host: the owner's, and his name; else NULL */
+	struct disk_watch *disk_watch; /* NULL: it was never needed */
+	int64_t born_ms;               /* these three by CLOCK_BOOTTIME: its creation, */
+	int64_t active_ms;             /* the last time that it was not idle, */
+	int64_t not_before_ms;         /* when its end by time is tried again */
+	char *home;                    /* runtime host: the owner's, and his name; else NULL */
 	char *user;
 	struct home_look *home_look; /* under way: sandbox-home.c */
 	struct home_view home_view;  /* what this boot shows of its owner's home */
@@ -128,6 +130,7 @@ struct sandbox_table {
 	struct sandbox_peer *peers;
 	struct event timer;  /* sandbox-timers.c */
 	int64_t timer_at_ms; /* when it goes off, CLOCK_BOOTTIME; 0: never */
+	unsigned disk_looks; /* under way: disk-watch.c */
 };
 
 /* ---- sandbox-home.c ---- */

@@ -15,6 +15,7 @@
 
 #include "sandbox/cgroup.h"
 #include "sandbox/config.h"
+#include "sandbox/disk-watch.h"
 #include "sandbox/exec.h"
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
@@ -97,8 +98,12 @@ void sandbox_set_state(struct sandbox *s, enum sandbox_state state, const char *
 		free(s->facts.cause);
 		s->facts.cause = copy;
 	}
-	if (state == SANDBOX_STATE_RUNNING)
+	if (state == SANDBOX_STATE_RUNNING) {
 		sandbox_note_activity(s);
+		disk_watch_begin(s);
+	} else if (state != SANDBOX_STATE_PAUSED) {
+		disk_watch_end(s);
+	}
 	sandbox_timers_touch(s);
 	if (state == SANDBOX_STATE_STOPPED || state == SANDBOX_STATE_FAILED)
 		remove_if_wanted(s);
@@ -182,6 +187,7 @@ static void sandbox_free(struct sandbox *s)
 	sandbox_set_stages(s, NULL);
 	(void)event_del(&s->kick);
 	(void)event_del(&s->freezing.timer);
+	s->disk_watch = disk_watch_free(s->disk_watch);
 	for (i = 0; i < s->facts.workspaces.count; i++)
 		free_const(s->facts.workspaces.items[i].path);
 	free_const(s->facts.workspaces.items);

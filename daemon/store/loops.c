@@ -38,6 +38,7 @@ int store_loop_insert(struct store *s, const struct store_loop *row)
 	bind_text(&st, row->head_sha);
 	bind_blob_bytes(&st, row->receipt);
 	bind_blob_bytes(&st, row->stages);
+	bind_int(&st, (int64_t)row->limits.disk_bytes);
 	r = statement_run(&st);
 	return r < 0 ? r : 0;
 }
@@ -91,6 +92,7 @@ static void read_row(struct statement *st, struct store_loop *row)
 	row->head_sha = column_text(st);
 	row->receipt = column_blob(st);
 	row->stages = column_blob(st);
+	row->limits.disk_bytes = (uint64_t)column_int(st);
 }
 
 int store_loop_load(struct store *s, store_loop_row *fn, void *userdata)

@@ -20,7 +20,7 @@ struct store_loop {
 	const char *template_name;
 	const char *runtime;
 	enum network_mode network;
-	struct limits_params limits; /* disk_bytes is not kept */
+	struct limits_params limits;
 	struct bytes env;
 	struct bytes labels;
 	int64_t ttl_ms; /* -1: none */

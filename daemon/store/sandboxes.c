@@ -42,6 +42,7 @@ int store_sandbox_insert(struct store *s, const struct store_sandbox *row)
 	bind_int(&st, row->ttl_ms);
 	bind_int(&st, row->idle_timeout_ms);
 	bind_int(&st, row->remove_on_stop);
+	bind_int(&st, (int64_t)row->limits.disk_bytes);
 	r = statement_run(&st);
 	return r < 0 ? r : 0;
 }
@@ -96,6 +97,7 @@ static void read_row(struct statement *st, struct store_sandbox *row)
 	row->ttl_ms = column_int(st);
 	row->idle_timeout_ms = column_int(st);
 	row->remove_on_stop = column_int(st) != 0;
+	row->limits.disk_bytes = (uint64_t)column_int(st);
 }
 
 int store_sandbox_load(struct store *s, store_sandbox_row *fn, void *userdata)

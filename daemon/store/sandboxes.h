@@ -22,7 +22,7 @@ struct store_sandbox {
 	const char *template_name;
 	struct bytes layers;
 	enum network_mode network;
-	struct limits_params limits; /* disk_bytes is not kept */
+	struct limits_params limits;
 	struct bytes workspaces;
 	struct bytes env;
 	struct bytes labels;

@@ -17,14 +17,15 @@
 #define SANDBOX_COLUMNS                                                                            \
 	"id, name, peer, owner, tool, template, layers, network, memory_bytes, shm_bytes, "        \
 	"cpu_milli, pids, workspaces, env, labels, state, cause, hidden, foreign_user, "           \
-	"created_at_ms, runtime, loop_id, ttl_ms, idle_timeout_ms, remove_on_stop"
+	"created_at_ms, runtime, loop_id, ttl_ms, idle_timeout_ms, remove_on_stop, "               \
+	"disk_bytes"
 #define TEMPLATE_COLUMNS                                                                           \
 	"name, owner, peer, digest, base, tool, version, layer, size_bytes, created_at_ms, "       \
 	"state, lowers"
 #define LOOP_COLUMNS                                                                               \
 	"peer, loop_id, state, work_dir, tools, template, runtime, network, memory_bytes, "        \
 	"shm_bytes, cpu_milli, pids, env, labels, ttl_ms, created_at_ms, ended_at_ms, reason, "    \
-	"head_sha, receipt, stages"
+	"head_sha, receipt, stages, disk_bytes"
 
 #define POOL_COLUMNS "owner, template, min, max, max_age_ms"
 
@@ -32,7 +33,7 @@ static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_META_GET] = "SELECT value FROM meta WHERE key = ?",
 	[STORE_META_SET] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
 	[STORE_SANDBOX_INSERT] = "INSERT INTO sandboxes (" SANDBOX_COLUMNS
-				 ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+				 ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[STORE_SANDBOX_UPDATE] =
 		"UPDATE sandboxes SET state = ?, cause = ?, template = ?, layers = ?, "
 		"foreign_user = ? WHERE id = ?",
@@ -59,7 +60,7 @@ static const char *const store_sql[STORE_SQL_MAX] = {
 		"WHERE owner = ? AND name = ?",
 	[STORE_TEMPLATE_DELETE] = "DELETE FROM templates WHERE owner = ? AND name = ?",
 	[STORE_LOOP_INSERT] = "INSERT INTO loops (" LOOP_COLUMNS
-			      ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			      ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[STORE_LOOP_UPDATE] =
 		"UPDATE loops SET state = ?, tools = ?, ended_at_ms = ?, reason = ?, head_sha = ?, "
 		"receipt = ? WHERE peer = ? AND loop_id = ?",

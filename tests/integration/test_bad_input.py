@@ -61,6 +61,7 @@ def rows(t, s, e, ws):
         ("sandbox.create", {**new, "limits": {"memoryBytes": 1}}, INVALID, "limits.memoryBytes"),
         ("sandbox.create", {**new, "limits": {"cpuMilli": 1}}, INVALID, "limits.cpuMilli"),
         ("sandbox.create", {**new, "limits": {"shmBytes": 1}}, INVALID, "limits.shmBytes"),
+        ("sandbox.create", {**new, "limits": {"diskBytes": 1000}}, INVALID, "limits.diskBytes"),
         ("sandbox.create", {**new, "limits": {"pids": 2**32 - 1}}, INVALID, "limits.pids"),
         ("sandbox.create", {**new, "limits": {"pids": 2**40}}, INVALID, "limits.pids"),
         ("sandbox.create", {**new, "limits": {"memoryBytes": 2**70}}, INVALID, "limits.memoryBytes"),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What may be written, and what stays free: the floor below which nothing is made, the sum of all
-output that is stored."""
+output that is stored, and the cap of one sandbox."""
 
 import os
 
@@ -134,4 +134,109 @@ def test_spool_max(t):
     until(lambda: stored(c, ids) == [1, 2, 3], 10, "the sum is right again")
     c.call("sandbox.remove", {"sandbox": "loud", "force": True}, timeout=60)
     until(lambda: spool_files(d) == [], 10, f"files {spool_files(d)}")
+    d.stop()
+
+
+# ---- limits.diskBytes ----
+
+CAP = 8 << 20
+FILL = "trap '' TERM; i=0; while :; do i=$((i+1)); head -c 4000000 /dev/zero >/home/agent/f$i; sleep 0.05; done"
+
+
+def used(t, s, client=None):
+    return (client or t.client).call("sandbox.stats", {"sandbox": s["name"], "disk": True})["diskBytes"]
+
+
+def fill(t, s, **kw):
+    """Writes until it is ended, which TERM does not do."""
+    r = t.run(s, ["sh", "-c", FILL], timeout=90, **kw)
+    equal((r["cause"], r["signal"]), ("disk_full", "SIGKILL"), f"over the cap: {r}")
+
+
+@timeout(180)
+def test_cap(t):
+    s = t.sandbox(limits={"diskBytes": CAP})
+    equal(s["limits"]["diskBytes"], CAP, "limits")
+    exited(t.run(s, ["sh", "-c", "head -c 4000000 /dev/zero >/home/agent/ok"]))
+    fill(t, s)
+    equal(t.client.call("sandbox.get", {"sandbox": s["name"]})["state"], "running", "it goes on")
+    check(used(t, s) > CAP, "over")
+    # what does not add to it runs; what does is ended
+    equal(exited(t.run(s, ["sh", "-c", "sleep 1; echo on"], timeout=60))["stdout"], "on\n", "reader")
+    fill(t, s)
+    exited(t.run(s, ["sh", "-c", "sleep 1; rm /home/agent/f*; sleep 1"], timeout=60))
+    check(used(t, s) < CAP, "below again")
+    exited(t.run(s, ["sh", "-c", "head -c 1000000 /dev/zero >/tmp/more; sleep 1"], timeout=60))
+    fill(t, s)
+
+
+@timeout(120)
+def test_cap_counts_what_is_outside(t):
+    """The workspace and /dev/shm do not count, /tmp does, and a file with two names once."""
+    s = t.sandbox(workspace=t.workspace(), limits={"diskBytes": CAP, "shmBytes": 64 << 20})
+    ws = s["workspaces"][0]["path"]
+    before = used(t, s)
+    script = f"head -c 20000000 /dev/zero | tee {ws}/big >/dev/shm/big; sleep 1"
+    exited(t.run(s, ["sh", "-c", script], timeout=60))
+    check(used(t, s) - before < 1 << 20, "workspace and /dev/shm")
+    script = "head -c 5000000 /dev/zero >/tmp/a; ln /tmp/a /home/agent/b; ln /tmp/a /tmp/c; sleep 1"
+    exited(t.run(s, ["sh", "-c", script], timeout=60))
+    check(4_900_000 < used(t, s) - before < 6_000_000, f"hard links: {used(t, s) - before}")
+
+
+@timeout(180)
+def test_cap_survives_stop_and_restart(t):
+    """Kept in the row; what was there at the start is held against nobody, so it can be removed."""
+    d = t.private_daemon()
+    c = t.connect(daemon=d)
+    s = c.call("sandbox.create", {"name": "full", "limits": {"diskBytes": CAP}}, timeout=60)
+    fill(t, s, client=c)
+    d.stop()
+    d.start()
+    c = t.connect(daemon=d)
+    s = c.call("sandbox.start", {"sandbox": "full"}, timeout=60)
+    equal(s["limits"]["diskBytes"], CAP, "limits after a restart")
+    exited(t.run(s, ["sh", "-c", "sleep 1; echo"], client=c, timeout=60))
+    fill(t, s, client=c)
+    c.call("sandbox.remove", {"sandbox": "full", "force": True}, timeout=60)
+    d.stop()
+
+
+@timeout(120)
+def test_cap_of_what_was_left_behind(t):
+    """What no command answers for any more stops the sandbox; its files stay."""
+    s = t.sandbox(limits={"diskBytes": CAP})
+    r = t.run(s, ["sh", "-c", f"({FILL}) >/dev/null 2>&1 & echo"], leftovers="keep", timeout=60)
+    check(r["leftovers"] > 0, f"{r}")
+
+    def state():
+        return t.client.call("sandbox.get", {"sandbox": s["name"]})
+
+    until(lambda: state()["state"] == "stopped", 60, "stopped")
+    equal(state()["cause"], "disk_full", "cause")
+    check(used(t, s) > CAP, "files")
+
+
+@timeout(120)
+def test_cap_by_configuration_and_cli(t):
+    d = t.private_daemon({"limits": {"disk": "9M"}})
+    c = t.connect(daemon=d)
+    s = c.call("sandbox.create", {"name": "a"}, timeout=60)
+    equal(s["limits"]["diskBytes"], 9 << 20, "default")
+    r = t.ctl("create", "--name", "b", "--disk", "10M", "shell", t.workspace(), daemon=d)
+    equal(r.returncode, 0, f"create: {r.stderr}")
+    equal(c.call("sandbox.get", {"sandbox": "b"})["limits"]["diskBytes"], 10 << 20, "--disk")
+    loop = c.call(
+        "loop.create",
+        {"loopId": "l", "workDir": t.workspace(), "tools": ["shell"], "limits": {"diskBytes": 11 << 20}},
+        timeout=60,
+    )
+    inside = c.call("sandbox.get", {"sandbox": loop["sandboxes"][0]})
+    equal(inside["limits"]["diskBytes"], 11 << 20, "of a loop")
+    again = {"loopId": "l", "workDir": loop["workDir"], "tools": ["shell"], "limits": {"diskBytes": 12 << 20}}
+    refused(c.error("loop.create", again, timeout=60), "conflict")
+    d.stop()
+    d.start()
+    c = t.connect(daemon=d)
+    refused(c.error("loop.create", again, timeout=60), "conflict")
     d.stop()

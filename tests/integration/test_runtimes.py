@@ -225,6 +225,7 @@ def test_host_refusals(t):
     table = (
         ({"network": "none"}, "network.mode"),
         ({"limits": {"shmBytes": 1 << 20}}, "limits.shmBytes"),
+        ({"limits": {"diskBytes": 1 << 30}}, "limits.diskBytes"),
         ({"template": "claude"}, "template"),
     )
     for more, field in table:
@@ -324,6 +325,7 @@ def test_runsc_refusals(t):
     for more, field in (
         ({"limits": {"pids": 100}}, "limits.pids"),
         ({"limits": {"shmBytes": 1 << 20}}, "limits.shmBytes"),
+        ({"limits": {"diskBytes": 1 << 30}}, "limits.diskBytes"),
     ):
         e = t.client.error("sandbox.create", {**new, **more})
         equal((e.code, e.kind, e.field), (-32005, "unavailable", field), f"{more}")

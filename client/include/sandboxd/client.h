@@ -181,6 +181,7 @@ struct sandboxd_sandbox_options {
 	const char *runtime;
 	uint64_t memory_bytes;
 	uint64_t shm_bytes;
+	uint64_t disk_bytes; /* what it may write outside its workspaces */
 	unsigned cpu_milli;
 	unsigned pids;
 	const char *idempotency_key;

@@ -515,6 +515,8 @@ export interface Methods {
         pids?: number;
         /** Size of /dev/shm. */
         shmBytes?: number;
+        /** Size of what it may write outside its workspaces. */
+        diskBytes?: number;
       };
       /** Environment of every command, in the sandboxes that this call makes. */
       env?: { [key: string]: string };
@@ -690,6 +692,8 @@ export interface Methods {
         pids?: number;
         /** Size of /dev/shm. */
         shmBytes?: number;
+        /** Size of what it may write outside its workspaces. */
+        diskBytes?: number;
       };
       /** Environment of every command in it. */
       env?: { [key: string]: string };

@@ -157,9 +157,10 @@ static const struct {
 	{ CREATE, "{\"ttlMs\":999}", ERROR_INVALID_PARAMS, "ttlMs" },
 	{ CREATE, "{\"idleTimeoutMs\":31622400001}", ERROR_INVALID_PARAMS, "idleTimeoutMs" },
 	{ CREATE, "{\"rm\":1}", ERROR_INVALID_PARAMS, "rm" },
+	{ CREATE, "{\"limits\":{\"diskBytes\":1048575}}", ERROR_INVALID_PARAMS,
+	  "limits.diskBytes" },
 	/* of the contract, not built yet */
 	{ CREATE, "{\"idempotencyKey\":\"k\"}", ERROR_UNAVAILABLE, "idempotencyKey" },
-	{ CREATE, "{\"limits\":{\"diskBytes\":1}}", ERROR_UNAVAILABLE, "limits.diskBytes" },
 	{ CREATE, "{\"network\":\"gateway\"}", ERROR_UNAVAILABLE, "network" },
 	{ CREATE, "{\"network\":{\"mode\":\"gateway\"}}", ERROR_UNAVAILABLE, "network.mode" },
 	{ CREATE, "{\"network\":{\"mode\":\"none\",\"policy\":\"deny\"}}", ERROR_UNAVAILABLE,

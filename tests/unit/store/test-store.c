@@ -51,7 +51,11 @@ static struct store_sandbox sample_sandbox(const char *id, const char *name)
 		.template_name = "host",
 		.layers = { "l1\0l2", 6 },
 		.network = NETWORK_HOST,
-		.limits = { .memory_bytes = 5, .shm_bytes = 6, .cpu_milli = 7, .pids = 8 },
+		.limits = { .memory_bytes = 5,
+			    .shm_bytes = 6,
+			    .disk_bytes = 9,
+			    .cpu_milli = 7,
+			    .pids = 8 },
 		.workspaces = { "/w\0rg", 6 },
 		.state = "creating",
 		.created_at_ms = 123,
@@ -82,6 +86,7 @@ static int see_sandbox(const struct store_sandbox *row, void *userdata)
 	ck_assert_int_eq(row->network, NETWORK_HOST);
 	ck_assert_uint_eq(row->limits.memory_bytes, 5);
 	ck_assert_uint_eq(row->limits.pids, 8);
+	ck_assert_uint_eq(row->limits.disk_bytes, 9);
 	ck_assert_uint_eq(row->env.size, 0);
 	ck_assert_str_eq(row->runtime, "crun");
 	ck_assert_str_eq(row->loop_id, "l1");
@@ -343,6 +348,7 @@ static int check_loop(const struct store_loop *row, void *userdata)
 	ck_assert_int_eq(row->network, NETWORK_HOST);
 	ck_assert_uint_eq(row->limits.memory_bytes, 5);
 	ck_assert_uint_eq(row->limits.pids, 8);
+	ck_assert_uint_eq(row->limits.disk_bytes, 9);
 	ck_assert_int_eq(row->ttl_ms, 9);
 	ck_assert_int_eq(row->created_at_ms, 123);
 	ck_assert_uint_eq(row->stages.size, 2);
@@ -371,7 +377,11 @@ START_TEST(loops_are_per_peer_and_keep_their_receipt)
 		.tools = { "a\0b@1", 6 },
 		.runtime = "crun",
 		.network = NETWORK_HOST,
-		.limits = { .memory_bytes = 5, .shm_bytes = 6, .cpu_milli = 7, .pids = 8 },
+		.limits = { .memory_bytes = 5,
+			    .shm_bytes = 6,
+			    .disk_bytes = 9,
+			    .cpu_milli = 7,
+			    .pids = 8 },
 		.ttl_ms = 9,
 		.created_at_ms = 123,
 		.stages = { "x", 2 },
