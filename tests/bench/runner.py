@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,12 @@ class Unmeasurable(Exception):
 
 def note(text):
     print(text, file=sys.stderr, flush=True)
+
+
+def reason(text):
+    """What a program has said before it failed; of a JSON-RPC error its message."""
+    message = re.search(r'"message":"([^"]*)"', text)
+    return message[1] if message else text.strip()[-600:]
 
 
 class Bench:
@@ -68,10 +75,12 @@ class Bench:
         os.environ["SANDBOXD_SOCKET"] = self.daemon.socket
 
     def close(self):
-        for closer in reversed(self.closers):
-            closer()
-        for d in self.daemons.values():
-            d.destroy()
+        """Everything that was started ends, whatever the one before it says."""
+        for closer in [d.destroy for d in self.daemons.values()] + self.closers[::-1]:
+            try:
+                closer()
+            except (OSError, RuntimeError, subprocess.SubprocessError) as e:
+                note(f"while ending: {e}")
         shutil.rmtree(self.top, ignore_errors=True)
 
     # ---- measuring ----
@@ -89,7 +98,7 @@ class Bench:
             timeout=600,
         )
         if p.returncode != 0:
-            raise RuntimeError(f"{args[0]}: {p.stderr.decode(errors='replace')[-600:].strip()}")
+            raise RuntimeError(f"{args[0]}: {reason(p.stderr.decode(errors='replace'))}")
         return [int(x) for x in p.stdout.split(b"\n") if x.isdigit()]
 
     def inside(self, work_dir, *args, env=None):

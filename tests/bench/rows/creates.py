@@ -9,7 +9,7 @@ from same_config import SameConfig
 
 def cold(bench):
     """A daemon that keeps no spares."""
-    return bench.start_daemon("cold")
+    return bench.start_daemon("cold", {"limits": {"pool_memory": 0}})
 
 
 def until_running(bench):

@@ -1,0 +1,133 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the figures of a run into README.md and docs/bench.svg: readme.py FILE, made by run --json FILE."""
+
+import json
+import os
+import sys
+
+sys.dont_write_bytecode = True
+
+import figures  # noqa: E402
+import plot  # noqa: E402
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
+COLUMN = 110
+
+
+def ratio(row):
+    """Relative, whatever the row's kind: nothing here is a time of one machine."""
+    if not row:
+        return ""
+    if row["sense"] in "<>":
+        return f"{row['value']:.2f}"
+    if not row["budget"]:
+        return figures.value_text(row)
+    unit = "ms" if row["sense"] == "+" else figures.unit_text(row)
+    more = "+" if row["sense"] == "+" else ""
+    return f"{row['value'] / row['budget']:.2f} of {more}{row['budget']:g} {unit}"
+
+
+def budget(row):
+    if row["budget"] is None:
+        return ""
+    return figures.budget_text(row).replace("<=", "≤").replace(">=", "≥")
+
+
+def table(idle, busy):
+    yield "| what | against | idle | busy | budget | met idle |"
+    yield "|---|---|---|---|---|---|"
+    for row in idle:
+        met = {True: "yes", False: "**no**", None: ""}[row["met"]]
+        other = ratio(busy.get(row["key"]))
+        yield f"| {row['what']} | {row['against']} | {ratio(row)} | {other} | {budget(row)} | {met} |"
+
+
+def wrapped(text):
+    line = ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > COLUMN:
+            yield line
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    yield line
+
+
+def missed(rows):
+    return [f"{r['what']} / {r['against'] or 'its budget'} ({ratio(r)}, budget {budget(r)})"
+            for r in rows if r["met"] is False]
+
+
+def judgement(idle, busy):
+    """What is not met, in words."""
+    with_budget = [r for r in idle if r["budget"] is not None]
+    met = sum(r["met"] for r in with_budget)
+    yield f"Idle, {met} of {len(with_budget)} budgets are met."
+    if missed(idle):
+        yield f"Not met: {'; '.join(missed(idle))}."
+    late = {r["key"] for r in idle if r["met"] is False}
+    more = missed([r for k, r in busy.items() if k not in late])
+    if more:
+        yield f"With every processor busy these are not, either: {'; '.join(more)}."
+    elif busy:
+        yield "With every processor busy no other is missed."
+
+
+def disturbed(machine):
+    """Honesty about a machine that had other work when the run began."""
+    if machine["loadAverage"] <= machine["cores"] / 4:
+        return ""
+    return f"The machine had other work: its load average was {machine['loadAverage']:.1f} at the start. "
+
+
+def section(result):
+    m = result["machine"]
+    loads = {load["load"]: load for load in result["loads"]}
+    idle = loads["idle"]["rows"]
+    busy = {r["key"]: r for r in loads["busy"]["rows"]} if "busy" in loads else {}
+    version = ".".join(m["kernel"].split(".")[:2])
+    intro = (
+        f"Medians against peers in one run of `./bootstrap bench` on a {'virtual ' if m['virtual'] else ''}machine with "
+        f"{m['cores']} cores and {round(m['memoryMiB'] / 1024)} GiB (Linux {version}): ratios, for times of one "
+        f"machine say little. {disturbed(m)}"
+        "In rows of throughput more is better. Busy: beside as many spinning processes as there are cores. "
+        "[docs/bench.md](docs/bench.md) says what each row is."
+    )
+    yield from wrapped(intro)
+    yield ""
+    yield from table(idle, busy)
+    yield ""
+    yield from wrapped(" ".join(judgement(idle, busy)))
+    missing = [f"{x['row']} ({x['why'].splitlines()[0]})" for x in loads["idle"]["missing"]]
+    if missing:
+        yield ""
+        yield from wrapped(f"Not measured: {', '.join(missing)}.")
+    yield ""
+    yield "![Latency of claim, exec and create in multiples of posix_spawn](docs/bench.svg)"
+
+
+def main():
+    if len(sys.argv) != 2:
+        print("usage: readme.py FILE (of ./bootstrap bench --json FILE)", file=sys.stderr)
+        return 2
+    with open(sys.argv[1], encoding="utf-8") as f:
+        result = json.load(f)
+    if result["quick"]:
+        print("this is of a quick run: its figures are none", file=sys.stderr)
+        return 1
+    path = os.path.join(ROOT, "README.md")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    with open(os.path.join(ROOT, "docs", "bench.svg"), "w", encoding="utf-8") as f:
+        f.write(plot.svg(result["loads"][0]["rows"]))
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(before + BEGIN + "\n".join(section(result)) + "\n" + END + after)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
