@@ -21,6 +21,7 @@
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
 #include "store/execs.h"
+#include "store/store.h"
 #include "util/id.h"
 #include "util/log.h"
 #include "util/space.h"
@@ -164,24 +165,52 @@ static void fill_row(const struct exec *e, struct store_exec *row)
 	}
 }
 
-static void save(struct exec_table *t, struct exec *e)
+static void cannot_store(const struct exec *e, int error)
 {
+	if (log_ratelimit())
+		(void)log_errno(LOG_LEVEL_WARNING, error,
+				"exec %s cannot be stored, a restart will forget it", e->facts.id);
+}
+
+/* Returns whether its row is a new one. */
+static bool save(struct exec_table *t, struct exec *e)
+{
+	const bool is_new = !e->stored;
 	struct store_exec row;
 	int r;
 
 	TAILQ_REMOVE(&t->saves, e, in_saves);
 	e->save_queued = false;
 	fill_row(e, &row);
-	r = e->stored ? store_exec_update(t->manager->store, &row)
-		      : store_exec_insert(t->manager->store, &row);
-	if (r < 0) {
-		if (log_ratelimit())
-			(void)log_errno(LOG_LEVEL_WARNING, r,
-					"exec %s cannot be stored, a restart will forget it",
-					e->facts.id);
+	r = is_new ? store_exec_insert(t->manager->store, &row)
+		   : store_exec_update(t->manager->store, &row);
+	if (r < 0)
+		cannot_store(e, r);
+	else
+		e->stored = true;
+	return r == 0 && is_new;
+}
+
+/* As many as are written in one turn of the loop. */
+static void save_some(struct exec_table *t)
+{
+	struct exec *added[SAVES_AT_ONCE];
+	size_t n = 0;
+	unsigned budget = SAVES_AT_ONCE;
+	struct exec *e;
+	int r;
+
+	(void)store_batch_begin(t->manager->store); /* else one by one */
+	while (budget-- > 0 && (e = TAILQ_FIRST(&t->saves)))
+		if (save(t, e))
+			added[n++] = e;
+	r = store_batch_end(t->manager->store);
+	if (r == 0)
 		return;
+	while (n > 0) {
+		added[--n]->stored = false;
+		cannot_store(added[n], r);
 	}
-	e->stored = true;
 }
 
 static void schedule(struct exec_table *t)
@@ -280,6 +309,15 @@ static bool trim_home(void *value, void *userdata)
 	return true;
 }
 
+/* Where the rows cannot be removed a later daemon reads them, and removes them then. */
+static void trim_all(struct exec_table *t)
+{
+	t->trim_due = false;
+	(void)store_batch_begin(t->manager->store); /* else one by one */
+	table_each(&t->homes, trim_home, t);
+	(void)store_batch_end(t->manager->store); /* logged there */
+}
+
 /* The spools of those that ended first go until the rest fits. Their results stay. */
 static void trim_spools(struct exec_table *t)
 {
@@ -321,17 +359,15 @@ uint64_t exec_table_spool_max(const struct manager *m)
 static void on_save(evutil_socket_t fd, short what, void *userdata)
 {
 	struct exec_table *t = userdata;
-	unsigned budget = SAVES_AT_ONCE;
 
 	(void)fd;
 	(void)what;
-	while (!TAILQ_EMPTY(&t->saves) && budget-- > 0)
-		save(t, TAILQ_FIRST(&t->saves));
+	if (!TAILQ_EMPTY(&t->saves))
+		save_some(t);
 	if (!TAILQ_EMPTY(&t->saves))
 		schedule(t);
 	if (t->trim_due)
-		table_each(&t->homes, trim_home, t);
-	t->trim_due = false;
+		trim_all(t);
 	trim_spools(t);
 }
 
@@ -706,8 +742,8 @@ void exec_table_free(struct exec_table *t)
 
 	if (!t)
 		return;
-	while ((e = TAILQ_FIRST(&t->saves)))
-		save(t, e);
+	while (!TAILQ_EMPTY(&t->saves))
+		save_some(t);
 	while ((e = TAILQ_FIRST(&t->all))) {
 		if (e->facts.state != EXEC_STATE_ENDED)
 			exec_force_end(e);

@@ -8,7 +8,8 @@
  *
  * The table holds a reference until the exec is dropped, so the callbacks of init and the timers
  * need none; a call to the keeper holds one of its own. Followers hear of the end from the event
- * loop, never from inside the call that caused it. */
+ * loop, never from inside the call that caused it; init is told to forget it after them, because
+ * they wait and init does not. */
 
 #include "sandbox/exec.h"
 
@@ -176,15 +177,6 @@ struct exec_follow *exec_unfollow(struct exec_follow *f)
 	return NULL;
 }
 
-static void on_news(evutil_socket_t fd, short what, void *userdata)
-{
-	struct exec *e = userdata;
-
-	(void)fd;
-	(void)what;
-	tell(e, TELL_ENDED);
-}
-
 /* ---- the way to the end ---- */
 
 void exec_arm(struct exec *e, int64_t ms)
@@ -244,6 +236,17 @@ static void forget(struct exec *e)
 	e->watched = false;
 }
 
+static void on_news(evutil_socket_t fd, short what, void *userdata)
+{
+	struct exec *e = exec_ref(userdata); /* the followers may be the last to hold it */
+
+	(void)fd;
+	(void)what;
+	tell(e, TELL_ENDED);
+	forget(e);
+	(void)exec_unref(e);
+}
+
 static enum exec_cause cause_of(const struct exec *e)
 {
 	const struct exec_result *r = &e->facts.result;
@@ -283,7 +286,6 @@ static void end(struct exec *e)
 	exec_set_phase(e, EXEC_PHASE_ENDED);
 	disarm(e);
 	(void)event_del(&e->disk_timer);
-	forget(e);
 	e->input = exec_stdin_free(e->input);
 	e->terminal = close_fd(e->terminal);
 	view_leave(&e->view, e->left_behind && !e->lost ? e->facts.id : NULL);
@@ -693,6 +695,7 @@ static void destroy(struct exec *e)
 	(void)event_del(&e->timer);
 	(void)event_del(&e->disk_timer);
 	(void)event_del(&e->news);
+	forget(e);
 	drop_request(e);
 	view_leave(&e->view, NULL);
 	for (i = 0; i < 3; i++)

@@ -3,12 +3,14 @@
 /* The body of struct store, for store.c and statement.c. */
 
 #include <sqlite3.h>
+#include <stdbool.h>
 
 #include "store/statement.h"
 
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STORE_SQL_MAX];
+	bool batch; /* between store_batch_begin() and its end */
 };
 
 /* The negative errno of an SQLite code, logged when it is unexpected. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One connection, used by one thread; the lock file of the state directory keeps other daemons
- * away. Each write is its own transaction. synchronous=NORMAL: after a crash of the machine the
- * last commits may be missing, the database is whole; nothing that was lost can still be running
- * then.
+ * away. Each write is a transaction, alone or in a batch. synchronous=NORMAL: after a crash of the
+ * machine the last commits may be missing, the database is whole; nothing that was lost can still
+ * be running then.
  *
  * The log is moved into the database by store_checkpoint() when the daemon is idle, and by SQLite
  * itself only when it has grown to WAL_PAGES_MAX. */
@@ -162,6 +162,29 @@ void store_free(struct store *s)
 	if (sqlite3_close(s->db) != SQLITE_OK)
 		log_error("database: closed with statements in use");
 	free(s);
+}
+
+int store_batch_begin(struct store *s)
+{
+	int r = execute(s, "BEGIN");
+
+	s->batch = r == 0;
+	return r;
+}
+
+int store_batch_end(struct store *s)
+{
+	int r;
+
+	if (!s->batch)
+		return 0;
+	s->batch = false;
+	if (sqlite3_get_autocommit(s->db))
+		return -EIO; /* what failed in it rolled all of it back, and was logged */
+	r = execute(s, "COMMIT");
+	if (r < 0 && !sqlite3_get_autocommit(s->db))
+		(void)execute(s, "ROLLBACK"); /* logged there */
+	return r;
 }
 
 void store_checkpoint(struct store *s)

@@ -5,7 +5,7 @@
  *
  * Writers return 0 or negative errno: -ENOSPC when the disk (or the quota) is full, -EEXIST when a
  * unique key is taken, -EIO for what else SQLite says (it was logged). They commit before they
- * return. */
+ * return, but within a batch. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,6 +23,12 @@ struct store;
 int store_open(struct store **ret, const char *path, bool durable);
 void store_free(struct store *s);
 DEFINE_CLEANUP(struct store *, store_free);
+
+/* What is written from here to store_batch_end() is committed there, all or nothing. -EIO: it is
+ * committed one by one. Batches do not nest. */
+int store_batch_begin(struct store *s);
+/* 0, or as a writer: then nothing of the batch is stored. Without a batch it does nothing. */
+int store_batch_end(struct store *s);
 
 /* Moves what the log holds into the database as far as readers allow; for an idle timer. */
 void store_checkpoint(struct store *s);

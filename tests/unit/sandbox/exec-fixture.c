@@ -17,12 +17,15 @@
 #include "sandbox/runtime.h"
 #include "sandbox/view.h"
 #include "store/execs.h"
+#include "store/store.h"
 
 /* ---- the made-up sandbox ---- */
 
 struct sandbox box;
 char box_id[] = "boxid", box_name[] = "box";
 unsigned rows;
+int batch_error;
+static unsigned rows_before; /* the batch */
 
 struct sandbox *sandbox_ref(struct sandbox *s)
 {
@@ -203,6 +206,21 @@ int view_add(const struct view_use *use, struct wire_message *m)
 }
 
 /* ---- the made-up store ---- */
+
+int store_batch_begin(struct store *s)
+{
+	(void)s;
+	rows_before = rows;
+	return 0;
+}
+
+int store_batch_end(struct store *s)
+{
+	(void)s;
+	if (batch_error < 0)
+		rows = rows_before;
+	return batch_error;
+}
 
 int store_exec_insert(struct store *s, const struct store_exec *row)
 {

@@ -23,7 +23,8 @@ struct sandbox {
 
 extern struct sandbox box;
 extern char box_id[], box_name[];
-extern unsigned rows; /* in the store */
+extern unsigned rows;   /* in the store */
+extern int batch_error; /* what the end of a batch answers */
 
 struct fake_spool {
 	int error; /* what opening answers */

@@ -306,6 +306,25 @@ START_TEST(captured_output)
 }
 END_TEST
 
+START_TEST(a_row_that_was_lost_is_written_anew)
+{
+	uint64_t number;
+
+	params.detach = true;
+	batch_error = -ENOSPC;
+	number = start_running(null_fd());
+	(void)usleep(30000);
+	turn();
+	ck_assert_uint_eq(rows, 1); /* that of the last run */
+	batch_error = 0;
+	say_exited(number, 0, 0, 0);
+	expect(EXEC_CAUSE_EXITED, 0, 0);
+	(void)usleep(30000);
+	turn();
+	ck_assert_uint_eq(rows, 2);
+}
+END_TEST
+
 START_TEST(keeper_refuses)
 {
 	spool.error = -ENOSPC;
@@ -701,6 +720,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, own_descriptors_go_straight_to_init);
 	tcase_add_test(t, captured_output);
+	tcase_add_test(t, a_row_that_was_lost_is_written_anew);
 	tcase_add_test(t, keeper_refuses);
 	tcase_add_loop_test(t, signals_and_oom, 0, 2);
 	tcase_add_test(t, cannot_be_started);

@@ -335,6 +335,82 @@ START_TEST(a_full_disk_is_an_error_and_passes)
 }
 END_TEST
 
+static int count_rows(const struct store_sandbox *row, void *userdata)
+{
+	(void)row;
+	++*(int *)userdata;
+	return 0;
+}
+
+static int rows_of(struct store *s)
+{
+	int count = 0;
+
+	ck_assert_int_eq(store_sandbox_load(s, count_rows, &count), 0);
+	return count;
+}
+
+START_TEST(a_batch_is_stored_whole)
+{
+	struct store_sandbox row = sample_sandbox("id", "name");
+	struct store *s = open_store(), *reader = open_store();
+
+	ck_assert_int_eq(store_batch_end(s), 0); /* of none */
+	ck_assert_int_eq(store_batch_begin(s), 0);
+	ck_assert_int_eq(store_sandbox_insert(s, &row), 0);
+	ck_assert_int_eq(store_sandbox_insert(s, &row), -EEXIST); /* ends only itself */
+	row.id = row.name = "other";
+	ck_assert_int_eq(store_sandbox_insert(s, &row), 0);
+	ck_assert_int_eq(rows_of(reader), 0);
+	ck_assert_int_eq(store_batch_end(s), 0);
+	ck_assert_int_eq(rows_of(reader), 2);
+	row.id = row.name = "third";
+	ck_assert_int_eq(store_sandbox_insert(s, &row), 0);
+	ck_assert_int_eq(rows_of(reader), 3);
+	store_free(reader);
+	store_free(s);
+}
+END_TEST
+
+/* What SQLite still holds in memory may succeed until the end; what is said then counts. */
+START_TEST(a_batch_that_finds_no_space_stores_nothing)
+{
+	static char big[65536];
+	struct store_sandbox row = sample_sandbox("id", "name");
+	struct store *s;
+	char id[16], fill[96];
+	int i, fd;
+
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0)
+		return; /* as above */
+	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	ck_assert_int_eq(mount("tmpfs", dir, "tmpfs", 0, "size=2m"), 0);
+	s = open_store();
+	(void)snprintf(fill, sizeof(fill), "%s/fill", dir);
+	fd = open(fill, O_CREAT | O_WRONLY, 0600);
+	while (write(fd, big, sizeof(big)) > 0)
+		;
+	row.env = (struct bytes){ big, sizeof(big) };
+	ck_assert_int_eq(store_batch_begin(s), 0);
+	for (i = 0; i < 100; i++) {
+		(void)snprintf(id, sizeof(id), "id%d", i);
+		row.id = row.name = id;
+		if (store_sandbox_insert(s, &row) < 0)
+			break;
+	}
+	ck_assert_int_lt(store_batch_end(s), 0);
+	ck_assert_int_eq(rows_of(s), 0);
+	ck_assert_int_eq(ftruncate(fd, 0), 0);
+	(void)close(fd);
+	ck_assert_int_eq(store_batch_begin(s), 0);
+	ck_assert_int_eq(store_sandbox_insert(s, &row), 0);
+	ck_assert_int_eq(store_batch_end(s), 0);
+	ck_assert_int_eq(rows_of(s), 1);
+	store_free(s);
+	ck_assert_int_eq(umount(dir), 0);
+}
+END_TEST
+
 static int check_loop(const struct store_loop *row, void *userdata)
 {
 	int *seen = userdata;
@@ -431,6 +507,8 @@ int main(void)
 	tcase_add_test(t, a_migration_that_fails_leaves_nothing);
 	tcase_add_test(t, a_damaged_file_is_refused);
 	tcase_add_test(t, a_full_disk_is_an_error_and_passes);
+	tcase_add_test(t, a_batch_is_stored_whole);
+	tcase_add_test(t, a_batch_that_finds_no_space_stores_nothing);
 	suite_add_tcase(suite, t);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
