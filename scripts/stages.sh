@@ -8,7 +8,7 @@
 stages='unit root owner user asan o3 valgrind fuzz lint node demo vm'
 
 describe_unit='gcc -Werror, every unit test'
-describe_root='integration and escape: root daemon, owner 0'
+describe_root='integration and escape: root daemon, owner 0; that the bench works'
 describe_owner='integration and escape: root daemon, another owner'
 describe_user='integration and escape: ordinary user, newuidmap'
 describe_asan='clang with ASan, UBSan and LSan: unit tests, integration and escape as root'
@@ -115,7 +115,11 @@ stage_unit() {
 }
 
 stage_root() {
-	gcc_build && integration gcc root
+	gcc_build || return
+	integration gcc root
+	check 'the bench works' timeout --kill-after=20 120 "${root_words[@]}" tests/bench/run --quick --strict \
+		--build "$root/build/gcc" exec-fds exec-captured claim ctl-nsenter ctl-crun create-crun \
+		create-bwrap stop- remove-
 }
 
 stage_owner() {

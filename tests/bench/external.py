@@ -7,6 +7,7 @@ table, with what arguments, and what rows are in their files.
 
 import json
 import os
+import signal
 import subprocess
 
 import figures
@@ -25,8 +26,25 @@ def spare_memory(found):
     return [row.json()]
 
 
+def scale(found):
+    """{"steps": [{"sandboxes", "exec_ms", "create_ms", "sandboxd_rss_mib"}]}: medians at each size."""
+    first, last = found["steps"][0], found["steps"][-1]
+    rows = [
+        figures.Row(f"scale-{key}", f"{what} at {last['sandboxes']} sandboxes",
+                    f"at {first['sandboxes']}", [last[part] * 1e6], [first[part] * 1e6], 1.2)
+        for key, what, part in (
+            ("exec", "exec of true in random ones", "exec_ms"),
+            ("create", "cold create with a workspace", "create_ms"),
+        )
+    ]
+    rss = figures.Row("scale-rss", f"memory of sandboxd (RSS) at {last['sandboxes']} sandboxes", "",
+                      [last["sandboxd_rss_mib"]], None, 16, "=", "MiB")
+    return [row.json() for row in [*rows, rss]]
+
+
 PARTS = {
     "spare-memory": (["--rounds", "1"], spare_memory),
+    "scale": ([], scale),
 }
 
 
@@ -42,20 +60,32 @@ def take_over(argv):
         os.execv(path_of(argv[2]), [path_of(argv[2]), *argv[:2], *argv[3:]])
 
 
+def call(command):
+    """Returns None, or why it failed. Whatever ends us ends it too, and lets it end its daemons."""
+    p = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    try:
+        _, said = p.communicate(timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return f"not done within {TIMEOUT_S} s"
+    finally:
+        if p.poll() is None:
+            p.send_signal(signal.SIGINT)
+            p.wait(60)
+    return said.decode(errors="replace").strip()[-300:] if p.returncode else None
+
+
 def run(bench):
     """Those take minutes: not in a quick run."""
     for name, (args, rows_of) in PARTS.items():
-        if bench.quick or not bench.wanted(name):
+        if bench.quick or not bench.wanted(name) or not path_of(name):
             continue
         note(f"{name}: a program of its own")
         to = os.path.join(bench.top, name + ".json")
-        p = subprocess.run(
-            [path_of(name), "--build", bench.build, *args, "--json", to],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            check=False, timeout=TIMEOUT_S,
-        )
-        if p.returncode != 0:
-            bench.skip(name, p.stderr.decode(errors="replace").strip()[-300:])
+        why = call([path_of(name), "--build", bench.build, *args, "--json", to])
+        if why is not None:
+            bench.skip(name, why)
             continue
         with open(to, encoding="utf-8") as f:
             bench.taken += rows_of(json.load(f))

@@ -29,6 +29,7 @@ class Row:
         self.budget = budget
         self.sense = sense
         self.unit = unit
+        self.command = None  # what ours is a run of, if it is a whole process: for its profile
         self.profile = None  # the folder with one, if it was taken
 
     def scale(self):

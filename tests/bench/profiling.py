@@ -30,6 +30,9 @@ class Profiler:
         for name, pid in at_work(bench, again):
             for tool in (strace, perf):
                 tool(pid, os.path.join(to, name), again)
+        if row.command and shutil.which("strace"):
+            subprocess.run(["strace", "-c", "-f", "-o", to + "/command.strace", *row.command],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False, timeout=60)
         row.profile = os.path.relpath(to)
 
 

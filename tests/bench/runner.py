@@ -124,9 +124,10 @@ class Bench:
         self.missing.append({"row": key, "why": str(why).strip()})
         note(f"{key}: not measured: {why}")
 
-    def turns(self, key, what, against, n, ours, peer, budget=None, sense="<"):
+    def turns(self, key, what, against, n, ours, peer, budget=None, sense="<", command=None):
         """Ours and the peer's in turns of a tenth of N each, so that both see the same machine. OURS
-        and PEER take a count and return as many samples; PEER is None for a row without."""
+        and PEER take a count and return as many samples; PEER is None for a row without.
+        COMMAND: what OURS runs, if that is one process."""
         if not self.wanted(key):
             return
         rounds = QUICK_TURNS if self.quick else TURNS
@@ -142,6 +143,7 @@ class Bench:
             self.skip(key, e)
             return
         self.add(Row(key, what, against, a, b, budget, sense))
+        self.rows[-1].command = command
         if self.profiler:
             self.profiler.look_at(self, self.rows[-1], lambda: ours(each))
 

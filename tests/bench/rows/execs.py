@@ -77,20 +77,22 @@ def stage(bench):
 
 
 def whole_process(bench):
-    def ours(n):
-        return bench.numbers("process", n, bench.ctl, "exec", "bench", "/bin/true")
-
-    what = "sandboxctl exec of true, whole process"
+    command = [bench.ctl, "exec", "bench", "/bin/true"]
     nsenter = peers.nsenter(bench.sandbox["pid"])
-    bench.turns(
-        "ctl-nsenter", what, "nsenter into the same sandbox", 500, ours,
+
+    def row(key, against, n, peer, budget=None):
+        bench.turns(
+            key, "sandboxctl exec of true, whole process", against, n,
+            lambda n: bench.numbers("process", n, *command), peer, budget, command=command,
+        )
+
+    row(
+        "ctl-nsenter", "nsenter into the same sandbox", 500,
         lambda n: bench.numbers("process", n, *nsenter, "/bin/true"), 0.75,
     )
-    bench.turns(
-        "ctl-crun", what, "crun exec", 300, ours, peers.CrunExec(bench, "crun").run, 0.35
-    )
-    bench.turns("ctl-runc", what, "runc exec", 60, ours, peers.CrunExec(bench, "runc").run)
-    bench.turns("ctl-docker", what, "docker exec", 60, ours, peers.docker(bench).exec_true)
+    row("ctl-crun", "crun exec", 300, peers.CrunExec(bench, "crun").run, 0.35)
+    row("ctl-runc", "runc exec", 60, peers.CrunExec(bench, "runc").run)
+    row("ctl-docker", "docker exec", 60, peers.docker(bench).exec_true)
 
 
 def run(bench):
