@@ -10,7 +10,8 @@
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STORE_SQL_MAX];
-	bool batch; /* between store_batch_begin() and its end */
+	int changes; /* sqlite3_total_changes() when store_checkpoint() had done its work */
+	bool batch;  /* between store_batch_begin() and its end */
 };
 
 /* The negative errno of an SQLite code, logged when it is unexpected. */

@@ -19,7 +19,8 @@
 #include "util/log.h"
 #include "util/strings.h"
 
-#define WAL_PAGES_MAX 8192 /* 32 MiB */
+#define META_CHECKPOINT "checkpoint" /* holds nothing: writing it is what counts */
+#define WAL_PAGES_MAX 8192           /* 32 MiB */
 
 int store_error(struct store *s, int code, const char *what)
 {
@@ -187,12 +188,19 @@ int store_batch_end(struct store *s)
 	return r;
 }
 
+/* The first write behind a checkpoint begins the log anew and waits for the disk: that is done here
+ * too, or somebody's request would wait. */
 void store_checkpoint(struct store *s)
 {
-	int code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	int code;
 
-	if (code != SQLITE_OK && code != SQLITE_BUSY &&
-	    store_error(s, code, "checkpoint") == -ENOSPC && log_ratelimit())
+	if (sqlite3_total_changes(s->db) == s->changes)
+		return;
+	code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	if (code == SQLITE_OK && store_meta_set(s, META_CHECKPOINT, "") == 0)
+		s->changes = sqlite3_total_changes(s->db);
+	else if (code != SQLITE_OK && code != SQLITE_BUSY &&
+		 store_error(s, code, "checkpoint") == -ENOSPC && log_ratelimit())
 		log_warning("no space left for the state database, going on with its log");
 }
 

@@ -350,6 +350,41 @@ static int rows_of(struct store *s)
 	return count;
 }
 
+static void read_log_head(char head[static 32])
+{
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s-wal", db);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(read(fd, head, 32), 32);
+	(void)close(fd);
+}
+
+/* To begin the log anew takes a wait for the disk. */
+START_TEST(no_write_begins_the_log_anew_after_a_checkpoint)
+{
+	struct store_sandbox row = sample_sandbox("id", "name");
+	struct store *s = open_store();
+	char before[32], head[32], after[32];
+
+	ck_assert_int_eq(store_sandbox_insert(s, &row), 0);
+	read_log_head(before);
+	store_checkpoint(s);
+	read_log_head(head);
+	ck_assert_mem_ne(head, before, sizeof(head));
+	store_checkpoint(s); /* nothing has changed */
+	read_log_head(after);
+	ck_assert_mem_eq(after, head, sizeof(head));
+	row.id = row.name = "other";
+	ck_assert_int_eq(store_sandbox_insert(s, &row), 0);
+	read_log_head(after);
+	ck_assert_mem_eq(after, head, sizeof(head));
+	store_free(s);
+}
+END_TEST
+
 START_TEST(a_batch_is_stored_whole)
 {
 	struct store_sandbox row = sample_sandbox("id", "name");
@@ -507,6 +542,7 @@ int main(void)
 	tcase_add_test(t, a_migration_that_fails_leaves_nothing);
 	tcase_add_test(t, a_damaged_file_is_refused);
 	tcase_add_test(t, a_full_disk_is_an_error_and_passes);
+	tcase_add_test(t, no_write_begins_the_log_anew_after_a_checkpoint);
 	tcase_add_test(t, a_batch_is_stored_whole);
 	tcase_add_test(t, a_batch_that_finds_no_space_stores_nothing);
 	suite_add_tcase(suite, t);
