@@ -13,6 +13,10 @@
  *                               exec of true, timed; sandbox.remove, not timed
  *   ping PROTOCOL SOCKET CONNECTIONS IN-FLIGHT BATCHES SIZE
  *                               nanoseconds per request, of each batch
+ *   crowd SOCKET CONNECTIONS IN-FLIGHT COMMANDS SANDBOX...
+ *                               exec.run of true, so many at once
+ *   children IN-FLIGHT COMMANDS COMMAND...
+ *                               posix_spawn, with so many alive
  *   spin                        keeps a processor busy until its parent ends
  */
 
@@ -186,10 +190,11 @@ static const struct mode {
 	int arguments; /* at least */
 	void (*run)(int argc, char **argv);
 } modes[] = {
-	{ "process", 2, measure_process }, { "piped", 2, measure_two },
-	{ "drain", 2, measure_one },       { "wide", 2, measure_wide },
-	{ "rpc", 3, measure_rpc },         { "sandbox", 4, measure_sandbox },
-	{ "ping", 6, measure_ping },       { "spin", 0, spin },
+	{ "process", 2, measure_process },   { "piped", 2, measure_two },
+	{ "drain", 2, measure_one },         { "wide", 2, measure_wide },
+	{ "rpc", 3, measure_rpc },           { "sandbox", 4, measure_sandbox },
+	{ "ping", 6, measure_ping },         { "crowd", 5, measure_crowd },
+	{ "children", 3, measure_children }, { "spin", 0, spin },
 };
 
 int main(int argc, char **argv)
@@ -201,6 +206,7 @@ int main(int argc, char **argv)
 		modes[i].run(argc - 2, argv + 2);
 		return 0;
 	}
-	fprintf(stderr, "usage: bench-loop process|piped|drain|wide|rpc|sandbox|ping|spin ...\n");
+	fprintf(stderr, "usage: bench-loop "
+			"process|piped|drain|wide|rpc|sandbox|ping|crowd|children|spin ...\n");
 	return 2;
 }

@@ -32,3 +32,5 @@ const char *call(int fd, const char *format, ...) __attribute__((format(printf, 
 void measure_rpc(int argc, char **argv);
 void measure_sandbox(int argc, char **argv);
 void measure_ping(int argc, char **argv);
+void measure_crowd(int argc, char **argv);
+void measure_children(int argc, char **argv);
