@@ -22,7 +22,8 @@ int dial(const char *path);
 void send_line(int fd, const char *line, int passed);
 
 /* Reads lines until one is a reply, and returns it; notifications before it are passed over, an
- * error ends the process. It stays valid until the next call. */
+ * error ends the process. It stays valid until the next call. For one connection in a process: what
+ * was read of the next lines is kept. */
 const char *await_reply(int fd);
 
 /* send_line() and await_reply() of a formatted request. */

@@ -114,8 +114,8 @@ def main():
         return 2
     with open(sys.argv[1], encoding="utf-8") as f:
         result = json.load(f)
-    if result["quick"]:
-        print("this is of a quick run: its figures are none", file=sys.stderr)
+    if result["quick"] or result["words"]:
+        print("this is not of a whole run, but of a quick one or of some rows", file=sys.stderr)
         return 1
     path = os.path.join(ROOT, "README.md")
     with open(path, encoding="utf-8") as f:

@@ -32,6 +32,9 @@ def reason(text):
     return message[1] if message else text.strip()[-600:]
 
 
+FAILURES = (Unmeasurable, RuntimeError, lib.RpcError, lib.Closed, AssertionError, OSError, subprocess.SubprocessError)
+
+
 class Bench:
     """ONLY: words, of which one must be in a row's key; empty: all rows. OWN_DOCKER: whether a docker
     engine is to be started for its rows."""
@@ -79,11 +82,18 @@ class Bench:
         for closer in [d.destroy for d in self.daemons.values()] + self.closers[::-1]:
             try:
                 closer()
-            except (OSError, RuntimeError, subprocess.SubprocessError) as e:
+            except FAILURES as e:
                 note(f"while ending: {e}")
         shutil.rmtree(self.top, ignore_errors=True)
 
     # ---- measuring ----
+    def attempt(self, row):
+        """One function of rows/: what fails in preparing it costs its own rows only."""
+        try:
+            row(self)
+        except FAILURES as e:
+            self.skip(row.__name__, e)
+
     def numbers(self, *args, prefix=(), env=None, cwd=None):
         """What bench-loop prints; stdin is an empty pipe, for crun and runc give what they get to the
         container's user."""
@@ -139,7 +149,7 @@ class Bench:
             for _ in range(rounds):
                 a += ours(each)
                 b += peer(each) if peer else []
-        except (RuntimeError, Unmeasurable, lib.RpcError, OSError, subprocess.SubprocessError) as e:
+        except FAILURES as e:
             self.skip(key, e)
             return
         self.add(Row(key, what, against, a, b, budget, sense))

@@ -89,6 +89,4 @@ def whole_process(bench):
     bench.alone("claim-cli", "the same claim by sandboxctl create, whole process", 200, ours, 2.5)
 
 
-def run(bench):
-    on_one_connection(bench)
-    whole_process(bench)
+ROWS = (on_one_connection, whole_process)

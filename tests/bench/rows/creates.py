@@ -52,6 +52,4 @@ def one_command(bench):
     bench.turns("once-docker", what, "docker run --rm of true", 30, ours, peers.docker(bench).run_true)
 
 
-def run(bench):
-    until_running(bench)
-    one_command(bench)
+ROWS = (until_running, one_command)

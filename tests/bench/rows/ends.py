@@ -66,6 +66,4 @@ def wait_until_there(bench):
     raise RuntimeError("the processes do not start")
 
 
-def run(bench):
-    stop_idle(bench)
-    remove_many(bench)
+ROWS = (stop_idle, remove_many)

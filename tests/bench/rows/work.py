@@ -132,7 +132,4 @@ def npm_ci(bench):
     )
 
 
-def run(bench):
-    git_status(bench)
-    npm_ci(bench)
-    save(bench)
+ROWS = (git_status, npm_ci, save)
