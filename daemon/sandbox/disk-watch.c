@@ -13,6 +13,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
+#include "sandbox/disk-quota.h"
 #include "sandbox/disk-rule.h"
 #include "sandbox/exec.h"
 #include "sandbox/sandbox-internal.h"
@@ -161,7 +162,7 @@ void disk_watch_begin(struct sandbox *s)
 	bool again = s->disk_watch || (s->ops && s->ops->verb == SANDBOX_VERB_START);
 	struct disk_watch *w;
 
-	if (s->facts.limits.disk_bytes == 0)
+	if (s->facts.limits.disk_bytes == 0 || disk_quota_begin(s))
 		return;
 	if (!s->disk_watch)
 		s->disk_watch = make(s);
@@ -180,6 +181,7 @@ void disk_watch_end(struct sandbox *s)
 {
 	struct disk_watch *w = s->disk_watch;
 
+	disk_quota_end(s);
 	if (!w)
 		return;
 	w->up = w->soon = false;

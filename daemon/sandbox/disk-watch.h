@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* limits.diskBytes: looks how much a sandbox has written outside its workspaces, and ends what
- * writes beyond. A sandbox without that limit has no watch, and nothing here costs anything. */
+/* limits.diskBytes: where the kernel cannot hold it (disk-quota.h), looks how much a sandbox has
+ * written outside its workspaces, and ends what writes beyond. A sandbox without that limit has no
+ * watch, and nothing here costs anything. */
 
 struct disk_watch;
 struct sandbox;

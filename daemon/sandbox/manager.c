@@ -15,6 +15,7 @@
 
 #include "sandbox/cgroup.h"
 #include "sandbox/config.h"
+#include "sandbox/disk-quota.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/pool-settings.h"
 #include "sandbox/sandbox-internal.h"
@@ -135,6 +136,7 @@ int manager_init(struct manager *m)
 	if (r < 0)
 		return r;
 	look_for_runtime(m);
+	disk_quota_init(m);
 	r = make_tables(m);
 	if (r == 0)
 		r = sandbox_rows_load(m, load_cause(m));

@@ -94,6 +94,7 @@ struct sandbox {
 	int pidfd;           /* of init, to end it without anybody's help; -1 */
 	uint32_t memory_version;
 	struct sandbox_freezing freezing;
+	uint32_t project;              /* its disk limit is the kernel's; 0: it is not */
 	struct disk_watch *disk_watch; /* NULL: it was never needed */
 	int64_t born_ms;               /* these three by CLOCK_BOOTTIME: its creation, */
 	int64_t active_ms;             /* the last time that it was not idle, */

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "util/path.h"
+#include "util/project-quota.h"
 #include "util/space.h"
 
 #define SUB_IDS_NEEDED 65535ul
@@ -516,6 +517,21 @@ static void check_disk(const struct checks_scope *scope, struct check *c)
 		(void)close(fd);
 }
 
+static void check_disk_limits(const struct checks_scope *scope, struct check *c)
+{
+	const char *dir = scope->state_dir;
+	int fd = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd >= 0 && scope->uid == 0 && project_quota_probe(fd) == 0)
+		found(c, true, "project quotas: the kernel holds limits.diskBytes");
+	else
+		found(c, true, "limits.diskBytes is watched: %s",
+		      scope->uid != 0 ? "only root sets project quotas"
+				      : "no project quotas (prjquota) where the state is");
+	if (fd >= 0)
+		(void)close(fd);
+}
+
 static const struct {
 	const char *name;
 	enum check_severity severity;
@@ -547,6 +563,7 @@ static const struct {
 	{ "state directory", CHECK_REQUIRED, check_state_dir, "make it writable" },
 	{ "runtime directory", CHECK_REQUIRED, check_runtime_dir, "make it writable" },
 	{ "disk space", CHECK_OPTIONAL, check_disk, "free some: a tool layer takes about 600 MiB" },
+	{ "disk limits", CHECK_OPTIONAL, check_disk_limits, NULL },
 };
 
 _Static_assert(sizeof(checks_table) / sizeof(checks_table[0]) <= CHECKS_MAX, "CHECKS_MAX");

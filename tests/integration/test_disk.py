@@ -3,6 +3,7 @@
 output that is stored, and the cap of one sandbox."""
 
 import os
+import subprocess
 
 import lib
 from harness import exited, modes, refused, timeout
@@ -240,3 +241,76 @@ def test_cap_by_configuration_and_cli(t):
     c = t.connect(daemon=d)
     refused(c.error("loop.create", again, timeout=60), "conflict")
     d.stop()
+
+
+def quota_disk(t):
+    """ext4 with project quotas, in a file; None where this kernel has none."""
+    path = os.path.join(t.suite.work, t.unique("quota"))
+    os.mkdir(path)
+    image = path + ".img"
+    with open(image, "wb") as f:
+        f.truncate(700 << 20)
+    make = ["mkfs.ext4", "-q", "-O", "quota,project", "-E", "quotatype=prjquota", image]
+    subprocess.run(make, check=True)
+    mount = ["mount", "-t", "ext4", "-o", "loop,prjquota", image, path]
+    r = subprocess.run(mount, check=False, capture_output=True)
+    if r.returncode == 0:
+        return path
+    check("SANDBOXD_TEST_QUOTA" not in os.environ, f"mount: {r.stderr}")
+    os.unlink(image)
+    os.rmdir(path)
+    return None
+
+
+def disk_limits(c):
+    checks = c.call("system.doctor", timeout=120)["checks"]
+    return [x["detail"] for x in checks if x["name"] == "disk limits"][0]
+
+
+@modes("root")
+@timeout(240)
+def test_quota(t):
+    """Where the kernel has project quotas it says no, and nothing is ended; the VM stage has them."""
+    disk = quota_disk(t)
+    if disk is None:
+        d = t.private_daemon()
+        check("watched" in disk_limits(t.connect(daemon=d)), "doctor")
+        d.stop()
+        return
+    d = None
+    try:
+        d = t.private_daemon(state=disk + "/state")
+        c = t.connect(daemon=d)
+        check("project quotas" in disk_limits(c), "doctor")
+        s = c.call("sandbox.create", {"name": "a", "limits": {"diskBytes": CAP}}, timeout=60)
+        other = c.call("sandbox.create", {"name": "b"}, timeout=60)
+        script = "head -c 30000000 /dev/zero >/home/agent/big || echo no; rm -f /home/agent/big; echo on"
+        r = exited(t.run(s, ["sh", "-c", script], client=c, timeout=60))
+        equal(r["stdout"], "no\non\n", "the writer is told")
+        check("quota" in r["stderr"] or "space" in r["stderr"], r["stderr"])
+        # overlay moves files between its directories: also what lies below is to be written
+        script = "echo x >>/etc/hosts && mkdir -p /var/a/b && mv /var/a /var/c && rm -r /var/c && touch /tmp/x && mv /tmp/x ~/x"
+        exited(t.run(s, ["sh", "-c", script], client=c, user="root", timeout=60))
+        script = "head -c 30000000 /dev/zero >/home/agent/big; rm /home/agent/big"
+        exited(t.run(other, ["sh", "-c", script], client=c, timeout=60))
+        # kept over a stop, with what is there
+        exited(t.run(s, ["sh", "-c", "head -c 6000000 /dev/zero >/home/agent/most"], client=c))
+        c.call("sandbox.stop", {"sandbox": "a"}, timeout=60)
+        c.call("sandbox.start", {"sandbox": "a"}, timeout=60)
+        r = t.run(s, ["sh", "-c", "head -c 4000000 /dev/zero >/home/agent/more"], client=c, timeout=60)
+        check(r["cause"] == "exited" and r["exitCode"] != 0, f"after a start: {r}")
+        # what was saved does not count against anybody
+        c.call("sandbox.save", {"sandbox": "a", "template": "saved"}, timeout=60)
+        saved = c.call("sandbox.create", {"name": "c", "template": "saved"}, timeout=60)
+        script = "test -s ~/most && head -c 9000000 /dev/zero >~/big"
+        exited(t.run(saved, ["sh", "-c", script], client=c, timeout=60))
+        for name in ("a", "b", "c"):
+            c.call("sandbox.remove", {"sandbox": name, "force": True}, timeout=60)
+        c.call("template.remove", {"template": "saved"}, timeout=60)
+        d.stop(60)
+    finally:
+        if d:
+            d.destroy()
+        until_unused(d)
+        drop_disk(disk)
+        os.unlink(disk + ".img")
