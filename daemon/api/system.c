@@ -14,6 +14,7 @@
 #include "sandbox/exec.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/manager.h"
+#include "sandbox/pool.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/tool.h"
 #include "util/time.h"
@@ -75,7 +76,8 @@ static struct json_object *value_counts(struct manager *m)
 	struct json_object *o = json_object_new_object();
 	size_t running = manager_sandbox_count_in(m, SANDBOX_STATE_RUNNING);
 
-	value_add_int(o, "sandboxes", (int64_t)manager_sandbox_count(m));
+	value_add_int(o, "sandboxes", (int64_t)(manager_sandbox_count(m) - pool_spare_count(m)));
+	value_add_int(o, "spares", (int64_t)pool_spare_count(m));
 	value_add_int(o, "sandboxesRunning", (int64_t)running);
 	value_add_int(o, "execsRunning", (int64_t)exec_table_running(m));
 	value_add_int(o, "loops", (int64_t)loop_count(m));

@@ -133,7 +133,7 @@ struct json_object *value_sandbox(const struct sandbox *s)
 	if (f->idle_timeout_ms > 0)
 		value_add_int(o, "idleTimeoutMs", f->idle_timeout_ms);
 	json_object_object_add(o, "rm", json_object_new_boolean(f->remove_on_stop));
-	value_add_string(o, "launchType", "cold");
+	value_add_string(o, "launchType", sandbox_launch_to_string(f->launch));
 	json_object_object_add(o, "pid", f->pid > 0 ? json_object_new_int64(f->pid) : NULL);
 	return o;
 }

@@ -74,6 +74,9 @@ struct init_client {
 	uint64_t stop_serial; /* of the STOP_ALL or CONT_ALL under way; 0: none */
 	init_client_stopped *on_stopped;
 	void *stop_userdata;
+	init_client_answered *on_answered; /* a HELLO that asks whether it is there; NULL: none */
+	void *ping_userdata;
+	unsigned pings; /* without an answer */
 	bool ready;
 	bool busy; /* a callback of the loop is running */
 	bool dead; /* lost or freed: nothing is sent or told any more */
@@ -162,6 +165,15 @@ static void destroy(struct init_client *c)
 	free(c);
 }
 
+static void answer_ping(struct init_client *c, int error)
+{
+	init_client_answered *done = c->on_answered;
+
+	c->on_answered = NULL;
+	if (done)
+		done(error, c->ping_userdata);
+}
+
 static void answer_stop(struct init_client *c, int error)
 {
 	init_client_stopped *done = TAKE_PTR(c->on_stopped);
@@ -184,6 +196,7 @@ static void lose(struct init_client *c)
 		return;
 	disconnect(c);
 	answer_stop(c, -ECONNRESET);
+	answer_ping(c, -ECONNRESET);
 	for (i = 0; i < WATCH_BUCKETS; i++) {
 		while ((w = LIST_FIRST(&c->watches[i]))) {
 			watch = w->watch;
@@ -260,10 +273,15 @@ static int receive_event(int fd, struct init_event *e)
 
 static int dispatch_hello(struct init_client *c, const struct init_event *e)
 {
-	if (c->ready || e->size != sizeof(struct wire_header))
+	if (e->size != sizeof(struct wire_header) || (c->ready && c->pings == 0))
 		return -EBADMSG;
 	if (e->u.header.error != 0)
 		return -EPROTO;
+	if (c->ready) {
+		c->pings--;
+		answer_ping(c, 0);
+		return 0;
+	}
 	c->ready = true;
 	c->watch->on_ready(c, 0, c->userdata);
 	return 0;
@@ -691,6 +709,19 @@ int init_client_stop_all(struct init_client *c, bool stop, init_client_stopped *
 	c->stop_serial = h.serial;
 	c->on_stopped = done;
 	c->stop_userdata = userdata;
+	return 0;
+}
+
+int init_client_ping(struct init_client *c, init_client_answered *done, void *userdata)
+{
+	struct wire_header hello = { 0 };
+	int r = post_small(c, &hello, INIT_HELLO, sizeof(hello), false);
+
+	if (r < 0)
+		return r;
+	c->pings++;
+	c->on_answered = done;
+	c->ping_userdata = userdata;
 	return 0;
 }
 

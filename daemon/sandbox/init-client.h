@@ -39,6 +39,12 @@ typedef void init_client_stopped(int error, void *userdata);
 int init_client_stop_all(struct init_client *c, bool stop, init_client_stopped *done,
 			 void *userdata);
 
+/* Asks init whether it is there. DONE is called once from the loop, also when the connection ends,
+ * but not after init_client_free(), nor when it was asked again meanwhile: then the last one hears
+ * of whatever answer comes first. Returns 0 or negative errno. */
+typedef void init_client_answered(int error, void *userdata);
+int init_client_ping(struct init_client *c, init_client_answered *done, void *userdata);
+
 /* What an exec hears. STARTED once (start_error or pid; master >= 0 is the receiver's), then EXITED
  * once, then GONE for each kill. */
 struct init_exec_watch {

@@ -18,6 +18,7 @@
 #include "sandbox/disk-quota.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/pool-settings.h"
+#include "sandbox/pool.h"
 #include "sandbox/sandbox-internal.h"
 #include "store/store.h"
 #include "util/fd.h"
@@ -112,6 +113,8 @@ static int make_tables(struct manager *m)
 	if (r == 0)
 		r = home_cache_new(&m->homes);
 	if (r == 0)
+		r = pool_table_new(m, &m->pools);
+	if (r == 0)
 		r = sandbox_table_new(&m->sandboxes);
 	if (r == 0) {
 		sandbox_timers_init(m);
@@ -161,6 +164,7 @@ void manager_deinit(struct manager *m)
 		template_table_free(TAKE_PTR(m->templates));
 	pool_settings_table_free(TAKE_PTR(m->pool_settings));
 	sandbox_table_free(m);
+	pool_table_free(TAKE_PTR(m->pools));
 	home_cache_free(TAKE_PTR(m->homes));
 	keeper_table_free(m);
 	cgroups_free(TAKE_PTR(m->cgroups));
@@ -179,6 +183,7 @@ bool manager_stop(struct manager *m)
 	if (!m->stopping) {
 		m->stopping = true;
 		m->stop_at_ms = now;
+		pool_table_stop(m);
 		(void)sandbox_table_stop(m); /* asked again below */
 	}
 	if (!sandbox_table_busy(m))

@@ -20,12 +20,14 @@ struct home_cache;    /* sandbox-home.c */
 struct keeper_client; /* keeper-client.c */
 struct keeper_table;  /* keeper-client.c */
 struct loop_table;    /* loop/loop.c */
+struct pool_table;    /* pool.c */
 struct manager;
 struct sandbox;
 struct sandbox_table;       /* sandbox.c */
 struct pool_settings_table; /* pool-settings.c */
 struct server;
 struct store;
+struct string_list;
 struct template_table; /* template.c */
 
 #define INSTANCE_ID_SIZE 9 /* 8 characters and NUL */
@@ -39,6 +41,7 @@ struct manager {
 	struct exec_table *execs;
 	struct home_cache *homes;
 	struct loop_table *loops;
+	struct pool_table *pools;
 	struct template_table *templates;
 	struct pool_settings_table *pool_settings;
 	struct cgroups *cgroups;
@@ -106,6 +109,10 @@ typedef void template_progress(const char *message, void *userdata);
 int template_resolve(struct manager *m, const struct template_query *query,
 		     template_resolve_done *done, template_progress *progress, void *userdata,
 		     struct error *reterr);
+/* What template_resolve() would answer, if that is known at once: true, with name and layers, which
+ * the caller frees. Else false, and nothing was begun. */
+bool template_peek(struct manager *m, const struct template_query *query, char **ret_name,
+		   struct string_list *ret_layers);
 /* Removes the layers of removed templates whose last user is gone, later. Something that stood on
  * one is gone; the start counts, too. */
 void template_sweep(struct manager *m);

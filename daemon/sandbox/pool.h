@@ -61,5 +61,25 @@ const char *pool_unavailable(const struct manager *m);
 /* Spares of all pools that exist, those that are being made included. */
 size_t pool_spare_count(const struct manager *m);
 
+/* A template has come, gone or changed: spares of it that are stale go, soon. */
+void pool_template_changed(struct manager *m);
+
+/* ---- for sandbox*.c ---- */
+/* Whether spares could ever serve what S was asked for. */
+bool pool_can_serve(const struct sandbox *s);
+/* A ready spare of S's owner that stands on LAYERS, and fits in everything else; it is in no pool
+ * any more. Or NULL. */
+struct sandbox *pool_take(struct sandbox *s, const char *template_name,
+			  const struct string_list *layers);
+void pool_give_back(struct sandbox *s); /* after all; nothing was done to it */
+void pool_note_warm(struct spare *sp);  /* it was claimed */
+/* S runs, and was not made from a spare. */
+void pool_note_cold(const struct sandbox *s);
+/* A client waits for a sandbox to run, or does not any more. */
+void pool_boot_begins(struct manager *m);
+void pool_boot_ended(struct manager *m);
+/* A clean stop: no more spares. */
+void pool_table_stop(struct manager *m);
+
 int pool_table_new(struct manager *m, struct pool_table **ret);
 void pool_table_free(struct pool_table *t);

@@ -38,6 +38,7 @@ enum runtime_capability {
 	RUNTIME_CAN_USERS,      /* other users than the agent */
 	RUNTIME_CAN_TTY,
 	RUNTIME_CAN_ONE_ID, /* an owner without subordinate ids */
+	RUNTIME_CAN_CLAIM,  /* be made first and given its identity later: a pool */
 	RUNTIME_CAN_MAX
 };
 

@@ -18,8 +18,10 @@
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/owner.h"
+#include "sandbox/pool.h"
 #include "sandbox/process.h"
 #include "sandbox/sandbox-internal.h"
+#include "sandbox/spare.h"
 #include "sandbox/template.h"
 #include "sandbox/workspace.h"
 #include "store/sandboxes.h"
@@ -87,11 +89,15 @@ static bool is_given_up(const struct sandbox *s)
 
 /* Takes E's contents. What fails in a boot that is given up, an init that was just killed for
  * instance, fails because of that. */
-static void boot_fail(struct sandbox *s, struct error *e)
+void sandbox_boot_fail(struct sandbox *s, struct error *e)
 {
 	bool with_keeper = s->phase == SANDBOX_PHASE_INIT || s->phase == SANDBOX_PHASE_CLAIM;
 	uint16_t type = is_create(s) ? KEEPER_REMOVE : KEEPER_KILL;
 
+	if (sandbox_is_claimed(s) && !is_given_up(s)) {
+		sandbox_warm_fail(s, e);
+		return;
+	}
 	if (is_given_up(s)) {
 		error_clear(e);
 		(void)error_set(e, ERROR_CANCELLED, NULL, NULL, "%s",
@@ -104,6 +110,8 @@ static void boot_fail(struct sandbox *s, struct error *e)
 	error_move(&s->boot_error, e);
 	sandbox_home_end(s);
 	s->init = init_client_free(s->init);
+	if (sandbox_is_claimed(s))
+		spare_free(s->spare);
 	s->phase = SANDBOX_PHASE_NONE;
 	if (with_keeper && s->keeper && sandbox_call_end(s, s->keeper, type, on_undone) == 0)
 		return;
@@ -115,7 +123,7 @@ static void boot_fail_errno(struct sandbox *s, int r, const char *what)
 	CLEANUP_ERROR struct error e = { 0 };
 
 	(void)error_set_errno(&e, r, "%s", what);
-	boot_fail(s, &e);
+	sandbox_boot_fail(s, &e);
 }
 
 /* What the keeper answered: REASON is its sentence, or NULL. */
@@ -132,7 +140,7 @@ static void boot_fail_keeper(struct sandbox *s, int r, const char *reason)
 	else
 		(void)error_set(&e, ERROR_RUNTIME_FAILED, NULL, "sandboxctl doctor", "%s",
 				reason ? reason : strerror(-r));
-	boot_fail(s, &e);
+	sandbox_boot_fail(s, &e);
 }
 
 /* True when the boot must not go on. */
@@ -142,7 +150,7 @@ static bool gave_up(struct sandbox *s)
 
 	if (!is_given_up(s))
 		return false;
-	boot_fail(s, &e);
+	sandbox_boot_fail(s, &e);
 	return true;
 }
 
@@ -154,13 +162,15 @@ static bool is_claimed_first(const struct sandbox *s)
 	return sandbox_runtime(s) == RUNTIME_RUNSC;
 }
 
-static void boot_done(struct sandbox *s)
+void sandbox_boot_done(struct sandbox *s)
 {
 	s->phase = SANDBOX_PHASE_NONE;
 	s->on_progress = NULL;
 	sandbox_close_workspaces(s);
 	sandbox_home_end(s);
 	sandbox_set_state(s, SANDBOX_STATE_RUNNING, NULL);
+	if (is_create(s) && s->facts.launch == SANDBOX_LAUNCH_COLD)
+		pool_note_cold(s);
 	sandbox_op_end(s, NULL);
 }
 
@@ -181,10 +191,13 @@ static void on_claimed(struct keeper_client *k, int error, struct wire_message *
 	if (gave_up(s))
 		return;
 	s->undo_due = false; /* the new claim has taken it over */
-	if (is_claimed_first(s))
+	s->warm_claimed = true;
+	if (sandbox_is_claimed(s))
+		sandbox_warm_step(s);
+	else if (is_claimed_first(s))
 		send_create(s);
 	else
-		boot_done(s);
+		sandbox_boot_done(s);
 }
 
 /* A name may hold what a host name may not. */
@@ -233,7 +246,7 @@ static void send_claim(struct sandbox *s)
 	fill_limits(s, &claim.limits);
 	if (claim_message(m, &claim, &e) < 0) {
 		wire_message_done(m);
-		boot_fail(s, &e);
+		sandbox_boot_fail(s, &e);
 		return;
 	}
 	s->phase = SANDBOX_PHASE_CLAIM;
@@ -250,6 +263,12 @@ static void on_home(struct sandbox *s)
 		send_claim(s);
 }
 
+void sandbox_boot_claim(struct sandbox *s)
+{
+	if (!sandbox_home_wait(s, on_home))
+		send_claim(s);
+}
+
 static void on_init_ready(struct init_client *c, int error, void *userdata)
 {
 	struct sandbox *s = userdata;
@@ -261,10 +280,12 @@ static void on_init_ready(struct init_client *c, int error, void *userdata)
 	}
 	if (gave_up(s))
 		return;
-	if (is_claimed_first(s))
-		boot_done(s);
-	else if (!sandbox_home_wait(s, on_home))
-		send_claim(s);
+	if (sandbox_is_spare(s))
+		spare_ready(s);
+	else if (is_claimed_first(s))
+		sandbox_boot_done(s);
+	else
+		sandbox_boot_claim(s);
 }
 
 static void on_init_lost(struct init_client *c, void *userdata)
@@ -274,6 +295,10 @@ static void on_init_lost(struct init_client *c, void *userdata)
 	(void)c;
 	if (s->phase == SANDBOX_PHASE_INIT)
 		boot_fail_errno(s, -ECONNRESET, "sandbox-init ended");
+	else if (sandbox_is_spare(s))
+		spare_lost(s, "has ended");
+	else if (sandbox_is_claimed(s))
+		sandbox_warm_lost(s);
 	else if (s->phase == SANDBOX_PHASE_NONE)
 		sandbox_init_lost(s); /* during a claim the keeper says what happened */
 }
@@ -447,11 +472,11 @@ static void on_keeper(struct keeper_client *k, struct error *e, void *userdata)
 	struct sandbox *s = userdata;
 
 	if (!k) {
-		boot_fail(s, e);
+		sandbox_boot_fail(s, e);
 		return;
 	}
 	if (check_controllers(s, k, &own) < 0) {
-		boot_fail(s, &own);
+		sandbox_boot_fail(s, &own);
 		return;
 	}
 	if (keeper_client_map(k) == KEEPER_MAP_SINGLE &&
@@ -460,16 +485,16 @@ static void on_keeper(struct keeper_client *k, struct error *e, void *userdata)
 				"subordinate ids in /etc/subuid and /etc/subgid; sandboxctl doctor",
 				"the runtime %s needs more ids than uid %u has", s->facts.runtime,
 				(unsigned)s->facts.owner);
-		boot_fail(s, &own);
+		sandbox_boot_fail(s, &own);
 		return;
 	}
 	s->keeper = k;
 	if (gave_up(s))
 		return;
-	if (!is_claimed_first(s))
+	if (is_claimed_first(s))
+		sandbox_boot_claim(s);
+	else
 		send_create(s);
-	else if (!sandbox_home_wait(s, on_home))
-		send_claim(s);
 }
 
 static void want_keeper(struct sandbox *s)
@@ -479,7 +504,13 @@ static void want_keeper(struct sandbox *s)
 	s->phase = SANDBOX_PHASE_KEEPER;
 	sandbox_home_begin(s);
 	if (manager_keeper(s->manager, s->facts.owner, on_keeper, s, &e) < 0)
-		boot_fail(s, &e);
+		sandbox_boot_fail(s, &e);
+}
+
+void sandbox_boot_cold(struct sandbox *s)
+{
+	if (!gave_up(s))
+		want_keeper(s);
 }
 
 /* ---- template ---- */
@@ -509,7 +540,7 @@ static void on_template(const struct template_resolved *t, struct error *e, void
 	int r;
 
 	if (!t) {
-		boot_fail(s, e);
+		sandbox_boot_fail(s, e);
 		return;
 	}
 	r = keep_template(s, t);
@@ -539,7 +570,7 @@ static void want_template(struct sandbox *s)
 
 	s->phase = SANDBOX_PHASE_TEMPLATE;
 	if (template_resolve(s->manager, &query, on_template, on_template_progress, s, &e) < 0)
-		boot_fail(s, &e);
+		sandbox_boot_fail(s, &e);
 }
 
 /* ---- the verbs ---- */
@@ -570,7 +601,7 @@ static bool start_begins(struct sandbox *s)
 	/* as it was made; the configuration may have changed since */
 	if (runtime_find(s->manager, s->facts.runtime, &e) && sandbox_open_workspaces(s, &e) == 0)
 		return true;
-	boot_fail(s, &e);
+	sandbox_boot_fail(s, &e);
 	return false;
 }
 
@@ -590,8 +621,10 @@ void sandbox_boot(struct sandbox *s)
 	}
 	if (gave_up(s))
 		return;
-	if (is_create(s) && !s->layers_given &&
-	    runtime_can(sandbox_runtime(s), RUNTIME_CAN_TEMPLATE))
+	if (sandbox_is_claimed(s))
+		sandbox_warm_boot(s);
+	else if (is_create(s) && !s->layers_given &&
+		 runtime_can(sandbox_runtime(s), RUNTIME_CAN_TEMPLATE))
 		want_template(s);
 	else
 		want_keeper(s);
@@ -639,6 +672,10 @@ void sandbox_boot_keeper_lost(struct sandbox *s)
 	s->keeper = NULL;
 	if (s->phase == SANDBOX_PHASE_INIT)
 		boot_fail_keeper(s, -ECONNRESET, "the keeper ended");
+	else if (sandbox_is_claimed(s))
+		sandbox_warm_lost(s);
+	else
+		spare_lost(s, "has lost its keeper");
 }
 
 int sandbox_start(struct sandbox *s, int64_t timeout_ms, sandbox_done *done, void *userdata,

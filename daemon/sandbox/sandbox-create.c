@@ -8,6 +8,7 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/config.h"
 #include "sandbox/disk-floor.h"
+#include "sandbox/pool.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/tool.h"
 #include "sandbox/workspace.h"
@@ -95,14 +96,23 @@ static void merge_limits(struct limits_params *to, const struct limits_params *a
 		to->disk_bytes = defaults->disk_bytes;
 }
 
-/* The given name, or tool and some of the id. */
-static int choose_name(struct sandbox *s, const struct sandbox_create_params *p)
+void sandbox_fill_limits(struct sandbox *s, const struct limits_params *asked,
+			 const struct config_runtime *runtime)
+{
+	merge_limits(&s->facts.limits, asked, &s->manager->config->limits,
+		     cgroups_controllers(s->manager->cgroups));
+	runtime_cut_limits(runtime, &s->facts.limits);
+}
+
+/* The given name, or tool and some of the ID. */
+static int choose_name(struct sandbox *s, const struct sandbox_create_params *p, const char *id)
 {
 	const char *tool = p->tool ? p->tool : "sandbox";
 
+	free(TAKE_PTR(s->facts.name));
 	if (p->name)
 		return string_copy(p->name, &s->facts.name);
-	s->facts.name = string_format("%.*s-%.8s", (int)strcspn(tool, "@"), tool, s->facts.id);
+	s->facts.name = string_format("%.*s-%.8s", (int)strcspn(tool, "@"), tool, id);
 	return s->facts.name ? 0 : -ENOMEM;
 }
 
@@ -149,14 +159,12 @@ static int fill_in(struct sandbox *s, uid_t peer, const struct sandbox_create_pa
 	f->network = p->network.mode == NETWORK_UNSET ? config->network_default : p->network.mode;
 	if (!runtime_can(runtime->type, RUNTIME_CAN_NETWORK))
 		f->network = NETWORK_HOST; /* another one that was asked for is refused before */
-	merge_limits(&f->limits, &p->limits, &config->limits,
-		     cgroups_controllers(s->manager->cgroups));
-	runtime_cut_limits(runtime, &f->limits);
+	sandbox_fill_limits(s, &p->limits, runtime);
 	r = id_make(id);
 	if (r == 0)
 		r = string_copy(id, &f->id);
 	if (r == 0)
-		r = choose_name(s, p);
+		r = choose_name(s, p, id);
 	if (r == 0)
 		r = string_copy(p->tool, &f->tool);
 	if (r == 0)
@@ -297,13 +305,22 @@ static int exists_error(const struct sandbox *s, struct error *reterr)
 	return -1;
 }
 
+static int refuse_commit(const struct sandbox *s, int r, struct error *reterr)
+{
+	if (r == -EEXIST)
+		return exists_error(s, reterr);
+	if (r == -ENOSPC)
+		return error_set(reterr, ERROR_LIMIT_REACHED, NULL,
+				 "free some space for the state directory",
+				 "no space left to record sandbox %s", s->facts.name);
+	return error_set_errno(reterr, r, "sandbox %s cannot be recorded", s->facts.name);
+}
+
 /* Row, table, op: from here on the sandbox exists. */
 static int commit(struct sandbox *s, sandbox_done *done, void *userdata, struct error *reterr)
 {
 	int r = sandbox_enter(s);
 
-	if (r == -EEXIST)
-		return exists_error(s, reterr);
 	if (r == 0) {
 		r = sandbox_row_insert(s);
 		if (r == 0) {
@@ -315,13 +332,7 @@ static int commit(struct sandbox *s, sandbox_done *done, void *userdata, struct 
 		if (r < 0)
 			sandbox_leave(s);
 	}
-	if (r == -ENOSPC)
-		return error_set(reterr, ERROR_LIMIT_REACHED, NULL,
-				 "free some space for the state directory",
-				 "no space left to record sandbox %s", s->facts.name);
-	if (r < 0)
-		return error_set_errno(reterr, r, "sandbox %s cannot be recorded", s->facts.name);
-	return 0;
+	return r < 0 ? refuse_commit(s, r, reterr) : 0;
 }
 
 static int create(struct sandbox *s, uid_t peer, const struct sandbox_origin *origin,
@@ -383,18 +394,60 @@ static int create_any(struct manager *m, uid_t peer, const struct sandbox_origin
 	return 0;
 }
 
+/* A spare that S can become, taken, and the template that it stands on in S's facts; or NULL. */
+static struct sandbox *take_spare(struct sandbox *s)
+{
+	const struct template_query query = {
+		.peer = s->facts.peer,
+		.owner = s->facts.owner,
+		.tool = s->facts.tool,
+		.template_name = s->template_given ? s->facts.template_name : NULL,
+	};
+	CLEANUP_STRINGS struct string_list layers = { 0 };
+	CLEANUP_STR char *name = NULL;
+	struct sandbox *spare;
+
+	if (!pool_can_serve(s) || pool_spare_count(s->manager) == 0)
+		return NULL;
+	if (s->layers_given)
+		return s->layers.count == 0 ? pool_take(s, s->facts.template_name, &layers) : NULL;
+	if (!template_peek(s->manager, &query, &name, &layers))
+		return NULL;
+	spare = pool_take(s, name, &layers);
+	if (spare) {
+		free(s->facts.template_name);
+		s->facts.template_name = TAKE_PTR(name);
+	}
+	return spare;
+}
+
+/* SPARE becomes S. */
+static int claim(struct sandbox *spare, struct sandbox *s, const struct sandbox_create_params *p,
+		 sandbox_done *done, void *userdata, struct error *reterr)
+{
+	int r = choose_name(s, p, spare->facts.id);
+
+	if (r == 0)
+		r = sandbox_become(spare, s, done, userdata);
+	else
+		pool_give_back(spare);
+	return r < 0 ? refuse_commit(s, r, reterr) : 0;
+}
+
 static int create_and_commit(struct manager *m, uid_t peer, const struct sandbox_origin *origin,
 			     const struct sandbox_create_params *params, sandbox_done *done,
 			     void *userdata, struct sandbox **ret, struct error *reterr)
 {
-	struct sandbox *s = NULL;
+	struct sandbox *s = NULL, *spare;
 	int r;
 
-	if (create_any(m, peer, origin, params, &s, reterr) < 0)
+	if (create_any(m, peer, origin, params, &s, reterr) < 0 || !s)
 		return -1;
-	r = commit(s, done, userdata, reterr);
+	spare = take_spare(s);
+	r = spare ? claim(spare, s, params, done, userdata, reterr)
+		  : commit(s, done, userdata, reterr);
 	if (r == 0 && ret)
-		*ret = s;
+		*ret = spare ? spare : s;
 	(void)sandbox_unref(s); /* the table has it now, or nobody */
 	return r;
 }

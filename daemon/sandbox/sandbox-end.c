@@ -8,6 +8,7 @@
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/sandbox-internal.h"
+#include "sandbox/spare.h"
 #include "store/sandboxes.h"
 #include "util/log.h"
 
@@ -325,6 +326,10 @@ void sandbox_on_ended(struct manager *m, struct keeper_client *k, const char *id
 		log_debug("a sandbox that is not ours ended, ignoring it");
 		return;
 	}
+	if (sandbox_is_spare(s))
+		spare_lost(s, "has ended");
+	if (sandbox_is_claimed(s))
+		sandbox_warm_lost(s);
 	if (!sandbox_is_up(s))
 		return; /* a boot or an end is under way and hears of it by itself */
 	end_run(s, strcmp(cause, "init_exited") == 0 ? SANDBOX_STATE_STOPPED : SANDBOX_STATE_FAILED,

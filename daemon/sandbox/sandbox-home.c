@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The owner's home as one boot shows it (home.h). It is looked at while the runtime works, so that
  * a boot rarely waits for it; and who he is to git is believed for some seconds, for a loop makes
- * many sandboxes at once.
+ * many sandboxes at once. A claim takes far less time than a look: so while an owner has spares
+ * ready he is looked at now and then, and a claim believes what was seen then.
  *
  * Git's identity becomes part of the sandbox's own /etc/gitconfig at its create, below everything
  * that a repository or the agent says. Overlays are mounted at every boot. */
@@ -17,15 +18,21 @@
 
 #define CACHED_OWNERS 8
 #define BELIEVED_MS 5000
+#define BELIEVED_CLAIM_MS 30000 /* by a claim, */
+#define LOOK_AGAIN_MS 12000     /* while there are spares */
 
 struct home_cache {
 	struct {
 		uid_t owner;
-		int64_t until_ms; /* CLOCK_MONOTONIC; 0: nothing */
+		int64_t seen_ms; /* CLOCK_MONOTONIC; 0: never */
 		char *git_config;
 	} items[CACHED_OWNERS];
 	size_t next;
+	struct home_look *look; /* for nobody in particular; NULL: none is under way */
+	uid_t looking_at;
 };
+
+static const struct string_list no_overlays;
 
 int home_cache_new(struct home_cache **ret)
 {
@@ -35,17 +42,20 @@ int home_cache_new(struct home_cache **ret)
 
 void home_cache_free(struct home_cache *c)
 {
+	if (c)
+		c->look = home_look_free(c->look);
 	for (size_t i = 0; c && i < CACHED_OWNERS; i++)
 		free(c->items[i].git_config);
 	free(c);
 }
 
-/* True: *RET is what is known of OWNER, a copy. */
-static bool cache_find(const struct home_cache *c, uid_t owner, char **ret)
+/* True: OWNER was looked at in the last MS. *RET (may be NULL) is what is known, a copy. */
+static bool cache_find(const struct home_cache *c, uid_t owner, int64_t ms, char **ret)
 {
 	for (size_t i = 0; i < CACHED_OWNERS; i++)
-		if (c->items[i].owner == owner && c->items[i].until_ms > time_monotonic_ms())
-			return string_copy(c->items[i].git_config, ret) == 0;
+		if (c->items[i].owner == owner && c->items[i].seen_ms > 0 &&
+		    time_monotonic_ms() - c->items[i].seen_ms < ms)
+			return !ret || string_copy(c->items[i].git_config, ret) == 0;
 	return false;
 }
 
@@ -63,7 +73,7 @@ static void cache_keep(struct home_cache *c, uid_t owner, const char *git_config
 	free(c->items[i].git_config);
 	c->items[i].owner = owner;
 	c->items[i].git_config = copy;
-	c->items[i].until_ms = time_monotonic_ms() + BELIEVED_MS;
+	c->items[i].seen_ms = time_monotonic_ms();
 }
 
 static void on_seen(struct home_view *view, void *userdata)
@@ -81,16 +91,40 @@ static void on_seen(struct home_view *view, void *userdata)
 		then(s);
 }
 
+static void on_looked(struct home_view *view, void *userdata)
+{
+	struct home_cache *c = userdata;
+
+	c->look = NULL;
+	cache_keep(c, c->looking_at, view->git_config);
+	home_view_deinit(view);
+}
+
+void sandbox_home_keep(struct manager *m, uid_t owner)
+{
+	struct home_query q = {
+		.base = m->base, .owner = owner, .git_identity = true, .overlays = &no_overlays
+	};
+	struct home_cache *c = m->homes;
+
+	if (!m->config->git_identity || c->look || cache_find(c, owner, LOOK_AGAIN_MS, NULL))
+		return;
+	c->looking_at = owner;
+	if (home_look(&c->look, &q, on_looked, c) < 0)
+		log_debug("the home of uid %u cannot be looked at, the next claim does",
+			  (unsigned)owner);
+}
+
 void sandbox_home_begin(struct sandbox *s)
 {
-	static const struct string_list none = { 0 };
+	const int64_t believed_ms = sandbox_is_claimed(s) ? BELIEVED_CLAIM_MS : BELIEVED_MS;
 	const struct config *config = s->manager->config;
 	const struct tool_profile *profile = tool_find(config, s->facts.tool);
 	struct home_query q = {
 		.base = s->manager->base,
 		.owner = s->facts.owner,
 		.git_identity = config->git_identity && s->ops->verb == SANDBOX_VERB_CREATE,
-		.overlays = profile ? &profile->overlays : &none,
+		.overlays = profile ? &profile->overlays : &no_overlays,
 	};
 	int r;
 
@@ -100,7 +134,7 @@ void sandbox_home_begin(struct sandbox *s)
 	s->home_wants_identity = q.git_identity;
 	if (q.overlays->count == 0 &&
 	    (!q.git_identity ||
-	     cache_find(s->manager->homes, s->facts.owner, &s->home_view.git_config)))
+	     cache_find(s->manager->homes, s->facts.owner, believed_ms, &s->home_view.git_config)))
 		return;
 	r = home_look(&s->home_look, &q, on_seen, s);
 	if (r < 0)

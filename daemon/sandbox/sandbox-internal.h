@@ -17,6 +17,7 @@
 #include "util/table.h"
 
 struct disk_watch;
+struct spare;
 struct workspace;
 
 enum sandbox_verb {
@@ -41,6 +42,7 @@ struct sandbox_op {
 	enum sandbox_state end_state; /* STOP: STOPPED or FAILED */
 	struct sandbox_copy *copy;    /* COPY; borrowed */
 	bool frozen;                  /* COPY: by this op */
+	bool awaited;                 /* CREATE, START: by a client; no spare is made meanwhile */
 	struct error error;           /* COPY: what it ends with */
 	struct sandbox_op *next;
 };
@@ -77,7 +79,9 @@ struct sandbox {
 	bool undo_due; /* a claim has left something outside, and its keeper is gone */
 	bool in_table;
 	struct sandbox_peer *counted; /* who is charged for it; NULL: nobody */
-	bool cancelled;               /* nobody wants the create under way */
+	struct spare *spare; /* owned; it is one, or (taken) is becoming a sandbox; else NULL */
+	bool warm_claimed;   /* becoming one: the keeper has done its part */
+	bool cancelled;      /* nobody wants the create under way */
 	void (*on_progress)(const char *message, void *userdata);
 	void *progress_userdata;
 	struct string_list layers;
@@ -139,6 +143,8 @@ struct sandbox_table {
 void sandbox_home_begin(struct sandbox *s);
 /* True: it is not there yet, and THEN is called when it is (unless sandbox_home_end()). */
 bool sandbox_home_wait(struct sandbox *s, void (*then)(struct sandbox *s));
+/* OWNER has spares ready: a claim should not have to look. To be called now and then. */
+void sandbox_home_keep(struct manager *m, uid_t owner);
 /* The boot is over. */
 void sandbox_home_end(struct sandbox *s);
 
@@ -169,6 +175,8 @@ void sandbox_release(struct sandbox *s);
 /* ---- sandbox-row.c ---- */
 int sandbox_row_insert(struct sandbox *s);
 int sandbox_row_update(struct sandbox *s);
+/* The row of the spare that S was becomes that of S. Returns 0, -EEXIST (the name), -ENOSPC, … */
+int sandbox_row_claim(struct sandbox *s);
 /* Loads every row: what cannot be read is logged and skipped. CAUSE for those that ran. */
 int sandbox_rows_load(struct manager *m, const char *cause);
 
@@ -181,6 +189,33 @@ void sandbox_boot_interrupt(struct sandbox *s);
 /* Opens S's workspaces under the rules for its peer. Returns 0, or -1 with *RETERR. */
 int sandbox_open_workspaces(struct sandbox *s, struct error *reterr);
 void sandbox_close_workspaces(struct sandbox *s);
+
+/* ---- sandbox-boot.c, for sandbox-warm.c ---- */
+void sandbox_boot_claim(struct sandbox *s); /* when the home was seen: KEEPER_CLAIM */
+void sandbox_boot_cold(struct sandbox *s);  /* keeper, CREATE, init, CLAIM */
+void sandbox_boot_done(struct sandbox *s);
+/* Takes E's contents. */
+void sandbox_boot_fail(struct sandbox *s, struct error *e);
+
+/* ---- sandbox-create.c, for spare.c ---- */
+struct config_runtime;
+/* The limits of S: those that were ASKED for, else the configured ones, as far as they can hold. */
+void sandbox_fill_limits(struct sandbox *s, const struct limits_params *asked,
+			 const struct config_runtime *runtime);
+
+/* ---- sandbox-warm.c ---- */
+/* One whose spare was taken, and its boot is not over. */
+bool sandbox_is_claimed(const struct sandbox *s);
+/* SPARE was taken for S and becomes it: it gets what S was filled with but for S's id, and S what
+ * it had. Then it is booted by an op. Returns 0, or negative errno: then the spare is one again. */
+int sandbox_become(struct sandbox *spare, struct sandbox *s, sandbox_done *done, void *userdata);
+void sandbox_warm_boot(struct sandbox *s); /* the op at the head is CREATE, S is claimed */
+/* The keeper has claimed it, or init has answered: done when both have. */
+void sandbox_warm_step(struct sandbox *s);
+/* Init or the keeper is gone. */
+void sandbox_warm_lost(struct sandbox *s);
+/* The spare of a claimed S is no good: S is booted cold. */
+void sandbox_warm_fail(struct sandbox *s, const struct error *e);
 
 /* Who may lend what to S; ignore_git is unset. */
 struct workspace_policy sandbox_workspace_policy(const struct sandbox *s);

@@ -62,10 +62,12 @@ static void fill(const struct sandbox *s, struct store_sandbox *row)
 		.ttl_ms = f->ttl_ms,
 		.idle_timeout_ms = f->idle_timeout_ms,
 		.remove_on_stop = f->remove_on_stop,
+		.launch_type = sandbox_launch_to_string(f->launch),
 	};
 }
 
-int sandbox_row_insert(struct sandbox *s)
+static int write_all(struct sandbox *s,
+		     int (*write)(struct store *store, const struct store_sandbox *row))
 {
 	CLEANUP_BLOB struct blob layers = { 0 }, workspaces = { 0 }, env = { 0 }, labels = { 0 };
 	struct store_sandbox row;
@@ -85,7 +87,17 @@ int sandbox_row_insert(struct sandbox *s)
 	row.workspaces = blob_bytes(&workspaces);
 	row.env = blob_bytes(&env);
 	row.labels = blob_bytes(&labels);
-	return store_sandbox_insert(s->manager->store, &row);
+	return write(s->manager->store, &row);
+}
+
+int sandbox_row_insert(struct sandbox *s)
+{
+	return write_all(s, store_sandbox_insert);
+}
+
+int sandbox_row_claim(struct sandbox *s)
+{
+	return write_all(s, store_sandbox_claim);
 }
 
 int sandbox_row_update(struct sandbox *s)
@@ -178,6 +190,9 @@ static int load(struct sandbox *s, const struct store_sandbox *row)
 	f->ttl_ms = row->ttl_ms;
 	f->idle_timeout_ms = row->idle_timeout_ms;
 	f->remove_on_stop = row->remove_on_stop;
+	f->launch = string_equal(row->launch_type, sandbox_launch_to_string(SANDBOX_LAUNCH_WARM))
+			    ? SANDBOX_LAUNCH_WARM
+			    : SANDBOX_LAUNCH_COLD;
 	s->hidden = row->hidden;
 	s->foreign_user = row->foreign_user;
 	if (!row->id || !row->name || !row->runtime || strlen(row->name) > NAME_LENGTH_MAX ||

@@ -19,8 +19,10 @@
 #include "sandbox/exec.h"
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
+#include "sandbox/pool.h"
 #include "sandbox/process.h"
 #include "sandbox/sandbox-internal.h"
+#include "sandbox/spare.h"
 #include "store/sandboxes.h"
 #include "util/log.h"
 #include "util/pairs.h"
@@ -36,6 +38,11 @@ static const char *const state_names[SANDBOX_STATE_MAX] = {
 const char *sandbox_state_to_string(enum sandbox_state s)
 {
 	return state_names[s];
+}
+
+const char *sandbox_launch_to_string(enum sandbox_launch l)
+{
+	return l == SANDBOX_LAUNCH_WARM ? "warm" : "cold";
 }
 
 const char *sandbox_state_hint(enum sandbox_state s)
@@ -184,6 +191,7 @@ static void sandbox_free(struct sandbox *s)
 	size_t i;
 
 	sandbox_release(s);
+	spare_free(s->spare);
 	sandbox_set_stages(s, NULL);
 	(void)event_del(&s->kick);
 	(void)event_del(&s->freezing.timer);
@@ -264,6 +272,10 @@ int sandbox_submit(struct sandbox *s, enum sandbox_verb verb, sandbox_done *done
 	for (end = &s->ops; *end; end = &(*end)->next)
 		;
 	*end = op;
+	op->awaited =
+		(verb == SANDBOX_VERB_CREATE || verb == SANDBOX_VERB_START) && !sandbox_is_spare(s);
+	if (op->awaited)
+		pool_boot_begins(s->manager);
 	(void)sandbox_ref(s);
 	if (s->ops == op)
 		event_active(&s->kick, 0, 0);
@@ -285,6 +297,8 @@ void sandbox_op_end(struct sandbox *s, struct error *e)
 	struct sandbox_op *op = s->ops;
 
 	s->ops = op->next;
+	if (op->awaited)
+		pool_boot_ended(s->manager);
 	if (s->ops)
 		event_active(&s->kick, 0, 0);
 	if (op->done)
@@ -334,6 +348,7 @@ int sandbox_enter(struct sandbox *s)
 		return r;
 	}
 	sandbox_timers_begin(s);
+	s->next = NULL; /* a spare has been in the list before */
 	s->previous = t->last;
 	*(t->last ? &t->last->next : &t->first) = s;
 	t->last = s;

@@ -30,6 +30,13 @@ size_t manager_sandbox_count_in(const struct manager *m, enum sandbox_state stat
 /* What brings a sandbox from state S to running; NULL: nothing, or it runs. */
 const char *sandbox_state_hint(enum sandbox_state s);
 
+/* What its first run was made from. */
+enum sandbox_launch {
+	SANDBOX_LAUNCH_COLD, /* from nothing */
+	SANDBOX_LAUNCH_WARM, /* from a spare */
+};
+const char *sandbox_launch_to_string(enum sandbox_launch l);
+
 /* Called once with the outcome of a verb that takes time. On failure E says why (callee keeps it).
  */
 typedef void sandbox_done(struct sandbox *s, struct error *e, void *userdata);
@@ -112,6 +119,7 @@ struct sandbox_facts {
 	uid_t peer;    /* who made it */
 	uid_t owner;   /* of its workspaces: whose keeper runs it */
 	enum sandbox_state state;
+	enum sandbox_launch launch;
 	enum network_mode network;
 	struct limits_params limits; /* as in force */
 	struct workspaces_params workspaces;
@@ -126,6 +134,8 @@ struct sandbox_facts {
 const struct sandbox_facts *sandbox_facts(const struct sandbox *s);
 
 bool sandbox_is_hidden(const struct sandbox *s);
+/* Nobody's sandbox yet: hidden, and made for the pool. */
+bool sandbox_is_spare(const struct sandbox *s);
 /* The layers that it stands on, directory names in its owner's templates, topmost first. */
 const struct string_list *sandbox_layers(const struct sandbox *s);
 

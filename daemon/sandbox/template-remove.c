@@ -17,6 +17,7 @@
 #include "keeper-wire.h"
 #include "macro.h"
 #include "sandbox/keeper-client.h"
+#include "sandbox/pool.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/template-debian.h"
 #include "util/log.h"
@@ -237,6 +238,7 @@ static int start_removal(struct row *row, template_removed *done, void *userdata
 				       row->name);
 	*removal = (struct removal){ .row = row, .done = done, .userdata = userdata };
 	row->removing = true;
+	pool_template_changed(row->table->manager);
 	if (manager_keeper(row->table->manager, row->owner, on_removal_keeper, removal, reterr) <
 	    0) {
 		row->removing = false;

@@ -236,7 +236,8 @@ static bool look_for_sandbox(struct sandbox *s, void *userdata)
 	struct users *u = userdata;
 	const struct sandbox_facts *facts = sandbox_facts(s);
 
-	if (facts->owner == u->row->owner && has_layer(sandbox_layers(s), u->row->layer) &&
+	if (!sandbox_is_spare(s) && facts->owner == u->row->owner &&
+	    has_layer(sandbox_layers(s), u->row->layer) &&
 	    (u->stopped || facts->state == SANDBOX_STATE_CREATING ||
 	     facts->state == SANDBOX_STATE_RUNNING || facts->state == SANDBOX_STATE_PAUSED))
 		u->found = s;

@@ -109,6 +109,8 @@ const struct row *row_of_tool(const struct template_table *t, uid_t owner,
  * with both; -1 with *RETERR. */
 int row_pair(struct row *row, const struct template_query *q, const struct template_wait *wait,
 	     struct error *reterr);
+/* Whether it is as the query wants it: nothing has to be added. */
+bool row_has_tool(const struct row *row, const struct template_query *q);
 /* Whoever waits with USERDATA hears nothing any more. */
 void pairing_forget(struct template_table *t, const void *userdata);
 void pairing_free(struct pairing *p);

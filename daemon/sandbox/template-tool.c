@@ -141,6 +141,21 @@ static int start(struct row *row, const struct template_query *q, const struct t
 	return 1;
 }
 
+bool row_has_tool(const struct row *row, const struct template_query *q)
+{
+	struct tool_choice choice;
+	const struct row *has;
+
+	if (!q->tool)
+		return true;
+	if (tool_choose(row->table->manager->config, q->tool, "tool", &choice, NULL) < 0)
+		return false;
+	if (!choice.version[0])
+		return true;
+	has = row_of_tool(row->table, row->owner, &row->lowers, choice.profile->name);
+	return has && (!strchr(q->tool, '@') || string_equal(has->version, choice.version));
+}
+
 int row_pair(struct row *row, const struct template_query *q, const struct template_wait *wait,
 	     struct error *reterr)
 {

@@ -16,6 +16,7 @@
 #include "keeper-wire.h"
 #include "macro.h"
 #include "sandbox/disk-floor.h"
+#include "sandbox/pool.h"
 #include "sandbox/template-build.h"
 #include "sandbox/template-debian.h"
 #include "util/id.h"
@@ -158,6 +159,7 @@ static void on_build_ended(uint64_t size_bytes, struct error *e, void *userdata)
 		free(TAKE_PTR(row->stale_layer));
 		row->size_bytes = size_bytes;
 		row->state = TEMPLATE_STATE_READY;
+		pool_template_changed(row->table->manager);
 		r = row_store(row, false);
 		if (r < 0) { /* a stale layer of the next build's */
 			error_set_errno(&own, r, "The template %s cannot be remembered", row->name);
@@ -228,6 +230,7 @@ static int prepare_row(struct template_table *t, const struct wanted *w, struct 
 	if (r < 0)
 		return r;
 	row->state = TEMPLATE_STATE_BUILDING;
+	pool_template_changed(t->manager);
 	r = old ? store_template_update(t->manager->store, &stored)
 		: store_template_insert(t->manager->store, &stored);
 	if (r < 0) {
@@ -421,6 +424,34 @@ static int resolve_layer(struct template_table *t, const struct wanted *w, struc
 	if (row && row_in_use(row, true, &user))
 		return row_refuse_in_use(row, &user, reterr);
 	return start_build(t, w, ret, reterr);
+}
+
+bool template_peek(struct manager *m, const struct template_query *query, char **ret_name,
+		   struct string_list *ret_layers)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	struct template_table *t = m->templates;
+	struct wanted w = { .query = query };
+	struct row *row = find_saved(t, query);
+	int r;
+
+	if (row) {
+		if (row->state != TEMPLATE_STATE_READY || check_saved(row, &e) < 0 ||
+		    !row_has_tool(row, query))
+			return false;
+	} else {
+		r = choose(t, &w, &e);
+		if (r > 0) {
+			row = name_wanted(&w) < 0 ? NULL : row_find(t, query->owner, w.name);
+			if (!row || !row_is_good(row, w.digest))
+				return false;
+		} else if (r < 0) {
+			return false;
+		}
+	}
+	if (string_copy(row ? row->name : HOST_TEMPLATE, ret_name) < 0)
+		return false;
+	return !row || row_layers(row, ret_layers) == 0;
 }
 
 static int wait_for(struct template_table *t, struct row *row, const struct template_wait *wait)

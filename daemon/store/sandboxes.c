@@ -11,40 +11,55 @@ static void bind_blob_bytes(struct statement *st, struct bytes b)
 	bind_blob(st, b.data, b.size);
 }
 
+static void bind_row(struct statement *st, const struct store_sandbox *row)
+{
+	bind_text(st, row->id);
+	bind_text(st, row->name);
+	bind_int(st, row->peer);
+	bind_int(st, row->owner);
+	bind_text(st, row->tool);
+	bind_text(st, row->template_name);
+	bind_blob_bytes(st, row->layers);
+	bind_int(st, row->network);
+	bind_int(st, (int64_t)row->limits.memory_bytes);
+	bind_int(st, (int64_t)row->limits.shm_bytes);
+	bind_int(st, row->limits.cpu_milli);
+	bind_int(st, row->limits.pids);
+	bind_blob_bytes(st, row->workspaces);
+	bind_blob_bytes(st, row->env);
+	bind_blob_bytes(st, row->labels);
+	bind_text(st, row->state);
+	bind_text(st, row->cause);
+	bind_int(st, row->hidden);
+	bind_int(st, row->foreign_user);
+	bind_int(st, row->created_at_ms);
+	bind_text(st, row->runtime);
+	bind_text(st, row->loop_id);
+	bind_int(st, row->ttl_ms);
+	bind_int(st, row->idle_timeout_ms);
+	bind_int(st, row->remove_on_stop);
+	bind_int(st, (int64_t)row->limits.disk_bytes);
+	bind_text(st, row->launch_type);
+}
+
 int store_sandbox_insert(struct store *s, const struct store_sandbox *row)
 {
 	struct statement st;
 	int r;
 
 	statement_begin(&st, s, STORE_SANDBOX_INSERT);
-	bind_text(&st, row->id);
-	bind_text(&st, row->name);
-	bind_int(&st, row->peer);
-	bind_int(&st, row->owner);
-	bind_text(&st, row->tool);
-	bind_text(&st, row->template_name);
-	bind_blob_bytes(&st, row->layers);
-	bind_int(&st, row->network);
-	bind_int(&st, (int64_t)row->limits.memory_bytes);
-	bind_int(&st, (int64_t)row->limits.shm_bytes);
-	bind_int(&st, row->limits.cpu_milli);
-	bind_int(&st, row->limits.pids);
-	bind_blob_bytes(&st, row->workspaces);
-	bind_blob_bytes(&st, row->env);
-	bind_blob_bytes(&st, row->labels);
-	bind_text(&st, row->state);
-	bind_text(&st, row->cause);
-	bind_int(&st, row->hidden);
-	bind_int(&st, row->foreign_user);
-	bind_int(&st, row->created_at_ms);
-	bind_text(&st, row->runtime);
-	bind_text(&st, row->loop_id);
-	bind_int(&st, row->ttl_ms);
-	bind_int(&st, row->idle_timeout_ms);
-	bind_int(&st, row->remove_on_stop);
-	bind_int(&st, (int64_t)row->limits.disk_bytes);
+	bind_row(&st, row);
 	r = statement_run(&st);
 	return r < 0 ? r : 0;
+}
+
+int store_sandbox_claim(struct store *s, const struct store_sandbox *row)
+{
+	struct statement st;
+
+	statement_begin(&st, s, STORE_SANDBOX_CLAIM);
+	bind_row(&st, row);
+	return statement_run_one(&st);
 }
 
 int store_sandbox_update(struct store *s, const struct store_sandbox *row)
@@ -57,6 +72,7 @@ int store_sandbox_update(struct store *s, const struct store_sandbox *row)
 	bind_text(&st, row->template_name);
 	bind_blob_bytes(&st, row->layers);
 	bind_int(&st, row->foreign_user);
+	bind_text(&st, row->launch_type);
 	bind_text(&st, row->id);
 	return statement_run_one(&st);
 }
@@ -98,6 +114,7 @@ static void read_row(struct statement *st, struct store_sandbox *row)
 	row->idle_timeout_ms = column_int(st);
 	row->remove_on_stop = column_int(st) != 0;
 	row->limits.disk_bytes = (uint64_t)column_int(st);
+	row->launch_type = column_text(st);
 }
 
 int store_sandbox_load(struct store *s, store_sandbox_row *fn, void *userdata)

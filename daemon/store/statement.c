@@ -18,7 +18,7 @@
 	"id, name, peer, owner, tool, template, layers, network, memory_bytes, shm_bytes, "        \
 	"cpu_milli, pids, workspaces, env, labels, state, cause, hidden, foreign_user, "           \
 	"created_at_ms, runtime, loop_id, ttl_ms, idle_timeout_ms, remove_on_stop, "               \
-	"disk_bytes"
+	"disk_bytes, launch_type"
 #define TEMPLATE_COLUMNS                                                                           \
 	"name, owner, peer, digest, base, tool, version, layer, size_bytes, created_at_ms, "       \
 	"state, lowers"
@@ -33,10 +33,13 @@ static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_META_GET] = "SELECT value FROM meta WHERE key = ?",
 	[STORE_META_SET] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
 	[STORE_SANDBOX_INSERT] = "INSERT INTO sandboxes (" SANDBOX_COLUMNS
-				 ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+				 ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[STORE_SANDBOX_UPDATE] =
 		"UPDATE sandboxes SET state = ?, cause = ?, template = ?, layers = ?, "
-		"foreign_user = ? WHERE id = ?",
+		"foreign_user = ?, launch_type = ? WHERE id = ?",
+	[STORE_SANDBOX_CLAIM] = "UPDATE sandboxes SET (" SANDBOX_COLUMNS
+				") = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?), "
+				"seq = (SELECT max(seq) + 1 FROM sandboxes) WHERE id = ?1",
 	[STORE_SANDBOX_DELETE] = "DELETE FROM sandboxes WHERE id = ?",
 	[STORE_SANDBOX_LOAD] = "SELECT " SANDBOX_COLUMNS " FROM sandboxes ORDER BY seq",
 	[STORE_EXEC_INSERT] =

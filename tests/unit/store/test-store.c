@@ -64,6 +64,7 @@ static struct store_sandbox sample_sandbox(const char *id, const char *name)
 		.ttl_ms = 9,
 		.idle_timeout_ms = -1,
 		.remove_on_stop = true,
+		.launch_type = "warm",
 	};
 }
 
