@@ -3,12 +3,19 @@
 /* The clock by which keeper, init and sandboxctl wait. */
 
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 static inline int64_t clock_now_ms(void)
 {
 	struct timespec t;
 
+#if defined(__LP64__) && !defined(__GLIBC__)
+	/* init: two page tables less in each idle sandbox than by way of the vdso */
+	(void)syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t); /* cannot fail */
+#else
 	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
+#endif
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }

@@ -11,8 +11,8 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -59,44 +59,27 @@ static int cut_capabilities(void)
 	return empty_inheritable();
 }
 
-static int read_program(int fd, struct sock_filter **ret, size_t *ret_count)
+/* Read into memory of its own, whose pages are given back: malloc() or mmap() would keep some, with
+ * page tables for them, in each sandbox that idles. */
+static int load_filter(int fd)
 {
-	struct sock_filter *program;
+	static _Alignas(4096) struct sock_filter instructions[BPF_MAXINSNS];
+	struct sock_fprog program = { .filter = instructions };
 	struct stat st;
-	size_t size;
+	int r;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (st.st_size < 0 || st.st_size % (off_t)sizeof(*program) != 0 ||
-	    st.st_size / (off_t)sizeof(*program) > BPF_MAXINSNS)
+	if (st.st_size < 0 || st.st_size % (off_t)sizeof(*instructions) != 0 ||
+	    st.st_size > (off_t)sizeof(instructions))
 		return -EINVAL;
-	size = (size_t)st.st_size;
-	program = malloc(size + 1);
-	if (!program)
-		return -ENOMEM;
-	if (pread(fd, program, size, 0) != (ssize_t)size) {
-		free(program);
+	if (st.st_size == 0)
+		return 0;
+	if (pread(fd, instructions, (size_t)st.st_size, 0) != (ssize_t)st.st_size)
 		return -EIO;
-	}
-	*ret = program;
-	*ret_count = size / sizeof(*program);
-	return 0;
-}
-
-static int load_filter(int fd)
-{
-	struct sock_filter *instructions = NULL;
-	struct sock_fprog program;
-	size_t count = 0;
-	int r = read_program(fd, &instructions, &count);
-
-	if (r < 0 || count == 0) {
-		free(instructions);
-		return r;
-	}
-	program = (struct sock_fprog){ (unsigned short)count, instructions };
+	program.len = (unsigned short)((size_t)st.st_size / sizeof(*instructions));
 	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno : 0;
-	free(instructions);
+	(void)madvise(instructions, sizeof(instructions), MADV_DONTNEED); /* or it stays */
 	return r;
 }
 

@@ -46,7 +46,7 @@ pid_t scan_directory(struct scan *s)
 
 	for (;;) {
 		if (s->at >= s->size &&
-		    !refill(s, syscall(SYS_getdents64, s->fd, s->buffer, sizeof(s->buffer))))
+		    !refill(s, syscall(SYS_getdents64, s->fd, s->buffer, SCAN_SIZE)))
 			return 0;
 		e = (const struct directory_entry *)(const void *)(s->buffer + s->at);
 		s->at += e->size;
@@ -62,7 +62,7 @@ pid_t scan_text(struct scan *s)
 	char c;
 
 	for (;;) {
-		if (s->at >= s->size && !refill(s, read(s->fd, s->buffer, sizeof(s->buffer))))
+		if (s->at >= s->size && !refill(s, read(s->fd, s->buffer, SCAN_SIZE)))
 			return pid;
 		c = s->buffer[s->at++];
 		if (c >= '0' && c <= '9')
@@ -88,6 +88,9 @@ int tree_init(struct tree *t)
 	int r;
 
 	t->children.fd = t->sweep.fd = -1;
+	t->processes.buffer = t->buffers[0];
+	t->sweep.buffer = t->buffers[1];
+	t->children.buffer = t->buffers[2];
 	t->processes.fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (t->processes.fd < 0)
 		return -errno;
@@ -173,7 +176,8 @@ static bool is_dead(const struct tree *t, pid_t pid)
 static int mark_of_threads(const struct tree *t, pid_t pid, uint64_t *ret_mark)
 {
 	char path[64];
-	struct scan threads;
+	_Alignas(8) char entries[SCAN_SIZE];
+	struct scan threads = { .buffer = entries };
 	CLEANUP_FD int dir = -1;
 	int result = -EAGAIN;
 	pid_t tid;
@@ -224,7 +228,8 @@ char tree_state(const struct tree *t, pid_t pid)
 bool tree_stands_still(const struct tree *t, pid_t pid)
 {
 	char buffer[STAT_SIZE];
-	struct scan threads;
+	_Alignas(8) char entries[SCAN_SIZE];
+	struct scan threads = { .buffer = entries };
 	CLEANUP_FD int dir = -1;
 	const char *at;
 	pid_t tid;

@@ -12,8 +12,10 @@ struct scan {
 	int fd;
 	size_t at;
 	size_t size;
-	_Alignas(8) char buffer[4096];
+	char *buffer; /* SCAN_SIZE bytes, aligned to 8 */
 };
+
+#define SCAN_SIZE 4096
 
 void scan_rewind(struct scan *s);
 pid_t scan_directory(struct scan *s); /* the next one, 0 at the end */
@@ -24,6 +26,8 @@ struct tree {
 	struct scan sweep;     /* /proc once more, for the walk that is done in slices */
 	struct scan children;  /* our children file; fd -1 where the kernel has none */
 	bool by_limit;         /* no UTS namespaces are shown: marks are mark.h's */
+	/* behind what is used from the start: an idle sandbox never touches these pages */
+	_Alignas(8) char buffers[3][SCAN_SIZE];
 };
 
 /* Opens /proc. Returns 0, -ESTALE when it is another PID namespace's, or negative errno. */

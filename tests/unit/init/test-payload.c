@@ -163,7 +163,8 @@ END_TEST
 
 START_TEST(children)
 {
-	struct scan s;
+	_Alignas(8) char buffer[SCAN_SIZE];
+	struct scan s = { .buffer = buffer };
 	int p[2];
 
 	ck_assert_int_eq(pipe(p), 0);
