@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "macro.h"
+#include "sandbox/seccomp-compact.h"
 #include "util/seccomp-profile.h"
 
 #define SET_UID 04000u
@@ -345,6 +346,19 @@ static int join(const struct code *first, const struct code *second, struct code
 	return 0;
 }
 
+/* Where it cannot be made smaller it stays as it is. */
+static int compact(struct code *c)
+{
+	struct code smaller;
+	int r = seccomp_compact(c->instructions, c->count, &smaller.instructions, &smaller.count);
+
+	if (r < 0)
+		return r == -ENOTSUP ? 0 : r;
+	free_code(c);
+	*c = smaller;
+	return 0;
+}
+
 static int to_memfd(const struct code *c, int *ret_memfd)
 {
 	const int seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
@@ -375,6 +389,8 @@ int seccomp_program_new_from(int *ret_memfd, bool allow_userns, const char *prof
 	if (r < 0)
 		return r;
 	r = join(&ours, &theirs, &both);
+	if (r == 0)
+		r = compact(&both);
 	return r < 0 ? r : to_memfd(&both, ret_memfd);
 }
 

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "macro.h"
+#include "sandbox/seccomp-compact.h"
 #include "sandbox/seccomp.h"
 
 static struct sock_filter program[BPF_MAXINSNS];
@@ -45,7 +46,7 @@ static bool jumps(const struct sock_filter *i, uint32_t a)
 	}
 }
 
-static uint32_t run(const struct seccomp_data *data)
+static uint32_t run_code(const struct sock_filter *code, size_t n, const struct seccomp_data *data)
 {
 	const struct sock_filter *i;
 	uint32_t a = 0;
@@ -53,9 +54,10 @@ static uint32_t run(const struct seccomp_data *data)
 
 	steps = 0;
 	for (pc = 0;; pc++) {
-		ck_assert_uint_lt(pc, count);
+		if (pc >= n)
+			ck_abort_msg("%zu is behind the end", pc);
 		steps++;
-		i = &program[pc];
+		i = &code[pc];
 		if (i->code == (BPF_LD | BPF_W | BPF_ABS))
 			memcpy(&a, (const char *)data + i->k, sizeof(a));
 		else if (i->code == (BPF_ALU | BPF_AND | BPF_K))
@@ -69,6 +71,11 @@ static uint32_t run(const struct seccomp_data *data)
 		else
 			ck_abort_msg("unexpected instruction %x", i->code);
 	}
+}
+
+static uint32_t run(const struct seccomp_data *data)
+{
+	return run_code(program, count, data);
 }
 
 static const struct abi {
@@ -248,6 +255,130 @@ START_TEST(all_abis)
 }
 END_TEST
 
+static uint32_t random_number(uint32_t limit)
+{
+	static uint64_t state = 88172645463325252u;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (uint32_t)(state >> 32) % limit;
+}
+
+static uint64_t random_argument(void)
+{
+	static const uint64_t some[] = { 0, 1, 2, 0x40, 0x80000000, 0xffffffff, HIGH, HIGH | 1 };
+
+	return some[random_number(ARRAY_SIZE(some))];
+}
+
+/* For a few calls in a row; one in eight looks at arguments. */
+static void add_random_rules(scmp_filter_ctx c)
+{
+	static const enum scmp_compare ops[] = { SCMP_CMP_NE,       SCMP_CMP_LT, SCMP_CMP_LE,
+						 SCMP_CMP_EQ,       SCMP_CMP_GE, SCMP_CMP_GT,
+						 SCMP_CMP_MASKED_EQ };
+	const uint32_t action = SCMP_ACT_ERRNO(1 + random_number(3));
+	uint32_t call = random_number(450), end = call + 1 + random_number(20);
+	struct scmp_arg_cmp args[2];
+	unsigned i, n;
+
+	for (; call < end; call++) {
+		n = random_number(8) == 0 ? 1 + random_number(2) : 0;
+		for (i = 0; i < n; i++)
+			args[i] = (struct scmp_arg_cmp){ i, ops[random_number(ARRAY_SIZE(ops))],
+							 random_argument(), random_argument() };
+		/* calls that not all ABIs have, and contradictions, are not added */
+		(void)seccomp_rule_add_array(c, action, (int)call, n, args);
+	}
+}
+
+/* Into LONG_CODE; returns its length. */
+static size_t random_program(struct sock_filter *long_code)
+{
+	scmp_filter_ctx c = seccomp_init(random_number(2) ? SCMP_ACT_ALLOW : SCMP_ACT_KILL);
+	int fd = memfd_create("program", MFD_CLOEXEC);
+	unsigned i, n = random_number(40);
+	ssize_t size;
+
+	ck_assert(c && fd >= 0);
+#ifdef __x86_64__
+	ck_assert_int_eq(seccomp_arch_add(c, SCMP_ARCH_X86), 0);
+	ck_assert_int_eq(seccomp_arch_add(c, SCMP_ARCH_X32), 0);
+#endif
+	ck_assert_int_eq(seccomp_attr_set(c, SCMP_FLTATR_CTL_OPTIMIZE, 1 + random_number(2)), 0);
+	for (i = 0; i < n; i++)
+		add_random_rules(c);
+	ck_assert_int_eq(seccomp_export_bpf(c, fd), 0);
+	seccomp_release(c);
+	size = pread(fd, long_code, BPF_MAXINSNS * sizeof(*long_code), 0);
+	(void)close(fd);
+	ck_assert_int_gt(size, 0);
+	return (size_t)size / sizeof(*long_code);
+}
+
+static void compare(const struct sock_filter *a, size_t n_a, const struct sock_filter *b,
+		    size_t n_b, uint32_t arch, uint32_t number)
+{
+	struct seccomp_data data = { .arch = arch, .nr = (int)number };
+	unsigned i, k;
+
+	for (i = 0; i < 6; i++) {
+		for (k = 0; k < ARRAY_SIZE(data.args); k++)
+			data.args[k] = random_argument();
+		if (run_code(a, n_a, &data) != run_code(b, n_b, &data))
+			ck_abort_msg("arch %x, call %x", arch, number);
+	}
+}
+
+START_TEST(compacted)
+{
+	static const uint32_t arches[] = { AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_ARM };
+	static const uint32_t bases[] = { 0, 0x40000000, 0x7ffffe00, 0xfffffe00 };
+	static struct sock_filter long_code[BPF_MAXINSNS];
+	struct sock_filter *code;
+	size_t length, size, made = 0, i, k;
+	uint32_t number;
+	int turn, r;
+
+	for (turn = 0; turn < 20; turn++) {
+		length = random_program(long_code);
+		r = seccomp_compact(long_code, length, &code, &size);
+		ck_assert(r == 0 || (r == -ENOTSUP && length < 100)); /* small ones stay */
+		if (r < 0)
+			continue;
+		ck_assert_uint_lt(size, length);
+		for (i = 0; i < ARRAY_SIZE(arches); i++)
+			for (k = 0; k < ARRAY_SIZE(bases); k++)
+				for (number = 0; number < 512; number++)
+					compare(long_code, length, code, size, arches[i],
+						bases[k] + number);
+		free(code);
+		made++;
+	}
+	ck_assert_uint_gt(made, 10);
+}
+END_TEST
+
+/* What it does not know it leaves alone. */
+START_TEST(not_compacted)
+{
+	const struct sock_filter odd[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff), /* of a number */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 3, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL),
+	};
+	struct sock_filter *code;
+	size_t size;
+
+	ck_assert_int_eq(seccomp_compact(odd, ARRAY_SIZE(odd), &code, &size), -ENOTSUP);
+	ck_assert_int_eq(seccomp_compact(odd, 1, &code, &size), -ENOTSUP); /* runs off its end */
+	ck_assert_int_eq(seccomp_compact(odd, 0, &code, &size), -ENOTSUP);
+}
+END_TEST
+
 START_TEST(unknown_calls)
 {
 	struct seccomp_data data = { .arch = AUDIT_ARCH_X86_64, .nr = 452 };
@@ -372,6 +503,8 @@ int main(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, all_abis);
 	tcase_add_test(c, unknown_calls);
+	tcase_add_test(c, compacted);
+	tcase_add_test(c, not_compacted);
 	tcase_add_test(c, with_user_namespaces);
 	tcase_add_test(c, for_real);
 	tcase_add_test(c, bad_profiles);
