@@ -693,6 +693,7 @@ static int (*const decoders[FIELD_KIND_MAX])(struct decoder *d, const struct val
 	[FIELD_REF] = decode_never,
 	[FIELD_REFS] = decode_never,
 	[FIELD_STRING_OR_INT] = decode_never,
+	[FIELD_NUMBER] = decode_never,
 	[FIELD_COUNTS] = decode_never,
 	[FIELD_TEXTS] = decode_never,
 	[FIELD_ANY] = decode_never,

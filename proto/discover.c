@@ -280,6 +280,8 @@ static struct json_object *schema_of_value(struct builder *b, const struct field
 	case FIELD_ENV:
 	case FIELD_LABELS:
 		return map_of(b, "string");
+	case FIELD_NUMBER:
+		return new_type(b, "number");
 	case FIELD_COUNTS:
 		return map_of(b, "integer");
 	case FIELD_TEXT:

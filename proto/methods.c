@@ -294,6 +294,21 @@ static const struct field template_build_fields[] = {
 	END
 };
 
+static const struct field pool_list_fields[] = {
+	{ "limit", FIELD_INT64, D, AT(pool_list_params, limit), BETWEEN(1, LIST_LIMIT_MAX), .fallback = LIST_LIMIT_DEFAULT, .doc = "At most so many." },
+	{ "after", FIELD_TEMPLATE_NAME, AT(pool_list_params, after), .doc = "Go on behind this template." },
+	END
+};
+static const struct field pool_set_fields[] = {
+	{ "template", FIELD_TEMPLATE_NAME, R, AT(pool_set_params, template_name), .doc = "Whose spares; a tool's name alone is its template at the pinned version." },
+	{ "min", FIELD_INT64, AT(pool_set_params, min), BETWEEN(0, UINT32_MAX), .doc = "Always so many, used or not; absent: as it is." },
+	{ "max", FIELD_INT64, AT(pool_set_params, max), BETWEEN(0, UINT32_MAX), .doc = "Never more, 0: none at all; absent: as it is." },
+	{ "maxAgeMs", FIELD_INT64, AT(pool_set_params, max_age_ms), BETWEEN(0, SANDBOX_LIFE_MAX_MS), .doc = "A spare that waited so long is replaced, 0: never; absent: as it is." },
+	{ "owner", FIELD_INT64, AT(pool_set_params, owner), BETWEEN(0, UINT32_MAX - 1), .doc = "Uid of the user whose pool it is; absent: the caller. Another's only for root." },
+	{ "reset", FIELD_BOOL, AT(pool_set_params, reset), .doc = "Forget what was set: as configured again." },
+	END
+};
+
 static const struct field rpc_cancel_fields[] = {
 	{ "id", FIELD_ID, R, AT(rpc_cancel_params, id_text), .doc = "Of the sender's own request in flight." },
 	END
@@ -355,8 +370,8 @@ const struct method methods[METHOD_MAX] = {
 	[METHOD_TEMPLATE_BUILD] = { "template.build", A | S, PARAMS(template_build_fields, template_build_params), &schema_template, "Builds a tool's layer, or debian." },
 	[METHOD_TEMPLATE_IMPORT] = { "template.import", S, .result = &schema_template, .doc = "Makes a template of an image." },
 	[METHOD_TEMPLATE_REMOVE] = { "template.remove", A, PARAMS(template_remove_fields, template_ref_params), .doc = "Deletes a template." },
-	[METHOD_POOL_LIST] = { "pool.list", RO, .doc = "The pools of spares." },
-	[METHOD_POOL_SET] = { "pool.set", 0, .doc = "How many spares to keep." },
+	[METHOD_POOL_LIST] = { "pool.list", A | RO, PARAMS(pool_list_fields, pool_list_params), &schema_pool_list, "The caller's pools of spares; root: everyone's." },
+	[METHOD_POOL_SET] = { "pool.set", A, PARAMS(pool_set_fields, pool_set_params), &schema_pool, "How many spares to keep of a template; kept over a restart." },
 	[METHOD_EVENTS_SUBSCRIBE] = { "events.subscribe", S | METHOD_NO_BATCH, .doc = "Sends events from a cursor on." },
 	[METHOD_EVENTS_UNSUBSCRIBE] = { "events.unsubscribe", 0, .doc = "Ends a subscription." },
 };

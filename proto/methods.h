@@ -103,6 +103,7 @@ enum field_kind {
 	FIELD_REF,           /* results only: the schema */
 	FIELD_REFS,          /* results only: an array of the schema */
 	FIELD_STRING_OR_INT, /* results only: a signal by its name or number */
+	FIELD_NUMBER,        /* results only: one that need not be whole */
 	FIELD_COUNTS,        /* results only: an object of integers */
 	FIELD_TEXTS,         /* results only: an array of what FIELD_TEXT is */
 	FIELD_ANY,           /* results only: whatever it is */

@@ -289,6 +289,20 @@ struct template_build_params {
 	bool force;
 };
 
+struct pool_list_params {
+	int64_t limit;
+	const char *after;
+};
+
+struct pool_set_params {
+	const char *template_name; /* "template" */
+	int64_t min;               /* -1: not given */
+	int64_t max;
+	int64_t max_age_ms; /* 0: never */
+	int64_t owner;      /* a uid */
+	bool reset;
+};
+
 struct rpc_cancel_params {
 	const char *id_text; /* the id as JSON text: "\"7\"" and "7" differ */
 };

@@ -14,6 +14,7 @@
 static const char *const sandbox_states[] = { "creating", "running", "paused", "stopped", "failed", "removed", NULL };
 static const char *const exec_states[] = { "starting", "running", "ended", NULL };
 static const char *const template_states[] = { "ready", "building", "failed", NULL };
+static const char *const pool_sources[] = { "default", "configuration", "pool.set", NULL };
 static const char *const launch_types[] = { "warm", "cold", NULL };
 static const char *const network_modes[] = { "none", "gateway", "host", NULL };
 static const char *const run_states[] = { "completed", "failed", "cancelled", NULL };
@@ -290,6 +291,35 @@ static const struct field template_list_fields[] = {
 };
 const struct schema schema_template_list = { "TemplateList", template_list_fields, "Templates." };
 
+static const struct field pool_fields[] = {
+	{ "template", FIELD_STRING, R, .doc = "What its spares start from." },
+	{ "owner", FIELD_INT64, R, .doc = "Uid of the user for whom they are." },
+	{ "min", FIELD_INT64, R, .doc = "Always so many." },
+	{ "max", FIELD_INT64, R, .doc = "Never more." },
+	{ "maxAgeMs", FIELD_INT64, R | N, .doc = "A spare that waited so long is replaced; null: never." },
+	{ "source", FIELD_ENUM, R, .values = pool_sources, .doc = "Where these three come from." },
+	{ "target", FIELD_INT64, R, .doc = "How many there should be now." },
+	{ "ready", FIELD_INT64, R, .doc = "Spares that wait." },
+	{ "starting", FIELD_INT64, R, .doc = "Spares that are being made." },
+	{ "warm", FIELD_INT64, R, .doc = "Creates that got one, since the daemon started." },
+	{ "cold", FIELD_INT64, R, .doc = "Creates that one would have fitted and that found none." },
+	{ "hitRate", FIELD_NUMBER, R | N, .doc = "warm in both, 0 to 1; null: none yet." },
+	{ "stale", FIELD_INT64, R, .doc = "Spares that were given up because their template changed." },
+	{ "expired", FIELD_INT64, R, .doc = "Spares that were replaced because of their age." },
+	{ "failures", FIELD_INT64, R, .doc = "Spares that could not be made, or died waiting." },
+	{ "failuresInRow", FIELD_INT64, R, .doc = "Of those, since the last one that was ready." },
+	{ "retryAt", FIELD_TIME, R | N, .doc = "After failures: when the next one is tried." },
+	{ "reason", FIELD_STRING, R | N, .doc = "Why it makes no spares now, or who does not get them." },
+	END
+};
+const struct schema schema_pool = { "Pool", pool_fields, "Sandboxes without identity that wait for a create." };
+
+static const struct field pool_list_fields[] = {
+	{ "pools", FIELD_REFS, R, .schema = &schema_pool, .doc = "By template, then owner." },
+	END
+};
+const struct schema schema_pool_list = { "PoolList", pool_list_fields, "Pools." };
+
 static const struct field loop_fields[] = {
 	{ "loopId", FIELD_STRING, R, .doc = "Unique among its owner's." },
 	{ "state", FIELD_ENUM, R, .values = loop_states, .doc = "Where it is in its life." },
@@ -346,10 +376,24 @@ const struct schema schema_openrpc = { "OpenRPC", openrpc_fields, "An OpenRPC do
 /* clang-format on */
 
 const struct schema *const schemas[] = {
-	&schema_openrpc,         &schema_system_info, &schema_doctor,     &schema_sandbox,
-	&schema_sandbox_list,    &schema_stats,       &schema_disk,       &schema_exec,
-	&schema_exec_list,       &schema_exec_result, &schema_exec_chunk, &schema_template,
-	&schema_template_list,   &schema_loop,        &schema_loop_list,  &schema_receipt,
+	&schema_openrpc,
+	&schema_system_info,
+	&schema_doctor,
+	&schema_sandbox,
+	&schema_sandbox_list,
+	&schema_stats,
+	&schema_disk,
+	&schema_exec,
+	&schema_exec_list,
+	&schema_exec_result,
+	&schema_exec_chunk,
+	&schema_template,
+	&schema_template_list,
+	&schema_pool,
+	&schema_pool_list,
+	&schema_loop,
+	&schema_loop_list,
+	&schema_receipt,
 	&schema_loop_run_result,
 };
 const size_t schemas_count = ARRAY_SIZE(schemas);

@@ -11,7 +11,7 @@
 /* By what lists are continued: ids where there are any. */
 static const char *key_of(struct json_object *item)
 {
-	static const char *const keys[] = { "id", "execId", "loopId", "name" };
+	static const char *const keys[] = { "id", "execId", "loopId", "name", "template" };
 	struct json_object *value = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)

@@ -88,6 +88,14 @@ static char *millis_cell(int64_t ms)
 		       : cell;
 }
 
+/* Cut, not rounded: 100 is all. */
+static char *percent_cell(double part)
+{
+	char *cell;
+
+	return asprintf(&cell, "%d%%", (int)(part * 100 + 1e-6)) < 0 ? NULL : cell;
+}
+
 static char *command_cell(struct json_object *command)
 {
 	char *cell = strdup("");
@@ -133,6 +141,8 @@ static char *make_cell(const struct column *c, struct json_object *object)
 		return size_cell(json_object_get_int64(value));
 	if (c->kind == COLUMN_MILLIS && json_object_is_type(value, json_type_int))
 		return millis_cell(json_object_get_int64(value));
+	if (c->kind == COLUMN_PERCENT)
+		return percent_cell(json_object_get_double(value));
 	if (c->kind == COLUMN_COMMAND && is_array)
 		return command_cell(value);
 	if (c->kind == COLUMN_WORKSPACES && is_array)

@@ -9,6 +9,7 @@ enum column_kind {
 	COLUMN_AGE,        /* RFC 3339 time: "3m" */
 	COLUMN_SIZE,       /* bytes: "12.3M" */
 	COLUMN_MILLIS,     /* milliseconds: "12.3s" */
+	COLUMN_PERCENT,    /* a part of 1: "97 %" */
 	COLUMN_COMMAND,    /* argument vector, cut */
 	COLUMN_WORKSPACES, /* the first one's path and how many more */
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ls, ps, template ls, loop ls. With -o json one answer of the daemon as it is; as a table all of
- * them. */
+/* ls, ps, template ls, loop ls, pool ls. With -o json one answer of the daemon as it is; as a table
+ * all of them. */
 
 #include <json-c/json.h>
 

@@ -175,6 +175,14 @@ static const struct option_row build_options[] = {
 	{ "quiet", OPTION_QUIET, 'q', FLAG, .help = "no progress on stderr" },
 	END
 };
+static const struct option_row pool_set_options[] = {
+	{ "min", OPTION_NONE, 0, .kind = OPTION_KIND_COUNT, .argument = "N", "min", "always keep so many" },
+	{ "max", OPTION_NONE, 0, .kind = OPTION_KIND_COUNT, .argument = "N", "max", "never more; 0: none" },
+	{ "max-age", OPTION_NONE, 0, DURATION, "maxAgeMs", "replace one that has waited so long; 0: never" },
+	{ "owner", OPTION_NONE, 0, .kind = OPTION_KIND_COUNT, .argument = "UID", "owner", "whose pool; another's only for root" },
+	{ "reset", OPTION_NONE, 0, FLAG, .param = "reset", .help = "as sandboxd.conf has it again" },
+	END
+};
 static const struct option_row template_rm_options[] = {
 	{ "force", OPTION_NONE, 'f', FLAG, .param = "force", .help = "even if it is in use" },
 	END
@@ -199,6 +207,7 @@ static const struct column sandbox_columns[] = {
 	{ "STATE", "state", COLUMN_TEXT },
 	{ "RUNTIME", "runtime", COLUMN_TEXT },
 	{ "NETWORK", "network.mode", COLUMN_TEXT },
+	{ "LAUNCH", "launchType", COLUMN_TEXT },
 	{ "AGE", "createdAt", COLUMN_AGE },
 	{ "WORKSPACE", "workspaces", COLUMN_WORKSPACES },
 	{ NULL, NULL, COLUMN_TEXT },
@@ -261,6 +270,22 @@ static const struct column template_columns[] = {
 	{ NULL, NULL, COLUMN_TEXT },
 };
 
+static const struct column pool_columns[] = {
+	{ "TEMPLATE", "template", COLUMN_TEXT },
+	{ "OWNER", "owner", COLUMN_TEXT },
+	{ "MIN", "min", COLUMN_TEXT },
+	{ "MAX", "max", COLUMN_TEXT },
+	{ "TARGET", "target", COLUMN_TEXT },
+	{ "READY", "ready", COLUMN_TEXT },
+	{ "STARTING", "starting", COLUMN_TEXT },
+	{ "WARM", "warm", COLUMN_TEXT },
+	{ "COLD", "cold", COLUMN_TEXT },
+	{ "HITS", "hitRate", COLUMN_PERCENT },
+	{ "FAILED", "failures", COLUMN_TEXT },
+	{ "REASON", "reason", COLUMN_TEXT },
+	{ NULL, NULL, COLUMN_TEXT },
+};
+
 #define CALL(m, p) .run = verb_call, .method = (m), .operand_param = (p)
 #define COMMON .style = OPERANDS_ANYWHERE, .failure = 1
 
@@ -293,6 +318,8 @@ const struct verb verbs[] = {
 	{ "template build", "TOOL|debian", "build a tool's layer, or debian", build_options, 1, 1, COMMON, .run = verb_template_build },
 	{ "template rm", "TEMPLATE...", "delete templates", template_rm_options, 1, MANY, COMMON, CALL("template.remove", "template") },
 	{ "template inspect", "TEMPLATE...", "show all about templates", no_options, 1, MANY, COMMON, verb_inspect, "template.get", "template", NULL, NULL },
+	{ "pool ls", "", "list pools of spares, and how often one was there", no_options, 0, 0, COMMON, verb_list, "pool.list", NULL, "pools", pool_columns },
+	{ "pool set", "TEMPLATE", "say how many spares of a template to keep", pool_set_options, 1, 1, COMMON, verb_pool_set, "pool.set", "template", NULL, pool_columns },
 	{ "df", "", "show what takes disk space", no_options, 0, 0, COMMON, .run = verb_df, .columns = df_columns },
 	{ "prune", "", "remove stopped sandboxes and old layers of tools", prune_options, 0, 0, COMMON, .run = verb_prune, .columns = prune_columns },
 	{ "info", "", "show the daemon and what it can do", no_options, 0, 0, COMMON, .run = verb_info },

@@ -38,9 +38,10 @@ int verb_create(struct ctl *ctl);
 int verb_run(struct ctl *ctl);
 int verb_exec(struct ctl *ctl);
 int verb_call(struct ctl *ctl); /* stop, start, rm, cancel, ...: one call for each operand */
-int verb_list(struct ctl *ctl); /* ls, ps, loop ls, template ls */
+int verb_list(struct ctl *ctl); /* ls, ps, loop ls, template ls, pool ls */
 int verb_stats(struct ctl *ctl);
 int verb_completion(struct ctl *ctl);
+int verb_pool_set(struct ctl *ctl);
 int verb_df(struct ctl *ctl);
 int verb_prune(struct ctl *ctl);
 int verb_inspect(struct ctl *ctl);

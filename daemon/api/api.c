@@ -42,4 +42,6 @@ method_handler *const api_handlers[METHOD_MAX] = {
 	[METHOD_TEMPLATE_GET] = method_template_get,
 	[METHOD_TEMPLATE_BUILD] = method_template_build,
 	[METHOD_TEMPLATE_REMOVE] = method_template_remove,
+	[METHOD_POOL_LIST] = method_pool_list,
+	[METHOD_POOL_SET] = method_pool_set,
 };

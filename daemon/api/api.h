@@ -57,3 +57,7 @@ void method_template_list(struct request *r, void *userdata);
 void method_template_get(struct request *r, void *userdata);
 void method_template_build(struct request *r, void *userdata);
 void method_template_remove(struct request *r, void *userdata);
+
+/* pool.c */
+void method_pool_list(struct request *r, void *userdata);
+void method_pool_set(struct request *r, void *userdata);

@@ -156,7 +156,7 @@ static struct json_object *value_defaults(const struct manager *m)
 void method_system_info(struct request *r, void *userdata)
 {
 	static const char *const features[] = { "fd-passing", "stream",    "batch", "attach",
-						"pause",      "templates", "loops" };
+						"pause",      "templates", "loops", "pool" };
 	struct manager *m = userdata;
 	struct json_object *o = json_object_new_object();
 

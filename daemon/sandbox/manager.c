@@ -17,6 +17,7 @@
 #include "sandbox/config.h"
 #include "sandbox/disk-quota.h"
 #include "sandbox/keeper-client.h"
+#include "sandbox/pool-set.h"
 #include "sandbox/pool-settings.h"
 #include "sandbox/pool.h"
 #include "sandbox/sandbox-internal.h"
@@ -151,6 +152,7 @@ int manager_init(struct manager *m)
 		return r;
 	sandbox_table_sweep(m);
 	template_sweep(m);
+	pool_start(m);
 	return 0;
 }
 
@@ -162,9 +164,9 @@ void manager_deinit(struct manager *m)
 		exec_table_free(TAKE_PTR(m->execs));
 	if (m->templates)
 		template_table_free(TAKE_PTR(m->templates));
-	pool_settings_table_free(TAKE_PTR(m->pool_settings));
 	sandbox_table_free(m);
 	pool_table_free(TAKE_PTR(m->pools));
+	pool_settings_table_free(TAKE_PTR(m->pool_settings));
 	home_cache_free(TAKE_PTR(m->homes));
 	keeper_table_free(m);
 	cgroups_free(TAKE_PTR(m->cgroups));

@@ -17,6 +17,7 @@
 #include "keeper-wire.h"
 #include "macro.h"
 #include "sandbox/keeper-client.h"
+#include "sandbox/pool-set.h"
 #include "sandbox/pool.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/template-debian.h"
@@ -139,11 +140,15 @@ static void removal_end(struct removal *removal, struct error *e)
 {
 	struct row *row = removal->row;
 	struct manager *m = row->table->manager;
+	const uid_t owner = row->owner;
+	CLEANUP_STR char *name = NULL;
 
 	row->removing = false;
-	if (!e)
+	if (!e) {
+		name = TAKE_PTR(row->name);
 		row_drop(row);
-	else if (!removal->done)
+		pool_template_gone(m, owner, name);
+	} else if (!removal->done)
 		log_warning("template layer %s stays behind: %s", row->layer,
 			    e->message ? e->message : "");
 	if (removal->done)
@@ -296,6 +301,7 @@ int row_orphan(struct row *row)
 		free(name);
 		return r;
 	}
+	pool_template_gone(row->table->manager, row->owner, old);
 	free(old);
 	return 0;
 }

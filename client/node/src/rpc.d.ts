@@ -337,6 +337,52 @@ export interface TemplateList {
   templates: Array<Template>;
 }
 
+/** Sandboxes without identity that wait for a create. */
+export interface Pool {
+  /** What its spares start from. */
+  template: string;
+  /** Uid of the user for whom they are. */
+  owner: number;
+  /** Always so many. */
+  min: number;
+  /** Never more. */
+  max: number;
+  /** A spare that waited so long is replaced; null: never. */
+  maxAgeMs: number | null;
+  /** Where these three come from. */
+  source: "default" | "configuration" | "pool.set";
+  /** How many there should be now. */
+  target: number;
+  /** Spares that wait. */
+  ready: number;
+  /** Spares that are being made. */
+  starting: number;
+  /** Creates that got one, since the daemon started. */
+  warm: number;
+  /** Creates that one would have fitted and that found none. */
+  cold: number;
+  /** warm in both, 0 to 1; null: none yet. */
+  hitRate: number | null;
+  /** Spares that were given up because their template changed. */
+  stale: number;
+  /** Spares that were replaced because of their age. */
+  expired: number;
+  /** Spares that could not be made, or died waiting. */
+  failures: number;
+  /** Of those, since the last one that was ready. */
+  failuresInRow: number;
+  /** After failures: when the next one is tried. */
+  retryAt: string | null;
+  /** Why it makes no spares now, or who does not get them. */
+  reason: string | null;
+}
+
+/** Pools. */
+export interface PoolList {
+  /** By template, then owner. */
+  pools: Array<Pool>;
+}
+
 /** One run of an orchestrator over one worktree. */
 export interface Loop {
   /** Unique among its owner's. */
@@ -1041,6 +1087,34 @@ export interface Methods {
       force?: boolean;
     };
     result: { [key: string]: unknown };
+  };
+  /** The caller's pools of spares; root: everyone's. */
+  "pool.list": {
+    params: {
+      /** At most so many. Default: 200. */
+      limit?: number;
+      /** Go on behind this template. */
+      after?: string;
+    };
+    result: PoolList;
+  };
+  /** How many spares to keep of a template; kept over a restart. */
+  "pool.set": {
+    params: {
+      /** Whose spares; a tool's name alone is its template at the pinned version. */
+      template: string;
+      /** Always so many, used or not; absent: as it is. */
+      min?: number;
+      /** Never more, 0: none at all; absent: as it is. */
+      max?: number;
+      /** A spare that waited so long is replaced, 0: never; absent: as it is. */
+      maxAgeMs?: number;
+      /** Uid of the user whose pool it is; absent: the caller. Another's only for root. */
+      owner?: number;
+      /** Forget what was set: as configured again. */
+      reset?: boolean;
+    };
+    result: Pool;
   };
 }
 

@@ -98,6 +98,11 @@ static const struct {
 	  "tty.rows" },
 	{ RUN, "{" COMMAND ",\"graceMs\":-1}", ERROR_INVALID_PARAMS, "graceMs" },
 	{ RUN, "{" COMMAND ",\"stream\":1}", ERROR_INVALID_PARAMS, "stream" },
+	{ "pool.set", "{\"template\":\"a\",\"min\":-1}", ERROR_INVALID_PARAMS, "min" },
+	{ "pool.set", "{\"template\":\"a\",\"max\":4294967296}", ERROR_INVALID_PARAMS, "max" },
+	{ "pool.set", "{\"template\":\"a\",\"owner\":4294967295}", ERROR_INVALID_PARAMS, "owner" },
+	{ "pool.set", "{\"template\":\"a\",\"maxAgeMs\":-1}", ERROR_INVALID_PARAMS, "maxAgeMs" },
+	{ "pool.set", "{\"min\":1}", ERROR_INVALID_PARAMS, "template" },
 	/* lists and maps */
 	{ RUN, "{\"sandbox\":\"a\",\"command\":[]}", ERROR_INVALID_PARAMS, "command" },
 	{ RUN, "{\"sandbox\":\"a\",\"command\":\"true\"}", ERROR_INVALID_PARAMS, "command" },
@@ -325,6 +330,21 @@ START_TEST(fills_the_rest)
 }
 END_TEST
 
+START_TEST(fills_pool_set)
+{
+	const struct pool_set_params *p = decoded("pool.set", "{\"template\":\"claude@1.2\"}");
+
+	ck_assert_str_eq(p->template_name, "claude@1.2");
+	ck_assert(p->min == -1 && p->max == -1 && p->max_age_ms == -1 && p->owner == -1);
+	ck_assert(!p->reset);
+	p = decoded("pool.set", "{\"template\":\"a\",\"min\":0,\"max\":4294967295,"
+				"\"maxAgeMs\":0,\"owner\":4294967294,\"reset\":true}");
+	ck_assert(p->min == 0 && p->max == UINT32_MAX && p->max_age_ms == 0);
+	ck_assert(p->owner == UINT32_MAX - 1 && p->reset);
+	close_all();
+}
+END_TEST
+
 START_TEST(cuts_the_name_of_an_unknown_key)
 {
 	char params[1200] = "{\"", *at = params + 2;
@@ -369,6 +389,7 @@ int main(void)
 	tcase_add_test(t, fills_sandbox_create);
 	tcase_add_test(t, fills_exec_run);
 	tcase_add_test(t, fills_the_rest);
+	tcase_add_test(t, fills_pool_set);
 	tcase_add_test(t, cuts_the_name_of_an_unknown_key);
 	tcase_add_test(t, bounds_maps);
 	suite_add_tcase(s, t);

@@ -66,7 +66,7 @@ START_TEST(this_version_has_its_methods)
 		"template.build", "template.remove", "loop.create",     "loop.get",
 		"loop.list",      "loop.cancel",     "loop.destroy",    "sandbox.pause",
 		"sandbox.resume", "loop.run",        "sandbox.save",    "sandbox.stats",
-		"system.df",
+		"system.df",      "pool.list",       "pool.set",
 	};
 
 	ck_assert_uint_eq(count_available(), ARRAY_SIZE(available));
