@@ -259,8 +259,12 @@ static void send_claim(struct sandbox *s)
 
 static void on_home(struct sandbox *s)
 {
-	if (!gave_up(s))
+	if (gave_up(s))
+		return;
+	if (s->keeper)
 		send_claim(s);
+	else
+		boot_fail_errno(s, -ECONNRESET, "the keeper ended");
 }
 
 void sandbox_boot_claim(struct sandbox *s)

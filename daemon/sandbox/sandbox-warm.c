@@ -107,6 +107,13 @@ void sandbox_warm_boot(struct sandbox *s)
 
 void sandbox_warm_step(struct sandbox *s)
 {
+	CLEANUP_ERROR struct error e = { 0 };
+
+	if (s->warm_claimed && s->spare->late) {
+		(void)error_set(&e, ERROR_RUNTIME_FAILED, NULL, NULL, "the spare does not answer");
+		sandbox_warm_fail(s, &e);
+		return;
+	}
 	if (!s->warm_claimed || s->spare->asked)
 		return; /* the other answer is still to come */
 	spare_free(s->spare);

@@ -134,7 +134,7 @@ static void on_answer(int error, void *userdata)
 	if (error < 0)
 		return; /* its end is told elsewhere */
 	(void)event_del(&sp->timer);
-	sp->asked = false;
+	sp->asked = sp->late = false;
 	sp->proven = true;
 	pool_on_proven(sp->pool);
 	if (sp->state == SPARE_STATE_TAKEN)
@@ -149,7 +149,9 @@ static void on_timer(evutil_socket_t fd, short events, void *userdata)
 
 	(void)fd;
 	(void)events;
-	if (sp->state == SPARE_STATE_TAKEN) {
+	if (sp->state == SPARE_STATE_TAKEN && !sp->sandbox->warm_claimed) {
+		sp->late = true; /* nothing is undone before the keeper has answered */
+	} else if (sp->state == SPARE_STATE_TAKEN) {
 		(void)error_set(&e, ERROR_RUNTIME_FAILED, NULL, NULL, "the spare %s", why);
 		sandbox_warm_fail(sp->sandbox, &e);
 	} else {

@@ -4,9 +4,11 @@
 import json
 import os
 import pwd
+import signal
 import subprocess
 import time
 
+import daemon as daemon_module
 from harness import TEST_USER, invalid
 from lib import check, equal, until
 
@@ -324,3 +326,29 @@ def test_none_at_all(t):
     equal(t.sandbox(client=c)["launchType"], "cold", "launchType")
     time.sleep(0.5)
     equal(pool(c)["ready"], 0, "none comes")
+
+
+def test_a_spare_that_hangs_during_a_slow_claim(t):
+    """Init does not answer in time while the keeper is still at it: cold, once both are done."""
+    d = t.private_daemon()
+    c = connect(t, d)
+    c.call("pool.set", {"template": "host", "min": 1, "max": 1})
+    ready(c, 1)
+    processes = daemon_module.descendants(d.pid)
+    keeper = [pid for pid, name in processes.items() if name.startswith("sandbox-keeper")]
+    init = [pid for pid, name in processes.items() if name == "init"]
+    equal(len(init), 1, f"inits in {processes}")
+    for pid in init + keeper:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        rid = c.send("sandbox.create", {"name": "slow"})
+        time.sleep(2)
+    finally:
+        for pid in keeper:
+            os.kill(pid, signal.SIGCONT)
+    s = c.wait(rid, 60)
+    t.suite.ids.append(s["id"])
+    equal((s["state"], s["launchType"]), ("running", "cold"), "what became of it")
+    t.sh(s, "true", client=c)
+    equal(d.alive(), True, "the daemon")
+    check(pool(c)["failures"] >= 1, "counted")
