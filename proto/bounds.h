@@ -83,5 +83,6 @@
 #define KEEPER_CREATE_TIMEOUT_MAX_MS 3600000
 #define KEEPER_SLACK_MS 5000 /* on top, before who does not answer is killed */
 #define INIT_ORPHAN_MS 10000 /* init without a controller ends its sandbox after this */
+#define INIT_SLOW_MS 1000    /* init did not start a command: the keeper has a look */
 #define INIT_START_MS 30000  /* init did not start a command: its sandbox is given up */
 #define INIT_EXECS_MAX 512   /* execs that init can remember at once */

@@ -49,6 +49,7 @@ enum keeper_message_type {
 	KEEPER_VIEW,
 	KEEPER_LAYER_COPY,
 	KEEPER_ROOT_BUILD,
+	KEEPER_NUDGE,
 };
 
 /* How the owner's ids are mapped; keeper command line --map. */
@@ -249,6 +250,9 @@ struct keeper_ended {
 	int32_t signal;
 	struct keeper_counters counters;
 };
+
+/* NUDGE has a struct keeper_end as request too: init does not start what it was asked to, and what
+ * it is starting may have been stopped by the agent. It is let go on. Header only. */
 
 /* FREEZE and THAW also have a struct keeper_end as request (give_back does not count). FREEZE: the
  * reply, header only, comes when all of the sandbox stands still, its init too, or after

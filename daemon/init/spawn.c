@@ -9,7 +9,7 @@
  * While the child is on its way we hang in clone(), so the agent must not be able to stop it. A
  * signal needs the target's real or saved uid: those stay root's until just before execve(), and
  * only the effective one is the agent's while its files are touched. For what is left of the way
- * sandboxd has a clock (INIT_START_MS). */
+ * sandboxd has a clock: the keeper lets go on what was stopped (INIT_SLOW_MS). */
 
 #include "init/spawn.h"
 

@@ -16,6 +16,7 @@
 #include "keeper.h"
 #include "layer.h"
 #include "macro.h"
+#include "nudge.h"
 #include "root-build.h"
 
 #define PROBE_NAME_MAX (NAME_LENGTH_MAX + 16)
@@ -312,7 +313,7 @@ static void on_view(struct keeper *k, struct wire_message *m)
 	link_send(&k->link);
 }
 
-/* ---- KILL, REMOVE, FREEZE, STATS ---- */
+/* ---- KILL, REMOVE, FREEZE, NUDGE, STATS ---- */
 
 static void reply_counters(struct keeper *k, const struct wire_header *h, int error,
 			   const struct keeper_counters *counters)
@@ -361,6 +362,19 @@ static void on_freeze(struct keeper *k, struct wire_message *m)
 		link_reply(&k->link, h->type, h->serial, id ? -ESRCH : -EINVAL);
 	else
 		box_freeze(b, h->type, h->serial);
+}
+
+static void on_nudge(struct keeper *k, struct wire_message *m)
+{
+	const struct keeper_end *e = (const void *)m->data;
+	const struct wire_header *h = &e->header;
+	const char *id = get_name(m, e->id);
+	const struct box *b = id ? box_find(k, id) : NULL;
+	int r = id ? -ESRCH : -EINVAL;
+
+	if (b && b->state == BOX_RUNNING)
+		r = nudge(b->pid);
+	link_reply(&k->link, h->type, h->serial, r < 0 ? r : 0);
 }
 
 static void on_stats(struct keeper *k, struct wire_message *m)
@@ -603,6 +617,7 @@ static const struct {
 	[KEEPER_ROOT_BUILD] = { sizeof(struct keeper_root_build), on_root_build },
 	[KEEPER_FREEZE] = { sizeof(struct keeper_end), on_freeze },
 	[KEEPER_THAW] = { sizeof(struct keeper_end), on_freeze },
+	[KEEPER_NUDGE] = { sizeof(struct keeper_end), on_nudge },
 	[KEEPER_VIEW] = { sizeof(struct keeper_view), on_view },
 	[KEEPER_SHUTDOWN] = { sizeof(struct wire_header), on_shutdown },
 };

@@ -10,7 +10,7 @@
  * bounded by the number of execs.
  *
  * An init that does not start an exec in time is held up, for instance by an agent that stops what
- * it starts: it is lost, too.
+ * it starts: its owner hears of it each INIT_SLOW_MS, and in the end it is lost, too.
  *
  * Callbacks come from the event loop only. One may free the client (the sandbox does when it is
  * lost): `busy` keeps the memory until the callback that reads has returned. */
@@ -414,10 +414,11 @@ static int64_t start_ms(const struct init_client *c)
 	return c->watch->start_ms > 0 ? c->watch->start_ms : INIT_START_MS;
 }
 
+/* In MS, or sooner to say that it is slow. */
 static void arm_late(struct init_client *c, int64_t ms)
 {
-	const struct timeval delay = { .tv_sec = ms / 1000,
-				       .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
+	const int64_t next = c->watch->on_slow && ms > INIT_SLOW_MS ? INIT_SLOW_MS : ms;
+	const struct timeval delay = { next / 1000, (suseconds_t)(next % 1000) * 1000 };
 
 	(void)event_add(c->on_late, &delay); /* no memory: armed with the next exec */
 }
@@ -447,6 +448,8 @@ static void on_late(evutil_socket_t fd, short what, void *userdata)
 		return;
 	left = oldest + start_ms(c) - time_monotonic_ms();
 	if (left > 0) {
+		if (c->watch->on_slow && start_ms(c) - left >= INIT_SLOW_MS)
+			c->watch->on_slow(c->userdata);
 		arm_late(c, left);
 		return;
 	}
@@ -480,9 +483,7 @@ static int enqueue(struct init_client *c, struct wire_message *m)
 	STAILQ_INSERT_TAIL(&c->queue, q, entry);
 	c->queue_length++;
 	if (c->held_ms == 0)
-		(void)event_add(c->on_writable, NULL); /* an epoll_ctl of our own fd; fails on no
-							  memory, and then init's next word wakes
-							  us */
+		(void)event_add(c->on_writable, NULL); /* no memory: init's next word wakes us */
 	return 0;
 }
 

@@ -16,6 +16,8 @@ struct init_client;
 struct init_client_watch {
 	void (*on_ready)(struct init_client *c, int error, void *userdata);
 	void (*on_lost)(struct init_client *c, void *userdata);
+	/* An exec has not started after INIT_SLOW_MS, and again each time; NULL: no matter. */
+	void (*on_slow)(void *userdata);
 	int64_t start_ms; /* an exec not started after this: it is lost; 0: INIT_START_MS */
 };
 

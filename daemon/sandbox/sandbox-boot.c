@@ -317,7 +317,8 @@ static char *init_path(const struct sandbox *s)
 static void connect_init(struct sandbox *s, int connection)
 {
 	static const struct init_client_watch watch = { .on_ready = on_init_ready,
-							.on_lost = on_init_lost };
+							.on_lost = on_init_lost,
+							.on_slow = sandbox_nudge_init };
 	CLEANUP_STR char *path = init_path(s);
 	int r;
 

@@ -235,6 +235,8 @@ void sandbox_undone(struct sandbox *s, int error);
 /* ---- sandbox-pause.c ---- */
 void sandbox_pause_init(struct sandbox *s);
 void sandbox_pause_now(struct sandbox *s); /* the op at the head is PAUSE or RESUME */
+/* Of a struct sandbox: its init starts nothing; lets go on what an agent stopped on its way. */
+void sandbox_nudge_init(void *userdata);
 /* Stops all of a running S, or lets it go on, with the clocks of its execs, whatever its state
  * says; only for an op, so there is one at a time. Returns 0 and calls DONE later, or negative
  * errno. */

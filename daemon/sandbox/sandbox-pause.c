@@ -100,6 +100,28 @@ static int ask_keeper(struct sandbox *s)
 	return r < 0 ? r : 0;
 }
 
+/* Where it helped, init says so itself. */
+static void on_nudged(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
+{
+	(void)k;
+	(void)m;
+	(void)userdata;
+	if (error < 0)
+		(void)log_errno(LOG_LEVEL_DEBUG, error, "a sandbox's init cannot be nudged");
+}
+
+void sandbox_nudge_init(void *userdata)
+{
+	const struct sandbox *s = userdata;
+	struct wire_message *m = keeper_scratch(s->manager);
+
+	if (!s->keeper)
+		return;
+	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_NUDGE, 0, sizeof(struct keeper_end));
+	if (wire_add_string(m, offsetof(struct keeper_end, id), s->facts.id) >= 0)
+		(void)keeper_client_call(s->keeper, m, on_nudged, NULL); /* else the next one */
+}
+
 static int ask_init(struct sandbox *s)
 {
 	static const struct timeval patience = { .tv_sec = INIT_STOP_SECONDS };

@@ -199,8 +199,9 @@ while True:
 
 @timeout(120)
 def test_stopper(t):
-    """Whatever an agent stops, init goes on: execs begin, and end by their timeout or by KILL. In the
-    unlikely case that it hits the last step before execve, the sandbox is given up in time."""
+    """Whatever an agent stops, init goes on: execs begin, and end by their timeout or by KILL. Where it
+    hits the last step before execve the keeper lets that go on; should it never get far, the sandbox is given
+    up in time."""
     s = t.sandbox()
     t.run(s, ["python3", "-c", STOPPER], detach=True)
     time.sleep(0.3)

@@ -149,6 +149,53 @@ def test_timeout_of_a_stopped_process(t):
     equal(inside(s), {}, "processes")
 
 
+def program(pid):
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
+def stop_on_its_way(init, seconds):
+    """Stops what INIT starts next before it is the command. False: it was one already, or nothing came."""
+    fd = os.open(f"/proc/{init}/task/{init}/children", os.O_RDONLY)
+    own, end = program(init), time.monotonic() + seconds
+    try:
+        while time.monotonic() < end:
+            children = os.pread(fd, 100, 0).split()
+            if not children:
+                continue
+            pid = int(children[0])
+            try:
+                os.kill(pid, signal.SIGSTOP)
+                time.sleep(0.01)  # it may be within execve() still
+                if program(pid) == own:
+                    return True
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+            return False
+    finally:
+        os.close(fd)
+    return False
+
+
+@timeout(120)
+def test_stopped_on_the_way_to_its_command(t):
+    """Within reach of an agent's SIGSTOP for one system call; init hangs then, until it is let go on."""
+    if t.mode == "user":
+        return  # only root can play that agent, and hit the moment
+    s = t.sandbox()
+    end = time.monotonic() + 60
+    hit = False
+    while not hit:
+        check(time.monotonic() < end, "what init starts was never met on its way")
+        rid = t.client.send("exec.run", {"sandbox": s["name"], "command": ["true"]})
+        hit = stop_on_its_way(s["pid"], 0.5)
+        exited(t.client.wait(rid, 25))
+    equal(t.client.call("sandbox.get", {"sandbox": s["name"]})["state"], "running", "state")
+
+
 def test_cancel(t):
     s = t.sandbox()
     c = t.client

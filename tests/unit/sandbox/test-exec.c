@@ -209,10 +209,19 @@ static void expect(enum exec_cause cause, int code, int signal_number)
 }
 
 static int64_t start_ms; /* 0: as long as always */
+static unsigned slow;
+
+static void on_slow(void *userdata)
+{
+	(void)userdata;
+	slow++;
+}
 
 static void setup(void)
 {
-	static struct init_client_watch watch = { .on_ready = on_ready, .on_lost = on_client_lost };
+	static struct init_client_watch watch = { .on_ready = on_ready,
+						  .on_lost = on_client_lost,
+						  .on_slow = on_slow };
 	struct wire_header hello = { 0 };
 	int listening;
 
@@ -249,6 +258,12 @@ static void setup(void)
 static void setup_impatient(void)
 {
 	start_ms = 100;
+	setup();
+}
+
+static void setup_patient(void)
+{
+	start_ms = INIT_SLOW_MS * 10;
 	setup();
 }
 
@@ -475,6 +490,23 @@ START_TEST(init_dies)
 	wait_ended();
 	expect(EXEC_CAUSE_SANDBOX_LOST, -1, 0);
 	ck_assert(client_lost);
+	ck_assert_uint_eq(slow, 0);
+}
+END_TEST
+
+/* Its owner hears of it in time, and again. */
+START_TEST(init_is_slow)
+{
+	uint64_t number = start_and_hear(null_fd());
+
+	while (slow < 2 && !client_lost) {
+		turn();
+		(void)usleep(500);
+	}
+	ck_assert(!client_lost);
+	say_started(number, INIT_START_OK, 0);
+	say_exited(number, 0, 0, 0);
+	expect(EXEC_CAUSE_EXITED, 0, 0);
 }
 END_TEST
 
@@ -746,6 +778,10 @@ int main(void)
 	tcase_add_checked_fixture(t, setup_impatient, teardown);
 	tcase_add_test(t, init_does_not_hang);
 	tcase_add_test(t, init_hangs);
+	suite_add_tcase(s, t);
+	t = tcase_create("patient");
+	tcase_add_checked_fixture(t, setup_patient, teardown);
+	tcase_add_test(t, init_is_slow);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
