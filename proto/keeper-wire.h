@@ -137,6 +137,20 @@ struct keeper_create {
 	struct wire_str lowers[KEEPER_LOWERS_MAX];
 };
 
+/* What a create goes through in the keeper, in this order. */
+enum keeper_step {
+	KEEPER_STEP_RECEIVED,
+	KEEPER_STEP_CGROUP,
+	KEEPER_STEP_WORKER, /* runs */
+	KEEPER_STEP_UPPER,
+	KEEPER_STEP_ROOT,
+	KEEPER_STEP_BUNDLE,
+	KEEPER_STEP_RUNTIME, /* has ended */
+	KEEPER_STEP_INIT,    /* is ready */
+	KEEPER_STEP_FENCED,
+	KEEPER_STEP_MAX
+};
+
 struct keeper_create_reply {
 	struct wire_header header;
 	struct wire_str reason;
@@ -144,6 +158,8 @@ struct keeper_create_reply {
 	uint32_t memory_version; /* 1 or 2: how to read the oom counter; 0: none */
 	int32_t init_fd;         /* its index; -1: init listens */
 	uint32_t reserved;
+	/* when each step was done, CLOCK_MONOTONIC in us; 0: this kind of runtime has none */
+	int64_t step_us[KEEPER_STEP_MAX];
 };
 
 /* A directory (or file) of the owner's from which mounts are taken.

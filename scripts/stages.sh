@@ -120,6 +120,8 @@ stage_root() {
 	check 'the bench works' timeout --kill-after=20 120 "${root_words[@]}" tests/bench/run --quick --strict \
 		--build "$root/build/gcc" exec-fds exec-captured claim ctl-nsenter ctl-crun create-crun \
 		create-bwrap stop- remove-
+	check 'the steps of a create' timeout --kill-after=20 60 "${root_words[@]}" tests/bench/steps --quick \
+		--build "$root/build/gcc"
 }
 
 stage_owner() {

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "claim.h"
+#include "clock.h"
 #include "keeper.h"
 #include "macro.h"
 #include "record.h"
@@ -126,6 +127,7 @@ static void reply_create(struct box *b, int connection)
 	reply->init_fd = -1;
 	if (b->error == 0) {
 		reply->pid = b->pid;
+		memcpy(reply->step_us, b->job.step_us, sizeof(reply->step_us));
 		oom = cgroup_open_oom(&k->cgroups, b->job.name, &reply->memory_version);
 		if (oom >= 0)
 			(void)wire_add_fd(m, oom); /* the first one fits */
@@ -295,6 +297,7 @@ static void on_created(void *owner, const struct worker_result *result)
 	b->error = result->error;
 	b->pid = result->pid;
 	if (result->error == 0) {
+		memcpy(b->job.step_us, result->step_us, sizeof(b->job.step_us));
 		enter_pid(b);
 		b->pidfd = pidfd_open(b->pid, 0); /* -1: it is gone already and will be reaped */
 		reply_create(b, accept_init(b));
@@ -321,6 +324,7 @@ static int start_creating(struct box *b, const char *program)
 	int r;
 
 	b->job.program = program;
+	b->job.step_us[KEEPER_STEP_RECEIVED] = clock_now_us();
 	if (b->job.kind->has_program && !b->job.kind->by_path) {
 		r = runtimes_get(&k->runtimes, program, &b->job.runtime);
 		if (r < 0) {
@@ -335,6 +339,7 @@ static int start_creating(struct box *b, const char *program)
 		(void)snprintf(b->reason, sizeof(b->reason), "cgroup: %s", strerror(-r));
 		return r;
 	}
+	b->job.step_us[KEEPER_STEP_CGROUP] = clock_now_us();
 	if (b->job.kind->listen) {
 		r = b->job.dial = b->job.kind->listen(&b->job);
 		if (r < 0) {

@@ -22,10 +22,17 @@
 #include "files.h"
 #include "macro.h"
 
+void creation_step(struct creation *c, enum keeper_step step)
+{
+	c->result.step_us[step] = clock_now_us();
+}
+
 void creation_begin(struct creation *c, const struct runtime_job *job)
 {
 	*c = (struct creation){ .job = job, .ready = -1, .output = -1 };
 	c->deadline = clock_now_ms() + job->timeout_ms;
+	memcpy(c->result.step_us, job->step_us, sizeof(job->step_us));
+	creation_step(c, KEEPER_STEP_WORKER);
 	(void)snprintf(c->merged, sizeof(c->merged), TREE_PATH "/merged/%s", job->id);
 	(void)snprintf(c->bundle, sizeof(c->bundle), TREE_PATH "/bundle/%s", job->id);
 }
@@ -315,6 +322,7 @@ int creation_run_program(struct creation *c,
 		return creation_fail(c, r, "the runtime failed");
 	if ((r = creation_read_pid(c)) < 0)
 		return creation_fail(c, r, "the runtime's pid file");
+	creation_step(c, KEEPER_STEP_RUNTIME);
 	return 0;
 }
 

@@ -43,6 +43,8 @@ void creation_clean(const struct runtime_job *job,
 		    void (*remove_scaffold)(const struct creation *c));
 
 void creation_begin(struct creation *c, const struct runtime_job *job);
+/* STEP is done. */
+void creation_step(struct creation *c, enum keeper_step step);
 /* Notes ERROR, and WHAT failed unless the program said so itself. Returns ERROR. */
 int creation_fail(struct creation *c, int error, const char *what);
 

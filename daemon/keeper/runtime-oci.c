@@ -138,16 +138,21 @@ static int create(struct creation *c)
 		return creation_fail(c, r, "writable layer");
 	if ((c->job->flags & KEEPER_CREATE_NETWORK_HOST) && (r = root_copy_resolver(c)) < 0)
 		return creation_fail(c, r, "resolv.conf");
+	creation_step(c, KEEPER_STEP_UPPER);
 	if ((r = root_mount(c)) < 0)
 		return creation_fail(c, r, "overlay");
+	creation_step(c, KEEPER_STEP_ROOT);
 	if ((r = write_bundle(c)) < 0)
 		return creation_fail(c, r, "bundle");
+	creation_step(c, KEEPER_STEP_BUNDLE);
 	if ((r = creation_run_program(c, run_program)) < 0)
 		return r;
 	if ((r = creation_wait_ready(c)) < 0)
 		return creation_fail(c, r, "init did not come up");
+	creation_step(c, KEEPER_STEP_INIT);
 	if ((r = raise_fences(c)) < 0)
 		return creation_fail(c, r, "closing the sandbox");
+	creation_step(c, KEEPER_STEP_FENCED);
 	return 0;
 }
 

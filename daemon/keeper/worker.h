@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "keeper-wire.h"
 #include "loop.h"
 
 struct worker;
@@ -23,6 +24,7 @@ struct worker_result {
 	uint64_t memory_bytes;
 	uint64_t cpu_usec;
 	uint64_t pids;
+	int64_t step_us[KEEPER_STEP_MAX];
 	char reason[WORKER_REASON_MAX]; /* one sentence, or empty */
 };
 

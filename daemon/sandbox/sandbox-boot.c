@@ -169,6 +169,8 @@ void sandbox_boot_done(struct sandbox *s)
 	sandbox_close_workspaces(s);
 	sandbox_home_end(s);
 	sandbox_set_state(s, SANDBOX_STATE_RUNNING, NULL);
+	launch_step(&s->launch, LAUNCH_STEP_RUNNING);
+	launch_log(s);
 	if (is_create(s) && s->facts.launch == SANDBOX_LAUNCH_COLD)
 		pool_note_cold(s);
 	sandbox_op_end(s, NULL);
@@ -190,6 +192,7 @@ static void on_claimed(struct keeper_client *k, int error, struct wire_message *
 	}
 	if (gave_up(s))
 		return;
+	launch_step(&s->launch, LAUNCH_STEP_CLAIMED);
 	s->undo_due = false; /* the new claim has taken it over */
 	s->warm_claimed = true;
 	if (sandbox_is_claimed(s))
@@ -250,6 +253,7 @@ static void send_claim(struct sandbox *s)
 		return;
 	}
 	s->phase = SANDBOX_PHASE_CLAIM;
+	launch_step(&s->launch, LAUNCH_STEP_CLAIM);
 	r = keeper_client_call(s->keeper, m, on_claimed, s);
 	if (r < 0)
 		boot_fail_errno(s, r, "the keeper does not answer");
@@ -284,6 +288,7 @@ static void on_init_ready(struct init_client *c, int error, void *userdata)
 	}
 	if (gave_up(s))
 		return;
+	launch_step(&s->launch, LAUNCH_STEP_HELLO);
 	if (sandbox_is_spare(s))
 		spare_ready(s);
 	else if (is_claimed_first(s))
@@ -338,6 +343,8 @@ static void take_created(struct sandbox *s, struct wire_message *m)
 	const struct keeper_create_reply *reply = (const void *)m->data;
 	int connection = reply->init_fd < 0 ? -1 : wire_take_fd(m, (uint32_t)reply->init_fd);
 
+	launch_step(&s->launch, LAUNCH_STEP_CREATED);
+	memcpy(s->launch.keeper_us, reply->step_us, sizeof(s->launch.keeper_us));
 	s->facts.pid = reply->pid;
 	s->memory_version = reply->memory_version;
 	s->oom_fd = reply->init_fd == 0 ? -1 : wire_take_fd(m, 0);
@@ -444,6 +451,7 @@ static void send_create(struct sandbox *s)
 	r = fd < 0 ? fd : wire_add_fd(m, fd);
 	if (r >= 0)
 		r = fill_create(s, m);
+	launch_step(&s->launch, LAUNCH_STEP_ASKED);
 	if (r < 0)
 		wire_message_done(m);
 	else
@@ -618,6 +626,9 @@ void sandbox_boot(struct sandbox *s)
 	s->phase = SANDBOX_PHASE_NONE;
 	if (!is_create(s) && !start_begins(s))
 		return;
+	if (!is_create(s))
+		s->launch = (struct launch){ 0 };
+	launch_step(&s->launch, LAUNCH_STEP_RECORDED);
 	if (sandbox_runtime(s) == RUNTIME_HOST && !s->home)
 		r = owner_home(s->facts.owner, &s->home, &s->user);
 	if (r < 0) {

@@ -439,10 +439,14 @@ static int create_and_commit(struct manager *m, uid_t peer, const struct sandbox
 			     void *userdata, struct sandbox **ret, struct error *reterr)
 {
 	struct sandbox *s = NULL, *spare;
+	struct launch launch = { 0 };
 	int r;
 
+	launch_step(&launch, LAUNCH_STEP_BEGUN);
 	if (create_any(m, peer, origin, params, &s, reterr) < 0 || !s)
 		return -1;
+	s->launch = launch;
+	launch_step(&s->launch, LAUNCH_STEP_CHECKED);
 	spare = take_spare(s);
 	r = spare ? claim(spare, s, params, done, userdata, reterr)
 		  : commit(s, done, userdata, reterr);

@@ -10,6 +10,7 @@
 #include "bounds.h"
 #include "keeper-wire.h"
 #include "sandbox/home.h"
+#include "sandbox/launch.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/view.h"
@@ -105,6 +106,7 @@ struct sandbox {
 	int64_t not_before_ms;         /* when its end by time is tried again */
 	char *home;                    /* runtime host: the owner's, and his name; else NULL */
 	char *user;
+	struct launch launch;
 	struct home_look *home_look; /* under way: sandbox-home.c */
 	struct home_view home_view;  /* what this boot shows of its owner's home */
 	void (*home_then)(struct sandbox *s);
