@@ -226,7 +226,6 @@ static bool fits(const struct spare *sp, const struct sandbox *s, const struct s
 
 	return sp->state == SPARE_STATE_READY && !have->ops && have->keeper && have->init &&
 	       have->facts.owner == s->facts.owner && same_layers(&have->layers, layers) &&
-	       have->facts.limits.shm_bytes == s->facts.limits.shm_bytes &&
 	       same_program(&sp->program, program) && has_controllers(s, have->keeper);
 }
 

@@ -352,3 +352,26 @@ def test_a_spare_that_hangs_during_a_slow_claim(t):
     t.sh(s, "true", client=c)
     equal(d.alive(), True, "the daemon")
     check(pool(c)["failures"] >= 1, "counted")
+
+
+def test_a_claim_sets_limits(t):
+    """A spare was born with the daemon's own; /dev/shm is resized from inside, also back."""
+    c = connect(t, t.private_daemon())
+    c.call("pool.set", {"template": "host", "min": 2, "max": 2})
+    ready(c, 2)
+    mib = 1 << 20
+    limits = {"shmBytes": 8 * mib}
+    if "memory" in str(c.call("system.info")["cgroup"]):
+        limits.update({"memoryBytes": 64 * mib, "pids": 20})
+    size = ["/bin/sh", "-c", "df -B1 --output=size /dev/shm | tail -1; stat -c '%a %u' /dev/shm"]
+    for given, shm in ((limits, 8 * mib), ({}, 64 * mib)):
+        s = c.call("sandbox.create", {"limits": given}, timeout=60)
+        equal(s["launchType"], "warm", "launched")
+        r = c.call("exec.run", {"sandbox": s["name"], "command": size})
+        equal(r["stdout"].split(), [str(shm), "1777", "0"], "/dev/shm")
+        if "pids" in given:
+            hog = ["/usr/bin/python3", "-c", "b = [b'x' * (1 << 20) for _ in range(300)]"]
+            equal(c.call("exec.run", {"sandbox": s["name"], "command": hog})["cause"], "oom", "300 MiB")
+            many = ["/bin/sh", "-c", "i=0; while [ $i -lt 40 ]; do sleep 1 & i=$((i+1)); done"]
+            r = c.call("exec.run", {"sandbox": s["name"], "command": many})
+            check(r["exitCode"] != 0, "40 processes at once")
