@@ -31,7 +31,8 @@ static void tell_cause(const char *cause)
 		{ "timeout", "the command timed out" },
 		{ "oom", "the sandbox ran out of memory" },
 		{ "lease_revoked", "a secret that the command used was revoked" },
-		{ "disk_full", "no space left for what the command wrote" },
+		{ "disk_full",
+		  "no space for what the command wrote: the disk, or the limit --disk" },
 		{ "sandbox_lost", "the sandbox ended" },
 		{ "never_started", "the command was never started" },
 	};

@@ -24,6 +24,7 @@
 
 #define LOOKS_AT_ONCE 2
 #define NO_PLACE_MS 100
+#define SECOND_MS 1000
 #define END_GRACE_MS 1000 /* between TERM and KILL: meanwhile they may go on writing */
 
 struct disk_watch {
@@ -47,10 +48,16 @@ static void arm(struct disk_watch *w, int64_t ms)
 			  w->sandbox->facts.name);
 }
 
+/* Long waits end on the second, so that the daemon wakes up once for many. */
 static void arm_next(struct disk_watch *w)
 {
+	int64_t wait;
+
 	w->soon = exec_running_in(w->sandbox->manager, w->sandbox) > 0;
-	arm(w, disk_rule_wait(&w->rule, w->soon));
+	wait = disk_rule_wait(&w->rule, w->soon);
+	if (wait >= SECOND_MS)
+		wait -= (time_monotonic_ms() + wait) % SECOND_MS;
+	arm(w, wait);
 }
 
 static void stop(struct disk_watch *w)
@@ -87,7 +94,7 @@ static void on_stats(const struct stats *stats, struct error *e, void *userdata)
 
 	(void)e; /* no place, or no keeper: tried again, or the end comes */
 	w->asking = false;
-	s->manager->sandboxes->disk_looks--;
+	s->manager->disk_looks--;
 	if (!w->up)
 		return;
 	if (stats && (stats->known & KEEPER_KNOWN_DISK) && w->asked_run == w->run) {
@@ -111,11 +118,11 @@ static void look(struct disk_watch *w, uint64_t free, int64_t now)
 	};
 	w->asking = true;
 	w->asked_run = w->run;
-	s->manager->sandboxes->disk_looks++;
+	s->manager->disk_looks++;
 	if (sandbox_stats(s, true, on_stats, w, &e) == 0)
 		return;
 	w->asking = false;
-	s->manager->sandboxes->disk_looks--;
+	s->manager->disk_looks--;
 	arm_next(w);
 }
 
@@ -135,7 +142,7 @@ static void on_timer(evutil_socket_t fd, short what, void *userdata)
 	if (s->facts.state != SANDBOX_STATE_RUNNING ||
 	    !disk_rule_due(&w->rule, space.free_bytes, now))
 		arm_next(w);
-	else if (s->manager->sandboxes->disk_looks >= LOOKS_AT_ONCE)
+	else if (s->manager->disk_looks >= LOOKS_AT_ONCE)
 		arm(w, NO_PLACE_MS);
 	else
 		look(w, space.free_bytes, now);

@@ -53,6 +53,7 @@ struct manager {
 	int64_t stop_at_ms;    /* when it began, CLOCK_MONOTONIC */
 	int64_t started_at_ms; /* CLOCK_MONOTONIC */
 	bool project_quota;    /* disk-quota.c */
+	unsigned disk_looks;   /* under way: disk-watch.c */
 	int state_fd;          /* the state directory, O_PATH */
 	int runtime_fd;        /* the runtime directory */
 	const char *libexec_dir;

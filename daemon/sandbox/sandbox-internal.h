@@ -137,7 +137,6 @@ struct sandbox_table {
 	struct sandbox_peer *peers;
 	struct event timer;  /* sandbox-timers.c */
 	int64_t timer_at_ms; /* when it goes off, CLOCK_BOOTTIME; 0: never */
-	unsigned disk_looks; /* under way: disk-watch.c */
 };
 
 /* ---- sandbox-home.c ---- */
