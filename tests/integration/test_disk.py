@@ -314,3 +314,16 @@ def test_quota(t):
         until_unused(d)
         drop_disk(disk)
         os.unlink(disk + ".img")
+
+
+@timeout(120)
+def test_cap_of_a_spare(t):
+    """A limit comes with the claim."""
+    d = t.private_daemon()
+    c = t.connect(daemon=d)
+    c.call("sandbox.create", {"name": "first"}, timeout=60)
+    until(lambda: any(p["ready"] > 0 for p in c.call("pool.list")["pools"]), 30, "a spare")
+    s = c.call("sandbox.create", {"name": "a", "limits": {"diskBytes": CAP}}, timeout=60)
+    equal((s["launchType"], s["limits"]["diskBytes"]), ("warm", CAP), "claimed")
+    fill(t, s, client=c)
+    d.stop()
