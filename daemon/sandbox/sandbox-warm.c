@@ -67,6 +67,24 @@ static int enter(struct sandbox *s)
 	return r;
 }
 
+/* What it was; WRITTEN: its row has to be, too. Only without memory or disk space it cannot be a
+ * spare any more, and goes. */
+static void unbecome(struct sandbox *spare, struct sandbox *s, bool written)
+{
+	int r;
+
+	swap_identity(spare, s);
+	r = sandbox_enter(spare);
+	if (r == 0) {
+		pool_give_back(spare);
+		r = written ? sandbox_row_claim(spare) : 0;
+	}
+	if (r < 0)
+		log_errno(LOG_LEVEL_WARNING, r, "a spare cannot be given back, removing it");
+	if (r < 0 && spare->in_table)
+		spare_end(spare->spare);
+}
+
 int sandbox_become(struct sandbox *spare, struct sandbox *s, sandbox_done *done, void *userdata)
 {
 	int r;
@@ -76,21 +94,18 @@ int sandbox_become(struct sandbox *spare, struct sandbox *s, sandbox_done *done,
 	swap_identity(spare, s);
 	spare->facts.launch = SANDBOX_LAUNCH_WARM;
 	r = enter(spare);
-	if (r == 0) {
+	if (r < 0) {
+		unbecome(spare, s, false);
+	} else {
 		r = sandbox_submit(spare, SANDBOX_VERB_CREATE, done, userdata, NULL,
 				   SANDBOX_STATE_RUNNING);
 		if (r == 0) {
 			pool_note_warm(spare->spare);
-			(void)sandbox_unref(spare);
-			return 0;
+		} else {
+			sandbox_leave(spare);
+			unbecome(spare, s, true);
 		}
-		sandbox_leave(spare);
 	}
-	swap_identity(spare, s);
-	if (sandbox_enter(spare) == 0 && (r == -EEXIST || sandbox_row_claim(spare) == 0))
-		pool_give_back(spare);
-	else
-		log_error("a spare is lost, the next start of the daemon removes it");
 	(void)sandbox_unref(spare);
 	return r;
 }

@@ -201,7 +201,7 @@ def test_disk_full(t):
     disk = small_disk(t)
     d = None
     try:
-        d = t.private_daemon(state=disk + "/state")
+        d = t.private_daemon({"limits": {"pool_memory": "0"}}, state=disk + "/state")  # spares write, too
         c = t.connect(daemon=d)
         s = c.call("sandbox.create", {"name": "filler"}, timeout=60)
         r = t.run(s, ["/bin/sh", "-c", "head -c 200000000 /dev/zero >/home/agent/fill"], client=c)
@@ -258,7 +258,7 @@ def test_disk_full_of_spool(t):
     disk = small_disk(t, "16m")
     d = None
     try:
-        d = t.private_daemon(state=disk + "/state")
+        d = t.private_daemon({"limits": {"pool_memory": "0"}}, state=disk + "/state")  # spares write, too
         c = t.connect(daemon=d)
         s = c.call("sandbox.create", {"name": "loud"}, timeout=60)
         params = ["/bin/sh", "-c", "head -c 60000000 /dev/zero"]
