@@ -338,6 +338,9 @@ void creation_run(const struct runtime_job *job, int (*create)(struct creation *
 		c.result.reason[0] = '\0'; /* warnings */
 		worker_answer(&c.result);
 		remove_scaffold(&c);
+		if (worker_is_orphan())
+			worker_kill_children(); /* the daemon may not know of it, and cannot end it
+						 */
 		return;
 	}
 	worker_kill_children();

@@ -15,11 +15,13 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "bundle.h"
@@ -111,6 +113,8 @@ static void run_program(const struct creation *c, const struct creation_fds *fds
 	for (i = 0; tail[i]; i++) /* no keyring: an owner has only 200 keys */
 		argv[n++] = tail[i];
 	creation_prepare_child(c, fds);
+	/* if all of the keeper is killed: else it would finish what nobody knows */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	r = uncover(oci->tree);
 	if (r < 0)
 		creation_child_failed("mount namespace", r);

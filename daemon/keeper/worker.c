@@ -22,6 +22,7 @@
 #include "macro.h"
 
 #define PROCESSES_MAX 65536
+#define KILL_PASSES 3
 
 struct worker {
 	struct worker *next;
@@ -35,6 +36,7 @@ struct worker {
 
 /* In the child: where worker_answer() writes. */
 static int answer_fd = -1;
+static pid_t keeper; /* whose child it is, if that lives */
 
 /* ---- finding descendants ---- */
 
@@ -143,6 +145,11 @@ void worker_answer(const struct worker_result *result)
 	answer_fd = close_fd(answer_fd);
 }
 
+bool worker_is_orphan(void)
+{
+	return getppid() != keeper;
+}
+
 static int compare_int(const void *a, const void *b)
 {
 	int x, y;
@@ -222,9 +229,14 @@ static void on_answer(void *userdata, uint32_t events)
 	take_answer(userdata, false);
 }
 
+/* What is killed forks no more, but may have done so after the list was made: that is found by the
+ * next pass, as a child of the worker by then. A runtime forks twice. */
 void worker_kill(struct worker *w)
 {
-	(void)kill_descendants(w->pid);
+	int pass;
+
+	for (pass = 0; pass < KILL_PASSES; pass++)
+		(void)kill_descendants(w->pid);
 	(void)kill(w->pid, SIGKILL);
 }
 
@@ -253,6 +265,7 @@ int worker_start(struct workers *all, const struct worker_job *job, struct worke
 	}
 	w->all = all;
 	w->job = *job;
+	keeper = getpid();
 	w->pid = fork();
 	if (w->pid < 0) {
 		r = -errno;

@@ -64,3 +64,5 @@ void workers_poll(struct workers *all);
 void worker_answer(const struct worker_result *result);
 /* Kills every child of this process, also those it adopted, and waits for them. */
 void worker_kill_children(void);
+/* The keeper has died, and nobody waits for what is made. */
+bool worker_is_orphan(void);
