@@ -42,9 +42,18 @@ def scale(found):
     return [row.json() for row in [*rows, rss]]
 
 
+def pool(found):
+    """{"rows": [{"what", "creates", "hitRate"}]}: of a Poisson stream, after what taught the pool."""
+    stream = next(r for r in found["rows"] if r["what"] == "stream")
+    what = f"cold ones among {stream['creates']} creates at random moments, 4 in a second"
+    cold = round(100 * (1 - stream["hitRate"]), 2)
+    return [figures.Row("pool-cold", what, "", [cold], None, 5, "=", "%").json()]
+
+
 PARTS = {
     "spare-memory": (["--rounds", "1"], spare_memory),
     "scale": ([], scale),
+    "pool": (["stream"], pool),
 }
 
 
