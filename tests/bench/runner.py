@@ -154,8 +154,11 @@ class Bench:
             return
         self.add(Row(key, what, against, a, b, budget, sense))
         self.rows[-1].command = command
-        if self.profiler:
-            self.profiler.look_at(self, self.rows[-1], lambda: ours(each))
+        try:
+            if self.profiler:
+                self.profiler.look_at(self, self.rows[-1], lambda: ours(each))
+        except FAILURES as e:
+            note(f"{key}: no profile: {e}")
 
     def alone(self, key, what, n, ours, budget):
         """A row without a peer: its budget is in milliseconds."""
