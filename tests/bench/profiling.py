@@ -37,18 +37,22 @@ class Profiler:
 
 
 def processes(bench):
-    """(name, pid) of every daemon that runs and of its keepers."""
+    """(name, pid) of every daemon that runs and of its keepers; not of the keepers' short-lived workers."""
+    table = daemon_module.process_table()
     for name, d in bench.daemons.items():
         yield f"{name}-sandboxd", d.pid
-        found = daemon_module.descendants(d.pid)
-        for pid, comm in found.items():
-            if comm == "sandbox-keeper":
+        for pid, (parent, _, comm) in table.items():
+            if parent == d.pid and comm == "sandbox-keeper":
                 yield f"{name}-keeper-{pid}", pid
 
 
 def wake_ups(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as f:
-        return sum(int(line.split()[1]) for line in f if line.startswith("voluntary_ctxt_switches"))
+    """0 for one that is gone."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as f:
+            return sum(int(line.split()[1]) for line in f if line.startswith("voluntary_ctxt_switches"))
+    except OSError:
+        return 0
 
 
 def at_work(bench, again):
