@@ -50,6 +50,8 @@
 #define SANDBOXES_PER_UID_MAX 4096
 #define EXECS_RUNNING_PER_SANDBOX_MAX 256
 #define EXECS_KEPT_PER_SANDBOX_MAX 1000      /* ended ones that can still be asked for */
+#define EXECS_KEPT_MAX 8192                  /* of all: beyond, each sandbox has an equal share */
+#define EXECS_KEPT_PER_SANDBOX_MIN 16        /* however many sandboxes there are */
 #define EXEC_DRAIN_MS 200                    /* after the leader's end, for output still in pipes */
 #define EXEC_GRACE_MS 5000                   /* between TERM and KILL */
 #define EXEC_RESULT_BYTES_MAX (1024u * 1024) /* of each stream, in the result */

@@ -18,6 +18,7 @@
 
 #include "claim.h"
 #include "clock.h"
+#include "hash.h"
 #include "keeper.h"
 #include "macro.h"
 #include "record.h"
@@ -30,16 +31,6 @@ static void leave(struct box *b);
 
 /* ---- all of them ---- */
 
-/* FNV-1a: ids are random, but for those of tests. */
-static size_t bucket_of_id(const char *id)
-{
-	uint32_t hash = 2166136261u;
-
-	for (; *id != '\0'; id++)
-		hash = (hash ^ (uint8_t)*id) * 16777619u;
-	return hash % BOX_BUCKETS;
-}
-
 static size_t bucket_of_pid(pid_t pid)
 {
 	return (size_t)pid % BOX_BUCKETS;
@@ -47,7 +38,7 @@ static size_t bucket_of_pid(pid_t pid)
 
 struct box *box_find(const struct keeper *k, const char *id)
 {
-	struct box *b = k->boxes.by_id[bucket_of_id(id)];
+	struct box *b = k->boxes.by_id[hash_id(id, BOX_BUCKETS)];
 
 	for (; b && strcmp(b->job.id, id) != 0; b = b->next_by_id)
 		;
@@ -56,7 +47,7 @@ struct box *box_find(const struct keeper *k, const char *id)
 
 static void enter(struct keeper *k, struct box *b)
 {
-	struct box **bucket = &k->boxes.by_id[bucket_of_id(b->job.id)];
+	struct box **bucket = &k->boxes.by_id[hash_id(b->job.id, BOX_BUCKETS)];
 
 	b->next_by_id = *bucket;
 	*bucket = b;
@@ -90,7 +81,7 @@ static struct box *take_pid(struct keeper *k, pid_t pid)
 static void leave_all(struct box *b)
 {
 	struct boxes *all = &b->keeper->boxes;
-	struct box **at = &all->by_id[bucket_of_id(b->job.id)];
+	struct box **at = &all->by_id[hash_id(b->job.id, BOX_BUCKETS)];
 
 	for (; *at != b; at = &(*at)->next_by_id)
 		;

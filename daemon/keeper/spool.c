@@ -17,6 +17,7 @@
 
 #include "bounds.h"
 #include "files.h"
+#include "hash.h"
 #include "keeper-wire.h"
 #include "macro.h"
 #include "spool-stream.h"
@@ -38,7 +39,8 @@ struct spool_stream {
 };
 
 struct spool {
-	struct spool *next;
+	LIST_ENTRY(spool) in_all;
+	LIST_ENTRY(spool) by_exec;
 	struct spools *all;
 	struct spool_stream streams[KEEPER_STREAM_MAX];
 	struct timer notify;
@@ -110,7 +112,7 @@ void spools_flush(struct spools *all)
 {
 	struct spool *s;
 
-	for (s = all->list; s; s = s->next)
+	LIST_FOREACH (s, &all->list, in_all)
 		if (s->dirty)
 			notify(s);
 }
@@ -135,15 +137,11 @@ static void unlink_files(const struct spools *all, const char *exec)
 static void spool_free(struct spool *s)
 {
 	struct spools *all = s->all;
-	struct spool **at;
 	size_t i;
 
-	for (at = &all->list; *at && *at != s; at = &(*at)->next)
-		;
-	if (*at) {
-		*at = s->next;
-		all->count--;
-	}
+	LIST_REMOVE(s, in_all);
+	LIST_REMOVE(s, by_exec);
+	all->count--;
 	for (i = 0; i < KEEPER_STREAM_MAX; i++)
 		close_stream(&s->streams[i]);
 	timer_cancel(all->loop, &s->notify);
@@ -277,7 +275,7 @@ static struct spool *find(const struct spools *all, const char *exec)
 {
 	struct spool *s;
 
-	for (s = all->list; s; s = s->next)
+	LIST_FOREACH (s, &all->by_exec[hash_id(exec, SPOOL_BUCKETS)], by_exec)
 		if (strcmp(s->exec, exec) == 0)
 			return s;
 	return NULL;
@@ -305,8 +303,8 @@ static struct spool *spool_new(struct spools *all, const char *exec, uint64_t ma
 		(void)snprintf(s->streams[i].file, sizeof(s->streams[i].file), "%s.%s", exec,
 			       stream_names[i]);
 	}
-	s->next = all->list;
-	all->list = s;
+	LIST_INSERT_HEAD(&all->list, s, in_all);
+	LIST_INSERT_HEAD(&all->by_exec[hash_id(s->exec, SPOOL_BUCKETS)], s, by_exec);
 	all->count++;
 	return s;
 }
@@ -524,8 +522,8 @@ int spools_init(struct spools *s, struct loop *loop, struct link *link, const st
 
 void spools_deinit(struct spools *s)
 {
-	while (s->list)
-		spool_free(s->list);
+	while (!LIST_EMPTY(&s->list))
+		spool_free(LIST_FIRST(&s->list));
 	free(s->buffer);
 	s->buffer = NULL;
 }

@@ -5,19 +5,24 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "ids.h"
 #include "link.h"
 #include "loop.h"
 
 struct spool;
+LIST_HEAD(spool_list, spool);
+
+#define SPOOL_BUCKETS 512
 
 struct spools {
 	struct loop *loop;
 	struct link *link;
 	const struct ids *ids;
 	int dir;
-	struct spool *list;
+	struct spool_list list;
+	struct spool_list by_exec[SPOOL_BUCKETS];
 	size_t count;
 	uint8_t *buffer;                   /* for what cannot be spliced */
 	void (*on_change)(void *userdata); /* count changed */

@@ -3,7 +3,8 @@
  * the daemon's chose the id: then "UID.ID", because ids chosen by clients are unique per uid only.
  *
  * Rows are written from a timer, so that no reply waits for the disk; ended execs beyond
- * EXECS_KEPT_PER_SANDBOX_MAX are dropped there too. Detached and captured execs have a row. */
+ * kept_max() are dropped there too, those of the sandboxes where one has ended since, so that one
+ * who runs many costs others nothing. Detached and captured execs have a row. */
 
 #include "sandbox/exec-table.h"
 
@@ -38,11 +39,13 @@ struct home {
 	TAILQ_HEAD(, exec) execs; /* oldest first */
 	size_t running;
 	size_t ended;
+	bool trim_due;           /* in the table's trims */
 	bool still;              /* the sandbox does not run at the moment */
 	struct sandbox *sandbox; /* of those who wait: referenced until they are told */
 	exec_table_done *done;
 	void *userdata;
 	struct event empty;
+	TAILQ_ENTRY(home) in_trims;
 };
 
 struct exec_table {
@@ -52,9 +55,10 @@ struct exec_table {
 	TAILQ_HEAD(, exec) all;
 	TAILQ_HEAD(, exec) saves;
 	struct event save_event;
+	TAILQ_HEAD(, home) trims; /* sandboxes that have more ended ones than are kept */
 	size_t running;
+	size_t ended;
 	struct exec_budget budget;
-	bool trim_due; /* a sandbox has more ended ones than are kept */
 	struct wire_message *message;
 };
 
@@ -247,8 +251,10 @@ static void on_empty(evutil_socket_t fd, short what, void *userdata)
 	(void)sandbox_unref(s);
 }
 
-static void home_free(struct home *h)
+static void home_free(struct exec_table *t, struct home *h)
 {
+	if (h->trim_due)
+		TAILQ_REMOVE(&t->trims, h, in_trims);
 	(void)event_del(&h->empty);
 	(void)sandbox_unref(h->sandbox);
 	free(h);
@@ -282,6 +288,7 @@ static void drop(struct exec_table *t, struct exec *e, bool remove_files)
 		TAILQ_REMOVE(&t->saves, e, in_saves);
 	e->save_queued = false;
 	e->home->ended--;
+	t->ended--;
 	e->home = NULL;
 	exec_budget_forget(&t->budget, e);
 	if (remove_files)
@@ -289,11 +296,34 @@ static void drop(struct exec_table *t, struct exec *e, bool remove_files)
 	(void)exec_unref(e);
 }
 
+/* How many ended ones a sandbox keeps. Where all together are too many this is its share, and only
+ * who has more loses some: nobody pushes out the results of another. */
+static size_t kept_max(const struct exec_table *t)
+{
+	size_t share;
+
+	if (t->ended <= EXECS_KEPT_MAX)
+		return EXECS_KEPT_PER_SANDBOX_MAX;
+	share = EXECS_KEPT_MAX / t->homes.count;
+	if (share < EXECS_KEPT_PER_SANDBOX_MIN)
+		return EXECS_KEPT_PER_SANDBOX_MIN;
+	return share < EXECS_KEPT_PER_SANDBOX_MAX ? share : EXECS_KEPT_PER_SANDBOX_MAX;
+}
+
+static void note_ended(struct exec_table *t, struct home *h)
+{
+	t->ended++;
+	if (++h->ended <= kept_max(t) || h->trim_due)
+		return;
+	h->trim_due = true;
+	TAILQ_INSERT_TAIL(&t->trims, h, in_trims);
+}
+
 static void trim(struct exec_table *t, struct home *h)
 {
 	struct exec *e = TAILQ_FIRST(&h->execs), *next;
 
-	for (; e && h->ended > EXECS_KEPT_PER_SANDBOX_MAX; e = next) {
+	for (; e && h->ended > kept_max(t); e = next) {
 		next = TAILQ_NEXT(e, in_home);
 		if (e->facts.state != EXEC_STATE_ENDED)
 			continue;
@@ -303,18 +333,17 @@ static void trim(struct exec_table *t, struct home *h)
 	}
 }
 
-static bool trim_home(void *value, void *userdata)
-{
-	trim(userdata, value);
-	return true;
-}
-
 /* Where the rows cannot be removed a later daemon reads them, and removes them then. */
 static void trim_all(struct exec_table *t)
 {
-	t->trim_due = false;
+	struct home *h;
+
 	(void)store_batch_begin(t->manager->store); /* else one by one */
-	table_each(&t->homes, trim_home, t);
+	while ((h = TAILQ_FIRST(&t->trims))) {
+		TAILQ_REMOVE(&t->trims, h, in_trims);
+		h->trim_due = false;
+		trim(t, h);
+	}
 	(void)store_batch_end(t->manager->store); /* logged there */
 }
 
@@ -366,7 +395,7 @@ static void on_save(evutil_socket_t fd, short what, void *userdata)
 		save_some(t);
 	if (!TAILQ_EMPTY(&t->saves))
 		schedule(t);
-	if (t->trim_due)
+	if (!TAILQ_EMPTY(&t->trims))
 		trim_all(t);
 	trim_spools(t);
 }
@@ -436,10 +465,9 @@ void exec_table_ended(struct exec_table *t, struct exec *e)
 		if (e->home->done)
 			event_active(&e->home->empty, 0, 0);
 	}
-	if (++e->home->ended > EXECS_KEPT_PER_SANDBOX_MAX) {
-		t->trim_due = true;
+	note_ended(t, e->home);
+	if (e->home->trim_due)
 		schedule(t);
-	}
 	exec_budget_ended(&t->budget, e);
 	exec_table_spooled(t, e);
 	exec_table_save(t, e);
@@ -542,7 +570,7 @@ void exec_table_sandbox_removed(struct manager *m, struct sandbox *s)
 	if (rows)
 		(void)store_exec_delete_sandbox(m->store, sandbox_id(s)); /* logged there */
 	(void)table_remove(&t->homes, sandbox_id(s));
-	home_free(h);
+	home_free(t, h);
 }
 
 size_t exec_table_running(const struct manager *m)
@@ -674,7 +702,7 @@ static int load_row(const struct store_exec *row, void *userdata)
 		return string_list_add(&l->orphans, row->id);
 	r = restore(t, s, row, &e);
 	if (r == 0) {
-		e->home->ended++;
+		note_ended(t, e->home);
 		if (e->facts.state != EXEC_STATE_ENDED)
 			end_orphan(t, e);
 		exec_budget_count(&t->budget, e);
@@ -717,6 +745,7 @@ int exec_table_new(struct manager *m, struct exec_table **ret)
 	t->manager = m;
 	TAILQ_INIT(&t->all);
 	TAILQ_INIT(&t->saves);
+	TAILQ_INIT(&t->trims);
 	evtimer_assign(&t->save_event, m->base, on_save, t);
 	exec_budget_init(&t->budget, choose_spool_max(m));
 	t->message = malloc(sizeof(*t->message));
@@ -731,8 +760,7 @@ int exec_table_new(struct manager *m, struct exec_table **ret)
 
 static bool free_home(void *value, void *userdata)
 {
-	(void)userdata;
-	home_free(value);
+	home_free(userdata, value);
 	return true;
 }
 
@@ -750,7 +778,7 @@ void exec_table_free(struct exec_table *t)
 		drop(t, e, false);
 	}
 	(void)event_del(&t->save_event);
-	table_each(&t->homes, free_home, NULL);
+	table_each(&t->homes, free_home, t);
 	table_deinit(&t->homes);
 	table_deinit(&t->keys);
 	free(t->message);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,6 +27,9 @@ char box_id[] = "boxid", box_name[] = "box";
 unsigned rows;
 int batch_error;
 static unsigned rows_before; /* the batch */
+struct stored_execs stored;
+struct sandbox others[OTHERS_MAX];
+static char other_ids[OTHERS_MAX][16];
 
 struct sandbox *sandbox_ref(struct sandbox *s)
 {
@@ -164,6 +168,8 @@ struct sandbox *sandbox_find(struct manager *m, uid_t peer, const char *name, st
 	(void)m;
 	(void)peer;
 	(void)reterr;
+	if (strncmp(name, "other", 5) == 0)
+		return &others[atoi(name + 5)];
 	return strcmp(name, box_id) == 0 ? &box : NULL;
 }
 
@@ -253,6 +259,38 @@ int store_exec_delete_sandbox(struct store *s, const char *sandbox)
 	return 0;
 }
 
+static void load_ended(store_exec_row *fn, void *userdata, const char *sandbox, unsigned n)
+{
+	char id[64];
+	const struct store_exec row = { .id = id,
+					.sandbox = sandbox,
+					.peer = 7,
+					.command = "true",
+					.command_size = 5,
+					.state = EXEC_STATE_ENDED,
+					.detached = true };
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		(void)snprintf(id, sizeof(id), "%s-%u", sandbox, i);
+		assert(fn(&row, userdata) == 0);
+		rows++;
+	}
+}
+
+static void load_others(store_exec_row *fn, void *userdata)
+{
+	unsigned i;
+
+	for (i = 0; i < stored.others; i++) {
+		(void)snprintf(other_ids[i], sizeof(other_ids[i]), "other%u", i);
+		others[i] = (struct sandbox){
+			.facts = { .id = other_ids[i], .name = other_ids[i], .peer = 7, .owner = 7 }
+		};
+		load_ended(fn, userdata, other_ids[i], stored.of_each);
+	}
+}
+
 int store_exec_load(struct store *s, store_exec_row *fn, void *userdata)
 {
 	static const struct store_exec mine = { .id = "old",
@@ -267,6 +305,8 @@ int store_exec_load(struct store *s, store_exec_row *fn, void *userdata)
 	(void)s;
 	assert(fn(&mine, userdata) == 0);
 	rows = 2;
+	load_others(fn, userdata);
+	load_ended(fn, userdata, box_id, stored.of_box);
 	return fn(&orphan, userdata);
 }
 

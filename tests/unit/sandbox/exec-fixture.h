@@ -26,6 +26,16 @@ extern char box_id[], box_name[];
 extern unsigned rows;   /* in the store */
 extern int batch_error; /* what the end of a batch answers */
 
+/* Ended execs that an earlier daemon has stored: of the box, and of each of others beside it. */
+#define OTHERS_MAX 600
+struct stored_execs {
+	unsigned of_box;
+	unsigned others;
+	unsigned of_each;
+};
+extern struct stored_execs stored;
+extern struct sandbox others[OTHERS_MAX];
+
 struct fake_spool {
 	int error; /* what opening answers */
 	uint32_t finishes;
