@@ -96,6 +96,7 @@ def stored(c, ids):
             found.append(i)
         except lib.RpcError as error:
             refused(error, "invalid_state")
+            r = c.call("exec.get", {"execId": e})["result"]  # it may have gone in between
             equal((error.code, error.field, r["truncated"]), (-32004, "execId", True), "dropped")
             check("spool_max" in error.hint, error.hint)
     return found
