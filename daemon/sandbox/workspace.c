@@ -24,6 +24,8 @@
 #include "util/fd.h"
 
 /* Uids below belong to the system on Debian; their homes are places like /var/www. */
+#define PASSWD_FILE "/etc/passwd"
+#define PASSWD_MAX (16u << 20)
 #define FIRST_USER_UID 1000
 
 struct workspace {
@@ -66,20 +68,25 @@ static bool is_system_place(const char *path)
 }
 
 /* A home, or a directory that holds one. Read from the file, not through NSS, which may ask a
- * network. */
+ * network; and in one piece: fgetpwent() on the file itself seeks twice for every user. */
 static bool holds_a_home(const char *path)
 {
+	CLEANUP_STR char *text = NULL;
 	struct passwd *p;
-	FILE *f = fopen("/etc/passwd", "re");
+	size_t size;
+	FILE *f;
 	bool found = false;
 
+	if (fd_read_file(AT_FDCWD, PASSWD_FILE, PASSWD_MAX, &text, &size) < 0 || size == 0)
+		return false;
+	f = fmemopen(text, size, "r");
 	if (!f)
 		return false;
 	while (!found && (p = fgetpwent(f)) != NULL)
 		if ((p->pw_uid == 0 || p->pw_uid >= FIRST_USER_UID) && p->pw_dir[0] == '/' &&
 		    strcmp(p->pw_dir, "/nonexistent") != 0)
 			found = is_below(p->pw_dir, path);
-	(void)fclose(f); /* only read */
+	(void)fclose(f); /* of memory */
 	return found;
 }
 
