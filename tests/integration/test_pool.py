@@ -71,7 +71,7 @@ def test_set_and_list(t):
 
 
 def test_bad_input(t):
-    c = connect(t, t.private_daemon({"limits": {"pool_memory": "4M"}}))
+    c = connect(t, t.private_daemon({"limits": {"pool_memory": "5760K"}}))
     table = [
         ({}, "template"),
         ({"template": "host"}, "min"),
@@ -234,7 +234,7 @@ def test_bad_configuration(t):
         ("[pool host]\nmax_age = 5\n", 2, "max_age"),
         ("[pool host]\nsize = 5\n", 2, "unknown key size"),
         ("[pool host]\nmin = 5\nmax = 4\n", 3, "more than max"),
-        ("[limits]\npool_memory = 4M\n[pool host]\nmax = 11\n", 4, "pool_memory"),
+        ("[limits]\npool_memory = 5760K\n[pool host]\nmax = 11\n", 4, "pool_memory"),
         ("[limits]\npool_memory = much\n", 2, "pool_memory"),
         ("[pool ..]\nmin = 5\n", 2, "[pool ..]"),
     ]

@@ -329,7 +329,7 @@ def test_used_one_never_returns(t):
 @timeout(120)
 def test_two_owners(t):
     """One budget for all, and nothing of one owner goes to another."""
-    d = t.private_daemon({"limits": {"pool_memory": "1600K"}, "pool host": {"min": 4, "max": 4}})
+    d = t.private_daemon({"limits": {"pool_memory": "2304K"}, "pool host": {"min": 4, "max": 4}})
     c = t.connect(daemon=d)
     ws = t.workspace()
     other = t.workspace()

@@ -159,8 +159,8 @@ START_TEST(wrong_sections_are_problems)
 		"[pool host]\nsize = 3\n",
 		"[pool host]\nmin = 3\nmax = 2\n",
 		"[pool host]\nmin = 33\n",
-		"[limits]\npool_memory = 4M\n[pool host]\nmax = 11\n",
-		"[limits]\npool_memory = 4M\n[pool host]\nmin = 11\n",
+		"[limits]\npool_memory = 5760K\n[pool host]\nmax = 11\n",
+		"[limits]\npool_memory = 5760K\n[pool host]\nmin = 11\n",
 		"[pool .hidden]\nmin = 1\n",
 		"[pool a:b:c]\nmin = 1\n",
 		"[pool a@]\nmin = 1\n",
@@ -188,7 +188,7 @@ END_TEST
 
 START_TEST(memory_limits_what_is_not_said)
 {
-	ck_assert_uint_eq(load("[limits]\npool_memory = 4M\n[pool host]\nmin = 3\n"), 0);
+	ck_assert_uint_eq(load("[limits]\npool_memory = 5760K\n[pool host]\nmin = 3\n"), 0);
 	expect("host", 3, 10, HOUR, POOL_SOURCE_CONFIGURATION);
 	set(1000, "host", "host", 15);
 	expect("host", 10, 10, -1, POOL_SOURCE_SET);
