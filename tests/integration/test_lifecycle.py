@@ -450,7 +450,8 @@ def test_kill_keeper_many_times(t):
 @timeout(120)
 def test_kill_the_daemon_and_its_keeper(t):
     """Nobody is left to undo the claim: the next daemon does."""
-    d = t.private_daemon()
+    # without spares: one that is being made now has an init that waits half a minute for a daemon
+    d = t.private_daemon({"limits": {"pool_memory": "0"}})
     c = t.connect(daemon=d)
     _, tree, gitdir = worktree(t)
     s = c.call("sandbox.create", {"name": "orphan", "workspace": tree})
