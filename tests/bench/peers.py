@@ -99,6 +99,7 @@ class CrunExec:
         self.bench = bench
         self.program = program
         self.name = None
+        self.said = -1
 
     def start(self):
         command, prefix = runtime(self.program)
@@ -106,11 +107,23 @@ class CrunExec:
         self.name = f"bench-sleep-{self.program}-{os.getpid()}"
         self.bench.closers.append(self.end)
         started = [*prefix, *command, "run", "-d", "-b", at, self.name]
-        subprocess.run(started, check=True, **QUIET)
+        # pipes: crun and runc give what they get to the container's user, /dev/null of the host, too
+        empty, end = os.pipe()
+        os.close(end)
+        said, to = os.pipe()
+        try:
+            subprocess.run(started, check=True, stdin=empty, stdout=to, stderr=to)
+        finally:
+            os.close(empty)
+            os.close(to)
+        self.said = said  # the container's stdout, as long as it lives
 
     def end(self):
         command, prefix = runtime(self.program)
         subprocess.run([*prefix, *command, "delete", "-f", self.name], check=False, **QUIET)
+        if self.said >= 0:
+            os.close(self.said)
+            self.said = -1
 
     def run(self, n):
         if not self.name:
