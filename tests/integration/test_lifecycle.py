@@ -336,6 +336,11 @@ def test_kill_init(t):
     equal(t.sh(s, "cat /home/agent/kept"), "kept\n", "files")
 
 
+# Where keepers are killed: the init of a spare that is being made just then waits half a minute for
+# a daemon, and the next test would take it for its own.
+NO_SPARES = {"limits": {"pool_memory": "0"}}
+
+
 def ours_under_runner(t, private):
     """Descendants of the runner that are not the shared daemon's."""
     mine = daemon_module.descendants(os.getpid())
@@ -347,7 +352,7 @@ def ours_under_runner(t, private):
 @timeout(120)
 def test_kill_keeper(t):
     """Nothing of it lives on unowned; the daemon goes on and makes a new one."""
-    d = t.private_daemon()
+    d = t.private_daemon(NO_SPARES)
     c = t.connect(daemon=d)
     _, tree, gitdir = worktree(t)
     s = c.call("sandbox.create", {"name": "victim", "workspace": tree})
@@ -389,7 +394,7 @@ def kill_keepers(t, d):
 @timeout(120)
 def test_kill_keeper_undoes_the_claim(t):
     """By itself: files in .git, repositories that the agent made, cgroups, directories."""
-    d = t.private_daemon()
+    d = t.private_daemon(NO_SPARES)
     c = t.connect(daemon=d)
     repo, tree, gitdir = worktree(t)
     plain, bare = repository(t), t.workspace()
@@ -430,7 +435,7 @@ def test_kill_keeper_undoes_the_claim(t):
 @timeout(120)
 def test_kill_keeper_many_times(t):
     """Stop, start and remove right after it; the next one finds everything in order."""
-    d = t.private_daemon()
+    d = t.private_daemon(NO_SPARES)
     c = t.connect(daemon=d)
     _, tree, gitdir = worktree(t)
     c.call("sandbox.create", {"name": "victim", "workspace": tree})
@@ -450,8 +455,7 @@ def test_kill_keeper_many_times(t):
 @timeout(120)
 def test_kill_the_daemon_and_its_keeper(t):
     """Nobody is left to undo the claim: the next daemon does."""
-    # without spares: one that is being made now has an init that waits half a minute for a daemon
-    d = t.private_daemon({"limits": {"pool_memory": "0"}})
+    d = t.private_daemon(NO_SPARES)
     c = t.connect(daemon=d)
     _, tree, gitdir = worktree(t)
     s = c.call("sandbox.create", {"name": "orphan", "workspace": tree})
