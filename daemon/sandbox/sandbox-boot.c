@@ -355,6 +355,28 @@ static void take_created(struct sandbox *s, struct wire_message *m)
 	connect_init(s, connection);
 }
 
+/* Nothing of it lives. Most likely the keeper had just decided to end for lack of work. */
+static void go_on_without(struct sandbox *s)
+{
+	s->phase = SANDBOX_PHASE_INIT; /* it may have made something */
+	if (s->retried || is_given_up(s)) {
+		boot_fail_keeper(s, -ECONNRESET, "the keeper ended");
+		return;
+	}
+	s->retried = true;
+	want_keeper(s);
+}
+
+static void create_lost(struct sandbox *s)
+{
+	CLEANUP_STR char *path = init_path(s);
+
+	s->keeper = NULL;
+	s->phase = SANDBOX_PHASE_ORPHAN;
+	if (!path || !sandbox_orphan_end(s, path, go_on_without))
+		go_on_without(s);
+}
+
 static void on_created(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
 {
 	const struct keeper_create_reply *reply = m ? (const void *)m->data : NULL;
@@ -371,13 +393,11 @@ static void on_created(struct keeper_client *k, int error, struct wire_message *
 	}
 	if (error == -ECANCELED && gave_up(s))
 		return; /* interrupted: the keeper has undone it */
-	if (error == -ECONNRESET && !s->retried && !s->manager->stopping) {
-		s->retried = true; /* most likely it had just decided to end for lack of work */
-		s->keeper = NULL;
-		want_keeper(s);
+	if (error == -ECONNRESET) {
+		create_lost(s);
 		return;
 	}
-	if (error == -ECONNRESET || error == -ETIMEDOUT)
+	if (error == -ETIMEDOUT)
 		s->phase = SANDBOX_PHASE_INIT; /* it may have made something */
 	if (m && m->size >= sizeof(*reply))
 		reason = wire_string(m, reply->reason, &bad);

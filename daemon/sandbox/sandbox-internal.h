@@ -18,6 +18,7 @@
 #include "util/table.h"
 
 struct disk_watch;
+struct sandbox_orphan;
 struct spare;
 struct workspace;
 
@@ -66,6 +67,7 @@ enum sandbox_phase {
 	SANDBOX_PHASE_TEMPLATE, /* waits for template_resolve() */
 	SANDBOX_PHASE_KEEPER,   /* waits for manager_keeper() */
 	SANDBOX_PHASE_CREATE,   /* waits for KEEPER_CREATE */
+	SANDBOX_PHASE_ORPHAN,   /* the keeper died then: waits for what it left to end */
 	SANDBOX_PHASE_INIT,     /* the keeper has it; waits for init's HELLO */
 	SANDBOX_PHASE_CLAIM,    /* waits for KEEPER_CLAIM */
 };
@@ -79,7 +81,8 @@ struct sandbox {
 	bool retried;  /* the keeper ended just when it was asked: once more with a new one */
 	bool undo_due; /* a claim has left something outside, and its keeper is gone */
 	bool in_table;
-	struct sandbox_peer *counted; /* who is charged for it; NULL: nobody */
+	struct sandbox_peer *counted;  /* who is charged for it; NULL: nobody */
+	struct sandbox_orphan *orphan; /* under way: sandbox-orphan.c */
 	struct spare *spare; /* owned; it is one, or (taken) is becoming a sandbox; else NULL */
 	bool warm_claimed;   /* becoming one: the keeper has done its part */
 	bool cancelled;      /* nobody wants the create under way */
@@ -232,6 +235,12 @@ int sandbox_call_undo(struct sandbox *s, struct keeper_client *k,
 		      void (*done)(struct keeper_client *k, int error, struct wire_message *m,
 				   void *userdata));
 void sandbox_undone(struct sandbox *s, int error);
+
+/* ---- sandbox-orphan.c ---- */
+/* Ends whatever still has the socket of init at PATH, and calls THEN from the loop when nothing
+ * does. False: nothing has, or it cannot be found out; THEN is not called. */
+bool sandbox_orphan_end(struct sandbox *s, const char *path, void (*then)(struct sandbox *s));
+struct sandbox_orphan *sandbox_orphan_free(struct sandbox_orphan *o); /* returns NULL */
 
 /* ---- sandbox-pause.c ---- */
 void sandbox_pause_init(struct sandbox *s);

@@ -235,6 +235,7 @@ void sandbox_release(struct sandbox *s)
 	char name[64];
 
 	sandbox_freeze_lost(s);
+	s->orphan = sandbox_orphan_free(s->orphan);
 	s->init = init_client_free(s->init);
 	views_drop(s);
 	process_kill(s->pidfd);

@@ -432,6 +432,56 @@ def test_kill_keeper_undoes_the_claim(t):
     d.stop()
 
 
+def helpers_of(keeper):
+    """The workers of a keeper and what they started, by name; without inits."""
+    return {p for p, comm in daemon_module.descendants(keeper).items() if comm != "init"}
+
+
+def is_answered(c, rid):
+    try:
+        c.message(0)
+    except TimeoutError:
+        pass
+    return rid in c.replies
+
+
+def orphan_an_init(d, c):
+    """A keeper is stopped while it makes a sandbox, and killed when its worker has made it: nobody
+    has told its pid to anyone. The request's id and the pid, or None when the keeper was faster."""
+    keepers = [p for p, comm in daemon_module.descendants(d.pid).items() if comm.startswith("sandbox-keeper")]
+    keeper = min(keepers)
+    rid = c.send("sandbox.create", {"name": "orphan"})
+    until(lambda: helpers_of(keeper) or is_answered(c, rid), 10, "a worker", 0.0002)
+    os.kill(keeper, signal.SIGSTOP)
+    until(lambda: not helpers_of(keeper), 30, "the worker has ended", 0.005)
+    made = [p for p, comm in daemon_module.descendants(keeper).items() if comm == "init"]
+    answered = is_answered(c, rid)
+    os.kill(keeper, signal.SIGKILL if made and not answered else signal.SIGCONT)
+    return rid, (made[0] if made and not answered else None)
+
+
+@timeout(120)
+def test_kill_keeper_whose_sandbox_nobody_knows(t):
+    d = t.private_daemon(NO_SPARES)
+    c = t.connect(daemon=d)
+    c.call("sandbox.create", {"name": "first"})
+    c.call("sandbox.remove", {"sandbox": "first"})
+    for _ in range(50):
+        rid, orphan = orphan_an_init(d, c)
+        try:
+            c.wait(rid, timeout=60)
+        except lib.RpcError as e:
+            refused(e, "runtime_failed")
+        if orphan:
+            break
+        c.call("sandbox.remove", {"sandbox": "orphan"})
+    check(orphan, "a keeper was killed in time")
+    until(lambda: gone(orphan), 10, "what it left has ended")
+    names = [s["name"] for s in c.call("sandbox.list")["sandboxes"]]
+    if "orphan" in names:
+        t.sh({"name": "orphan"}, "true", client=c)
+
+
 @timeout(120)
 def test_kill_keeper_many_times(t):
     """Stop, start and remove right after it; the next one finds everything in order."""
