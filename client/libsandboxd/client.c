@@ -7,7 +7,11 @@
  * errno, once, and the errno sticks.
  *
  * A failed send does not end the connection by itself: the daemon may have said why before it
- * closed, and that line is still to be read. */
+ * closed, and that line is still to be read.
+ *
+ * A blocking call may live longer than the connection: a daemon that restarts is back soon, and
+ * knows its commands. Only here the client connects by itself, because only here nobody else
+ * decides what becomes of the requests that were in flight. */
 
 #include "sandboxd/client.h"
 
@@ -22,6 +26,7 @@
 
 #include "bounds.h"
 #include "call.h"
+#include "clock.h"
 #include "json-value.h"
 #include "line-reader.h"
 #include "macro.h"
@@ -30,6 +35,9 @@
 #include "socket.h"
 
 #define READ_SIZE 4096
+#define RECONNECT_STEP_MS 20
+/* A connection that lasted so long is no daemon that dies of our request. */
+#define STABLE_MS 1000
 
 /* How a request's end is told: in text to the user's callback, or in JSON to a typed function. */
 struct outcome {
@@ -60,6 +68,8 @@ struct sandboxd_client {
 	struct line_reader input;
 	struct sandboxd_callbacks callbacks;
 	void *callbacks_userdata;
+	struct exec_progress *follow; /* of the exec.attach that is waited for, or NULL */
+	int reconnect_ms;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
@@ -176,8 +186,10 @@ static int handle_line(struct sandboxd_client *c, const char *line, size_t size)
 	if (!json_object_is_type(message, json_type_object))
 		return -EBADMSG;
 	if (method) {
-		notification_deliver(c, &c->callbacks, c->callbacks_userdata, method,
-				     json_value_object(message, "params"));
+		const struct notification_target target = { c, &c->callbacks, c->callbacks_userdata,
+							    c->follow };
+
+		notification_deliver(&target, method, json_value_object(message, "params"));
 		return 0;
 	}
 	if (!json_object_object_get_ex(message, "id", &id))
@@ -310,6 +322,7 @@ int sandboxd_connect_fd(struct sandboxd_client **ret, int fd)
 	}
 	c->fd = fd;
 	c->pending_tail = &c->pending;
+	c->reconnect_ms = SANDBOXD_RECONNECT_MS;
 	send_queue_init(&c->output);
 	*ret = c;
 	return 0;
@@ -346,6 +359,43 @@ struct sandboxd_client *sandboxd_client_free(struct sandboxd_client *c)
 const char *sandboxd_client_path(const struct sandboxd_client *c)
 {
 	return c->path;
+}
+
+void sandboxd_set_reconnect(struct sandboxd_client *c, int timeout_ms)
+{
+	c->reconnect_ms = timeout_ms;
+}
+
+/* FD takes the place of a connection that is over: nothing is in flight or unsent any more. */
+static void start_over(struct sandboxd_client *c, int fd)
+{
+	line_reader_deinit(&c->input);
+	close_fd(c->fd);
+	c->fd = fd;
+	c->error = 0;
+	c->send_ended = false;
+}
+
+int sandboxd_reconnect(struct sandboxd_client *c, int timeout_ms)
+{
+	const int64_t deadline = clock_now_ms() + timeout_ms;
+	char found[sizeof c->path];
+	int64_t left;
+	int fd;
+
+	if (c->dispatching)
+		return -EDEADLK;
+	if (!c->error || c->path[0] == '\0')
+		return c->error;
+	while ((fd = socket_connect(c->path, found, sizeof found)) < 0) {
+		left = deadline - clock_now_ms();
+		if ((fd != -ENOENT && fd != -ECONNREFUSED) || left <= 0)
+			return fd;
+		/* nothing tells that somebody listens now */
+		(void)poll(NULL, 0, (int)(left < RECONNECT_STEP_MS ? left : RECONNECT_STEP_MS));
+	}
+	start_over(c, fd);
+	return 0;
 }
 
 /* ---- what goes out ---- */
@@ -498,30 +548,101 @@ static void on_waited(const struct outcome *outcome, void *userdata)
 	}
 }
 
-int client_call(struct sandboxd_client *c, const char *method, struct json_object *params,
-		const int *fds, size_t n_fds, struct json_object **ret_result,
-		struct sandboxd_error *reterr)
+/* What changes nothing may be asked again; rpc.discover calls it read-only. */
+static bool only_asks(const char *method)
 {
-	CLEANUP_JSON struct json_object *owned = params;
+	for (size_t i = 0; client_asking_methods[i]; i++)
+		if (strcmp(method, client_asking_methods[i]) == 0)
+			return true;
+	return false;
+}
+
+/* *RET_SENT: whether the daemon can have got it. */
+static int call_once(struct sandboxd_client *c, const struct client_call *call, struct waiter *w,
+		     bool *ret_sent)
+{
+	struct pending p = { .on_outcome = on_waited, .userdata = w };
+	int r = send_request(c, call->method, call->params, call->fds, call->n_fds, &p);
+
+	if (r < 0)
+		return r;
+	*ret_sent = !c->send_ended;
+	w->done = false;
+	/* an end of the connection is told through the waiter too */
+	while (!w->done)
+		(void)sandboxd_dispatch(c, -1);
+	return w->status;
+}
+
+/* Connects again if that is needed; *DEADLINE is when it is given up, 0 before the first loss. */
+static int come_back(struct sandboxd_client *c, int64_t *deadline)
+{
+	int64_t left;
+
+	if (c->error != -ECONNRESET || c->reconnect_ms <= 0 || c->path[0] == '\0')
+		return c->error;
+	if (*deadline == 0)
+		*deadline = clock_now_ms() + c->reconnect_ms;
+	left = *deadline - clock_now_ms();
+	return left > 0 ? sandboxd_reconnect(c, (int)left) : c->error;
+}
+
+static int call_until_answered(struct sandboxd_client *c, const struct client_call *call,
+			       struct waiter *w)
+{
+	int64_t deadline = 0;
+	int64_t sent_at;
+	bool sent = false;
+	int r;
+
+	for (;;) {
+		r = come_back(c, &deadline);
+		if (r < 0)
+			return r;
+		sent_at = clock_now_ms();
+		r = call_once(c, call, w, &sent);
+		if (r != -ECONNRESET || (sent && !call->again && !only_asks(call->method)))
+			return r;
+		if (clock_now_ms() - sent_at >= STABLE_MS)
+			deadline = 0;
+		else if (deadline != 0)
+			(void)poll(NULL, 0, RECONNECT_STEP_MS);
+		if (call->again)
+			call->again(call->params, call->userdata);
+	}
+}
+
+int client_call_with(struct sandboxd_client *c, const struct client_call *call,
+		     struct json_object **ret_result, struct sandboxd_error *reterr)
+{
+	CLEANUP_JSON struct json_object *owned = call->params;
 	struct waiter w = { .reterr = reterr };
-	struct pending p = { .on_outcome = on_waited, .userdata = &w };
 	int r;
 
 	if (!owned)
 		return -ENOMEM;
 	if (c->dispatching)
 		return -EDEADLK;
-	r = send_request(c, method, owned, fds, n_fds, &p);
-	if (r < 0)
-		return r;
-	/* an end of the connection is told through the waiter too */
-	while (!w.done)
-		(void)sandboxd_dispatch(c, -1);
-	if (w.status == 0 && ret_result)
+	r = call_until_answered(c, call, &w);
+	if (r == 0 && ret_result)
 		*ret_result = w.result;
 	else
 		json_object_put(w.result);
-	return w.status;
+	return r;
+}
+
+int client_call(struct sandboxd_client *c, const char *method, struct json_object *params,
+		const int *fds, size_t n_fds, struct json_object **ret_result,
+		struct sandboxd_error *reterr)
+{
+	const struct client_call call = { method, params, fds, n_fds, NULL, NULL };
+
+	return client_call_with(c, &call, ret_result, reterr);
+}
+
+void client_follow(struct sandboxd_client *c, struct exec_progress *progress)
+{
+	c->follow = progress;
 }
 
 int sandboxd_call(struct sandboxd_client *c, const char *method, const char *params, const int *fds,

@@ -7,11 +7,15 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "call.h"
 #include "json-value.h"
 #include "macro.h"
 #include "sandboxd/client.h"
+
+#define RUNS_MAX 5 /* a daemon that dies of the request is not asked for ever */
+#define CODE_NOT_FOUND (-32001)
 
 enum { DECODED_OUT, DECODED_ERR, DECODED_OUTPUT, DECODED_MAX };
 
@@ -169,16 +173,35 @@ static void add_times(struct json_object *params, const struct sandboxd_exec_opt
 		json_object_object_add(params, "graceMs", json_object_new_int64(options->grace_ms));
 }
 
-int sandboxd_exec_run(struct sandboxd_client *c, const struct sandboxd_exec_options *options,
-		      struct sandboxd_exec_result **ret, struct sandboxd_error *reterr)
+static struct json_object *exec_params(const char *exec_id)
 {
-	CLEANUP_JSON struct json_object *params = json_object_new_object();
-	struct json_object *result = NULL;
-	struct passed_fds p = { .count = 0 };
-	int r;
+	struct json_object *params = json_object_new_object();
 
-	if (!params)
-		return -ENOMEM;
+	params_add_string(params, "execId", exec_id);
+	return params;
+}
+
+int client_make_exec_id(char id[static EXEC_ID_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char bytes[(EXEC_ID_SIZE - 2) / 2];
+	char *at = id;
+
+	if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+		return -EIO; /* never so for so few bytes, once the system is up */
+	*at++ = 'x';
+	for (size_t i = 0; i < sizeof bytes; i++) {
+		*at++ = digits[bytes[i] >> 4];
+		*at++ = digits[bytes[i] & 15];
+	}
+	*at = '\0';
+	return 0;
+}
+
+/* The params of an exec.run, and the descriptors that go with it. */
+static int run_params(const struct sandboxd_exec_options *options, struct json_object *params,
+		      struct passed_fds *p)
+{
 	params_add_string(params, "sandbox", options->sandbox);
 	params_add_string(params, "workDir", options->work_dir);
 	params_add_string(params, "user", options->user);
@@ -186,24 +209,74 @@ int sandboxd_exec_run(struct sandboxd_client *c, const struct sandboxd_exec_opti
 	params_add_string(params, "capture", options->merged ? "merged" : NULL);
 	add_command(params, options->command);
 	add_times(params, options);
-	r = params_add_env(params, "env", options->env);
-	if (r < 0)
-		return r;
 	if (options->stdin_data && options->stdin_fd < 0)
 		add_stdin(params, options->stdin_data, options->stdin_size);
-	pass_fd(&p, params, "stdin", options->stdin_fd);
-	pass_fd(&p, params, "stdout", options->stdout_fd);
-	pass_fd(&p, params, "stderr", options->stderr_fd);
-	r = client_call(c, "exec.run", TAKE_PTR(params), p.fds, p.count, &result, reterr);
-	return r == 0 ? result_new(ret, result) : r;
+	pass_fd(p, params, "stdin", options->stdin_fd);
+	pass_fd(p, params, "stdout", options->stdout_fd);
+	pass_fd(p, params, "stderr", options->stderr_fd);
+	return params_add_env(params, "env", options->env);
 }
 
-static struct json_object *exec_params(const char *exec_id)
+/* The connection was lost while it ran. Refused with not_found: nobody knows it. */
+static int find_again(struct sandboxd_client *c, const char *exec_id, struct json_object **ret,
+		      struct sandboxd_error *reterr)
 {
-	struct json_object *params = json_object_new_object();
+	return client_call(c, "exec.wait", exec_params(exec_id), NULL, 0, ret, reterr);
+}
 
+static int run_once(struct sandboxd_client *c, struct json_object *params,
+		    const struct passed_fds *p, struct json_object **ret,
+		    struct sandboxd_error *reterr)
+{
+	return client_call(c, "exec.run", json_object_get(params), p->fds, p->count, ret, reterr);
+}
+
+/* With a key the daemon sees to it that repeating runs nothing twice. */
+static int run_again(struct sandboxd_client *c, struct json_object *params,
+		     const struct passed_fds *p, struct json_object **ret,
+		     struct sandboxd_error *reterr)
+{
+	const char *exec_id = json_value_string(params, "execId");
+	const bool has_key = json_object_object_get_ex(params, "idempotencyKey", NULL);
+	int r = -ECONNRESET;
+
+	for (unsigned i = 0; i < RUNS_MAX && r == -ECONNRESET; i++) {
+		struct sandboxd_error e = SANDBOXD_ERROR_INIT;
+
+		r = find_again(c, exec_id, ret, &e);
+		if (r == SANDBOXD_REFUSED && e.code == CODE_NOT_FOUND) {
+			sandboxd_error_clear(&e);
+			if (!has_key)
+				return -ECONNRESET;
+			r = run_once(c, params, p, ret, &e);
+		}
+		if (r == SANDBOXD_REFUSED && reterr)
+			*reterr = e;
+		else
+			sandboxd_error_clear(&e);
+	}
+	return r;
+}
+
+int sandboxd_exec_run(struct sandboxd_client *c, const struct sandboxd_exec_options *options,
+		      struct sandboxd_exec_result **ret, struct sandboxd_error *reterr)
+{
+	CLEANUP_JSON struct json_object *params = json_object_new_object();
+	struct json_object *result = NULL;
+	struct passed_fds p = { .count = 0 };
+	char exec_id[EXEC_ID_SIZE];
+	int r = client_make_exec_id(exec_id);
+
+	if (r < 0 || !params)
+		return r < 0 ? r : -ENOMEM;
 	params_add_string(params, "execId", exec_id);
-	return params;
+	r = run_params(options, params, &p);
+	if (r < 0)
+		return r;
+	r = run_once(c, params, &p, &result, reterr);
+	if (r == -ECONNRESET)
+		r = run_again(c, params, &p, &result, reterr);
+	return r == 0 ? result_new(ret, result) : r;
 }
 
 int sandboxd_exec_wait(struct sandboxd_client *c, const char *exec_id, int64_t timeout_ms,
@@ -219,24 +292,51 @@ int sandboxd_exec_wait(struct sandboxd_client *c, const char *exec_id, int64_t t
 	return r == 0 ? result_new(ret, result) : r;
 }
 
+/* Where to go on: behind what was delivered, else where the caller began. */
+static void attach_again(struct json_object *params, void *userdata)
+{
+	const struct exec_progress *progress = userdata;
+	struct json_object *from = NULL;
+
+	for (size_t i = 0; i < EXEC_STREAM_MAX; i++) {
+		if (!progress->seen[i])
+			continue;
+		from = json_value_object(params, "from");
+		if (!from) {
+			from = json_object_new_object();
+			json_object_object_add(params, "from", from);
+		}
+		json_object_object_add(from, exec_stream_names[i],
+				       json_object_new_uint64(progress->next[i]));
+	}
+}
+
 int sandboxd_exec_attach(struct sandboxd_client *c, const char *exec_id, const char *from,
 			 struct sandboxd_exec_result **ret, struct sandboxd_error *reterr)
 {
-	struct json_object *params = exec_params(exec_id);
+	struct exec_progress progress = { .exec_id = exec_id };
+	struct client_call call = {
+		.method = "exec.attach",
+		.params = exec_params(exec_id),
+		.again = attach_again,
+		.userdata = &progress,
+	};
 	struct json_object *result = NULL;
 	struct json_object *place;
 	int r;
 
-	if (params && from) {
+	if (call.params && from) {
 		place = strcmp(from, "end") == 0 ? json_object_new_string(from)
 						 : json_value_parse(from, strlen(from));
 		if (!place) {
-			json_object_put(params);
+			json_object_put(call.params);
 			return -EINVAL;
 		}
-		json_object_object_add(params, "from", place);
+		json_object_object_add(call.params, "from", place);
 	}
-	r = client_call(c, "exec.attach", params, NULL, 0, &result, reterr);
+	client_follow(c, &progress);
+	r = client_call_with(c, &call, &result, reterr);
+	client_follow(c, NULL);
 	return r == 0 ? result_new(ret, result) : r;
 }
 

@@ -8,14 +8,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "call.h"
 #include "json-value.h"
+#include "macro.h"
 
 struct delivery {
-	struct sandboxd_client *client;
-	const struct sandboxd_callbacks *callbacks;
-	void *userdata;
+	const struct notification_target *to;
 	struct json_object *params;
 };
+
+const char *const exec_stream_names[EXEC_STREAM_MAX] = { "stdout", "stderr", "output" };
+
+static void keep_count(struct exec_progress *p, const struct sandboxd_output *output)
+{
+	if (!p || strcmp(p->exec_id, output->exec_id) != 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(exec_stream_names); i++) {
+		if (strcmp(output->stream, exec_stream_names[i]) != 0)
+			continue;
+		p->next[i] = output->offset + output->size;
+		p->seen[i] = true;
+	}
+}
 
 static bool deliver_started(const struct delivery *d)
 {
@@ -26,9 +40,9 @@ static bool deliver_started(const struct delivery *d)
 		.pid = (pid_t)json_value_int(d->params, "pid", 0),
 	};
 
-	if (!d->callbacks->on_started || !started.exec_id)
+	if (!d->to->callbacks->on_started || !started.exec_id)
 		return false;
-	d->callbacks->on_started(d->client, &started, d->userdata);
+	d->to->callbacks->on_started(d->to->client, &started, d->to->userdata);
 	return true;
 }
 
@@ -42,14 +56,16 @@ static bool deliver_output(const struct delivery *d)
 	struct json_object *data = NULL;
 	void *owned = NULL;
 
-	if (!d->callbacks->on_output || !output.exec_id || !output.stream)
+	if ((!d->to->callbacks->on_output && !d->to->follow) || !output.exec_id || !output.stream)
 		return false;
 	if (!json_object_object_get_ex(d->params, "data", &data) ||
 	    json_value_bytes(data, &output.data, &output.size, &owned) <= 0)
 		return false;
-	d->callbacks->on_output(d->client, &output, d->userdata);
+	keep_count(d->to->follow, &output);
+	if (d->to->callbacks->on_output)
+		d->to->callbacks->on_output(d->to->client, &output, d->to->userdata);
 	free(owned);
-	return true;
+	return d->to->callbacks->on_output != NULL;
 }
 
 static bool deliver_progress(const struct delivery *d)
@@ -59,9 +75,9 @@ static bool deliver_progress(const struct delivery *d)
 		.message = json_value_string(d->params, "message"),
 	};
 
-	if (!d->callbacks->on_progress || !progress.message)
+	if (!d->to->callbacks->on_progress || !progress.message)
 		return false;
-	d->callbacks->on_progress(d->client, &progress, d->userdata);
+	d->to->callbacks->on_progress(d->to->client, &progress, d->to->userdata);
 	return true;
 }
 
@@ -76,14 +92,14 @@ static bool deliver_typed(const struct delivery *d, const char *method)
 	return false;
 }
 
-void notification_deliver(struct sandboxd_client *c, const struct sandboxd_callbacks *callbacks,
-			  void *userdata, const char *method, struct json_object *params)
+void notification_deliver(const struct notification_target *target, const char *method,
+			  struct json_object *params)
 {
-	struct delivery d = { c, callbacks, userdata, params };
+	struct delivery d = { target, params };
 	const char *text = "{}";
 	size_t size = 2;
 
-	if (deliver_typed(&d, method) || !callbacks->on_notification)
+	if (deliver_typed(&d, method) || !target->callbacks->on_notification)
 		return;
 	if (params)
 		text = json_object_to_json_string_length(params,
@@ -91,5 +107,6 @@ void notification_deliver(struct sandboxd_client *c, const struct sandboxd_callb
 								 JSON_C_TO_STRING_NOSLASHESCAPE,
 							 &size);
 	if (text)
-		callbacks->on_notification(c, method, text, size, userdata);
+		target->callbacks->on_notification(target->client, method, text, size,
+						   target->userdata);
 }

@@ -64,6 +64,9 @@ int ctl_transport_error(const struct ctl *ctl, int r)
 	(void)ctl;
 	if (r == -ECONNRESET)
 		message_error("see: sandboxctl daemon status", "sandboxd closed the connection");
+	else if (r == -ENOENT || r == -ECONNREFUSED)
+		message_error("see: sandboxctl daemon status",
+			      "sandboxd ended and did not come back");
 	else if (r == -EMSGSIZE)
 		message_error("the limit is 16 MiB", "the request is too big");
 	else if (r == -EINVAL)

@@ -7,7 +7,7 @@
  * the command has not started yet, the first one waits for its id and the second cancels the
  * request. */
 
-#include "session.h"
+#include "session-internal.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -21,32 +21,14 @@
 #include "macro.h"
 #include "message.h"
 #include "result.h"
-#include "terminal.h"
 
 #define STDIN_CHUNK 8192
+#define ABSENT_POLL_MS 50
 #define POLL_MAX (3 + SESSION_FDS_MAX)
-
-struct session {
-	struct ctl *ctl;
-	const struct session_options *options;
-	struct session_fds *fds;
-	uint64_t request;
-	char exec_id[160]; /* "" until exec.started */
-	int signals;
-	unsigned interrupts;
-	int early_signal; /* arrived before exec_id */
-	bool early_resize;
-	struct terminal terminal;
-	bool reading; /* our stdin is to be read */
-	bool writing; /* an exec.write has no reply yet */
-	bool output_failed;
-	bool done;
-	int status; /* exit status, once done */
-};
 
 /* ---- requests about the exec ---- */
 
-static void request(struct session *s, const char *method, struct json_object *params)
+void session_request(struct session *s, const char *method, struct json_object *params)
 {
 	struct sandboxd_request r = { .method = method };
 
@@ -58,15 +40,15 @@ static void request(struct session *s, const char *method, struct json_object *p
 	json_object_put(params);
 }
 
-static void request_signal(struct session *s, int number)
+void session_request_signal(struct session *s, int number)
 {
 	struct json_object *params = json_object_new_object();
 
 	json_object_object_add(params, "signal", json_object_new_int(number));
-	request(s, "exec.signal", params);
+	session_request(s, "exec.signal", params);
 }
 
-static void request_resize(struct session *s)
+void session_request_resize(struct session *s)
 {
 	struct json_object *params = json_object_new_object();
 	uint16_t rows;
@@ -75,7 +57,7 @@ static void request_resize(struct session *s)
 	terminal_size(&rows, &cols);
 	json_object_object_add(params, "rows", json_object_new_int(rows));
 	json_object_object_add(params, "cols", json_object_new_int(cols));
-	request(s, "exec.resize", params);
+	session_request(s, "exec.resize", params);
 }
 
 /* ---- what the daemon says ---- */
@@ -90,9 +72,9 @@ static void on_started(struct sandboxd_client *c, const struct sandboxd_started 
 		return;
 	memcpy(s->exec_id, started->exec_id, strlen(started->exec_id) + 1);
 	if (s->early_signal)
-		request_signal(s, s->early_signal);
+		session_request_signal(s, s->early_signal);
 	if (s->early_resize)
-		request_resize(s);
+		session_request_resize(s);
 }
 
 static void on_output(struct sandboxd_client *c, const struct sandboxd_output *output,
@@ -100,10 +82,12 @@ static void on_output(struct sandboxd_client *c, const struct sandboxd_output *o
 {
 	struct session *s = userdata;
 	int fd = strcmp(output->stream, "stderr") == 0 ? STDERR_FILENO : STDOUT_FILENO;
+	size_t skip = session_already_shown(s, output);
 
 	(void)c;
-	if (!s->output_failed && message_write(fd, output->data, output->size) < 0)
-		s->output_failed = true;
+	if (!s->failed &&
+	    message_write(fd, (const char *)output->data + skip, output->size - skip) < 0)
+		s->failed = true;
 }
 
 static void on_progress(struct sandboxd_client *c, const struct sandboxd_progress *progress,
@@ -139,10 +123,14 @@ static void on_reply(struct sandboxd_client *c, const struct sandboxd_reply *rep
 	struct session *s = userdata;
 
 	(void)c;
+	if (!session_is_end(s, reply))
+		return;
 	s->done = true;
 	s->status = STATUS_FAILURE;
 	terminal_restore(&s->terminal); /* before anything is said */
-	if (reply->status == SANDBOXD_REFUSED)
+	if (session_is_unknown(s, reply))
+		session_tell_unknown(s);
+	else if (reply->status == SANDBOXD_REFUSED)
 		message_refused(reply->error);
 	else if (reply->status < 0)
 		ctl_transport_error(s->ctl, reply->status);
@@ -154,7 +142,7 @@ static void on_reply(struct sandboxd_client *c, const struct sandboxd_reply *rep
 		s->status = s->options->finish(s->ctl, reply->result, reply->result_size);
 	else
 		s->status = result_finish(s->ctl, reply->result, reply->result_size);
-	if (s->output_failed)
+	if (s->failed)
 		s->status = STATUS_FAILURE;
 }
 
@@ -165,7 +153,9 @@ static void on_written(struct sandboxd_client *c, const struct sandboxd_reply *r
 
 	(void)c;
 	s->writing = false;
-	if (reply->status != 0)
+	if (reply->status == -ECONNRESET)
+		s->input_lost = true;
+	else if (reply->status != 0)
 		s->reading = false; /* it does not read any more */
 }
 
@@ -180,7 +170,8 @@ static void read_stdin(struct session *s)
 		return;
 	if (n <= 0) {
 		s->reading = false;
-		request(s, "exec.closeStdin", json_object_new_object());
+		s->input_closed = true;
+		session_request(s, "exec.closeStdin", json_object_new_object());
 		return;
 	}
 	s->writing = true;
@@ -188,10 +179,10 @@ static void read_stdin(struct session *s)
 		s->reading = s->writing = false;
 }
 
-static void cancel(struct session *s)
+void session_cancel(struct session *s)
 {
 	if (s->exec_id[0] != '\0' && !s->options->cancel_request)
-		request(s, "exec.cancel", json_object_new_object());
+		session_request(s, "exec.cancel", json_object_new_object());
 	else
 		(void)sandboxd_cancel(s->ctl->client, s->request); /* as in request() */
 }
@@ -200,15 +191,19 @@ static void on_signal(struct session *s, int number)
 {
 	if (number == SIGWINCH) {
 		if (s->exec_id[0] != '\0')
-			request_resize(s);
+			session_request_resize(s);
 		else
 			s->early_resize = true;
 		return;
 	}
-	if (++s->interrupts > 1)
-		cancel(s);
-	else if (s->exec_id[0] != '\0')
-		request_signal(s, number);
+	if (++s->interrupts > 1 && s->absent) {
+		terminal_restore(&s->terminal);
+		message_error(NULL, "sandboxd is gone; the command goes on without us");
+		s->done = true;
+	} else if (s->interrupts > 1)
+		session_cancel(s);
+	else if (s->exec_id[0] != '\0' && !s->absent)
+		session_request_signal(s, number);
 	else
 		s->early_signal = number;
 }
@@ -240,7 +235,7 @@ static int catch_signals(struct session *s)
 	return s->signals < 0 ? -errno : 0;
 }
 
-/* ---- the loop ---- */
+/* ---- what is polled ---- */
 
 struct poll_set {
 	struct pollfd fds[POLL_MAX];
@@ -267,18 +262,45 @@ static void poll_add_pumps(struct poll_set *p, struct session_fds *fds)
 	}
 }
 
+/* ---- what the session waits for ---- */
+
+int session_send(struct session *s, const char *method, struct json_object *params,
+		 const struct session_fds *fds)
+{
+	struct sandboxd_request r = {
+		.method = method,
+		.params = json_object_to_json_string_ext(params,
+							 JSON_C_TO_STRING_PLAIN |
+								 JSON_C_TO_STRING_NOSLASHESCAPE),
+		.fds = fds ? fds->fds : NULL,
+		.n_fds = fds ? fds->count : 0,
+	};
+
+	return sandboxd_send(s->ctl->client, &r, on_reply, s, &s->request);
+}
+
+void session_end_with(struct session *s, int r)
+{
+	terminal_restore(&s->terminal);
+	ctl_transport_error(s->ctl, r);
+	s->done = true;
+	s->status = STATUS_FAILURE;
+}
+
+/* ---- the loop ---- */
+
 static void serve_once(struct session *s)
 {
 	struct poll_set p = { .count = 0 };
-	const struct pollfd *daemon =
-		poll_add(&p, sandboxd_get_fd(s->ctl->client), sandboxd_get_events(s->ctl->client));
+	const struct pollfd *daemon = poll_add(&p, s->absent ? -1 : sandboxd_get_fd(s->ctl->client),
+					       s->absent ? 0 : sandboxd_get_events(s->ctl->client));
 	const struct pollfd *signals = poll_add(&p, s->signals, POLLIN);
 	const struct pollfd *input = NULL;
 
-	if (s->reading && !s->writing && s->exec_id[0] != '\0')
+	if (s->reading && !s->writing && !s->absent && s->exec_id[0] != '\0')
 		input = poll_add(&p, STDIN_FILENO, POLLIN);
 	poll_add_pumps(&p, s->fds);
-	if (poll(p.fds, p.count, -1) < 0)
+	if (poll(p.fds, p.count, s->absent ? ABSENT_POLL_MS : -1) < 0)
 		return;
 	if (signals->revents)
 		read_signals(s);
@@ -289,6 +311,8 @@ static void serve_once(struct session *s)
 			pump_move(p.pumps[i]);
 	if (daemon->revents)
 		(void)sandboxd_dispatch(s->ctl->client, 0); /* its end is told to on_reply */
+	if (s->absent && !s->done)
+		session_come_back(s);
 }
 
 static int start(struct session *s)
@@ -298,17 +322,12 @@ static int start(struct session *s)
 		.on_output = on_output,
 		.on_progress = on_progress,
 	};
-	struct sandboxd_request r = {
-		.method = s->options->method,
-		.params = json_object_to_json_string_ext(s->options->params,
-							 JSON_C_TO_STRING_PLAIN |
-								 JSON_C_TO_STRING_NOSLASHESCAPE),
-		.fds = s->fds ? s->fds->fds : NULL,
-		.n_fds = s->fds ? s->fds->count : 0,
-	};
+	int r = session_name_exec(s);
 
+	if (r < 0)
+		return r;
 	sandboxd_set_callbacks(s->ctl->client, &callbacks, s);
-	return sandboxd_send(s->ctl->client, &r, on_reply, s, &s->request);
+	return session_send(s, s->options->method, s->options->params, s->fds);
 }
 
 /* Our copies of the ends that the command has now: else its pipe would never end. */

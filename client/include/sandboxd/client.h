@@ -7,8 +7,8 @@
  *
  * Return values, unless a function says otherwise: 0 is success; SANDBOXD_REFUSED means that the
  * daemon answered with an error, which is then in *RETERR; negative is -errno, from the transport:
- *   -ECONNRESET  the daemon closed the connection (and -EBADMSG: it sent something that is no
- *                JSON-RPC, -EMSGSIZE: a line beyond all limits); the client is used up
+ *   -ECONNRESET  the daemon closed the connection (see sandboxd_set_reconnect(); and -EBADMSG: it
+ *                sent something that is no JSON-RPC, -EMSGSIZE: a line beyond all limits)
  *   -EINVAL      an argument is malformed, nothing was sent
  *   -EMSGSIZE    the request is beyond the daemon's line limit, nothing was sent
  *   -ENOBUFS     too much is in flight or unsent, nothing was sent
@@ -72,6 +72,31 @@ struct sandboxd_client *sandboxd_client_free(struct sandboxd_client *c);
 
 /* Borrowed; "" for sandboxd_connect_fd(). */
 const char *sandboxd_client_path(const struct sandboxd_client *c);
+
+/* ---- when the connection is lost ---- */
+
+/* A daemon that restarts keeps its sandboxes and their commands, and for so long the commands of
+ * clients that are away. */
+#define SANDBOXD_RECONNECT_MS 60000
+
+/* Blocking calls connect again by themselves when the connection has ended, and wait at most
+ * TIMEOUT_MS (SANDBOXD_RECONNECT_MS unless this is called; 0: they do not) for a daemon to be
+ * there.
+ *   - What only asks (sandbox.get, exec.wait, ...: read-only in rpc.discover) is asked again, and
+ * so is what never left this process.
+ *   - sandboxd_exec_run() and sandboxd_exec_attach() find their command again and go on; no byte of
+ *     output is delivered twice.
+ *   - Any other call returns -ECONNRESET, and may or may not have had its effect; the next one
+ *     connects. With an idempotency key it can be repeated.
+ * Requests of sandboxd_send() are answered with -ECONNRESET. When no daemon came, the result is
+ * what connecting ended with: -ECONNREFUSED, -ENOENT. */
+void sandboxd_set_reconnect(struct sandboxd_client *c, int timeout_ms);
+
+/* For event loops: connects a client whose connection has ended again, at its place of before, and
+ * waits at most TIMEOUT_MS (0: one attempt) for a daemon. The descriptor changes; callbacks stay.
+ * Returns 0 (also if nothing had ended), what connecting ended with, or -EDEADLK from inside a
+ * callback. A client of sandboxd_connect_fd() cannot. */
+int sandboxd_reconnect(struct sandboxd_client *c, int timeout_ms);
 
 /* ---- calls ---- */
 
@@ -266,7 +291,9 @@ struct sandboxd_exec_result {
 };
 
 /* Runs a command and waits for its end. A command that fails, or cannot be started, is a result.
- * *RET is freed with sandboxd_exec_result_free(). */
+ * *RET is freed with sandboxd_exec_result_free(). When the connection was lost and the daemon does
+ * not know the command any more: -ECONNRESET, unless there is an idempotency key: then it is run
+ * again if it never ran. */
 int sandboxd_exec_run(struct sandboxd_client *c, const struct sandboxd_exec_options *options,
 		      struct sandboxd_exec_result **ret, struct sandboxd_error *reterr);
 
@@ -275,7 +302,8 @@ int sandboxd_exec_wait(struct sandboxd_client *c, const char *exec_id, int64_t t
 		       struct sandboxd_exec_result **ret, struct sandboxd_error *reterr);
 
 /* Replays what the command wrote from FROM on (NULL: from the start; "end"; or a JSON object), then
- * follows, calling on_output, until its end. */
+ * follows, calling on_output, until its end. After a lost connection it goes on behind the last
+ * byte that on_output got; an offset beyond that is what the daemon does not keep any more. */
 int sandboxd_exec_attach(struct sandboxd_client *c, const char *exec_id, const char *from,
 			 struct sandboxd_exec_result **ret, struct sandboxd_error *reterr);
 

@@ -8,7 +8,7 @@ import { Connection } from "./connection.js";
 import { CLOSED, NOT_RUNNING, SandboxdError, isLost } from "./errors.js";
 import { ExecRun } from "./exec.js";
 
-const RECONNECT_MS = 10_000;
+const RECONNECT_MS = 60_000; // so long the daemon keeps commands for clients that are away
 const RECONNECT_STEP_MS = 50;
 
 // Asking again changes nothing, so a lost connection is no reason to fail.

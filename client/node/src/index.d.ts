@@ -24,7 +24,7 @@ export class SandboxdError extends Error {
 export interface ClientOptions {
   /** The daemon's socket; else SANDBOXD_SOCKET, else the usual places. */
   socket?: string;
-  /** How long a call in flight waits for a daemon that went away. Default: 10000. */
+  /** How long a call in flight waits for a daemon that went away. Default: 60000. */
   reconnectMs?: number;
   /** Every notification of the shared connection. */
   onNotification?: <N extends keyof Notifications>(method: N, params: Notifications[N]) => void;

@@ -451,6 +451,8 @@ START_TEST(typed_create_and_exec)
 	CLEANUP_STR char *run = NULL;
 	int fds[64];
 	size_t n_fds;
+	char name[33];
+	int rest = 0;
 
 	fake_server_say(&server, "{\"id\":1,\"result\":{\"name\":\"n\",\"id\":\"i\",\"network\":"
 				 "{\"mode\":\"none\"},\"pid\":5}}\n");
@@ -477,10 +479,17 @@ START_TEST(typed_create_and_exec)
 	run = fake_server_hear(&server, fds, &n_fds);
 	ck_assert_uint_eq(n_fds, 1);
 	close(fds[0]);
-	ck_assert_str_eq(run, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"exec.run\",\"params\":{"
-			      "\"sandbox\":\"n\",\"command\":[\"echo\",\"x\"],\"stdin\":{\"text\":"
-			      "\"in\"},"
-			      "\"stdout\":{\"fd\":0},\"fds\":1}}");
+	/* its name, by which it is found after a lost connection */
+	ck_assert_int_eq(sscanf(run,
+				"{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"exec.run\",\"params\":{"
+				"\"execId\":\"x%32[0-9a-f]\",%n",
+				name, &rest),
+			 1);
+	ck_assert_uint_eq(strlen(name), 32);
+	ck_assert_str_eq(run + rest,
+			 "\"sandbox\":\"n\",\"command\":[\"echo\",\"x\"],\"stdin\":{\"text\":"
+			 "\"in\"},"
+			 "\"stdout\":{\"fd\":0},\"fds\":1}}");
 }
 END_TEST
 
