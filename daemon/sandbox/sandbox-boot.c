@@ -46,6 +46,7 @@ static void boot_failed(struct sandbox *s, bool keeper_gone)
 	CLEANUP_ERROR struct error e = { 0 };
 
 	error_move(&e, &s->boot_error);
+	sandbox_warm_judge(s, false);
 	s->on_progress = NULL;
 	sandbox_release(s);
 	if (keeper_gone)
@@ -171,6 +172,7 @@ void sandbox_boot_done(struct sandbox *s)
 	sandbox_set_state(s, SANDBOX_STATE_RUNNING, NULL);
 	launch_step(&s->launch, LAUNCH_STEP_RUNNING);
 	launch_log(s);
+	sandbox_warm_judge(s, true);
 	if (is_create(s) && s->facts.launch == SANDBOX_LAUNCH_COLD)
 		pool_note_cold(s);
 	sandbox_op_end(s, NULL);

@@ -18,6 +18,7 @@
 #include "util/table.h"
 
 struct disk_watch;
+struct pool;
 struct sandbox_orphan;
 struct spare;
 struct workspace;
@@ -83,9 +84,11 @@ struct sandbox {
 	bool in_table;
 	struct sandbox_peer *counted;  /* who is charged for it; NULL: nobody */
 	struct sandbox_orphan *orphan; /* under way: sandbox-orphan.c */
-	struct spare *spare; /* owned; it is one, or (taken) is becoming a sandbox; else NULL */
-	bool warm_claimed;   /* becoming one: the keeper has done its part */
-	bool cancelled;      /* nobody wants the create under way */
+	struct spare *spare;  /* owned; it is one, or (taken) is becoming a sandbox; else NULL */
+	bool warm_claimed;    /* becoming one: the keeper has done its part */
+	struct pool *suspect; /* whose spare could not become it; NULL: none, or it is judged */
+	char *suspicion;      /* and why */
+	bool cancelled;       /* nobody wants the create under way */
 	void (*on_progress)(const char *message, void *userdata);
 	void *progress_userdata;
 	struct string_list layers;
@@ -220,9 +223,9 @@ void sandbox_warm_step(struct sandbox *s);
 void sandbox_warm_lost(struct sandbox *s);
 /* The spare of a claimed S is no good: S is booted cold. */
 void sandbox_warm_fail(struct sandbox *s, const struct error *e);
-
-/* Who may lend what to S; ignore_git is unset. */
-struct workspace_policy sandbox_workspace_policy(const struct sandbox *s);
+/* S was booted, or (not GOOD) could not be. A spare that could not become it has failed if what
+ * was asked for can be done. */
+void sandbox_warm_judge(struct sandbox *s, bool good);
 
 /* ---- sandbox-undo.c ---- */
 /* What `git worktree list` shows while S works on a worktree; freed by the caller. */

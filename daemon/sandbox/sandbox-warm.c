@@ -5,9 +5,11 @@
  *
  * Where either fails, the client need not know: what ran is removed, and the sandbox is made anew
  * under the same id. If it was the request that could not be, that fails in the same way, and with
- * the same words as if there had been no spare. */
+ * the same words as if there had been no spare; only what then succeeds is held against the pool.
+ */
 
 #include <event2/event.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sandbox/init-client.h"
@@ -202,6 +204,14 @@ static void on_keeper(struct keeper_client *k, struct error *e, void *userdata)
 		call_remove(s, k);
 }
 
+void sandbox_warm_judge(struct sandbox *s, bool good)
+{
+	if (s->suspect && good)
+		pool_on_failure(s->suspect, s->suspicion ? s->suspicion : "cannot be claimed");
+	s->suspect = NULL;
+	free(TAKE_PTR(s->suspicion));
+}
+
 void sandbox_warm_fail(struct sandbox *s, const struct error *e)
 {
 	CLEANUP_ERROR struct error own = { 0 };
@@ -213,7 +223,8 @@ void sandbox_warm_fail(struct sandbox *s, const struct error *e)
 	s->facts.launch = SANDBOX_LAUNCH_COLD;
 	s->undo_due = s->facts.workspaces.count > 0;
 	p->claims_warm--;
-	pool_on_failure(p, e->message ? e->message : "cannot be claimed");
+	s->suspect = p; /* pools stay */
+	s->suspicion = e->message ? strdup(e->message) : NULL;
 	s->init = init_client_free(s->init); /* before the one that it would tell */
 	spare_free(sp);
 	sandbox_release(s);

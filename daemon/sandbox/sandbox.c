@@ -204,6 +204,7 @@ static void sandbox_free(struct sandbox *s)
 	sandbox_home_end(s);
 	string_list_deinit(&s->layers);
 	error_clear(&s->boot_error);
+	free(s->suspicion);
 	free(s->facts.id);
 	free(s->facts.name);
 	free(s->facts.tool);

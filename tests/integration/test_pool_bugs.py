@@ -312,6 +312,24 @@ def test_refused_creates_cost_nothing(t):
     equal(s["launchType"], "warm", "launchType")
 
 
+def test_failed_claim_of_a_bad_workspace(t):
+    """What fails cold, too, is not the pool's failure, and nobody waits for spares because of it."""
+    repo, tree, _ = worktree(t)
+    os.rename(repo + "/.git/logs", repo + "/.git/other")
+    os.symlink("other", repo + "/.git/logs")  # git would take it; a claim never follows a link
+    d, c = used(t)
+    for _ in range(3):
+        until(lambda: ready(c) >= 2, 60, "spares")
+        e = c.error("sandbox.create", {"workspace": tree})
+        check(e.kind == "runtime_failed" and "logs" in str(e), f"{e.kind}: {e}")
+    with open(d.log, encoding="utf-8", errors="replace") as f:
+        check("starting it anew" in f.read(), "a spare was tried")
+    now = pool(c)
+    equal((now["failures"], now["failuresInRow"]), (0, 0), "nothing is held against the pool")
+    until(lambda: ready(c) >= 2, 60, "spares")
+    equal(t.sandbox(client=c)["launchType"], "warm", "the next one")
+
+
 def test_used_one_never_returns(t):
     d, c = used(t)
     seen = set()
