@@ -3,7 +3,7 @@
  * NUL, because a path may hold anything else. It lies beside the overlay's directories, where no
  * sandbox sees it. A process crash is what it is for, and mostly also a host's: the first one is
  * written with one call, a later one replaces it by rename, and a torn one is read as far as it
- * goes. */
+ * goes. An empty one is none: it was made beforehand, for a claim is in a hurry. */
 
 #include "record.h"
 
@@ -68,6 +68,12 @@ static int parse(struct record *r)
 	return 0;
 }
 
+/* files get the coarse clock's time */
+static int begin(struct record *r)
+{
+	return clock_gettime(CLOCK_REALTIME_COARSE, &r->since) < 0 ? -errno : 0;
+}
+
 static int load(struct record *r, int fd)
 {
 	struct stat st;
@@ -77,6 +83,9 @@ static int load(struct record *r, int fd)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_size > RECORD_BYTES_MAX)
 		return -EBADMSG;
+	if (st.st_size == 0)
+		return begin(r);
+	r->found = true;
 	r->entries = malloc((size_t)st.st_size + 1);
 	if (!r->entries)
 		return -ENOMEM;
@@ -99,9 +108,8 @@ int record_load(struct record *r, const struct tree *t, const char *id)
 	fd = openat(t->upper, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 && errno != ENOENT)
 		return -errno;
-	if (fd < 0) /* files get the coarse clock's time */
-		return clock_gettime(CLOCK_REALTIME_COARSE, &r->since) < 0 ? -errno : 0;
-	r->found = true;
+	if (fd < 0)
+		return begin(r);
 	result = load(r, fd);
 	if (result < 0)
 		record_deinit(r);
@@ -178,6 +186,15 @@ int record_save(const struct record *r, const struct tree *t, const char *id)
 	if (result == 0 && r->found && renameat(t->upper, fresh, t->upper, name) < 0)
 		result = -errno;
 	return result;
+}
+
+void record_prepare(const struct tree *t, const char *id)
+{
+	char name[RECORD_NAME_MAX];
+
+	name_file(name, sizeof(name), id, "made");
+	(void)close_fd(
+		openat(t->upper, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
 }
 
 void record_remove(const struct tree *t, const char *id)

@@ -31,5 +31,8 @@ bool record_has(const struct record *r, enum record_kind kind, const char *root,
 		const char *source);
 /* Replaces the file, at once. */
 int record_save(const struct record *r, const struct tree *t, const char *id);
+/* Makes an empty file, which is no record, for the first one to be written into: on a busy disk
+ * that takes a claim less time than making one. */
+void record_prepare(const struct tree *t, const char *id);
 /* Nothing is left to be undone. */
 void record_remove(const struct tree *t, const char *id);

@@ -29,6 +29,7 @@
 #include "fence.h"
 #include "files.h"
 #include "macro.h"
+#include "record.h"
 #include "root.h"
 #include "trash.h"
 
@@ -166,8 +167,10 @@ static void remove_scaffold(const struct creation *c)
 {
 	const struct runtime_job *job = c->job;
 
-	if (c->result.pid > 0 && c->result.error == 0)
+	if (c->result.pid > 0 && c->result.error == 0) {
 		root_copy_up(c);
+		record_prepare(job->tree, job->id);
+	}
 	(void)umount2(c->merged, MNT_DETACH); /* EINVAL: not mounted */
 	(void)unlinkat(job->tree->merged, job->id, AT_REMOVEDIR);
 	trash_remove_flat(job->tree->bundle, job->id);

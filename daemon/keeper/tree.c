@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/mount.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -132,6 +134,21 @@ static int clone_directory(int fd)
 	return tree < 0 ? -errno : tree;
 }
 
+/* What is in DIR is not related to each other: ext4 then puts each of them where there is most
+ * room. Together they would fill one group of inodes after the other; and without a journal ext4
+ * does not use an inode again for a minute: where many sandboxes had just been removed it looked at
+ * 8192 of them to make a directory, which took 550 us instead of 15. */
+static void spread(int dir)
+{
+	int flags;
+
+	/* other file systems have no such flag and need none */
+	if (ioctl(dir, FS_IOC_GETFLAGS, &flags) < 0 || (flags & FS_TOPDIR_FL))
+		return;
+	flags |= FS_TOPDIR_FL;
+	(void)ioctl(dir, FS_IOC_SETFLAGS, &flags);
+}
+
 int tree_attach_state(struct tree *t, int fd, bool is_mount)
 {
 	const struct owned own = { 0, 0700 };
@@ -154,6 +171,7 @@ int tree_attach_state(struct tree *t, int fd, bool is_mount)
 	    (r = make_open(t->state, "templates", own, &t->templates)) < 0 ||
 	    (r = make_open(t->state, "spool", own, &t->spool)) < 0)
 		return r;
+	spread(t->upper);
 	return 0;
 }
 
