@@ -366,10 +366,7 @@ size_t loop_count(const struct manager *m)
 int loop_open_work_dir(const struct manager *m, uid_t peer, const char *path,
 		       struct workspace **ret, struct error *reterr)
 {
-	const struct workspace_policy policy = { .peer = peer,
-						 .state_dir = m->config->state_dir,
-						 .runtime_dir = m->config->runtime_dir,
-						 .config_dir = m->config->config_dir };
+	const struct workspace_policy policy = manager_workspace_policy(m, peer);
 	const struct workspace_params params = { .path = path };
 
 	return workspace_open(ret, &params, "workDir", &policy, reterr);

@@ -211,25 +211,36 @@ int git_inspect(struct git_layout *g, int workspace, const char *path, uid_t own
 	return refuse(field, path, why, reterr);
 }
 
+/* The first LENGTH bytes of PATH. By name, for it is asked of every directory on the way up. */
+static bool is_repository(const char *path, size_t length)
+{
+	static const struct {
+		const char *name;
+		bool directory;
+	} has[] = { { "objects", true }, { "refs", true }, { "HEAD", false } };
+	char name[PATH_MAX + 16];
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(has); i++) {
+		(void)snprintf(name, sizeof(name), "%.*s/%s", (int)length, path, has[i].name);
+		if (fstatat(AT_FDCWD, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    (has[i].directory && !S_ISDIR(st.st_mode)))
+			return false;
+	}
+	return true;
+}
+
 bool git_is_own_directory(const char *path)
 {
-	CLEANUP_STR char *at = strdup(path);
-	char *slash = at;
-	struct stat st;
+	size_t length = strlen(path);
 
-	while (at && slash) {
-		CLEANUP_FD int dir = fd_open_no_links(AT_FDCWD, at, O_PATH | O_DIRECTORY);
-
-		if (dir >= 0 && holds_repository(dir) &&
-		    fstatat(dir, "HEAD", &st, AT_SYMLINK_NOFOLLOW) == 0)
-			return true;
-		slash = strrchr(at, '/');
-		if (slash == at)
-			break;
-		if (slash)
-			*slash = '\0';
+	while (length > 0 && !is_repository(path, length)) {
+		while (length > 0 && path[length - 1] != '/')
+			length--;
+		length -= length > 0;
 	}
-	return !at;
+	return length > 0;
 }
 
 void git_layout_deinit(struct git_layout *g)

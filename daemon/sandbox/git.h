@@ -26,6 +26,6 @@ struct git_layout {
 int git_inspect(struct git_layout *g, int workspace, const char *path, uid_t owner,
 		const char *field, struct error *reterr);
 /* Is the canonical PATH a git directory (.git, a bare repository) or in one? Its configuration and
- * hooks would lie open: what protects them starts from a working tree. True without memory. */
+ * hooks would lie open: what protects them starts from a working tree. */
 bool git_is_own_directory(const char *path);
 void git_layout_deinit(struct git_layout *g);

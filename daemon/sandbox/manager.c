@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -21,6 +22,7 @@
 #include "sandbox/pool-settings.h"
 #include "sandbox/pool.h"
 #include "sandbox/sandbox-internal.h"
+#include "sandbox/workspace.h"
 #include "store/store.h"
 #include "util/fd.h"
 #include "util/id.h"
@@ -75,6 +77,37 @@ static int open_dirs(struct manager *m)
 	if (m->state_fd < 0 || m->runtime_fd < 0)
 		return -errno;
 	return 0;
+}
+
+/* PATH without links and dots, as it is if it does not exist; NULL without memory. */
+static char *canonical(const char *path)
+{
+	char *real = realpath(path, NULL);
+
+	return real ? real : strdup(path);
+}
+
+static int find_places(struct manager *m)
+{
+	m->places = (struct own_places){ canonical(m->config->state_dir),
+					 canonical(m->config->runtime_dir),
+					 canonical(m->config->config_dir) };
+	return m->places.state && m->places.runtime && m->places.config ? 0 : -ENOMEM;
+}
+
+static void forget_places(struct manager *m)
+{
+	free(TAKE_PTR(m->places.state));
+	free(TAKE_PTR(m->places.runtime));
+	free(TAKE_PTR(m->places.config));
+}
+
+struct workspace_policy manager_workspace_policy(const struct manager *m, uid_t peer)
+{
+	return (struct workspace_policy){ .peer = peer,
+					  .state_dir = m->places.state,
+					  .runtime_dir = m->places.runtime,
+					  .config_dir = m->places.config };
 }
 
 /* Sockets of sandboxes and keepers of a daemon that died. */
@@ -134,6 +167,8 @@ int manager_init(struct manager *m)
 	m->state_fd = m->runtime_fd = -1;
 	r = open_dirs(m);
 	if (r == 0)
+		r = find_places(m);
+	if (r == 0)
 		r = load_instance(m);
 	if (r == 0)
 		r = make_runtime_dirs(m);
@@ -176,6 +211,7 @@ void manager_deinit(struct manager *m)
 	}
 	m->state_fd = close_fd(m->state_fd);
 	m->runtime_fd = close_fd(m->runtime_fd);
+	forget_places(m);
 }
 
 bool manager_stop(struct manager *m)

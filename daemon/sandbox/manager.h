@@ -29,6 +29,7 @@ struct server;
 struct store;
 struct string_list;
 struct template_table; /* template.c */
+struct workspace_policy;
 
 #define INSTANCE_ID_SIZE 9 /* 8 characters and NUL */
 
@@ -56,6 +57,11 @@ struct manager {
 	unsigned disk_looks;   /* under way: disk-watch.c */
 	int state_fd;          /* the state directory, O_PATH */
 	int runtime_fd;        /* the runtime directory */
+	struct own_places {    /* canonical, for no workspace may hold one or be in one */
+		char *state;
+		char *runtime;
+		char *config;
+	} places;
 	const char *libexec_dir;
 };
 
@@ -84,6 +90,9 @@ void manager_each_sandbox(struct manager *m, bool (*fn)(struct sandbox *s, void 
 void manager_each_sandbox_after(struct sandbox *after,
 				bool (*fn)(struct sandbox *s, void *userdata), void *userdata);
 size_t manager_sandbox_count(const struct manager *m);
+
+/* How a workspace of PEER's is judged; ignore_git is unset. Borrows M's strings. */
+struct workspace_policy manager_workspace_policy(const struct manager *m, uid_t peer);
 
 /* ---- Templates, as sandbox.c needs them: implemented by template.c ---- */
 

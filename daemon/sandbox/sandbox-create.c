@@ -198,19 +198,9 @@ static void field_name(size_t i, char *field, size_t size)
 		(void)snprintf(field, size, "extraWorkspaces[%zu]", i - 1);
 }
 
-struct workspace_policy sandbox_workspace_policy(const struct sandbox *s)
-{
-	const struct config *config = s->manager->config;
-
-	return (struct workspace_policy){ .peer = s->facts.peer,
-					  .state_dir = config->state_dir,
-					  .runtime_dir = config->runtime_dir,
-					  .config_dir = config->config_dir };
-}
-
 int sandbox_open_workspaces(struct sandbox *s, struct error *reterr)
 {
-	const struct workspace_policy policy = sandbox_workspace_policy(s);
+	const struct workspace_policy policy = manager_workspace_policy(s->manager, s->facts.peer);
 	char field[48];
 	size_t i, k;
 

@@ -26,7 +26,7 @@ char *sandbox_lock_reason(const struct sandbox *s)
  * be believed, the workspace alone is what matters. */
 static void open_workspaces(struct sandbox *s)
 {
-	struct workspace_policy policy = sandbox_workspace_policy(s);
+	struct workspace_policy policy = manager_workspace_policy(s->manager, s->facts.peer);
 	struct workspace **w;
 	size_t i;
 

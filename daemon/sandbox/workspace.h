@@ -14,7 +14,7 @@
 struct git_layout;
 struct workspace;
 
-/* Who asks, and which directories are ours (NULL entries are skipped). */
+/* Who asks, and which directories are ours: canonical paths; NULL entries are skipped. */
 struct workspace_policy {
 	uid_t peer; /* must own the workspace; 0 may name anybody's */
 	const char *state_dir;
