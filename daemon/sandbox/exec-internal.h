@@ -47,7 +47,9 @@ struct exec {
 	bool left_behind; /* processes of it live on, as its client wanted */
 	bool disk_full;   /* the keeper cannot append: no space */
 	bool stored;      /* has a row */
-	bool save_queued;
+	bool save_queued; /* in the table's saves, or (young) in its young */
+	bool young;
+	bool told; /* its followers, of its end */
 	bool in_budget;
 	uint64_t spool_bytes; /* its part of the table's sum */
 	struct view_use view;
@@ -58,6 +60,7 @@ struct exec {
 	int64_t timeout_ms; /* -1: none */
 	int64_t grace_ms;
 	int64_t begun_ms;             /* CLOCK_MONOTONIC */
+	int64_t deadline_ms;          /* the same; -1: none */
 	bool still;                   /* its sandbox stands still, and so does the timer: */
 	int64_t left_ms;              /* what it has left; -1: it is not set */
 	struct wire_message *request; /* INIT_EXEC until it can be sent; only as long as its data */
@@ -73,6 +76,7 @@ struct exec {
 	TAILQ_ENTRY(exec) in_home;
 	TAILQ_ENTRY(exec) in_all;
 	TAILQ_ENTRY(exec) in_saves;
+	TAILQ_ENTRY(exec) in_young;
 	TAILQ_ENTRY(exec) in_ended; /* exec-budget.h */
 };
 
@@ -94,6 +98,8 @@ void exec_force_end(struct exec *e);
 void exec_arm(struct exec *e, int64_t ms);
 /* Its sandbox stands still: so does its clock; or it goes on with what was left. */
 void exec_stand_still(struct exec *e, bool still);
+/* What its row says is on the disk, or need not be. */
+void exec_row_written(struct exec *e);
 
 /* ---- exec-spool.c ---- */
 /* Asks the keeper for pipes (TERMINAL -1) or gives it a terminal to read; exec_spool_opened() of

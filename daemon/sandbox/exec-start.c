@@ -18,6 +18,7 @@
 #include "sandbox/exec-payload.h"
 #include "sandbox/exec-stdin.h"
 #include "sandbox/exec-table.h"
+#include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/manager.h"
 #include "sandbox/runtime.h"
@@ -292,11 +293,14 @@ static int describe(struct exec *e, const struct exec_run_params *p, const int *
 	choose_streams(f, p, fds);
 	e->begun_ms = time_monotonic_ms();
 	e->timeout_ms = p->timeout_ms >= 0 ? p->timeout_ms : e->view.timeout_ms;
+	if (e->timeout_ms > 0)
+		e->deadline_ms = e->begun_ms + e->timeout_ms;
 	e->grace_ms = p->grace_ms >= 0 ? p->grace_ms : EXEC_GRACE_MS;
 	e->keep_leftovers = p->leftovers == LEFTOVERS_KEEP;
 	e->facts.spool_max =
 		p->max_output_bytes > 0 ? (uint64_t)p->max_output_bytes : EXEC_SPOOL_BYTES_MAX;
 	e->oom_kills_before = sandbox_oom_kills(e->sandbox);
+	e->init_exec = init_client_number(sandbox_init(e->sandbox)); /* check_sandbox() found it */
 	r = strings_pack(p->command.items, p->command.count, &f->command, &f->command_size);
 	if (r == 0)
 		r = string_copy(p->stage, &f->stage);
@@ -360,6 +364,11 @@ int exec_start(struct manager *m, struct sandbox *s, const struct exec_run_param
 	}
 	memcpy(e->child_fds, fds, sizeof(e->child_fds));
 	if (exec_table_add(m->execs, e, params->exec_id, reterr) < 0) {
+		(void)exec_unref(e);
+		return -1;
+	}
+	if (exec_table_commit(m->execs, e, reterr) < 0) {
+		exec_table_withdraw(m->execs, e);
 		(void)exec_unref(e);
 		return -1;
 	}

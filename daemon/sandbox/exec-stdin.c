@@ -308,3 +308,13 @@ void exec_stdin_close(struct exec_stdin *s)
 	if (s->fd >= 0 && STAILQ_EMPTY(&s->chunks))
 		finish(s);
 }
+
+bool exec_stdin_is_closing(const struct exec_stdin *s)
+{
+	return s->closing || s->broken;
+}
+
+size_t exec_stdin_pending(const struct exec_stdin *s)
+{
+	return s->pending;
+}

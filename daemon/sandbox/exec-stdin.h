@@ -32,3 +32,8 @@ void exec_stdin_forget(struct stdin_waiter *w); /* its DONE will not be called *
 
 /* End of file behind what waits. Closing twice is fine. */
 void exec_stdin_close(struct exec_stdin *s);
+
+/* exec_stdin_close() was called: no more will be written. */
+bool exec_stdin_is_closing(const struct exec_stdin *s);
+/* Bytes that the command has not taken yet. */
+size_t exec_stdin_pending(const struct exec_stdin *s);

@@ -2,9 +2,9 @@
 /* An exec's key names its spool and its row. It is the id, but where a client of another uid than
  * the daemon's chose the id: then "UID.ID", because ids chosen by clients are unique per uid only.
  *
- * Rows are written from a timer, so that no reply waits for the disk; ended execs beyond
- * kept_max() are dropped there too, those of the sandboxes where one has ended since, so that one
- * who runs many costs others nothing. Detached and captured execs have a row. */
+ * Rows are written from a timer (exec-row.c); ended execs beyond kept_max() are dropped there too,
+ * those of the sandboxes where one has ended since, so that one who runs many costs others
+ * nothing. */
 
 #include "sandbox/exec-table.h"
 
@@ -17,8 +17,7 @@
 #include "macro.h"
 #include "sandbox/config.h"
 #include "sandbox/disk-watch.h"
-#include "sandbox/exec-budget.h"
-#include "sandbox/exec-internal.h"
+#include "sandbox/exec-table-internal.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
 #include "store/execs.h"
@@ -30,37 +29,7 @@
 #include "util/table.h"
 #include "util/time.h"
 
-#define SAVE_DELAY_US 20000
-#define SAVES_AT_ONCE 64 /* rows in one turn of the loop */
-#define KEY_SIZE (NAME_LENGTH_MAX + 1)
-
-/* The execs of one sandbox. */
-struct home {
-	TAILQ_HEAD(, exec) execs; /* oldest first */
-	size_t running;
-	size_t ended;
-	bool trim_due;           /* in the table's trims */
-	bool still;              /* the sandbox does not run at the moment */
-	struct sandbox *sandbox; /* of those who wait: referenced until they are told */
-	exec_table_done *done;
-	void *userdata;
-	struct event empty;
-	TAILQ_ENTRY(home) in_trims;
-};
-
-struct exec_table {
-	struct manager *manager;
-	struct table keys;  /* struct exec */
-	struct table homes; /* struct home, by sandbox id */
-	TAILQ_HEAD(, exec) all;
-	TAILQ_HEAD(, exec) saves;
-	struct event save_event;
-	TAILQ_HEAD(, home) trims; /* sandboxes that have more ended ones than are kept */
-	size_t running;
-	size_t ended;
-	struct exec_budget budget;
-	struct wire_message *message;
-};
+#define TRIM_DELAY_MS 20
 
 /* What runs in a sandbox of the daemon's own is nobody's to see. */
 static bool may_see(const struct exec *e, uid_t peer)
@@ -89,17 +58,6 @@ static bool make_key(const struct exec_table *t, uid_t peer, const char *id,
 	else
 		n = snprintf(key, KEY_SIZE, "%u.%s", (unsigned)peer, id);
 	return n > 0 && n < KEY_SIZE;
-}
-
-/* The other way round. */
-static const char *id_of_key(const struct exec_table *t, uid_t peer, const char *key)
-{
-	char prefix[16];
-
-	if (peer == t->manager->uid)
-		return key;
-	(void)snprintf(prefix, sizeof(prefix), "%u.", (unsigned)peer);
-	return string_starts(key, prefix) ? key + strlen(prefix) : key;
 }
 
 static struct exec *find_by_id(const struct exec_table *t, const char *id)
@@ -138,102 +96,18 @@ struct exec *exec_find(struct manager *m, uid_t peer, const char *id, struct err
 	return e;
 }
 
-/* ---- rows ---- */
-
-static bool has_row(const struct exec *e)
+void exec_table_schedule(struct exec_table *t, int64_t ms)
 {
-	return e->facts.streams != 0 || e->facts.detached;
-}
-
-static void fill_row(const struct exec *e, struct store_exec *row)
-{
-	const struct exec_facts *f = &e->facts;
-	size_t i;
-
-	*row = (struct store_exec){ .id = e->key,
-				    .sandbox = sandbox_id(e->sandbox),
-				    .peer = e->peer,
-				    .command = f->command,
-				    .command_size = f->command_size,
-				    .stage = f->stage,
-				    .story_id = f->story_id,
-				    .state = f->state,
-				    .detached = f->detached,
-				    .streams = f->streams |
-					       (f->spool_dropped ? STORE_EXEC_SPOOL_DROPPED : 0),
-				    .created_at_ms = f->created_at_ms,
-				    .result = f->result };
-	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
-		row->stream_end[i] = f->stream[i].end;
-		row->stream_start[i] = f->stream[i].start;
-	}
-}
-
-static void cannot_store(const struct exec *e, int error)
-{
-	if (log_ratelimit())
-		(void)log_errno(LOG_LEVEL_WARNING, error,
-				"exec %s cannot be stored, a restart will forget it", e->facts.id);
-}
-
-/* Returns whether its row is a new one. */
-static bool save(struct exec_table *t, struct exec *e)
-{
-	const bool is_new = !e->stored;
-	struct store_exec row;
-	int r;
-
-	TAILQ_REMOVE(&t->saves, e, in_saves);
-	e->save_queued = false;
-	fill_row(e, &row);
-	r = is_new ? store_exec_insert(t->manager->store, &row)
-		   : store_exec_update(t->manager->store, &row);
-	if (r < 0)
-		cannot_store(e, r);
-	else
-		e->stored = true;
-	return r == 0 && is_new;
-}
-
-/* As many as are written in one turn of the loop. */
-static void save_some(struct exec_table *t)
-{
-	struct exec *added[SAVES_AT_ONCE];
-	size_t n = 0;
-	unsigned budget = SAVES_AT_ONCE;
-	struct exec *e;
-	int r;
-
-	(void)store_batch_begin(t->manager->store); /* else one by one */
-	while (budget-- > 0 && (e = TAILQ_FIRST(&t->saves)))
-		if (save(t, e))
-			added[n++] = e;
-	r = store_batch_end(t->manager->store);
-	if (r == 0)
-		return;
-	while (n > 0) {
-		added[--n]->stored = false;
-		cannot_store(added[n], r);
-	}
-}
-
-static void schedule(struct exec_table *t)
-{
-	static const struct timeval delay = { .tv_usec = SAVE_DELAY_US };
+	const struct timeval delay = { .tv_sec = ms / 1000,
+				       .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
 
 	if (!event_pending(&t->save_event, EV_TIMEOUT, NULL))
 		(void)event_add(&t->save_event, &delay); /* no memory: with the next one */
 }
 
-void exec_table_save(struct exec_table *t, struct exec *e)
+static void schedule(struct exec_table *t)
 {
-	/* a running one that nobody can come back for need not be known to a later daemon */
-	if (!has_row(e) || e->save_queued || !e->home ||
-	    (e->facts.state != EXEC_STATE_ENDED && !e->facts.detached))
-		return;
-	e->save_queued = true;
-	TAILQ_INSERT_TAIL(&t->saves, e, in_saves);
-	schedule(t);
+	exec_table_schedule(t, TRIM_DELAY_MS);
 }
 
 /* ---- entering and dropping ---- */
@@ -284,9 +158,7 @@ static void drop(struct exec_table *t, struct exec *e, bool remove_files)
 	(void)table_remove(&t->keys, e->key);
 	TAILQ_REMOVE(&e->home->execs, e, in_home);
 	TAILQ_REMOVE(&t->all, e, in_all);
-	if (e->save_queued)
-		TAILQ_REMOVE(&t->saves, e, in_saves);
-	e->save_queued = false;
+	exec_rows_forget(t, e);
 	e->home->ended--;
 	t->ended--;
 	e->home = NULL;
@@ -317,6 +189,11 @@ static void note_ended(struct exec_table *t, struct home *h)
 		return;
 	h->trim_due = true;
 	TAILQ_INSERT_TAIL(&t->trims, h, in_trims);
+}
+
+void exec_table_count_ended(struct exec_table *t, struct exec *e)
+{
+	note_ended(t, e->home);
 }
 
 static void trim(struct exec_table *t, struct home *h)
@@ -391,16 +268,13 @@ static void on_save(evutil_socket_t fd, short what, void *userdata)
 
 	(void)fd;
 	(void)what;
-	if (!TAILQ_EMPTY(&t->saves))
-		save_some(t);
-	if (!TAILQ_EMPTY(&t->saves))
-		schedule(t);
+	(void)exec_rows_write(t); /* comes back for the rest by itself */
 	if (!TAILQ_EMPTY(&t->trims))
 		trim_all(t);
 	trim_spools(t);
 }
 
-static int enter(struct exec_table *t, struct exec *e, const char *key)
+int exec_table_enter(struct exec_table *t, struct exec *e, const char *key)
 {
 	struct home *h = home_of(t, e->sandbox);
 	int r;
@@ -439,7 +313,7 @@ int exec_table_add(struct exec_table *t, struct exec *e, const char *id, struct 
 		(void)snprintf(key, sizeof(key), "%s", made);
 	}
 	e->facts.id = strdup(id);
-	r = e->facts.id ? enter(t, e, key) : -ENOMEM;
+	r = e->facts.id ? exec_table_enter(t, e, key) : -ENOMEM;
 	if (r == -EEXIST) {
 		(void)error_set(reterr, ERROR_ALREADY_EXISTS, "execId", "another id, or none",
 				"there is an exec %s already", id);
@@ -453,6 +327,17 @@ int exec_table_add(struct exec_table *t, struct exec *e, const char *id, struct 
 	disk_watch_touch(e->sandbox);
 	exec_stand_still(e, e->home->still);
 	return 0;
+}
+
+void exec_table_withdraw(struct exec_table *t, struct exec *e)
+{
+	t->running--;
+	e->home->running--;
+	t->ended++;
+	e->home->ended++; /* drop() takes it for one */
+	e->phase = EXEC_PHASE_ENDED;
+	e->facts.state = EXEC_STATE_ENDED;
+	drop(t, e, false);
 }
 
 void exec_table_ended(struct exec_table *t, struct exec *e)
@@ -628,103 +513,6 @@ void exec_table_each_in(struct manager *m, const struct sandbox *s, exec_each *f
 		return;
 }
 
-/* ---- what an earlier daemon left ---- */
-
-struct loading {
-	struct exec_table *table;
-	struct string_list orphans; /* rows whose sandbox is gone */
-};
-
-static int restore(struct exec_table *t, struct sandbox *s, const struct store_exec *row,
-		   struct exec **ret)
-{
-	struct exec *e = NULL;
-	struct exec_facts *f;
-	size_t i;
-	int r;
-
-	r = exec_new(&e, t->manager, s);
-	if (r < 0)
-		return r;
-	*ret = e;
-	f = &e->facts;
-	e->peer = row->peer;
-	e->phase = EXEC_PHASE_ENDED;
-	e->stored = true;
-	f->state = row->state;
-	f->detached = row->detached;
-	f->streams = row->streams & ((1u << KEEPER_STREAM_MAX) - 1);
-	f->spool_dropped = (row->streams & STORE_EXEC_SPOOL_DROPPED) != 0;
-	f->created_at_ms = row->created_at_ms;
-	f->result = row->result;
-	for (i = 0; i < KEEPER_STREAM_MAX; i++)
-		f->stream[i] = (struct keeper_stream_state){ .end = row->stream_end[i],
-							     .start = row->stream_start[i],
-							     .eof = 1 };
-	f->command = malloc(row->command_size + 1);
-	if (!f->command)
-		return -ENOMEM;
-	memcpy(f->command, row->command, row->command_size);
-	f->command[row->command_size] = '\0';
-	f->command_size = row->command_size;
-	r = string_copy(row->stage, &f->stage);
-	if (r == 0)
-		r = string_copy(row->story_id, &f->story_id);
-	if (r == 0)
-		r = string_copy(id_of_key(t, row->peer, row->id), &f->id);
-	return r == 0 ? enter(t, e, row->id) : r;
-}
-
-/* It ran when the daemon died, and its sandbox died with it. */
-static void end_orphan(struct exec_table *t, struct exec *e)
-{
-	struct exec_result *r = &e->facts.result;
-
-	e->facts.state = EXEC_STATE_ENDED;
-	exec_spool_measure(e);
-	r->exit_code = -1;
-	r->cause = EXEC_CAUSE_SANDBOX_LOST;
-	r->completed_at_ms = time_realtime_ms();
-	r->duration_ms = r->started_at_ms > 0 ? r->completed_at_ms - r->started_at_ms : 0;
-	exec_table_save(t, e);
-}
-
-static int load_row(const struct store_exec *row, void *userdata)
-{
-	struct loading *l = userdata;
-	struct exec_table *t = l->table;
-	struct exec *e = NULL;
-	struct sandbox *s;
-	int r;
-
-	s = sandbox_find(t->manager, 0, row->sandbox, NULL);
-	if (!s)
-		return string_list_add(&l->orphans, row->id);
-	r = restore(t, s, row, &e);
-	if (r == 0) {
-		note_ended(t, e->home);
-		if (e->facts.state != EXEC_STATE_ENDED)
-			end_orphan(t, e);
-		exec_budget_count(&t->budget, e);
-		exec_budget_ended(&t->budget, e);
-	}
-	(void)exec_unref(e);
-	return r;
-}
-
-static int load(struct exec_table *t)
-{
-	struct loading l = { .table = t };
-	size_t i;
-	int r;
-
-	r = store_exec_load(t->manager->store, load_row, &l);
-	for (i = 0; r == 0 && i < l.orphans.count; i++)
-		(void)store_exec_delete(t->manager->store, l.orphans.items[i]); /* logged there */
-	string_list_deinit(&l.orphans);
-	return r;
-}
-
 static uint64_t choose_spool_max(const struct manager *m)
 {
 	struct space s;
@@ -744,12 +532,12 @@ int exec_table_new(struct manager *m, struct exec_table **ret)
 		return -ENOMEM;
 	t->manager = m;
 	TAILQ_INIT(&t->all);
-	TAILQ_INIT(&t->saves);
 	TAILQ_INIT(&t->trims);
+	exec_rows_init(t);
 	evtimer_assign(&t->save_event, m->base, on_save, t);
 	exec_budget_init(&t->budget, choose_spool_max(m));
 	t->message = malloc(sizeof(*t->message));
-	r = t->message ? load(t) : -ENOMEM;
+	r = t->message ? exec_rows_load(t) : -ENOMEM;
 	if (r < 0) {
 		exec_table_free(t);
 		return r;
@@ -770,14 +558,14 @@ void exec_table_free(struct exec_table *t)
 
 	if (!t)
 		return;
-	while (!TAILQ_EMPTY(&t->saves))
-		save_some(t);
+	exec_rows_flush(t);
 	while ((e = TAILQ_FIRST(&t->all))) {
 		if (e->facts.state != EXEC_STATE_ENDED)
 			exec_force_end(e);
 		drop(t, e, false);
 	}
 	(void)event_del(&t->save_event);
+	exec_rows_deinit(t);
 	table_each(&t->homes, free_home, t);
 	table_deinit(&t->homes);
 	table_deinit(&t->keys);

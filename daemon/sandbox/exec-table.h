@@ -17,8 +17,15 @@ struct wire_message;
 int exec_table_add(struct exec_table *t, struct exec *e, const char *id, struct error *reterr);
 /* E ended: it is kept for a while. */
 void exec_table_ended(struct exec_table *t, struct exec *e);
-/* E's row is to be written soon, if it has one at all. */
+/* What its row says of E has changed: it is written soon, if it has one at all. */
 void exec_table_save(struct exec_table *t, struct exec *e);
+/* The same at once, if it has one; what fails is logged. */
+void exec_table_save_now(struct exec_table *t, struct exec *e);
+/* Before init is asked: one that can be found again by its id alone gets its row. Returns 0, or -1
+ * with *RETERR: then it must not be begun. */
+int exec_table_commit(struct exec_table *t, struct exec *e, struct error *reterr);
+/* E, which never began, is as if it had never been asked for; the caller has a reference. */
+void exec_table_withdraw(struct exec_table *t, struct exec *e);
 /* What E has in its spool has changed. */
 void exec_table_spooled(struct exec_table *t, struct exec *e);
 /* Nobody reads E any more: if there is too much output, its own may go now. */

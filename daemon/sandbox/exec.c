@@ -216,8 +216,11 @@ void exec_stand_still(struct exec *e, bool still)
 		e->left_ms = due.tv_sec < 0 ? 0 : (int64_t)due.tv_sec * 1000 + due.tv_usec / 1000;
 	} else if (left >= 0) {
 		e->left_ms = -1;
+		if (e->ending == EXEC_CAUSE_MAX)
+			e->deadline_ms = time_monotonic_ms() + left;
 		exec_arm(e, left);
 	}
+	exec_table_save_now(e->manager->execs, e);
 }
 
 static struct init_client *init_of(const struct exec *e)
@@ -243,8 +246,16 @@ static void on_news(evutil_socket_t fd, short what, void *userdata)
 	(void)fd;
 	(void)what;
 	tell(e, TELL_ENDED);
-	forget(e);
+	e->told = true;
+	if (!e->save_queued) /* else when it is written */
+		forget(e);
 	(void)exec_unref(e);
+}
+
+void exec_row_written(struct exec *e)
+{
+	if (e->told)
+		forget(e);
 }
 
 static enum exec_cause cause_of(const struct exec *e)
@@ -353,6 +364,7 @@ void exec_end(struct exec *e, enum exec_cause cause)
 		return;
 	e->ending = cause;
 	disarm(e);
+	exec_table_save_now(e->manager->execs, e); /* a later daemon has to know why it ended */
 	if (e->phase == EXEC_PHASE_RUNNING)
 		terminate(e);
 	/* else as soon as there is something to end: exec_spool_opened(), on_started() */
@@ -552,7 +564,7 @@ void exec_spawn(struct exec *e, struct wire_message *m)
 		exec_fail_start(e, r);
 		return;
 	}
-	r = init_client_exec(c, m, &watch, e, &e->init_exec);
+	r = init_client_exec(c, m, &watch, e, e->init_exec);
 	if (r < 0)
 		exec_fail_start(e, r);
 	else
@@ -676,7 +688,7 @@ int exec_new(struct exec **ret, struct manager *m, struct sandbox *s)
 	e->sandbox = sandbox_ref(s);
 	e->peer = sandbox_facts(s)->peer;
 	e->ending = EXEC_CAUSE_MAX;
-	e->timeout_ms = e->left_ms = -1;
+	e->timeout_ms = e->deadline_ms = e->left_ms = -1;
 	e->terminal = -1;
 	e->child_fds[0] = e->child_fds[1] = e->child_fds[2] = -1;
 	e->facts.result.exit_code = -1;

@@ -5,10 +5,6 @@
  * with exactly their size are taken; an exec number that nobody watches, a second STARTED or EXITED
  * and an unasked GONE are ignored; anything malformed ends the connection, and the sandbox is lost.
  *
- * Requests go out at once; while the socket is full they wait in a queue. What a client can provoke
- * without end (signals) is refused when INIT_QUEUE_MAX of them wait; kills and acknowledgements are
- * bounded by the number of execs.
- *
  * An init that does not start an exec in time is held up, for instance by an agent that stops what
  * it starts: its owner hears of it each INIT_SLOW_MS, and in the end it is lost, too.
  *
@@ -28,60 +24,13 @@
 
 #include "bounds.h"
 #include "macro.h"
+#include "sandbox/init-internal.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/time.h"
 
-#define INIT_QUEUE_MAX 1024 /* requests waiting because init does not read */
 #define INIT_READ_BUDGET 64 /* messages taken before others get their turn */
-#define WATCH_BUCKETS 32    /* a power of two */
 #define EVENT_FDS_MAX 2     /* no event has more than one; room to see that */
-
-struct watch {
-	LIST_ENTRY(watch) entry;
-	uint64_t exec;
-	int64_t sent_ms; /* CLOCK_MONOTONIC */
-	const struct init_exec_watch *watch;
-	void *userdata;
-	bool started;
-	bool exited;
-	unsigned kills; /* INIT_KILL without GONE */
-};
-
-LIST_HEAD(watch_list, watch);
-
-/* MESSAGE is allocated only as long as its data. */
-struct queued {
-	STAILQ_ENTRY(queued) entry;
-	struct wire_message *message;
-};
-
-struct init_client {
-	struct event_base *base;
-	int fd;
-	struct event *on_readable;
-	struct event *on_writable;
-	struct event *on_late;
-	struct event *on_broken; /* a send failed: told from the loop, not from inside the call */
-	const struct init_client_watch *watch;
-	void *userdata;
-	struct watch_list watches[WATCH_BUCKETS];
-	STAILQ_HEAD(, queued) queue;
-	size_t queue_length;
-	uint64_t next_exec;
-	uint64_t next_serial;
-	int64_t held_ms;      /* CLOCK_MONOTONIC: since when requests wait; 0: they do not */
-	uint64_t stop_serial; /* of the STOP_ALL or CONT_ALL under way; 0: none */
-	init_client_stopped *on_stopped;
-	void *stop_userdata;
-	init_client_answered *on_answered; /* a HELLO that asks whether it is there; NULL: none */
-	void *ping_userdata;
-	unsigned pings; /* without an answer */
-	bool ready;
-	bool busy; /* a callback of the loop is running */
-	bool dead; /* lost or freed: nothing is sent or told any more */
-	bool freed;
-};
 
 /* Whatever init can say: all are fixed and small. */
 struct init_event {
@@ -98,7 +47,7 @@ struct init_event {
 
 static struct watch_list *bucket(struct init_client *c, uint64_t exec)
 {
-	return &c->watches[exec % WATCH_BUCKETS];
+	return &c->watches[exec % INIT_WATCH_BUCKETS];
 }
 
 static struct watch *find_watch(struct init_client *c, uint64_t exec)
@@ -109,24 +58,6 @@ static struct watch *find_watch(struct init_client *c, uint64_t exec)
 		if (w->exec == exec)
 			return w;
 	return NULL;
-}
-
-static void queued_free(struct queued *q)
-{
-	wire_message_done(q->message);
-	free(q->message);
-	free(q);
-}
-
-static void drop_queue(struct init_client *c)
-{
-	struct queued *q;
-
-	while ((q = STAILQ_FIRST(&c->queue))) {
-		STAILQ_REMOVE_HEAD(&c->queue, entry);
-		queued_free(q);
-	}
-	c->queue_length = 0;
 }
 
 /* Closes the connection; the object stays. */
@@ -143,7 +74,7 @@ static void disconnect(struct init_client *c)
 		event_free(c->on_broken);
 	c->on_readable = c->on_writable = c->on_late = c->on_broken = NULL;
 	c->fd = close_fd(c->fd);
-	drop_queue(c);
+	init_drop_queue(c);
 }
 
 static void drop_watches(struct init_client *c)
@@ -151,7 +82,7 @@ static void drop_watches(struct init_client *c)
 	struct watch *w;
 	size_t i;
 
-	for (i = 0; i < WATCH_BUCKETS; i++) {
+	for (i = 0; i < INIT_WATCH_BUCKETS; i++) {
 		while ((w = LIST_FIRST(&c->watches[i]))) {
 			LIST_REMOVE(w, entry);
 			free(w);
@@ -197,7 +128,7 @@ static void lose(struct init_client *c)
 	disconnect(c);
 	answer_stop(c, -ECONNRESET);
 	answer_ping(c, -ECONNRESET);
-	for (i = 0; i < WATCH_BUCKETS; i++) {
+	for (i = 0; i < INIT_WATCH_BUCKETS; i++) {
 		while ((w = LIST_FIRST(&c->watches[i]))) {
 			watch = w->watch;
 			userdata = w->userdata;
@@ -430,7 +361,7 @@ static int64_t oldest_start(const struct init_client *c)
 	int64_t oldest = INT64_MAX;
 	size_t i;
 
-	for (i = 0; i < WATCH_BUCKETS; i++)
+	for (i = 0; i < INIT_WATCH_BUCKETS; i++)
 		LIST_FOREACH (w, &c->watches[i], entry)
 			if (!w->started && w->sent_ms < oldest)
 				oldest = w->sent_ms;
@@ -464,135 +395,13 @@ static void on_late(evutil_socket_t fd, short what, void *userdata)
 
 /* ---- what init is told ---- */
 
-static int enqueue(struct init_client *c, struct wire_message *m)
+uint64_t init_client_number(struct init_client *c)
 {
-	struct queued *q = calloc(1, sizeof(*q));
-
-	if (!q)
-		return -ENOMEM;
-	q->message = malloc(offsetof(struct wire_message, data) + m->size);
-	if (!q->message) {
-		free(q);
-		return -ENOMEM;
-	}
-	q->message->size = m->size;
-	q->message->n_fds = m->n_fds;
-	memcpy(q->message->fds, m->fds, sizeof(m->fds));
-	memcpy(q->message->data, m->data, m->size);
-	m->n_fds = 0;
-	STAILQ_INSERT_TAIL(&c->queue, q, entry);
-	c->queue_length++;
-	if (c->held_ms == 0)
-		(void)event_add(c->on_writable, NULL); /* no memory: init's next word wakes us */
-	return 0;
-}
-
-static void on_writable(evutil_socket_t fd, short what, void *userdata)
-{
-	struct init_client *c = userdata;
-	struct queued *q;
-	int r;
-
-	(void)fd;
-	(void)what;
-	while (c->held_ms == 0 && (q = STAILQ_FIRST(&c->queue))) {
-		r = wire_send(c->fd, q->message);
-		if (r == -EAGAIN) {
-			(void)event_add(c->on_writable, NULL); /* as in enqueue() */
-			return;
-		}
-		if (r < 0) {
-			event_active(c->on_broken, 0, 0);
-			return;
-		}
-		STAILQ_REMOVE_HEAD(&c->queue, entry);
-		c->queue_length--;
-		queued_free(q);
-	}
-}
-
-/* Whether a request may go out at once. */
-static bool is_clear(const struct init_client *c)
-{
-	return c->held_ms == 0 && STAILQ_EMPTY(&c->queue);
-}
-
-/* Sends or queues M; its descriptors are closed or kept with the queue, whatever happens. */
-static int post(struct init_client *c, struct wire_message *m, bool may_refuse)
-{
-	int r;
-
-	if (c->dead) {
-		wire_message_done(m);
-		return -ECONNRESET;
-	}
-	wire_head(m)->serial = ++c->next_serial;
-	r = is_clear(c) ? wire_send(c->fd, m) : -EAGAIN;
-	if (r == -EAGAIN) {
-		if (may_refuse && c->queue_length >= INIT_QUEUE_MAX)
-			r = -ENOBUFS;
-		else
-			r = enqueue(c, m);
-	} else if (r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN) {
-		event_active(c->on_broken, 0, 0);
-	}
-	wire_message_done(m);
-	return r;
-}
-
-static void begin_small(struct init_client *c, struct wire_header *h, uint16_t type, size_t size)
-{
-	h->version = INIT_WIRE_VERSION;
-	h->type = type;
-	h->size = (uint32_t)size;
-	h->serial = ++c->next_serial;
-}
-
-static int send_small(struct init_client *c, const struct wire_header *h)
-{
-	ssize_t n;
-	int r;
-
-	do
-		n = send(c->fd, h, h->size, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	r = n < 0 ? -errno : 0;
-	if (r < 0 && r != -EAGAIN)
-		event_active(c->on_broken, 0, 0);
-	return r;
-}
-
-/* A request without descriptors: a fixed struct, sent without the big message unless it must
- * wait. */
-static int post_small(struct init_client *c, struct wire_header *h, uint16_t type, size_t size,
-		      bool may_refuse)
-{
-	struct wire_message *m;
-	int r;
-
-	if (c->dead)
-		return -ECONNRESET;
-	begin_small(c, h, type, size);
-	if (is_clear(c)) {
-		r = send_small(c, h);
-		if (r != -EAGAIN)
-			return r;
-	}
-	if (may_refuse && c->queue_length >= INIT_QUEUE_MAX)
-		return -ENOBUFS;
-	m = malloc(sizeof(*m));
-	if (!m)
-		return -ENOMEM;
-	memcpy(m->data, h, size);
-	m->size = size;
-	m->n_fds = 0;
-	r = enqueue(c, m);
-	free(m);
-	return r;
+	return c->next_exec++;
 }
 
 int init_client_exec(struct init_client *c, struct wire_message *m,
-		     const struct init_exec_watch *watch, void *userdata, uint64_t *ret_exec)
+		     const struct init_exec_watch *watch, void *userdata, uint64_t exec)
 {
 	struct init_exec *request = (struct init_exec *)(void *)m->data;
 	struct watch *w;
@@ -603,12 +412,12 @@ int init_client_exec(struct init_client *c, struct wire_message *m,
 		wire_message_done(m);
 		return -ENOMEM;
 	}
-	w->exec = c->next_exec++;
+	w->exec = exec;
 	w->watch = watch;
 	w->userdata = userdata;
 	w->sent_ms = time_monotonic_ms();
 	request->exec = w->exec;
-	r = post(c, m, true);
+	r = init_post(c, m, true);
 	if (r < 0) {
 		free(w);
 		return r;
@@ -616,7 +425,6 @@ int init_client_exec(struct init_client *c, struct wire_message *m,
 	LIST_INSERT_HEAD(bucket(c, w->exec), w, entry);
 	if (!c->dead && c->held_ms == 0 && !event_pending(c->on_late, EV_TIMEOUT, NULL))
 		arm_late(c, start_ms(c));
-	*ret_exec = w->exec;
 	return 0;
 }
 
@@ -625,7 +433,7 @@ int init_client_signal(struct init_client *c, uint64_t exec, int signal,
 {
 	struct init_signal request = { .exec = exec, .signal = signal, .target = target };
 
-	return post_small(c, &request.header, INIT_SIGNAL, sizeof(request), true);
+	return init_post_small(c, &request.header, INIT_SIGNAL, sizeof(request), true);
 }
 
 int init_client_kill(struct init_client *c, uint64_t exec)
@@ -636,7 +444,7 @@ int init_client_kill(struct init_client *c, uint64_t exec)
 
 	if (!w)
 		return -ESRCH;
-	r = post_small(c, &request.header, INIT_KILL, sizeof(request), false);
+	r = init_post_small(c, &request.header, INIT_KILL, sizeof(request), false);
 	if (r == 0)
 		w->kills++;
 	return r;
@@ -660,14 +468,14 @@ void init_client_forget(struct init_client *c, uint64_t exec)
 		return;
 	init_client_abandon(c, exec);
 	/* if it cannot be sent, init is being lost and remembers nothing */
-	(void)post_small(c, &request.header, INIT_ACK, sizeof(request), false);
+	(void)init_post_small(c, &request.header, INIT_ACK, sizeof(request), false);
 }
 
 void init_client_shutdown(struct init_client *c)
 {
 	struct wire_header h = { 0 };
 
-	(void)post_small(c, &h, INIT_SHUTDOWN, sizeof(h), false); /* else it is gone already */
+	(void)init_post_small(c, &h, INIT_SHUTDOWN, sizeof(h), false); /* else it is gone already */
 }
 
 void init_client_hold(struct init_client *c, bool held)
@@ -684,7 +492,7 @@ void init_client_hold(struct init_client *c, bool held)
 		(void)event_del(c->on_writable);
 		return;
 	}
-	for (i = 0; i < WATCH_BUCKETS; i++)
+	for (i = 0; i < INIT_WATCH_BUCKETS; i++)
 		LIST_FOREACH (w, &c->watches[i], entry)
 			w->sent_ms += now - (w->sent_ms > c->held_ms ? w->sent_ms : c->held_ms);
 	c->held_ms = 0;
@@ -703,8 +511,8 @@ int init_client_stop_all(struct init_client *c, bool stop, init_client_stopped *
 	if (c->dead)
 		return -ECONNRESET;
 	/* past the queue: what waits there is for when they go on */
-	begin_small(c, &h, stop ? INIT_STOP_ALL : INIT_CONT_ALL, sizeof(h));
-	r = send_small(c, &h);
+	init_begin_small(c, &h, stop ? INIT_STOP_ALL : INIT_CONT_ALL, sizeof(h));
+	r = init_send_small(c, &h);
 	if (r < 0)
 		return r;
 	c->stop_serial = h.serial;
@@ -716,7 +524,7 @@ int init_client_stop_all(struct init_client *c, bool stop, init_client_stopped *
 int init_client_ping(struct init_client *c, init_client_answered *done, void *userdata)
 {
 	struct wire_header hello = { 0 };
-	int r = post_small(c, &hello, INIT_HELLO, sizeof(hello), false);
+	int r = init_post_small(c, &hello, INIT_HELLO, sizeof(hello), false);
 
 	if (r < 0)
 		return r;
@@ -739,7 +547,7 @@ static uint64_t first_number(void)
 static int watch_socket(struct init_client *c)
 {
 	c->on_readable = event_new(c->base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
-	c->on_writable = event_new(c->base, c->fd, EV_WRITE, on_writable, c);
+	c->on_writable = event_new(c->base, c->fd, EV_WRITE, init_on_writable, c);
 	c->on_broken = event_new(c->base, -1, 0, on_broken, c);
 	c->on_late = event_new(c->base, -1, 0, on_late, c);
 	if (!c->on_readable || !c->on_writable || !c->on_broken || !c->on_late ||
@@ -770,7 +578,7 @@ int init_client_new_connected(struct init_client **ret, struct event_base *base,
 	if (r >= 0)
 		r = watch_socket(c);
 	if (r >= 0)
-		r = post_small(c, &hello, INIT_HELLO, sizeof(hello), false);
+		r = init_post_small(c, &hello, INIT_HELLO, sizeof(hello), false);
 	if (r < 0) {
 		(void)init_client_free(c);
 		return r;

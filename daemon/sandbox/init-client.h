@@ -56,12 +56,13 @@ struct init_exec_watch {
 	void (*on_lost)(void *userdata); /* init is gone; nothing else will come */
 };
 
-/* Sends a request made with wire_begin(..., INIT_EXEC, ...); header.serial and exec are filled in
- * here, the message's fds are closed when sent. *RET_EXEC is the number for the calls below. WATCH
- * and USERDATA must live until init_client_forget(). Returns 0 or negative errno (-EAGAIN never: it
- * queues). */
+/* A number for an exec, never used before in the sandbox's life. */
+uint64_t init_client_number(struct init_client *c);
+/* Sends a request made with wire_begin(..., INIT_EXEC, ...) as number EXEC; header.serial is filled
+ * in here, the message's fds are closed when sent. WATCH and USERDATA must live until
+ * init_client_forget(). Returns 0 or negative errno (-EAGAIN never: it queues). */
 int init_client_exec(struct init_client *c, struct wire_message *m,
-		     const struct init_exec_watch *watch, void *userdata, uint64_t *ret_exec);
+		     const struct init_exec_watch *watch, void *userdata, uint64_t exec);
 int init_client_signal(struct init_client *c, uint64_t exec, int signal,
 		       enum init_signal_target target);
 int init_client_kill(struct init_client *c, uint64_t exec); /* answered by on_gone */

@@ -10,12 +10,17 @@
 #include <linux/nsfs.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "macro.h"
+#include "util/fd.h"
+#include "util/strings.h"
+
+#define STAT_MAX 4096
 
 static int open_user_namespace(pid_t pid)
 {
@@ -57,6 +62,40 @@ int process_hold_below(pid_t pid, pid_t above)
 		return r;
 	if (pidfd_send_signal(pidfd, 0, NULL, 0) < 0)
 		return -errno;
+	return TAKE_FD(pidfd);
+}
+
+/* Field 22, behind the name, which may hold anything but is the last to have a parenthesis. */
+uint64_t process_since(pid_t pid)
+{
+	CLEANUP_STR char *text = NULL;
+	char path[32];
+	unsigned long long since;
+	const char *rest;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (pid <= 0 || fd_read_file(AT_FDCWD, path, STAT_MAX, &text, NULL) < 0)
+		return 0;
+	rest = strrchr(text, ')');
+	if (!rest || sscanf(rest,
+			    ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
+			    "%*d %*d %*d %*d %llu",
+			    &since) != 1)
+		return 0;
+	return since;
+}
+
+int process_hold(pid_t pid, uint64_t since)
+{
+	CLEANUP_FD int pidfd = -1;
+
+	if (pid <= 1 || since == 0)
+		return -ESRCH;
+	pidfd = pidfd_open(pid, 0);
+	if (pidfd < 0)
+		return -errno;
+	if (process_since(pid) != since || pidfd_send_signal(pidfd, 0, NULL, 0) < 0)
+		return -ESRCH;
 	return TAKE_FD(pidfd);
 }
 

@@ -354,6 +354,7 @@ static void take_created(struct sandbox *s, struct wire_message *m)
 	if (s->pidfd < 0)
 		log_errno(LOG_LEVEL_WARNING, s->pidfd, "sandbox %s: only its keeper can kill it",
 			  s->facts.name);
+	s->pid_since = process_since(s->facts.pid);
 	connect_init(s, connection);
 }
 

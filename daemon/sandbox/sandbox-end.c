@@ -154,8 +154,11 @@ static void removed(struct sandbox *s)
 static void remove_failed(struct sandbox *s, struct error *e)
 {
 	leave_run(s);
+	s->removing = false;
 	if (s->facts.state == SANDBOX_STATE_STOPPED)
 		sandbox_set_state(s, SANDBOX_STATE_FAILED, "remove_failed");
+	else
+		sandbox_save(s);
 	sandbox_op_end(s, e);
 }
 
@@ -227,8 +230,11 @@ static void want_keeper(struct sandbox *s)
 
 static void remove_now(struct sandbox *s)
 {
+	s->removing = true;
 	if (sandbox_is_up(s))
 		end_run(s, SANDBOX_STATE_STOPPED, s->ops->cause ? s->ops->cause : "removed");
+	else
+		sandbox_save(s);
 	s->retried = false;
 	want_keeper(s);
 }

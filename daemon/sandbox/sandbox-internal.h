@@ -79,6 +79,7 @@ struct sandbox {
 	unsigned references;
 	bool hidden;
 	bool foreign_user;
+	bool removing; /* what a remove has begun, another daemon finishes */
 	bool retried;  /* the keeper ended just when it was asked: once more with a new one */
 	bool undo_due; /* a claim has left something outside, and its keeper is gone */
 	bool in_table;
@@ -103,6 +104,7 @@ struct sandbox {
 	int oom_fd;
 	bool oom_fd_checked; /* it really is a cgroup's */
 	int pidfd;           /* of init, to end it without anybody's help; -1 */
+	uint64_t pid_since;  /* process_since() of init; 0: not known */
 	uint32_t memory_version;
 	struct sandbox_freezing freezing;
 	uint32_t project;              /* its disk limit is the kernel's; 0: it is not */

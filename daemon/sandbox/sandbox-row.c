@@ -63,6 +63,9 @@ static void fill(const struct sandbox *s, struct store_sandbox *row)
 		.idle_timeout_ms = f->idle_timeout_ms,
 		.remove_on_stop = f->remove_on_stop,
 		.launch_type = sandbox_launch_to_string(f->launch),
+		.removing = s->removing,
+		.pid = f->pid,
+		.pid_since = s->pid_since,
 	};
 }
 
@@ -195,6 +198,9 @@ static int load(struct sandbox *s, const struct store_sandbox *row)
 			    : SANDBOX_LAUNCH_COLD;
 	s->hidden = row->hidden;
 	s->foreign_user = row->foreign_user;
+	s->removing = row->removing;
+	f->pid = row->pid;
+	s->pid_since = row->pid_since;
 	if (!row->id || !row->name || !row->runtime || strlen(row->name) > NAME_LENGTH_MAX ||
 	    parse_state(row->state, &f->state) < 0)
 		return -EBADMSG;
@@ -230,6 +236,8 @@ int sandbox_rows_load(struct manager *m, const char *cause)
 		if (s->facts.state != SANDBOX_STATE_RUNNING &&
 		    s->facts.state != SANDBOX_STATE_PAUSED)
 			continue;
+		s->facts.pid = 0;
+		s->pid_since = 0;
 		sandbox_set_state(s, SANDBOX_STATE_STOPPED, cause);
 		if (s->facts.workspaces.count > 0)
 			sandbox_undo_later(s); /* if its keeper did not */

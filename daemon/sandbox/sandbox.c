@@ -245,6 +245,7 @@ void sandbox_release(struct sandbox *s)
 	s->oom_fd_checked = false;
 	s->keeper = NULL;
 	s->facts.pid = 0;
+	s->pid_since = 0;
 	s->phase = SANDBOX_PHASE_NONE;
 	sandbox_close_workspaces(s);
 	if (s->facts.id) {
@@ -492,13 +493,23 @@ bool sandbox_table_stop(struct manager *m)
 	return sandbox_table_busy(m);
 }
 
+/* The last daemon had begun to. */
+static void remove_again(struct sandbox *s)
+{
+	log_info("removing sandbox %s, as was begun", s->facts.name);
+	(void)sandbox_submit(s, SANDBOX_VERB_REMOVE, NULL, NULL, NULL,
+			     SANDBOX_STATE_REMOVED); /* ENOMEM: the next daemon does */
+}
+
 void sandbox_table_sweep(struct manager *m)
 {
 	struct sandbox *s;
 
 	for (s = m->sandboxes->first; s; s = s->next) {
 		if (s->facts.state != SANDBOX_STATE_CREATING && !s->hidden) {
-			if (!s->ops && !sandbox_is_up(s))
+			if (s->removing)
+				remove_again(s);
+			else if (!s->ops && !sandbox_is_up(s))
 				remove_if_wanted(s); /* the last daemon did not come to it */
 			continue;
 		}

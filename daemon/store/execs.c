@@ -26,6 +26,23 @@ static void bind_result(struct statement *st, const struct exec_result *result)
 	bind_int(st, (int64_t)result->oom_kills);
 }
 
+static void bind_run(struct statement *st, const struct store_exec_run *run)
+{
+	bind_int(st, (int64_t)run->init_exec);
+	bind_int(st, run->uid);
+	bind_int(st, run->tty);
+	bind_int(st, run->passed);
+	bind_int(st, run->input);
+	bind_int(st, run->begun_ms);
+	bind_int(st, run->deadline_ms);
+	bind_int(st, run->left_ms);
+	bind_int(st, run->grace_ms);
+	bind_int(st, run->keep_leftovers);
+	bind_int(st, (int64_t)run->spool_max);
+	bind_int(st, run->ending == EXEC_CAUSE_MAX ? -1 : (int64_t)run->ending);
+	bind_int(st, (int64_t)run->oom_kills_before);
+}
+
 static void bind_changing(struct statement *st, const struct store_exec *row)
 {
 	int i;
@@ -42,6 +59,7 @@ static void bind_changing(struct statement *st, const struct store_exec *row)
 		bind_int(st, (int64_t)row->stream_start[i]);
 	bind_int(st, row->created_at_ms);
 	bind_result(st, &row->result);
+	bind_run(st, &row->run);
 }
 
 int store_exec_insert(struct store *s, const struct store_exec *row)
@@ -107,6 +125,26 @@ static void read_result(struct statement *st, struct exec_result *result)
 	result->oom_kills = (uint64_t)column_int(st);
 }
 
+static void read_run(struct statement *st, struct store_exec_run *run)
+{
+	int64_t ending;
+
+	run->init_exec = (uint64_t)column_int(st);
+	run->uid = (uint32_t)column_int(st);
+	run->tty = column_int(st) != 0;
+	run->passed = (uint32_t)column_int(st);
+	run->input = (enum store_exec_input)column_int(st);
+	run->begun_ms = column_int(st);
+	run->deadline_ms = column_int(st);
+	run->left_ms = column_int(st);
+	run->grace_ms = column_int(st);
+	run->keep_leftovers = column_int(st) != 0;
+	run->spool_max = (uint64_t)column_int(st);
+	ending = column_int(st);
+	run->ending = ending < 0 ? EXEC_CAUSE_MAX : (enum exec_cause)ending;
+	run->oom_kills_before = (uint64_t)column_int(st);
+}
+
 static void read_row(struct statement *st, struct store_exec *row)
 {
 	struct bytes blob;
@@ -132,6 +170,7 @@ static void read_row(struct statement *st, struct store_exec *row)
 		row->stream_start[i] = (uint64_t)column_int(st);
 	row->created_at_ms = column_int(st);
 	read_result(st, &row->result);
+	read_run(st, &row->run);
 }
 
 int store_exec_load(struct store *s, store_exec_row *fn, void *userdata)
@@ -144,7 +183,8 @@ int store_exec_load(struct store *s, store_exec_row *fn, void *userdata)
 	while ((r = statement_step(&st)) > 0) {
 		read_row(&st, &row);
 		if ((unsigned)row.state >= EXEC_STATE_MAX ||
-		    (unsigned)row.result.cause >= EXEC_CAUSE_MAX)
+		    (unsigned)row.result.cause >= EXEC_CAUSE_MAX ||
+		    (unsigned)row.run.ending > EXEC_CAUSE_MAX)
 			r = -EBADMSG;
 		else
 			r = fn(&row, userdata);

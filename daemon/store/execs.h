@@ -15,6 +15,31 @@ struct store;
 #define STORE_DIGEST_SIZE 32
 #define STORE_EXEC_SPOOL_DROPPED (1u << 8) /* they were, and are not any more */
 
+/* A command's stdin, as far as it is the daemon's to write. */
+enum store_exec_input {
+	STORE_EXEC_INPUT_NONE,
+	STORE_EXEC_INPUT_OPEN,
+	STORE_EXEC_INPUT_CLOSED, /* all of it is written */
+	STORE_EXEC_INPUT_CUT,    /* it is closed behind bytes that only the daemon has */
+};
+
+/* What another daemon needs to lead a running one to its end. Times are CLOCK_MONOTONIC. */
+struct store_exec_run {
+	uint64_t init_exec; /* init's number for it */
+	uint32_t uid;       /* as the sandbox sees it */
+	bool tty;
+	uint32_t passed; /* streams that went to the caller's own descriptors */
+	enum store_exec_input input;
+	int64_t begun_ms;
+	int64_t deadline_ms; /* -1: none */
+	int64_t left_ms;     /* while its sandbox stands still, until its deadline; else -1 */
+	int64_t grace_ms;
+	bool keep_leftovers;
+	uint64_t spool_max;
+	enum exec_cause ending; /* why it is being ended; EXEC_CAUSE_MAX: it is not */
+	uint64_t oom_kills_before;
+};
+
 /* Strings are borrowed: from the caller when writing, from the statement during a callback. NULL
  * when absent. */
 struct store_exec {
@@ -35,6 +60,7 @@ struct store_exec {
 	int64_t created_at_ms;
 	struct exec_result
 		result; /* meaningful when state is ENDED; started_at_ms from RUNNING on */
+	struct store_exec_run run;
 };
 
 int store_exec_insert(struct store *s, const struct store_exec *row);

@@ -40,6 +40,9 @@ static void bind_row(struct statement *st, const struct store_sandbox *row)
 	bind_int(st, row->remove_on_stop);
 	bind_int(st, (int64_t)row->limits.disk_bytes);
 	bind_text(st, row->launch_type);
+	bind_int(st, row->removing);
+	bind_int(st, row->pid);
+	bind_int(st, (int64_t)row->pid_since);
 }
 
 int store_sandbox_insert(struct store *s, const struct store_sandbox *row)
@@ -73,6 +76,9 @@ int store_sandbox_update(struct store *s, const struct store_sandbox *row)
 	bind_blob_bytes(&st, row->layers);
 	bind_int(&st, row->foreign_user);
 	bind_text(&st, row->launch_type);
+	bind_int(&st, row->removing);
+	bind_int(&st, row->pid);
+	bind_int(&st, (int64_t)row->pid_since);
 	bind_text(&st, row->id);
 	return statement_run_one(&st);
 }
@@ -115,6 +121,9 @@ static void read_row(struct statement *st, struct store_sandbox *row)
 	row->remove_on_stop = column_int(st) != 0;
 	row->limits.disk_bytes = (uint64_t)column_int(st);
 	row->launch_type = column_text(st);
+	row->removing = column_int(st) != 0;
+	row->pid = (pid_t)column_int(st);
+	row->pid_since = (uint64_t)column_int(st);
 }
 
 int store_sandbox_load(struct store *s, store_sandbox_row *fn, void *userdata)

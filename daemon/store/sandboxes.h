@@ -37,14 +37,17 @@ struct store_sandbox {
 	int64_t idle_timeout_ms; /* -1: none */
 	bool remove_on_stop;
 	const char *launch_type;
+	bool removing;      /* its remove has begun, and is to be finished */
+	pid_t pid;          /* of its init, 0: none; */
+	uint64_t pid_since; /* and when that began: process.h */
 };
 
 int store_sandbox_insert(struct store *s, const struct store_sandbox *row);
 /* A spare became a sandbox: its row, found by the id, becomes ROW and the newest. -ENOENT: there is
  * none; -EEXIST: the name is taken. */
 int store_sandbox_claim(struct store *s, const struct store_sandbox *row);
-/* Writes what can change: state, cause, template, layers, foreign_user, launch_type. -ENOENT: no
- * such row. */
+/* Writes what can change: state, cause, template, layers, foreign_user, launch_type, removing, pid.
+ * -ENOENT: no such row. */
 int store_sandbox_update(struct store *s, const struct store_sandbox *row);
 int store_sandbox_delete(struct store *s, const char *id);
 /* Calls FN for each row in order of creation. Returns 0, FN's first non-zero result, or negative

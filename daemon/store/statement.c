@@ -13,12 +13,13 @@
 	"streams, stdout_end, stderr_end, output_end, stdout_start, stderr_start, output_start, "  \
 	"created_at_ms, exit_code, signal, cause, start_error, start_errno, truncated, "           \
 	"started_at_ms, completed_at_ms, duration_ms, cpu_ms, peak_memory_bytes, leftovers, "      \
-	"oom_kills"
+	"oom_kills, init_exec, uid, tty, passed, input, begun_ms, deadline_ms, left_ms, "          \
+	"grace_ms, keep_leftovers, spool_max, ending, oom_kills_before"
 #define SANDBOX_COLUMNS                                                                            \
 	"id, name, peer, owner, tool, template, layers, network, memory_bytes, shm_bytes, "        \
 	"cpu_milli, pids, workspaces, env, labels, state, cause, hidden, foreign_user, "           \
 	"created_at_ms, runtime, loop_id, ttl_ms, idle_timeout_ms, remove_on_stop, "               \
-	"disk_bytes, launch_type"
+	"disk_bytes, launch_type, removing, pid, pid_since"
 #define TEMPLATE_COLUMNS                                                                           \
 	"name, owner, peer, digest, base, tool, version, layer, size_bytes, created_at_ms, "       \
 	"state, lowers"
@@ -32,26 +33,32 @@
 static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_META_GET] = "SELECT value FROM meta WHERE key = ?",
 	[STORE_META_SET] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
-	[STORE_SANDBOX_INSERT] = "INSERT INTO sandboxes (" SANDBOX_COLUMNS
-				 ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[STORE_SANDBOX_INSERT] =
+		"INSERT INTO sandboxes (" SANDBOX_COLUMNS
+		") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[STORE_SANDBOX_UPDATE] =
 		"UPDATE sandboxes SET state = ?, cause = ?, template = ?, layers = ?, "
-		"foreign_user = ?, launch_type = ? WHERE id = ?",
-	[STORE_SANDBOX_CLAIM] = "UPDATE sandboxes SET (" SANDBOX_COLUMNS
-				") = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?), "
-				"seq = (SELECT max(seq) + 1 FROM sandboxes) WHERE id = ?1",
+		"foreign_user = ?, launch_type = ?, removing = ?, pid = ?, "
+		"pid_since = ? WHERE id = ?",
+	[STORE_SANDBOX_CLAIM] =
+		"UPDATE sandboxes SET (" SANDBOX_COLUMNS
+		") = (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?), "
+		"seq = (SELECT max(seq) + 1 FROM sandboxes) WHERE id = ?1",
 	[STORE_SANDBOX_DELETE] = "DELETE FROM sandboxes WHERE id = ?",
 	[STORE_SANDBOX_LOAD] = "SELECT " SANDBOX_COLUMNS " FROM sandboxes ORDER BY seq",
 	[STORE_EXEC_INSERT] =
 		"INSERT INTO execs (" EXEC_COLUMNS
-		") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+		"?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[STORE_EXEC_UPDATE] =
 		"UPDATE execs SET command = ?, stage = ?, story_id = ?, state = ?, detached = ?, "
 		"streams = ?, stdout_end = ?, stderr_end = ?, output_end = ?, stdout_start = ?, "
 		"stderr_start = ?, output_start = ?, created_at_ms = ?, exit_code = ?, signal = ?, "
 		"cause = ?, start_error = ?, start_errno = ?, truncated = ?, started_at_ms = ?, "
 		"completed_at_ms = ?, duration_ms = ?, cpu_ms = ?, peak_memory_bytes = ?, "
-		"leftovers = ?, oom_kills = ? WHERE id = ?",
+		"leftovers = ?, oom_kills = ?, init_exec = ?, uid = ?, tty = ?, passed = ?, "
+		"input = ?, begun_ms = ?, deadline_ms = ?, left_ms = ?, grace_ms = ?, "
+		"keep_leftovers = ?, spool_max = ?, ending = ?, oom_kills_before = ? WHERE id = ?",
 	[STORE_EXEC_DELETE] = "DELETE FROM execs WHERE id = ?",
 	[STORE_EXEC_DELETE_SANDBOX] = "DELETE FROM execs WHERE sandbox = ?",
 	[STORE_EXEC_LOAD] = "SELECT " EXEC_COLUMNS " FROM execs ORDER BY seq",

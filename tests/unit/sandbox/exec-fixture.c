@@ -25,7 +25,7 @@
 struct sandbox box;
 char box_id[] = "boxid", box_name[] = "box";
 unsigned rows;
-int batch_error;
+int batch_error, insert_error;
 static unsigned rows_before; /* the batch */
 struct stored_execs stored;
 struct sandbox others[OTHERS_MAX];
@@ -232,8 +232,9 @@ int store_exec_insert(struct store *s, const struct store_exec *row)
 {
 	(void)s;
 	(void)row;
-	rows++;
-	return 0;
+	if (insert_error == 0)
+		rows++;
+	return insert_error;
 }
 
 int store_exec_update(struct store *s, const struct store_exec *row)

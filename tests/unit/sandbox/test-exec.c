@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exec side between a made-up init (a seqpacket socket that the test plays) and the made-up
- * neighbours of exec-fixture.c. */
 #undef NDEBUG
 #include <assert.h>
 #include <check.h>
@@ -16,7 +14,7 @@
 #include <unistd.h>
 
 #include "bounds.h"
-#include "exec-fixture.h"
+#include "exec-harness.h"
 #include "macro.h"
 #include "sandbox/config.h"
 #include "sandbox/exec.h"
@@ -27,262 +25,6 @@
 #include "store/execs.h"
 #include "util/fd.h"
 #include "util/time.h"
-
-#define GRACE_MS 60
-#define PATIENCE_MS 2000
-
-static struct manager manager;
-static struct config config;
-static char directory[] = "/tmp/test-exec-XXXXXX";
-static char socket_path[64];
-static int init_fd = -1; /* init's end */
-static struct wire_message *said;
-static bool ready, client_lost;
-
-/* ---- the made-up init ---- */
-
-static void on_ready(struct init_client *c, int error, void *userdata)
-{
-	(void)c;
-	(void)userdata;
-	assert(error == 0);
-	ready = true;
-}
-
-static void on_client_lost(struct init_client *c, void *userdata)
-{
-	(void)userdata;
-	assert(c == box.init);
-	client_lost = true;
-	box.init = init_client_free(c);
-}
-
-static void turn(void)
-{
-	(void)event_base_loop(manager.base, EVLOOP_NONBLOCK);
-}
-
-/* The next message of the daemon, which must be of TYPE. */
-static const void *hear(enum init_message_type type)
-{
-	int64_t until = time_monotonic_ms() + PATIENCE_MS;
-	int r;
-
-	for (;;) {
-		r = wire_receive(init_fd, said);
-		if (r != -EAGAIN || time_monotonic_ms() > until)
-			break;
-		(void)event_base_loop(manager.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-		(void)usleep(500);
-	}
-	ck_assert_int_eq(r, 1);
-	ck_assert_uint_eq(wire_head(said)->type, type);
-	return said->data;
-}
-
-static void hear_nothing(void)
-{
-	turn();
-	ck_assert_int_eq(wire_receive(init_fd, said), -EAGAIN);
-}
-
-static void say(void *message, uint16_t type, size_t size)
-{
-	struct wire_header *h = message;
-
-	h->version = INIT_WIRE_VERSION;
-	h->type = type;
-	h->size = (uint32_t)size;
-	assert(send(init_fd, message, size, MSG_NOSIGNAL) == (ssize_t)size);
-	turn();
-}
-
-static void say_started(uint64_t exec, enum init_start_error why, int error)
-{
-	struct init_started m = {
-		.header.error = -error, .exec = exec, .start_error = why, .pid = 42
-	};
-
-	say(&m, INIT_STARTED, sizeof(m));
-}
-
-static void say_exited(uint64_t exec, int code, int signal_number, uint32_t alive)
-{
-	struct init_exited m = { .exec = exec,
-				 .exit_code = code,
-				 .signal = signal_number,
-				 .cpu_usec = 5000,
-				 .max_rss_bytes = 4096,
-				 .alive = alive };
-
-	say(&m, INIT_EXITED, sizeof(m));
-}
-
-static void say_gone(uint64_t exec, uint32_t killed)
-{
-	struct init_gone m = { .exec = exec, .killed = killed };
-
-	say(&m, INIT_GONE, sizeof(m));
-}
-
-/* ---- a follower ---- */
-
-static unsigned started, ended;
-
-static void on_started(struct exec *e, void *userdata)
-{
-	(void)e;
-	(void)userdata;
-	started++;
-}
-
-static void on_ended(struct exec *e, void *userdata)
-{
-	ck_assert_int_eq(exec_facts(e)->state, EXEC_STATE_ENDED);
-	(void)userdata;
-	ended++;
-}
-
-static const char *const true_command[] = { "true", NULL };
-static struct exec_run_params params;
-static struct exec *exec;
-static struct exec_follow *follow;
-
-static void start(int fd)
-{
-	static const struct exec_follower follower = { .on_started = on_started,
-						       .on_ended = on_ended };
-	CLEANUP_ERROR struct error e = { 0 };
-	int fds[3] = { -1, fd, fd < 0 ? -1 : dup(fd) };
-
-	ck_assert_int_eq(exec_start(&manager, &box, &params, fds, &exec, &e), 0);
-	ck_assert_int_eq(exec_follow(exec, &follower, NULL, &follow), 0);
-}
-
-static uint64_t start_and_hear(int fd)
-{
-	const struct init_exec *m;
-	uint64_t number;
-
-	start(fd);
-	m = hear(INIT_EXEC);
-	number = m->exec;
-	wire_message_done(said);
-	return number;
-}
-
-static uint64_t start_running(int fd)
-{
-	uint64_t number = start_and_hear(fd);
-
-	say_started(number, INIT_START_OK, 0);
-	ck_assert_uint_eq(started, 1);
-	ck_assert_int_eq(exec_facts(exec)->state, EXEC_STATE_RUNNING);
-	return number;
-}
-
-static int null_fd(void)
-{
-	return open("/dev/null", O_RDWR | O_CLOEXEC);
-}
-
-static void wait_ended(void)
-{
-	int64_t until = time_monotonic_ms() + PATIENCE_MS;
-
-	while (ended == 0 && time_monotonic_ms() < until) {
-		turn();
-		(void)usleep(500);
-	}
-	ck_assert_uint_eq(ended, 1);
-}
-
-static void expect(enum exec_cause cause, int code, int signal_number)
-{
-	const struct exec_result *r = &exec_facts(exec)->result;
-
-	ck_assert_uint_eq(ended, 1);
-	ck_assert_str_eq(exec_cause_to_string(r->cause), exec_cause_to_string(cause));
-	ck_assert_int_eq(r->exit_code, code);
-	ck_assert_int_eq(r->signal, signal_number);
-	ck_assert_uint_eq(exec_running_in(&manager, &box), 0);
-}
-
-static int64_t start_ms; /* 0: as long as always */
-static unsigned slow;
-
-static void on_slow(void *userdata)
-{
-	(void)userdata;
-	slow++;
-}
-
-static void setup(void)
-{
-	static struct init_client_watch watch = { .on_ready = on_ready,
-						  .on_lost = on_client_lost,
-						  .on_slow = on_slow };
-	struct wire_header hello = { 0 };
-	int listening;
-
-	watch.start_ms = start_ms;
-	assert(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-	assert(mkdtemp(directory));
-	(void)snprintf(socket_path, sizeof(socket_path), "%s/init", directory);
-	config = (struct config){ .spool_max = SPOOL_MAX_DEFAULT };
-	manager = (struct manager){
-		.base = event_base_new(), .config = &config, .uid = 7, .state_fd = -1
-	};
-	manager.state_fd = open(directory, O_PATH | O_CLOEXEC);
-	box = (struct sandbox){ .has_keeper = true, .has_users = true };
-	box.facts = (struct sandbox_facts){ .id = box_id, .name = box_name, .peer = 7, .owner = 7 };
-	said = malloc(sizeof(*said));
-	keeper_begin(manager.base);
-	params = (struct exec_run_params){ .command = { true_command, 1 },
-					   .timeout_ms = -1,
-					   .grace_ms = GRACE_MS,
-					   .max_output_bytes = -1 };
-	assert(manager.base && manager.state_fd >= 0 && said);
-	assert(exec_table_new(&manager, &manager.execs) == 0);
-	listening = fd_listen_unix(socket_path, SOCK_SEQPACKET, 0600, 4);
-	assert(listening >= 0);
-	assert(init_client_new(&box.init, manager.base, socket_path, &watch, NULL) == 0);
-	init_fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	assert(init_fd >= 0);
-	(void)close(listening);
-	(void)hear(INIT_HELLO);
-	say(&hello, INIT_HELLO, sizeof(hello));
-	assert(ready);
-}
-
-static void setup_impatient(void)
-{
-	start_ms = 100;
-	setup();
-}
-
-static void setup_patient(void)
-{
-	start_ms = INIT_SLOW_MS * 10;
-	setup();
-}
-
-static void teardown(void)
-{
-	start_ms = 0;
-
-	follow = exec_unfollow(follow);
-	exec = exec_unref(exec);
-	exec_table_free(manager.execs);
-	box.init = init_client_free(box.init);
-	keeper_end();
-	event_base_free(manager.base);
-	(void)close_fd(init_fd);
-	(void)close_fd(manager.state_fd);
-	free(said);
-	(void)unlink(socket_path);
-	(void)rmdir(directory);
-}
 
 START_TEST(own_descriptors_go_straight_to_init)
 {
@@ -318,25 +60,6 @@ START_TEST(captured_output)
 	(void)usleep(30000);
 	turn();
 	ck_assert_uint_eq(rows, 2); /* the one of the last run and this one */
-}
-END_TEST
-
-START_TEST(a_row_that_was_lost_is_written_anew)
-{
-	uint64_t number;
-
-	params.detach = true;
-	batch_error = -ENOSPC;
-	number = start_running(null_fd());
-	(void)usleep(30000);
-	turn();
-	ck_assert_uint_eq(rows, 1); /* that of the last run */
-	batch_error = 0;
-	say_exited(number, 0, 0, 0);
-	expect(EXEC_CAUSE_EXITED, 0, 0);
-	(void)usleep(30000);
-	turn();
-	ck_assert_uint_eq(rows, 2);
 }
 END_TEST
 
@@ -752,7 +475,6 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, own_descriptors_go_straight_to_init);
 	tcase_add_test(t, captured_output);
-	tcase_add_test(t, a_row_that_was_lost_is_written_anew);
 	tcase_add_test(t, keeper_refuses);
 	tcase_add_loop_test(t, signals_and_oom, 0, 2);
 	tcase_add_test(t, cannot_be_started);

@@ -141,6 +141,11 @@ static int see_exec(const struct store_exec *row, void *userdata)
 	ck_assert_int_eq(row->result.signal, 9);
 	ck_assert_int_eq(row->result.cause, EXEC_CAUSE_TIMEOUT);
 	ck_assert_uint_eq(row->result.oom_kills, 3);
+	ck_assert_uint_eq(row->run.init_exec, UINT64_C(1) << 52);
+	ck_assert_int_eq(row->run.input, STORE_EXEC_INPUT_CUT);
+	ck_assert_int_eq(row->run.deadline_ms, -1);
+	ck_assert_int_eq(row->run.ending, EXEC_CAUSE_MAX);
+	ck_assert_uint_eq(row->run.oom_kills_before, 2);
 	return 77;
 }
 
@@ -169,6 +174,11 @@ START_TEST(execs_keep_their_result)
 	row.result = (struct exec_result){
 		.exit_code = -1, .signal = 9, .cause = EXEC_CAUSE_TIMEOUT, .oom_kills = 3
 	};
+	row.run = (struct store_exec_run){ .init_exec = UINT64_C(1) << 52,
+					   .input = STORE_EXEC_INPUT_CUT,
+					   .deadline_ms = -1,
+					   .ending = EXEC_CAUSE_MAX,
+					   .oom_kills_before = 2 };
 	ck_assert_int_eq(store_exec_update(s, &row), 0);
 	ck_assert_int_eq(store_exec_load(s, see_exec, &count), 77);
 	ck_assert_int_eq(count, 1);
