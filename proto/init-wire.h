@@ -32,8 +32,8 @@
 
 enum init_message_type {
 	/* requests */
-	INIT_HELLO = 1, /* header only; answered by INIT_HELLO, then INIT_EXITED for each remembered
-			   end */
+	INIT_HELLO = 1, /* header only: is it there? Answered by INIT_HELLO, then INIT_EXITED for
+			 * each remembered end. Or struct init_hello, see there */
 	INIT_EXEC,      /* struct init_exec; answered by INIT_STARTED */
 	INIT_SIGNAL, /* struct init_signal; answered by INIT_DONE (-ESRCH: no such exec or ended) */
 	INIT_KILL,   /* struct init_exec_ref; KILL to every process of it, until none is left;
@@ -51,6 +51,31 @@ enum init_message_type {
 	INIT_STOP_ALL, /* stops every other process with SIGSTOP and waits until they stand still.
 			  -EOPNOTSUPP: not PID 1; -ETIMEDOUT: they did not, and go on */
 	INIT_CONT_ALL, /* lets them go on, but those that were stopped before */
+	/* events again */
+	INIT_RUNNING, /* struct init_running */
+	INIT_LISTED,  /* header only: all was told that a struct init_hello asks for */
+};
+
+/* How a daemon takes a sandbox over, its own or that of the daemon before it. Answered by struct
+ * init_hello_reply; then, in any order, INIT_RUNNING for each exec that runs and INIT_EXITED for
+ * each remembered end (for one that ends just then perhaps both), then INIT_LISTED. */
+struct init_hello {
+	struct wire_header header;
+	uint64_t orphan_ms; /* how long init lives without a controller from now on */
+};
+
+struct init_hello_reply {
+	struct wire_header header;
+	uint64_t next_exec; /* greater than every number that was used so far; 0: none was */
+	uint32_t n_running;
+	uint32_t n_exited;
+};
+
+struct init_running {
+	struct wire_header header;
+	uint64_t exec;
+	int32_t pid; /* as the sandbox sees it */
+	uint32_t reserved;
 };
 
 enum init_exec_flags {

@@ -50,6 +50,10 @@ enum keeper_message_type {
 	KEEPER_LAYER_COPY,
 	KEEPER_ROOT_BUILD,
 	KEEPER_NUDGE,
+	KEEPER_LIST, /* header only */
+	KEEPER_ADOPT,
+	KEEPER_SPOOL_ADOPT,
+	KEEPER_SPOOL_DROP_STDIN,
 };
 
 /* How the owner's ids are mapped; keeper command line --map. */
@@ -75,7 +79,11 @@ enum keeper_controller {
 	KEEPER_CONTROLLER_CPUACCT = 1 << 4,
 };
 
-/* First request on a connection. Reply: struct keeper_hello_reply.
+/* First request on a connection. A keeper listens on its named socket for as long as it lives and
+ * talks to who connected last; what earlier ones asked is not answered to the new one. Requests of
+ * a later daemon may have any serial below KEEPER_SERIAL_END. It sends HELLO again with the same
+ * instance (else -EEXIST); the new seccomp program and init are for sandboxes made from then on.
+ * Reply: struct keeper_hello_reply.
  * fds: [0] the seccomp program (memfd), [1] the owner's state directory: a detached mount when the
  * daemon is root (its path may not be searchable for the owner), else an O_PATH directory; then
  * cgroups. */
@@ -86,7 +94,12 @@ struct keeper_hello {
 	uint32_t state_is_mount;
 	uint32_t n_cgroups;
 	struct keeper_cgroup cgroups[KEEPER_CGROUPS_MAX];
+	/* how long its sandboxes and execs live on without a connection; then all is killed and it
+	 * ends. 0: not at all. Without any it ends at once */
+	uint64_t orphan_ms;
 };
+
+#define KEEPER_SERIAL_END (UINT64_C(1) << 48)
 
 struct keeper_hello_reply {
 	struct wire_header header;
@@ -267,6 +280,50 @@ struct keeper_ended {
 	struct keeper_counters counters;
 };
 
+/* LIST: what the keeper has: sandboxes, also those that have ended since a daemon was told of them
+ * (ADOPT tells how), and open spools. Their names lie behind the struct, each with its NUL, first
+ * n_sandboxes ids, then n_spools execs. truncated: there are more than fit. */
+struct keeper_list_reply {
+	struct wire_header header;
+	uint32_t n_sandboxes;
+	uint32_t n_spools;
+	uint32_t truncated;
+	uint32_t names_offset;
+	uint64_t names_size;
+};
+
+/* A daemon that came back takes a sandbox over that an earlier one made. -ESRCH: the keeper does
+ * not know it (any more: one that was killed or removed is forgotten). fds of the request: none, or
+ * [0] a pidfd of its init, which the keeper takes over when it does not know the sandbox: that of a
+ * keeper that died, whose user namespace it has joined (--join). What such a one has claimed is
+ * undone by KEEPER_CLAIM_UNDO after its end; and how its init ends is not known. */
+struct keeper_adopt {
+	struct wire_header header;
+	struct wire_str id;
+	uint32_t runtime; /* enum keeper_runtime, and limits: for one that it does not know */
+	uint32_t reserved;
+	struct keeper_limits limits;
+};
+
+enum keeper_adopt_flags {
+	KEEPER_ADOPT_CLAIMED = 1 << 0,
+	KEEPER_ADOPT_FROZEN = 1 << 1, /* by FREEZE */
+	KEEPER_ADOPT_ENDED = 1 << 2,  /* its init has; it is forgotten now */
+	KEEPER_ADOPT_ENDING = 1 << 3, /* it is being killed or made: KILL or REMOVE waits for it */
+};
+
+/* fds: [0] the oom counter, unless memory_version is 0 or it has ended. */
+struct keeper_adopt_reply {
+	struct wire_header header;
+	int32_t pid; /* as in struct keeper_create_reply */
+	uint32_t memory_version;
+	uint32_t flags;    /* enum keeper_adopt_flags */
+	int32_t exit_code; /* these three as in struct keeper_ended */
+	int32_t signal;
+	uint32_t reserved;
+	struct keeper_counters counters;
+};
+
 /* NUDGE has a struct keeper_end as request too: init does not start what it was asked to, and what
  * it is starting may have been stopped by the agent. It is let go on. Header only. */
 
@@ -286,7 +343,9 @@ enum keeper_spool_stream {
 
 /* Starts spooling for an exec. The keeper makes a pipe for each stream in `streams` (bits 1 <<
  * stream), owned by keeper id `uid`, and answers with the write ends in stream order. With pty,
- * fds[0] of the request is a pty master, streams is 1 << OUTPUT, and no fd is answered. The file
+ * fds[0] of the request is a pty master, streams is 1 << OUTPUT, and no fd is answered. With
+ * keep_stdin, fds[0] is the write end of the command's stdin: a copy that the keeper holds for a
+ * daemon that comes back, until DROP_STDIN, FINISH or REMOVE; streams may be 0 then. The file
  * <state>/spool/<exec>.<stdout|stderr|output> is made at the first byte. Beyond max_bytes the
  * oldest bytes are punched out; offsets stay. */
 struct keeper_spool_open {
@@ -295,7 +354,7 @@ struct keeper_spool_open {
 	uint32_t streams;
 	uint32_t uid; /* keeper id */
 	uint32_t pty;
-	uint32_t reserved;
+	uint32_t keep_stdin;
 	uint64_t max_bytes;
 };
 
@@ -340,7 +399,16 @@ struct keeper_spool_hold {
 	uint64_t offset[KEEPER_STREAM_MAX];
 };
 
-struct keeper_spool_ref { /* SPOOL_REMOVE; reply: header */
+/* ADOPT: for a daemon that came back. -ENOENT: there is none. fds, in this order, those that are
+ * there: the write end of stdin, the pty master. A HOLD stays as it was. */
+struct keeper_spool_adopt_reply {
+	struct wire_header header;
+	struct keeper_stream_state streams[KEEPER_STREAM_MAX];
+	uint32_t has_stdin;
+	uint32_t has_pty;
+};
+
+struct keeper_spool_ref { /* SPOOL_REMOVE, SPOOL_DROP_STDIN; reply: header. SPOOL_ADOPT */
 	struct wire_header header;
 	struct wire_str exec;
 };

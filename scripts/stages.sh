@@ -82,13 +82,13 @@ counted() {
 meson_tests() { # DIR [MESON-TEST-ARG...]
 	local dir=$1
 	shift
-	counted 600 scripts/meson-test "$dir" "$@"
+	counted 900 scripts/meson-test "$dir" "$@"
 }
 
 integration() { # DIR MODE [ARG...]
 	local dir=$1 mode=$2
 	shift 2
-	counted 600 "${root_words[@]}" env "SANDBOXD_TEST_STRICT=${SANDBOXD_TEST_STRICT-}" \
+	counted 1200 "${root_words[@]}" env "SANDBOXD_TEST_STRICT=${SANDBOXD_TEST_STRICT-}" \
 		"ASAN_OPTIONS=${ASAN_OPTIONS-}" "UBSAN_OPTIONS=${UBSAN_OPTIONS-}" \
 		"LSAN_OPTIONS=${LSAN_OPTIONS-}" \
 		python3 tests/integration/run.py --build "$root/build/$dir" --mode "$mode" "$@"

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -33,7 +34,7 @@ static void drop_connection(struct server *s, int c)
 	if (s->controller != c)
 		return;
 	s->controller = -1;
-	s->congested = false;
+	s->congested = s->listing = false;
 	s->alone_since_ms = clock_now_ms();
 	s->patience_ms = s->orphan_ms;
 	for (i = 0; i < s->jobs.count; i++)
@@ -64,12 +65,23 @@ static void send_done(struct server *s, int c, uint64_t serial, int error)
 	send_out(s, c);
 }
 
+/* Sends what was begun to the controller, or sees that the socket is full. */
+static bool tell(struct server *s)
+{
+	int r = s->congested ? -EAGAIN : wire_send(s->connections[s->controller], &s->out);
+
+	if (r == -EAGAIN)
+		s->congested = true;
+	else if (r < 0)
+		drop_connection(s, s->controller);
+	return r != -EAGAIN;
+}
+
 /* Ends come in bursts that a socket need not hold (hundreds, to a new controller): what does not
  * fit waits for POLLOUT. Nothing else is sent unasked. */
 static void send_exited(struct server *s, struct job *job)
 {
 	struct init_exited *e;
-	int r;
 
 	if (s->controller < 0)
 		return;
@@ -77,22 +89,35 @@ static void send_exited(struct server *s, struct job *job)
 	*e = job->exited;
 	e->header.version = INIT_WIRE_VERSION;
 	e->header.type = INIT_EXITED;
-	r = s->congested ? -EAGAIN : wire_send(s->connections[s->controller], &s->out);
-	job->untold = r == -EAGAIN;
-	if (r == -EAGAIN)
-		s->congested = true;
-	else if (r < 0)
-		drop_connection(s, s->controller);
+	job->untold = !tell(s);
+}
+
+static void send_running(struct server *s, struct job *job)
+{
+	struct init_running *r = begin_out(s, INIT_RUNNING, 0, sizeof(*r));
+
+	r->exec = job->id;
+	r->pid = job->pid;
+	job->untold = !tell(s);
 }
 
 static void send_untold(struct server *s)
 {
+	struct job *job;
 	size_t i;
 
 	s->congested = false;
-	for (i = 0; i < s->jobs.count && !s->congested; i++)
-		if (s->jobs.entries[i].untold)
-			send_exited(s, &s->jobs.entries[i]);
+	for (i = 0; i < s->jobs.count && s->controller >= 0 && !s->congested; i++) {
+		job = &s->jobs.entries[i];
+		if (job->untold && job->running)
+			send_running(s, job);
+		else if (job->untold)
+			send_exited(s, job);
+	}
+	if (!s->listing || s->congested)
+		return;
+	(void)begin_out(s, INIT_LISTED, 0, sizeof(struct wire_header));
+	s->listing = !tell(s);
 }
 
 static void send_gone(struct server *s, uint64_t exec, uint64_t serial, uint32_t killed, int error)
@@ -124,19 +149,48 @@ static void send_started(struct server *s, int c, const struct init_exec *e,
 
 /* ---- requests: each returns 0, or negative errno to end the connection ---- */
 
-static int handle_hello(struct server *s, int c)
+static void send_hello(struct server *s, int c, bool listing)
 {
+	const uint64_t serial = wire_head(&s->in)->serial;
+	struct init_hello_reply *reply;
 	size_t i;
 
+	if (!listing) {
+		(void)begin_out(s, INIT_HELLO, serial, sizeof(struct wire_header));
+	} else {
+		reply = begin_out(s, INIT_HELLO, serial, sizeof(*reply));
+		reply->next_exec = s->next_exec;
+		for (i = 0; i < s->jobs.count; i++) {
+			if (s->jobs.entries[i].running)
+				reply->n_running++;
+			else if (!s->jobs.entries[i].acked)
+				reply->n_exited++;
+		}
+	}
+	send_out(s, c);
+}
+
+static int handle_hello(struct server *s, int c)
+{
+	const bool listing = s->in.size == sizeof(struct init_hello);
+	struct init_hello m;
+	struct job *job;
+	size_t i;
+
+	if (listing) {
+		memcpy(&m, s->in.data, sizeof(m));
+		s->orphan_ms = m.orphan_ms > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)m.orphan_ms;
+	}
 	if (s->controller != c && s->controller >= 0)
 		for (i = 0; i < s->jobs.count; i++)
 			s->jobs.entries[i].n_kills = 0; /* those were another's */
 	s->controller = c;
-	(void)begin_out(s, INIT_HELLO, wire_head(&s->in)->serial, sizeof(struct wire_header));
-	send_out(s, c);
-	for (i = 0; i < s->jobs.count; i++)
-		s->jobs.entries[i].untold =
-			!s->jobs.entries[i].running && !s->jobs.entries[i].acked;
+	s->listing = listing;
+	send_hello(s, c, listing);
+	for (i = 0; i < s->jobs.count; i++) {
+		job = &s->jobs.entries[i];
+		job->untold = job->running ? listing : !job->acked;
+	}
 	send_untold(s);
 	return 0;
 }
@@ -186,6 +240,8 @@ static void start(struct server *s, int c, const struct init_exec *e, const stru
 		spawned.start_error = r == -EINVAL ? INIT_START_BAD_USER : INIT_START_INTERNAL;
 		spawned.error = r;
 	} else if (spawn_run(&spawn, &spawned) == 0) {
+		if (e->exec >= s->next_exec)
+			s->next_exec = e->exec + 1;
 		(void)jobs_add(&s->jobs, e->exec, spawned.pid, spawned.mark); /* there is room */
 	} else {
 		master = close_fd(master);
@@ -395,16 +451,18 @@ static const struct handler {
 	size_t size; /* of the struct; of the whole message unless it is an exec */
 	bool controller;
 	int (*handle)(struct server *s, int c);
+	size_t size_too; /* that it may have instead; 0: none */
 } handlers[] = {
-	[INIT_HELLO] = { sizeof(struct wire_header), false, handle_hello },
-	[INIT_EXEC] = { sizeof(struct init_exec), true, handle_exec },
-	[INIT_SIGNAL] = { sizeof(struct init_signal), true, handle_signal },
-	[INIT_KILL] = { sizeof(struct init_exec_ref), true, handle_kill },
-	[INIT_ACK] = { sizeof(struct init_exec_ref), true, handle_ack },
-	[INIT_LISTEN] = { sizeof(struct init_listen), false, handle_listen },
-	[INIT_SHUTDOWN] = { sizeof(struct wire_header), true, handle_shutdown },
-	[INIT_STOP_ALL] = { sizeof(struct wire_header), true, handle_stop_all },
-	[INIT_CONT_ALL] = { sizeof(struct wire_header), true, handle_cont_all },
+	[INIT_HELLO] = { sizeof(struct wire_header), false, handle_hello,
+			 sizeof(struct init_hello) },
+	[INIT_EXEC] = { sizeof(struct init_exec), true, handle_exec, 0 },
+	[INIT_SIGNAL] = { sizeof(struct init_signal), true, handle_signal, 0 },
+	[INIT_KILL] = { sizeof(struct init_exec_ref), true, handle_kill, 0 },
+	[INIT_ACK] = { sizeof(struct init_exec_ref), true, handle_ack, 0 },
+	[INIT_LISTEN] = { sizeof(struct init_listen), false, handle_listen, 0 },
+	[INIT_SHUTDOWN] = { sizeof(struct wire_header), true, handle_shutdown, 0 },
+	[INIT_STOP_ALL] = { sizeof(struct wire_header), true, handle_stop_all, 0 },
+	[INIT_CONT_ALL] = { sizeof(struct wire_header), true, handle_cont_all, 0 },
 };
 
 static int dispatch(struct server *s, int c)
@@ -416,7 +474,9 @@ static int dispatch(struct server *s, int c)
 	    !handlers[h->type].handle)
 		return -EBADMSG;
 	handler = &handlers[h->type];
-	if (s->in.size < handler->size || (h->type != INIT_EXEC && s->in.size != handler->size) ||
+	if (s->in.size < handler->size ||
+	    (h->type != INIT_EXEC && s->in.size != handler->size &&
+	     s->in.size != handler->size_too) ||
 	    (h->type != INIT_EXEC && s->in.n_fds > 0))
 		return -EBADMSG;
 	if (handler->controller && s->controller != c)
@@ -517,7 +577,9 @@ static int patience_left(const struct server *s)
 	if (s->controller >= 0)
 		return -1;
 	left = s->alone_since_ms + s->patience_ms - clock_now_ms();
-	return left > 0 ? (int)left : 0;
+	if (left <= 0)
+		return 0;
+	return left < INT_MAX ? (int)left : INT_MAX;
 }
 
 static int shorter(int a, int b)

@@ -19,9 +19,11 @@ struct server {
 	bool congested; /* the controller's socket was full: it gets the rest before it may ask more
 			 */
 	int controller; /* index of a connection, or -1 */
+	bool listing;   /* the controller is to hear of everything, then INIT_LISTED */
+	uint64_t next_exec; /* greater than every number so far */
 	int64_t alone_since_ms;
-	int orphan_ms;   /* how long without a controller, once there was one */
-	int patience_ms; /* and now */
+	int64_t orphan_ms;   /* how long without a controller, once there was one */
+	int64_t patience_ms; /* and now */
 	bool shutdown;
 	struct tree tree;
 	struct jobs jobs;

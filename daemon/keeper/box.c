@@ -6,10 +6,12 @@
 #include "box.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,6 +20,7 @@
 
 #include "claim.h"
 #include "clock.h"
+#include "files.h"
 #include "hash.h"
 #include "keeper.h"
 #include "macro.h"
@@ -96,6 +99,7 @@ static void box_free(struct box *b)
 	struct keeper *k = b->keeper;
 
 	leave_all(b);
+	loop_forget(&k->loop, &b->end);
 	timer_cancel(&k->loop, &b->retry);
 	box_freeze_cancel(b);
 	release_deinit(&b->release);
@@ -151,6 +155,7 @@ static void tell_ended(struct box *b)
 	event->exit_code = WIFEXITED(b->status) ? WEXITSTATUS(b->status) : -1;
 	event->signal = WIFSIGNALED(b->status) ? WTERMSIG(b->status) : 0;
 	event->counters = b->counters;
+	ended_note(&b->keeper->ended, b->job.id, event);
 	(void)wire_add_string(m, offsetof(struct keeper_ended, id), b->job.id); /* short */
 	link_send(&b->keeper->link);
 }
@@ -360,6 +365,7 @@ static struct box *box_new(struct keeper *k, const struct runtime_job *job)
 	b->job = *job;
 	b->job.dial = -1;
 	b->pidfd = -1;
+	b->end.fd = -1;
 	b->retry = (struct timer){ .on_time = on_retry, .userdata = b };
 	box_freeze_init(b);
 	enter(k, b);
@@ -447,7 +453,9 @@ void box_kill(struct box *b)
 	case BOX_RUNNING:
 	case BOX_ENDING:
 		/* not reaped yet, so the pid is still its own */
-		if (b->pid > 0)
+		if (b->foreign)
+			(void)pidfd_send_signal(b->pidfd, SIGKILL, NULL, 0);
+		else if (b->pid > 0)
 			(void)kill(b->pid, SIGKILL);
 		box_thaw_to_die(b);
 		b->state = BOX_ENDING;
@@ -496,6 +504,58 @@ int box_undo(struct keeper *k, const char *id, struct wire_message *m, const str
 	}
 	b->ends[b->n_ends++] = *end;
 	leave(b);
+	return 0;
+}
+
+/* ---- one of another keeper ---- */
+
+static void on_foreign_end(void *userdata, uint32_t events)
+{
+	struct box *b = userdata;
+
+	(void)events;
+	loop_forget(&b->keeper->loop, &b->end);
+	b->status = SIGKILL; /* nobody knows, and that is the usual way */
+	b->state = BOX_LEAVING;
+	leave(b);
+}
+
+/* The pid that a pidfd is of, as our own pid namespace has it; -1: it has ended. */
+static pid_t pid_of(int pidfd)
+{
+	char path[64], text[1024];
+	const char *line;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	if (file_get_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
+		return -1;
+	line = strstr(text, "\nPid:");
+	return line ? (pid_t)strtol(line + strlen("\nPid:"), NULL, 10) : -1;
+}
+
+int box_take_over(struct keeper *k, const struct runtime_job *job, int pidfd, struct box **ret)
+{
+	CLEANUP_FD int own = pidfd;
+	const pid_t pid = pid_of(own);
+	struct box *b;
+	int r;
+
+	if (pid <= 1)
+		return -ESRCH;
+	b = box_new(k, job);
+	if (!b)
+		return -ENOMEM;
+	b->pid = pid;
+	b->foreign = true;
+	b->state = BOX_RUNNING;
+	b->pidfd = TAKE_FD(own);
+	b->end = (struct watch){ .fd = b->pidfd, .on_ready = on_foreign_end, .userdata = b };
+	r = loop_watch(&k->loop, &b->end, EPOLLIN);
+	if (r < 0) {
+		box_free(b);
+		return r;
+	}
+	*ret = b;
 	return 0;
 }
 

@@ -61,7 +61,11 @@ struct box {
 	char reason[1024];
 	pid_t pid;
 	int pidfd;
-	int status; /* of init, from waitpid */
+	int status; /* of init, from waitpid; of a foreign one that of a SIGKILL */
+	/* made by a keeper that died: its init is another's child, and its pidfd says when it ends
+	 */
+	bool foreign;
+	struct watch end;
 	struct release release;
 	struct view_own own;
 	struct claim_mounts mounts; /* claimed before */
@@ -102,6 +106,10 @@ void box_end(struct box *b, const struct box_end *end);
 int box_undo(struct keeper *k, const char *id, struct wire_message *m, const struct box_end *end);
 /* SIGKILL without anyone waiting. */
 void box_kill(struct box *b);
+/* Takes a sandbox over that a keeper made which has died. PIDFD (taken over, whatever happens) is
+ * of its init; JOB is copied. Returns 0 and *RET (borrowed), -ESRCH when it has ended, or negative
+ * errno. */
+int box_take_over(struct keeper *k, const struct runtime_job *job, int pidfd, struct box **ret);
 /* From the loop: true if PID was an init. */
 bool box_reap(struct keeper *k, pid_t pid, int status);
 

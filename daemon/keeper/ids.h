@@ -17,6 +17,7 @@ struct ids {
 	uid_t sub_uid;
 	gid_t sub_gid;
 	uint32_t sub_count;
+	int join; /* a user namespace with this map, to be joined; -1: it is made */
 };
 
 /* The name of a mode on the command line, or -EINVAL. */
@@ -38,6 +39,7 @@ bool ids_exists(const struct ids *ids, uint32_t id);
  * just been made in one. Not with a single id. Returns 0 or negative errno. */
 int ids_map_sandbox(pid_t pid);
 
-/* Becomes the owner (when root), enters a new user namespace with this map and becomes its root.
+/* Becomes the owner (when root), enters a new user namespace with this map, or ids->join, and
+ * becomes its root.
  * Single-threaded callers only. Returns 0 or negative errno; then the process must end. */
 int ids_enter(const struct ids *ids);

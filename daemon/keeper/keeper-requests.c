@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "adopt.h"
 #include "claim.h"
 #include "files.h"
 #include "keeper-wire.h"
@@ -62,6 +63,26 @@ struct hello_texts {
 	const char *init;
 };
 
+/* A daemon that comes back: its sandboxes, directories and cgroups are there, what new sandboxes
+ * are made of may have changed. */
+static int greet_again(struct keeper *k, struct wire_message *m, const struct hello_texts *t,
+		       const char **what)
+{
+	int seccomp;
+
+	*what = "instance";
+	if (strcmp(t->instance, k->instance) != 0)
+		return -EEXIST;
+	*what = "message";
+	seccomp = wire_take_fd(m, 0);
+	if (seccomp < 0)
+		return -EBADMSG;
+	(void)close_fd(k->seccomp);
+	k->seccomp = seccomp;
+	*what = t->init;
+	return tree_copy_init(&k->tree, k->ids, t->init);
+}
+
 static int greet(struct keeper *k, struct wire_message *m, const struct hello_texts *t,
 		 const char **what)
 {
@@ -102,8 +123,8 @@ static int check_hello(struct wire_message *m, struct hello_texts *t)
 
 static void on_hello(struct keeper *k, struct wire_message *m)
 {
-	const struct wire_header *h = wire_head(m);
-	const uint64_t serial = h->serial;
+	const uint64_t serial = wire_head(m)->serial;
+	const uint64_t orphan_ms = ((const struct keeper_hello *)(const void *)m->data)->orphan_ms;
 	struct keeper_hello_reply *reply;
 	const char *what = "message";
 	struct wire_message *out;
@@ -112,9 +133,11 @@ static void on_hello(struct keeper *k, struct wire_message *m)
 	struct stat ns = { 0 };
 	int r;
 
-	r = k->greeted ? -EALREADY : check_hello(m, &texts);
+	r = check_hello(m, &texts);
 	if (r == 0)
-		r = greet(k, m, &texts, &what);
+		r = k->greeted ? greet_again(k, m, &texts, &what) : greet(k, m, &texts, &what);
+	if (r == 0)
+		k->orphan_ms = orphan_ms > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)orphan_ms;
 	if (r == 0 && stat("/proc/self/ns/user", &ns) < 0)
 		r = -errno;
 	out = link_begin(&k->link, KEEPER_HELLO, serial, sizeof(*reply));
@@ -128,11 +151,11 @@ static void on_hello(struct keeper *k, struct wire_message *m)
 		(void)wire_add_string(out, offsetof(struct keeper_hello_reply, reason), reason);
 	}
 	link_send(&k->link);
-	if (r == 0) {
+	if (r == 0 && !k->greeted) {
 		k->greeted = true;
 		layer_sweep(&k->tree);
 		keeper_empty_trash(k); /* of an earlier keeper */
-	} else if (!k->greeted) {
+	} else if (r < 0 && !k->greeted) {
 		keeper_end(k); /* half-built: the daemon starts another one */
 	}
 }
@@ -208,6 +231,7 @@ static void on_create(struct keeper *k, struct wire_message *m)
 						    "malformed or already there" });
 		return;
 	}
+	(void)ended_take(&k->ended, job.id, &(struct ended){ 0 }); /* of an earlier run */
 	job.socket = wire_take_fd(m, 0);
 	box_create(k, h->serial, &job, program);
 }
@@ -298,7 +322,11 @@ static void on_view(struct keeper *k, struct wire_message *m)
 	struct wire_message *out;
 	int mounts = -1, network = -1, r = -ESRCH;
 
-	if (b && b->state == BOX_RUNNING && b->pidfd >= 0 && b->job.kind->enters)
+	if (b && b->foreign) { /* what was mounted by whom is not known any more */
+		r = -EOPNOTSUPP;
+		(void)snprintf(reason, sizeof(reason),
+			       "its keeper has died, and stages work again after a stop and start");
+	} else if (b && b->state == BOX_RUNNING && b->pidfd >= 0 && b->job.kind->enters)
 		r = view_make(&(struct view_target){ b->pidfd, &b->own, &b->release }, m, &mounts,
 			      &network, reason);
 	if (r < 0) {
@@ -343,6 +371,7 @@ static void on_end(struct keeper *k, struct wire_message *m)
 	}
 	r = id ? -ESRCH : -EINVAL;
 	if (id && h->type == KEEPER_REMOVE) {
+		(void)ended_take(&k->ended, id, &(struct ended){ 0 });
 		r = runtime_discard_upper(&k->tree, id);
 		if (r == -ENOENT)
 			r = 0;
@@ -569,6 +598,24 @@ static void on_root_build(struct keeper *k, struct wire_message *m)
 		reply_layer(k, *wire_head(m), &result);
 }
 
+/* ---- a daemon that came back ---- */
+
+static void on_list(struct keeper *k, struct wire_message *m)
+{
+	adopt_list(k, wire_head(m));
+}
+
+static void on_adopt(struct keeper *k, struct wire_message *m)
+{
+	const struct keeper_adopt *a = (const void *)m->data;
+	const char *id = get_name(m, a->id);
+
+	if (id)
+		adopt_sandbox(k, id, m);
+	else
+		link_reply(&k->link, a->header.type, a->header.serial, -EINVAL);
+}
+
 /* ---- spool, end ---- */
 
 static void on_spool_open(struct keeper *k, struct wire_message *m)
@@ -584,6 +631,16 @@ static void on_spool_finish(struct keeper *k, struct wire_message *m)
 static void on_spool_hold(struct keeper *k, struct wire_message *m)
 {
 	spools_hold(&k->spools, m);
+}
+
+static void on_spool_adopt(struct keeper *k, struct wire_message *m)
+{
+	spools_adopt(&k->spools, m);
+}
+
+static void on_spool_drop_stdin(struct keeper *k, struct wire_message *m)
+{
+	spools_drop_stdin(&k->spools, m);
 }
 
 static void on_spool_remove(struct keeper *k, struct wire_message *m)
@@ -619,6 +676,10 @@ static const struct {
 	[KEEPER_THAW] = { sizeof(struct keeper_end), on_freeze },
 	[KEEPER_NUDGE] = { sizeof(struct keeper_end), on_nudge },
 	[KEEPER_VIEW] = { sizeof(struct keeper_view), on_view },
+	[KEEPER_LIST] = { sizeof(struct wire_header), on_list },
+	[KEEPER_ADOPT] = { sizeof(struct keeper_adopt), on_adopt },
+	[KEEPER_SPOOL_ADOPT] = { sizeof(struct keeper_spool_ref), on_spool_adopt },
+	[KEEPER_SPOOL_DROP_STDIN] = { sizeof(struct keeper_spool_ref), on_spool_drop_stdin },
 	[KEEPER_SHUTDOWN] = { sizeof(struct wire_header), on_shutdown },
 };
 

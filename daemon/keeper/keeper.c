@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Life and end of a keeper. It lives as long as its connection: when that ends, every sandbox is
- * killed and cleaned up, because nothing may run unowned. It also ends by itself some time after
- * its last sandbox and spool. */
+/* Life and end of a keeper. Without a connection it goes on for as long as it was told to, so that
+ * the next daemon finds everything as it was; if none comes, every sandbox is killed and cleaned
+ * up, because nothing may run unowned for ever. It also ends by itself some time after its last
+ * sandbox and spool, and without a connection at once. */
 
 #include "keeper.h"
 
 #include <errno.h>
 #include <linux/keyctl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -87,6 +91,8 @@ void keeper_touch(struct keeper *k)
 {
 	if (k->boxes.first || k->spools.count > 0)
 		timer_cancel(&k->loop, &k->idle);
+	else if (k->orphan.armed)
+		keeper_end(k);
 	else if (!k->idle.armed)
 		timer_set(&k->loop, &k->idle, KEEPER_IDLE_MS);
 	maybe_stop(k);
@@ -152,9 +158,34 @@ static void on_writable(void *userdata)
 	spools_flush(&k->spools);
 }
 
+static void on_orphan(void *userdata)
+{
+	(void)fprintf(stderr, "sandbox-keeper: no daemon has come back, ending all sandboxes\n");
+	keeper_end(userdata);
+}
+
 static void on_closed(void *userdata)
 {
-	keeper_end(userdata);
+	struct keeper *k = userdata;
+
+	if (!k->greeted || k->orphan_ms == 0 || (!k->boxes.first && k->spools.count == 0))
+		keeper_end(k);
+	else
+		timer_set(&k->loop, &k->orphan, k->orphan_ms);
+}
+
+/* A daemon that comes back, or a second try of one: whoever is last is right. */
+static void on_connection(void *userdata, uint32_t events)
+{
+	struct keeper *k = userdata;
+	int fd = accept4(k->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd < 0)
+		return; /* it went away again */
+	timer_cancel(&k->loop, &k->orphan);
+	if (link_replace(&k->link, fd) < 0)
+		on_closed(k);
 }
 
 static void on_spools(void *userdata)
@@ -164,7 +195,7 @@ static void on_spools(void *userdata)
 
 /* ---- start ---- */
 
-static int start(struct keeper *k, int connection)
+static int start(struct keeper *k, int listener, int connection)
 {
 	struct rlimit many;
 	int r;
@@ -186,6 +217,8 @@ static int start(struct keeper *k, int connection)
 	k->workers.loop = &k->loop;
 	k->idle = (struct timer){ .on_time = on_idle, .userdata = k };
 	k->give_up = (struct timer){ .on_time = stop_now, .userdata = k };
+	k->orphan = (struct timer){ .on_time = on_orphan, .userdata = k };
+	k->listener = (struct watch){ .fd = listener, .on_ready = on_connection, .userdata = k };
 	k->link.on_request = on_request;
 	k->link.on_writable = on_writable;
 	k->link.on_closed = on_closed;
@@ -196,6 +229,8 @@ static int start(struct keeper *k, int connection)
 	k->spools.on_change = on_spools;
 	k->spools.userdata = k;
 	r = tree_make(&k->tree, k->ids);
+	if (r >= 0)
+		r = loop_watch(&k->loop, &k->listener, EPOLLIN);
 	return r < 0 ? r : link_init(&k->link, &k->loop, connection);
 }
 
@@ -206,6 +241,8 @@ static void finish(struct keeper *k)
 	worker_kill_children(); /* what hangs after END_MS, and what nobody knew */
 	spools_deinit(&k->spools);
 	link_deinit(&k->link);
+	k->listener.fd = close_fd(k->listener.fd);
+	ended_deinit(&k->ended);
 	runtimes_deinit(&k->runtimes);
 	cgroups_deinit(&k->cgroups);
 	tree_deinit(&k->tree);
@@ -213,7 +250,7 @@ static void finish(struct keeper *k)
 	loop_deinit(&k->loop);
 }
 
-int keeper_serve(struct keeper *k, const struct ids *ids, int connection)
+int keeper_serve(struct keeper *k, const struct ids *ids, int listener, int connection)
 {
 	int r;
 
@@ -224,7 +261,7 @@ int keeper_serve(struct keeper *k, const struct ids *ids, int connection)
 	(void)umask(0022);
 	tree_init(&k->tree);
 	cgroups_init(&k->cgroups, ids);
-	r = start(k, connection);
+	r = start(k, listener, connection);
 	if (r >= 0) {
 		keeper_touch(k);
 		r = loop_run(&k->loop);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The keeper as a whole: one connection, the sandboxes, the spools, and what they share. */
+/* The keeper as a whole: one connection at a time, the sandboxes, the spools, and what they share.
+ */
 
 #include <stdbool.h>
 #include <sys/resource.h>
@@ -8,6 +9,7 @@
 #include "bounds.h"
 #include "box.h"
 #include "cgroup.h"
+#include "ended.h"
 #include "ids.h"
 #include "link.h"
 #include "loop.h"
@@ -21,12 +23,16 @@ struct keeper {
 	struct rlimit nofile; /* as we were started */
 	struct loop loop;
 	struct link link;
+	struct watch listener;
+	int64_t orphan_ms;   /* how long it lives without a connection, if it has anything */
+	struct timer orphan; /* set while there is none */
 	struct tree tree;
 	struct cgroups cgroups;
 	struct runtimes runtimes;
 	struct workers workers;
 	struct spools spools;
 	struct boxes boxes;
+	struct ended_list ended;
 	struct releases releases;
 	int seccomp;
 	bool greeted;
@@ -40,9 +46,10 @@ struct keeper {
 	char instance[NAME_LENGTH_MAX + 1];
 };
 
-/* Inside the namespaces: serves CONNECTION (taken over) until it ends, and leaves nothing running.
- * K is zeroed memory that outlives the call. Returns 0 or negative errno. */
-int keeper_serve(struct keeper *k, const struct ids *ids, int connection);
+/* Inside the namespaces: serves CONNECTION, and then who connects to LISTENER, (both taken over)
+ * until it has nothing left to do, or nobody has connected for too long, and leaves nothing
+ * running. K is zeroed memory that outlives the call. Returns 0 or negative errno. */
+int keeper_serve(struct keeper *k, const struct ids *ids, int listener, int connection);
 
 /* ---- for box.c and keeper-requests.c ---- */
 

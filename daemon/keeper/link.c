@@ -11,6 +11,8 @@
 #include "keeper-wire.h"
 #include "macro.h"
 
+#define CONNECTIONS_MAX 0xffff /* then they begin again at 1 */
+
 struct queued {
 	struct queued *next;
 	size_t size;
@@ -18,26 +20,6 @@ struct queued {
 	int fds[WIRE_FDS_MAX];
 	uint8_t data[];
 };
-
-static void close_link(struct link *k)
-{
-	if (k->closed)
-		return;
-	k->closed = true;
-	loop_forget(k->loop, &k->watch);
-	k->on_closed(k->userdata);
-}
-
-static void update_events(struct link *k)
-{
-	uint32_t events = (k->n_queued < LINK_QUEUE_MAX ? (uint32_t)EPOLLIN : 0) |
-			  (k->head ? (uint32_t)EPOLLOUT : 0);
-
-	if (k->closed || events == k->events)
-		return;
-	k->events = events;
-	(void)loop_change(k->loop, &k->watch, events); /* it is registered */
-}
 
 static void pop(struct link *k)
 {
@@ -51,6 +33,34 @@ static void pop(struct link *k)
 		(void)close_fd(q->fds[i]);
 	free(q);
 	k->n_queued--;
+}
+
+static void disconnect(struct link *k)
+{
+	k->closed = true;
+	loop_forget(k->loop, &k->watch);
+	while (k->head)
+		pop(k);
+	k->fd = close_fd(k->fd);
+}
+
+static void close_link(struct link *k)
+{
+	if (k->closed)
+		return;
+	disconnect(k);
+	k->on_closed(k->userdata);
+}
+
+static void update_events(struct link *k)
+{
+	uint32_t events = (k->n_queued < LINK_QUEUE_MAX ? (uint32_t)EPOLLIN : 0) |
+			  (k->head ? (uint32_t)EPOLLOUT : 0);
+
+	if (k->closed || events == k->events)
+		return;
+	k->events = events;
+	(void)loop_change(k->loop, &k->watch, events); /* it is registered */
 }
 
 static int send_queued(struct link *k)
@@ -95,22 +105,45 @@ static void on_ready(void *userdata, uint32_t events)
 		close_link(k);
 		return;
 	}
+	wire_head(k->in)->serial =
+		wire_head(k->in)->serial % KEEPER_SERIAL_END + k->connection * KEEPER_SERIAL_END;
 	k->on_request(k->userdata, k->in);
 	wire_message_done(k->in);
+}
+
+static int watch(struct link *k, int fd)
+{
+	k->fd = fd;
+	k->watch = (struct watch){ .fd = fd, .on_ready = on_ready, .userdata = k };
+	k->events = EPOLLIN;
+	k->connection = k->connection % CONNECTIONS_MAX + 1;
+	return loop_watch(k->loop, &k->watch, k->events);
 }
 
 int link_init(struct link *k, struct loop *loop, int fd)
 {
 	k->loop = loop;
-	k->fd = fd;
 	k->tail = &k->head;
 	k->in = calloc(1, sizeof(*k->in));
 	k->out = calloc(1, sizeof(*k->out));
+	k->fd = fd;
 	if (!k->in || !k->out)
 		return -ENOMEM;
-	k->watch = (struct watch){ .fd = fd, .on_ready = on_ready, .userdata = k };
-	k->events = EPOLLIN;
-	return loop_watch(loop, &k->watch, k->events);
+	return watch(k, fd);
+}
+
+int link_replace(struct link *k, int fd)
+{
+	int r;
+
+	if (!k->closed)
+		disconnect(k);
+	r = watch(k, fd);
+	if (r < 0)
+		k->fd = close_fd(fd);
+	else
+		k->closed = false;
+	return r;
 }
 
 void link_deinit(struct link *k)
@@ -149,10 +182,21 @@ static int enqueue(struct link *k)
 	return 0;
 }
 
+/* Events have serial 0. What an earlier connection asked is not for this one. */
+static bool is_for_this_connection(struct link *k)
+{
+	const uint64_t serial = wire_head(k->out)->serial;
+
+	wire_head(k->out)->serial = serial % KEEPER_SERIAL_END;
+	return serial == 0 || serial / KEEPER_SERIAL_END == k->connection;
+}
+
 void link_send(struct link *k)
 {
-	int r = k->closed ? -EPIPE : k->head ? -EAGAIN : wire_send(k->fd, k->out);
+	int r = -EPIPE;
 
+	if (!k->closed && is_for_this_connection(k))
+		r = k->head ? -EAGAIN : wire_send(k->fd, k->out);
 	/* any other error is seen as the end of the connection when it is read */
 	if (r == -EAGAIN && enqueue(k) == 0)
 		update_events(k);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The one connection to sandboxd. Never blocks: what does not fit the socket is queued, and while
- * much is queued no further request is read. */
+/* The one connection to sandboxd, or none: then what is sent is dropped. Never blocks: what does
+ * not fit the socket is queued, and while much is queued no further request is read. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +24,8 @@ struct link {
 	struct queued **tail;
 	size_t n_queued;
 	uint32_t events;
+	uint64_t connection; /* how many there were: part of each serial, so that what an earlier
+				one asked is not answered to this one */
 	bool closed;
 	void (*on_request)(void *userdata, struct wire_message *m);
 	void (*on_writable)(void *userdata); /* the queue has become empty */
@@ -33,6 +35,9 @@ struct link {
 
 /* Takes the connected socket FD over. */
 int link_init(struct link *k, struct loop *loop, int fd);
+/* The connection becomes FD, which is taken over; one that is open is closed. Returns 0 or negative
+ * errno: then there is none. */
+int link_replace(struct link *k, int fd);
 void link_deinit(struct link *k);
 
 /* Starts a message; the same buffer each time, until link_send(). */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sandbox-keeper --owner UID --group GID --map owner|shifted|single
- *                [--sub-uid FIRST --sub-gid FIRST --sub-count N]
+ *                [--sub-uid FIRST --sub-gid FIRST --sub-count N] [--join]
  *
- * Started by sandboxd with a listening socket as descriptor 3. The one connection is accepted while
- * we are still in the host's user namespace: SO_PEERCRED shows host ids there, and inside most of
- * them look alike. */
+ * Started by sandboxd with a listening socket as descriptor 3, and with --join a user namespace as
+ * descriptor 4: that of an earlier keeper with the same map, whose sandboxes live. The first
+ * connection is accepted while we are still in the host's user namespace: SO_PEERCRED shows host
+ * ids there, and inside most of them look alike. Later ones are let in by the socket's directory,
+ * which is the daemon's alone. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +23,8 @@
 #include "macro.h"
 
 #define LISTEN_FD 3
+#define JOIN_FD 4
+#define BACKLOG 4
 #define ACCEPT_MS 10000
 
 enum option_key {
@@ -29,7 +33,8 @@ enum option_key {
 	OPTION_MAP,
 	OPTION_UID,
 	OPTION_GID,
-	OPTION_COUNT
+	OPTION_COUNT,
+	OPTION_JOIN
 };
 
 static const struct option options[] = {
@@ -39,6 +44,7 @@ static const struct option options[] = {
 	{ "sub-uid", required_argument, NULL, OPTION_UID },
 	{ "sub-gid", required_argument, NULL, OPTION_GID },
 	{ "sub-count", required_argument, NULL, OPTION_COUNT },
+	{ "join", no_argument, NULL, OPTION_JOIN },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -70,6 +76,9 @@ static int parse_option(int key, const char *text, struct ids *ids)
 		return parse_id(text, &ids->sub_gid);
 	case OPTION_COUNT:
 		return parse_id(text, &ids->sub_count);
+	case OPTION_JOIN:
+		ids->join = JOIN_FD;
+		return 0;
 	default:
 		return -EINVAL;
 	}
@@ -79,7 +88,7 @@ static int parse_arguments(int argc, char **argv, struct ids *ids)
 {
 	int key, r;
 
-	memset(ids, 0, sizeof(*ids));
+	*ids = (struct ids){ .join = -1 };
 	while ((key = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		r = parse_option(key, optarg, ids);
 		if (r < 0)
@@ -88,19 +97,21 @@ static int parse_arguments(int argc, char **argv, struct ids *ids)
 	return optind == argc ? ids_check(ids) : -EINVAL;
 }
 
-/* Waits for sandboxd and lets nobody else in. Closes the listening socket. */
-static int accept_one(void)
+/* Waits for sandboxd and lets nobody else in. From now on who connects sees our pid as the peer's,
+ * not that of the daemon that made the socket. */
+static int accept_first(void)
 {
-	CLEANUP_FD int listener = LISTEN_FD;
 	CLEANUP_FD int fd = -1;
-	struct pollfd p = { listener, POLLIN, 0 };
+	struct pollfd p = { LISTEN_FD, POLLIN, 0 };
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 
-	(void)fcntl(listener, F_SETFD, FD_CLOEXEC); /* poll tells if it is no descriptor */
+	if (fcntl(LISTEN_FD, F_SETFD, FD_CLOEXEC) < 0 ||
+	    fcntl(LISTEN_FD, F_SETFL, O_RDWR | O_NONBLOCK) < 0 || listen(LISTEN_FD, BACKLOG) < 0)
+		return -errno;
 	if (poll(&p, 1, ACCEPT_MS) != 1)
 		return -ETIMEDOUT;
-	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	fd = accept4(LISTEN_FD, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return -errno;
 	if (peer.uid != getuid())
@@ -120,7 +131,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	(void)setsid(); /* a terminal's signals are for sandboxd, which ends us its own way */
-	connection = accept_one();
+	connection = accept_first();
 	if (connection < 0) {
 		(void)fprintf(stderr, "sandbox-keeper: no connection: %s\n", strerror(-connection));
 		return 1;
@@ -130,7 +141,7 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "sandbox-keeper: user namespace: %s\n", strerror(-r));
 		return 1;
 	}
-	r = keeper_serve(&keeper, &ids, connection);
+	r = keeper_serve(&keeper, &ids, LISTEN_FD, connection);
 	if (r < 0) {
 		(void)fprintf(stderr, "sandbox-keeper: %s\n", strerror(-r));
 		return 1;

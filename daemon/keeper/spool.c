@@ -51,6 +51,7 @@ struct spool {
 	bool finishing;
 	bool patient; /* finishing, but the disk is full: some time more */
 	bool remove;
+	int stdin_end; /* held for a daemon that comes back; -1 */
 	uint64_t finish_serial;
 	char exec[NAME_LENGTH_MAX + 1];
 };
@@ -144,6 +145,7 @@ static void spool_free(struct spool *s)
 	all->count--;
 	for (i = 0; i < KEEPER_STREAM_MAX; i++)
 		close_stream(&s->streams[i]);
+	s->stdin_end = close_fd(s->stdin_end);
 	timer_cancel(all->loop, &s->notify);
 	timer_cancel(all->loop, &s->retry);
 	timer_cancel(all->loop, &s->finish);
@@ -289,6 +291,7 @@ static struct spool *spool_new(struct spools *all, const char *exec, uint64_t ma
 	if (!s)
 		return NULL;
 	s->all = all;
+	s->stdin_end = -1;
 	s->notify = (struct timer){ .on_time = on_notify, .userdata = s };
 	s->retry = (struct timer){ .on_time = on_retry, .userdata = s };
 	s->finish = (struct timer){ .on_time = on_finish_time, .userdata = s };
@@ -389,7 +392,8 @@ static int check_open(const struct spools *all, const struct keeper_spool_open *
 {
 	const uint32_t known = (1u << KEEPER_STREAM_MAX) - 1;
 
-	if (!name_good(exec) || request->streams == 0 || (request->streams & ~known) != 0 ||
+	if (!name_good(exec) || (request->streams == 0 && !request->keep_stdin) ||
+	    (request->pty && request->keep_stdin) || (request->streams & ~known) != 0 ||
 	    !ids_exists(all->ids, request->uid))
 		return -EINVAL;
 	return find(all, exec) ? -EEXIST : 0;
@@ -410,7 +414,9 @@ void spools_open(struct spools *all, struct wire_message *m)
 		s = spool_new(all, exec, request->max_bytes);
 		r = s ? 0 : -ENOMEM;
 	}
-	if (r == 0)
+	if (r == 0 && request->keep_stdin)
+		r = s->stdin_end = wire_take_fd(m, 0);
+	if (r >= 0)
 		r = request->pty ? open_pty(s, m) : open_pipes(s, request, reply);
 	if (r < 0) {
 		wire_message_done(reply);
@@ -478,6 +484,7 @@ void spools_finish(struct spools *all, struct wire_message *m)
 		return;
 	}
 	release(s);
+	s->stdin_end = close_fd(s->stdin_end);
 	s->finishing = true;
 	s->remove = request->remove != 0;
 	s->finish_serial = request->header.serial;
@@ -485,6 +492,69 @@ void spools_finish(struct spools *all, struct wire_message *m)
 		finish(s);
 	else
 		timer_set(all->loop, &s->finish, request->wait_ms);
+}
+
+/* ---- for a daemon that came back ---- */
+
+/* The one that M, a struct keeper_spool_ref, names; NULL: there is none, or it is being closed. */
+static struct spool *find_open(const struct spools *all, const struct wire_message *m)
+{
+	const struct keeper_spool_ref *request = (const void *)m->data;
+	bool bad = false;
+	const char *exec = wire_string(m, request->exec, &bad);
+	struct spool *s = bad || !exec ? NULL : find(all, exec);
+
+	return s && !s->finishing ? s : NULL;
+}
+
+/* Adds a copy of FD to M: 1, or 0 when there is none or no room. */
+static uint32_t add_copy(struct wire_message *m, int fd)
+{
+	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	return copy >= 0 && wire_add_fd(m, copy) >= 0;
+}
+
+void spools_adopt(struct spools *all, struct wire_message *m)
+{
+	const struct wire_header h = *wire_head(m);
+	const struct spool *s = find_open(all, m);
+	const struct stream *output;
+	struct keeper_spool_adopt_reply *reply;
+	struct wire_message *out;
+
+	out = link_begin(all->link, h.type, h.serial, sizeof(*reply));
+	reply = (struct keeper_spool_adopt_reply *)(void *)out->data;
+	if (s) {
+		output = &s->streams[KEEPER_STREAM_OUTPUT].stream;
+		fill_states(s, reply->streams);
+		reply->has_stdin = add_copy(out, s->stdin_end);
+		reply->has_pty = output->pty ? add_copy(out, output->source) : 0;
+	} else {
+		reply->header.error = -ENOENT;
+	}
+	link_send(all->link);
+}
+
+void spools_drop_stdin(struct spools *all, struct wire_message *m)
+{
+	const struct wire_header h = *wire_head(m);
+	struct spool *s = find_open(all, m);
+
+	if (s)
+		s->stdin_end = close_fd(s->stdin_end);
+	link_reply(all->link, h.type, h.serial, s ? 0 : -ENOENT);
+}
+
+bool spools_each(const struct spools *all, bool (*fn)(const char *exec, void *userdata),
+		 void *userdata)
+{
+	const struct spool *s;
+
+	LIST_FOREACH (s, &all->list, in_all)
+		if (!fn(s->exec, userdata))
+			return false;
+	return true;
 }
 
 void spools_remove(struct spools *all, struct wire_message *m)

@@ -3,6 +3,7 @@
 /* The spooler: output of execs comes through pipes that the keeper makes and is appended to files
  * in the owner's spool directory. It goes on when sandboxd does not listen. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -39,6 +40,11 @@ void spools_open(struct spools *s, struct wire_message *m);
 void spools_finish(struct spools *s, struct wire_message *m);
 void spools_remove(struct spools *s, struct wire_message *m);
 void spools_hold(struct spools *s, struct wire_message *m);
+void spools_adopt(struct spools *s, struct wire_message *m);
+void spools_drop_stdin(struct spools *s, struct wire_message *m);
+/* Calls FN with the name of each until it returns false. Returns whether it never did. */
+bool spools_each(const struct spools *s, bool (*fn)(const char *exec, void *userdata),
+		 void *userdata);
 
 /* The link takes events again. */
 void spools_flush(struct spools *s);

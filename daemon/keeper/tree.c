@@ -177,8 +177,13 @@ int tree_attach_state(struct tree *t, int fd, bool is_mount)
 
 static int copy_init(const struct tree *t, int from, const char *name, struct owned as)
 {
-	CLEANUP_FD int to = openat(t->root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	CLEANUP_FD int to = -1;
 	int r;
+
+	/* an older one lives on in the sandboxes that it runs in */
+	if (unlinkat(t->root, name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	to = openat(t->root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	if (to < 0)
 		return -errno;

@@ -17,8 +17,8 @@
 #include "overlay.h"
 #include "skeleton.h"
 
-static const struct ids owner_ids = { KEEPER_MAP_OWNER, 1001, 1002, 100000, 200000, 65536 };
-static const struct ids single_ids = { KEEPER_MAP_SINGLE, 1001, 1002, 0, 0, 0 };
+static const struct ids owner_ids = { KEEPER_MAP_OWNER, 1001, 1002, 100000, 200000, 65536, -1 };
+static const struct ids single_ids = { KEEPER_MAP_SINGLE, 1001, 1002, 0, 0, 0, -1 };
 
 static void expect_map(const struct ids *ids, bool gid, const char *text)
 {
