@@ -14,6 +14,7 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/config.h"
 #include "sandbox/keeper-internal.h"
+#include "sandbox/sandbox-internal.h"
 #include "sandbox/seccomp.h"
 #include "util/child.h"
 #include "util/fd.h"
@@ -135,15 +136,27 @@ static int make_arguments(const struct keeper_client *k, const char *binary,
 	return r;
 }
 
+/* A runtime without user namespaces has none above it that a keeper could join. */
+static int namespace_to_join(const struct keeper_client *k)
+{
+	int fd = sandbox_keeper_namespace(k->manager, k->owner.uid);
+
+	if (fd >= 0)
+		log_info("the keeper of uid %u joins what the last one left",
+			 (unsigned)k->owner.uid);
+	return fd;
+}
+
 static int start_process(struct keeper_client *k, int listener)
 {
 	CLEANUP_STRINGS struct string_list args = { 0 };
 	CLEANUP_STRINGS struct string_list env = { 0 };
 	CLEANUP_STR char *binary = string_format("%s/sandbox-keeper", k->manager->libexec_dir);
-	const int fds[] = { -1, -1, STDERR_FILENO, listener };
+	CLEANUP_FD int joined = namespace_to_join(k);
+	const int fds[] = { -1, -1, STDERR_FILENO, listener, joined };
 	struct child_config config = { .base = k->manager->base,
 				       .fds = fds,
-				       .n_fds = ARRAY_SIZE(fds),
+				       .n_fds = ARRAY_SIZE(fds) - (joined < 0),
 				       .ended = on_child_ended,
 				       .userdata = k };
 	int r;
@@ -154,6 +167,8 @@ static int start_process(struct keeper_client *k, int listener)
 		binary = (free(binary),
 			  string_format("%s/keeper/sandbox-keeper", k->manager->libexec_dir));
 	r = binary ? make_arguments(k, binary, &args) : -ENOMEM;
+	if (r == 0 && joined >= 0)
+		r = string_list_add(&args, "--join");
 	if (r == 0)
 		r = make_environment(&env);
 	if (r < 0)

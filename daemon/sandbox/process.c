@@ -65,6 +65,22 @@ int process_hold_below(pid_t pid, pid_t above)
 	return TAKE_FD(pidfd);
 }
 
+int process_namespace_above(pid_t pid, int pidfd)
+{
+	CLEANUP_FD int own = open_user_namespace(pid);
+	CLEANUP_FD int parent = -1;
+	struct stat a, b;
+
+	if (own < 0)
+		return own;
+	if (pidfd_send_signal(pidfd, 0, NULL, 0) < 0)
+		return -errno; /* then PID may have been another's */
+	parent = ioctl(own, NS_GET_PARENT);
+	if (parent < 0 || fstat(parent, &a) < 0 || stat("/proc/self/ns/user", &b) < 0)
+		return -errno;
+	return a.st_dev == b.st_dev && a.st_ino == b.st_ino ? -EPERM : TAKE_FD(parent);
+}
+
 /* Field 22, behind the name, which may hold anything but is the last to have a parenthesis. */
 uint64_t process_since(pid_t pid)
 {

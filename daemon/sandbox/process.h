@@ -9,6 +9,9 @@
  * may kill it anyway: so nobody can name us a process of others. Negative errno; -EPERM: another's.
  */
 int process_hold_below(pid_t pid, pid_t above);
+/* The user namespace in which that of PID was made, or negative errno; -EPERM: our own. PIDFD is a
+ * hold on PID. */
+int process_namespace_above(pid_t pid, int pidfd);
 /* When PID began, in the kernel's clock ticks since boot: with the number, it names a process as
  * long as the machine runs. 0: there is none. */
 uint64_t process_since(pid_t pid);

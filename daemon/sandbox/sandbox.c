@@ -523,6 +523,21 @@ void sandbox_table_sweep(struct manager *m)
 		sandbox_timers_touch(s);
 }
 
+int sandbox_keeper_namespace(const struct manager *m, uid_t owner)
+{
+	const struct sandbox *s;
+	int fd;
+
+	for (s = m->sandboxes->first; s; s = s->next) {
+		if (s->facts.owner != owner || s->pidfd < 0)
+			continue;
+		fd = process_namespace_above(s->facts.pid, s->pidfd);
+		if (fd >= 0)
+			return fd;
+	}
+	return -ENOENT;
+}
+
 /* ---- what others ask ---- */
 
 const struct sandbox_facts *sandbox_facts(const struct sandbox *s)
