@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 
 #include "api/api.h"
 #include "api/doctor.h"
@@ -22,6 +21,8 @@
 #include "sandbox/manager.h"
 #include "sandbox/peer.h"
 #include "sandbox/place.h"
+#include "sandbox/reload.h"
+#include "sandbox/service.h"
 #include "store/store.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -33,19 +34,6 @@
 #define STOP_POLL_MS 20       /* only while stopping: many parties, one condition */
 #define CHECKPOINT_SECONDS 30 /* the database's log is moved when this long has passed */
 
-struct daemon {
-	struct manager manager;
-	struct config *config;
-	struct store *store;
-	struct server *server;
-	struct event *signals[3];
-	struct event *stop_timer;
-	struct event *checkpoint_timer;
-	int64_t stop_deadline_ms;
-	int lock;
-	bool socket_is_ours;
-};
-
 struct options {
 	const char *config_file;
 	const char *state_dir;
@@ -53,6 +41,21 @@ struct options {
 	const char *log_level;
 	bool check_config;
 	bool doctor;
+};
+
+struct daemon {
+	struct manager manager;
+	struct options options;
+	struct config *config;
+	struct store *store;
+	struct server *server;
+	struct service *service;
+	struct event *signals[3];
+	struct event *stop_timer;
+	struct event *checkpoint_timer;
+	int64_t stop_deadline_ms;
+	int lock;
+	bool socket_is_ours;
 };
 
 static const char usage[] =
@@ -67,6 +70,68 @@ static const char usage[] =
 	"  --doctor            check the host, print the outcome as JSON, exit\n"
 	"  --version\n"
 	"  --help\n";
+
+/* ---- configuration ---- */
+
+/* The command line is stronger than the file. */
+static int override(struct config *c, const struct options *o)
+{
+	int r = 0;
+
+	if (o->state_dir)
+		r = config_set_dir(&c->state_dir, "--state-dir", o->state_dir);
+	if (r == 0 && o->runtime_dir)
+		r = config_set_dir(&c->runtime_dir, "--runtime-dir", o->runtime_dir);
+	if (r == 0 && o->log_level) {
+		r = config_parse_level(o->log_level, &c->log_level);
+		if (r < 0)
+			log_error("--log-level %s is none of error, warning, notice, info, debug",
+				  o->log_level);
+	}
+	return r;
+}
+
+/* What the files have now. */
+static int read_config(const struct daemon *d, struct config **ret)
+{
+	CLEANUP(config_unrefp) struct config *c = NULL;
+	int r;
+
+	r = config_new(&c, d->manager.uid);
+	if (r == 0)
+		r = config_load(c, d->options.config_file);
+	if (r == 0)
+		r = override(c, &d->options);
+	if (r == 0)
+		*ret = TAKE_PTR(c);
+	return r;
+}
+
+/* All of it, or nothing: half of a configuration is what nobody wrote. */
+static void reload(struct daemon *d)
+{
+	CLEANUP(config_unrefp) struct config *new = NULL;
+	char fixed[128];
+	int r;
+
+	service_reloading(d->service);
+	r = read_config(d, &new);
+	if (r < 0 || new->problems > 0) {
+		const char *problem = r < 0 ? strerror(-r) : new->first_problem;
+
+		log_error("the configuration cannot be used, going on with the old one: %s",
+			  problem ? problem : strerror(ENOMEM));
+		service_reloaded(d->service, problem ? problem : strerror(ENOMEM));
+		return;
+	}
+	reload_list_fixed(d->config, new, fixed, sizeof(fixed));
+	reload_apply(&d->manager, new);
+	config_unref(d->config); /* goes with its last user */
+	d->config = TAKE_PTR(new);
+	log_notice("the configuration was read again%s%s",
+		   fixed[0] ? ", after a restart also: " : "", fixed);
+	service_reloaded(d->service, NULL);
+}
 
 /* ---- clean stop ---- */
 
@@ -97,14 +162,14 @@ static void on_signal(evutil_socket_t number, short events, void *userdata)
 	struct daemon *d = userdata;
 
 	(void)events;
-	if (number == SIGHUP) {
-		log_info("SIGHUP: the configuration is read at start only, ignoring it");
-		return;
-	}
 	if (d->manager.stopping)
 		return; /* under way, and bounded */
+	if (number == SIGHUP) {
+		reload(d);
+		return;
+	}
 	log_notice("stopping: %s", strsignal((int)number));
-	(void)sd_notify(0, "STOPPING=1\nSTATUS=Stopping sandboxes"); /* nobody may listen */
+	service_stopping(d->service);
 	d->stop_deadline_ms = time_monotonic_ms() + STOP_LIMIT_MS;
 	server_stop_accepting(d->server);
 	stop_step(d);
@@ -269,6 +334,8 @@ static int start(struct daemon *d)
 	if (r == 0)
 		r = add_events(d);
 	if (r == 0)
+		r = service_new(&d->service, &d->manager);
+	if (r == 0)
 		r = make_server(d);
 	return r;
 }
@@ -279,6 +346,7 @@ static void shut_down(struct daemon *d)
 	if (d->manager.base)
 		manager_deinit(&d->manager);
 	free_events(d);
+	service_free(d->service);
 	if (d->manager.base)
 		event_base_free(d->manager.base);
 	if (d->socket_is_ours)
@@ -286,7 +354,7 @@ static void shut_down(struct daemon *d)
 	store_free(d->store);
 	free((void *)(uintptr_t)d->manager.libexec_dir); /* const for everybody else */
 	(void)close_fd(d->lock);
-	config_free(d->config);
+	config_unref(d->config);
 }
 
 static int run(struct daemon *d)
@@ -295,7 +363,7 @@ static int run(struct daemon *d)
 
 	if (r == 0) {
 		log_notice("sandboxd " SANDBOXD_VERSION " is ready");
-		(void)sd_notify(0, "READY=1\nSTATUS=Ready"); /* nobody may listen */
+		service_ready(d->service);
 		r = event_base_dispatch(d->manager.base);
 	}
 	shut_down(d);
@@ -355,38 +423,6 @@ static int parse_options(int argc, char **argv, struct options *o)
 	return -EINVAL;
 }
 
-/* The command line is stronger than the file. */
-static int override(struct config *c, const struct options *o)
-{
-	int r = 0;
-
-	if (o->state_dir)
-		r = config_set_dir(&c->state_dir, "--state-dir", o->state_dir);
-	if (r == 0 && o->runtime_dir)
-		r = config_set_dir(&c->runtime_dir, "--runtime-dir", o->runtime_dir);
-	if (r == 0 && o->log_level) {
-		r = config_parse_level(o->log_level, &c->log_level);
-		if (r < 0)
-			log_error("--log-level %s is none of error, warning, notice, info, debug",
-				  o->log_level);
-	}
-	return r;
-}
-
-static int configure(struct daemon *d, const struct options *o)
-{
-	int r;
-
-	r = config_new(&d->config, d->manager.uid);
-	if (r == 0)
-		r = config_load(d->config, o->config_file);
-	if (r == 0)
-		r = override(d->config, o);
-	if (r == 0)
-		log_set_level(d->config->log_level);
-	return r;
-}
-
 /* What concerns the process itself. */
 static void prepare_process(void)
 {
@@ -405,21 +441,23 @@ static void prepare_process(void)
 int main(int argc, char **argv)
 {
 	struct daemon d = { .lock = -1 };
-	struct options options = { 0 };
+	struct options *options = &d.options;
 	int r;
 
 	d.manager.uid = geteuid();
 	d.manager.is_root = d.manager.uid == 0;
 	d.manager.state_fd = d.manager.runtime_fd = -1;
-	if (parse_options(argc, argv, &options) < 0)
+	if (parse_options(argc, argv, options) < 0)
 		return 2;
-	r = configure(&d, &options);
-	if (r == 0 && options.check_config)
+	r = read_config(&d, &d.config);
+	if (r == 0)
+		log_set_level(d.config->log_level);
+	if (r == 0 && options->check_config)
 		r = d.config->problems > 0 ? -EINVAL : 0;
-	else if (r == 0 && options.doctor)
+	else if (r == 0 && options->doctor)
 		r = print_doctor(d.config);
-	if (r < 0 || options.check_config || options.doctor) {
-		config_free(d.config);
+	if (r < 0 || options->check_config || options->doctor) {
+		config_unref(d.config);
 		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	}
 	prepare_process();

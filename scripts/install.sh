@@ -11,7 +11,7 @@ packages_runtime='crun uidmap golang-github-containers-common'
 packages_demo="$packages_runtime"
 # Peers; socat and ripgrep are sandbox-runtime's; strace is for budgets that are missed.
 packages_bench="$packages_runtime bubblewrap runc util-linux redis-server socat ripgrep strace"
-packages_test="$packages_runtime clang libclang-rt-14-dev llvm-14 clang-format cppcheck valgrind jq runc runsc
+packages_test="$packages_runtime systemd clang libclang-rt-14-dev llvm-14 clang-format cppcheck valgrind jq runc runsc
 	bubblewrap mmdebstrap bash-completion zsh"
 packages_vm='mmdebstrap qemu-system-x86 busybox-static e2fsprogs cpio'
 

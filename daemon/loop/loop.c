@@ -112,8 +112,9 @@ const struct loop_facts *loop_facts(const struct loop *l)
 
 void loop_set_state(struct loop *l, enum loop_state state)
 {
-	log_info("loop %s: %s -> %s", l->facts.id, loop_state_to_string(l->facts.state),
-		 loop_state_to_string(state));
+	log_message(LOG_LEVEL_INFO, &(const struct log_fields){ .loop = l->facts.id },
+		    "loop %s: %s -> %s", l->facts.id, loop_state_to_string(l->facts.state),
+		    loop_state_to_string(state));
 	l->facts.state = state;
 }
 

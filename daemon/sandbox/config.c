@@ -38,7 +38,9 @@ void config_problem(struct config *c, const struct config_place *place, const ch
 	if (vasprintf(&text, format, args) < 0)
 		text = NULL;
 	va_end(args);
-	c->problems++;
+	if (c->problems++ == 0)
+		c->first_problem = string_format("%s:%u: %s", place->path, place->line,
+						 text ? text : "bad value");
 	log_warning("%s:%u: %s, ignoring it", place->path, place->line, text ? text : "bad value");
 }
 
@@ -332,11 +334,12 @@ static uint64_t default_pool_memory(void)
 
 int config_new(struct config **ret, uid_t uid)
 {
-	CLEANUP(config_freep) struct config *c = calloc(1, sizeof(*c));
+	CLEANUP(config_unrefp) struct config *c = calloc(1, sizeof(*c));
 	int r;
 
 	if (!c)
 		return -ENOMEM;
+	c->refs = 1;
 	default_dirs(c, uid);
 	c->socket_group = strdup("sandboxd");
 	c->runtime = strdup(CONFIG_RUNTIME_DEFAULT);
@@ -365,11 +368,19 @@ int config_new(struct config **ret, uid_t uid)
 	return 0;
 }
 
-void config_free(struct config *c)
+struct config *config_ref(const struct config *c)
+{
+	struct config *own = (struct config *)(uintptr_t)c; /* const for all who only read */
+
+	own->refs++;
+	return own;
+}
+
+void config_unref(struct config *c)
 {
 	size_t i;
 
-	if (!c)
+	if (!c || --c->refs > 0)
 		return;
 	for (i = 0; i < ARRAY_SIZE(sections); i++)
 		if (sections[i]->release)
@@ -382,5 +393,6 @@ void config_free(struct config *c)
 	free(c->socket_group);
 	free(c->runtime);
 	free(c->seccomp_profile);
+	free(c->first_problem);
 	free(c);
 }

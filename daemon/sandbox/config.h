@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The daemon's configuration: defaults, sandboxd.conf, drop-ins. Read once at start. */
+/* The daemon's configuration: defaults, sandboxd.conf, drop-ins. Read at start, and as a whole
+ * again when asked to (reload.h): so it has references, and nobody but a holder of one keeps a
+ * pointer into it over a turn of the event loop. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,6 +70,8 @@ struct config {
 	struct config_pool *pools;  /* [pool NAME], as the files have them */
 	uint64_t pool_memory_bytes; /* of all spares together; 0: there are none */
 	unsigned problems;          /* unknown keys, bad values: all were logged with file:line */
+	char *first_problem;        /* "FILE:LINE: what"; NULL: none */
+	unsigned refs;
 };
 
 /* Defaults for a daemon of UID. Returns 0 or negative errno. */
@@ -76,8 +80,9 @@ int config_new(struct config **ret, uid_t uid);
  * FILE.d/<*.conf>, in name order. What is wrong is logged and counted in problems, and the
  * default stays. Returns 0 or negative errno (a given FILE that cannot be read). */
 int config_load(struct config *c, const char *file);
-void config_free(struct config *c);
-DEFINE_CLEANUP(struct config *, config_free);
+struct config *config_ref(const struct config *c);
+void config_unref(struct config *c); /* NULL is fine */
+DEFINE_CLEANUP(struct config *, config_unref);
 
 /* The runtime NAME or NULL. */
 const struct config_runtime *config_runtime(const struct config *c, const char *name);

@@ -69,7 +69,6 @@ static int give_project(struct sandbox *s, int dir, uint32_t *ret)
 
 bool disk_quota_begin(struct sandbox *s)
 {
-	const struct log_fields fields = { .sandbox = s->facts.name };
 	CLEANUP_FD int dir = -1;
 	char path[128];
 	uint32_t project;
@@ -87,7 +86,7 @@ bool disk_quota_begin(struct sandbox *s)
 		s->project = project;
 		return true;
 	}
-	log_message(LOG_LEVEL_WARNING, &fields, "no project quota: %s, watching its disk space",
+	sandbox_log(s, LOG_LEVEL_WARNING, "no project quota: %s, watching its disk space",
 		    strerror(-r));
 	return false;
 }

@@ -73,11 +73,9 @@ static void stop(struct disk_watch *w)
 
 static void act(struct disk_watch *w, enum disk_verdict verdict)
 {
-	const struct log_fields fields = { .sandbox = w->sandbox->facts.name };
-
 	if (verdict == DISK_FINE)
 		return;
-	log_message(LOG_LEVEL_INFO, &fields, "%llu bytes on disk, %llu is its limit: %s",
+	sandbox_log(w->sandbox, LOG_LEVEL_INFO, "%llu bytes on disk, %llu is its limit: %s",
 		    (unsigned long long)w->rule.used, (unsigned long long)w->rule.cap,
 		    verdict == DISK_STOP ? "stopping it" : "ending its commands");
 	if (verdict == DISK_STOP)

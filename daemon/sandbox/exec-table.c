@@ -523,6 +523,15 @@ static uint64_t choose_spool_max(const struct manager *m)
 								       : UINT64_MAX);
 }
 
+void exec_table_reconfigure(struct manager *m)
+{
+	struct exec_table *t = m->execs;
+
+	t->budget.max_bytes = choose_spool_max(m);
+	if (exec_budget_is_over(&t->budget) && !TAILQ_EMPTY(&t->budget.ended))
+		schedule(t);
+}
+
 int exec_table_new(struct manager *m, struct exec_table **ret)
 {
 	struct exec_table *t = calloc(1, sizeof(*t));

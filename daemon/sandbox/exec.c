@@ -102,8 +102,12 @@ void exec_set_phase(struct exec *e, enum exec_phase phase)
 	};
 
 	assert((next[e->phase] & 1u << phase) != 0);
-	log_debug("exec %s: %s -> %s", e->facts.id, phase_to_string(e->phase),
-		  phase_to_string(phase));
+	log_message(LOG_LEVEL_DEBUG,
+		    &(const struct log_fields){ .sandbox = sandbox_name(e->sandbox),
+						.loop = sandbox_facts(e->sandbox)->loop_id,
+						.exec = e->facts.id },
+		    "exec %s: %s -> %s", e->facts.id, phase_to_string(e->phase),
+		    phase_to_string(phase));
 	e->phase = phase;
 	if (phase == EXEC_PHASE_RUNNING)
 		set_state(e, EXEC_STATE_RUNNING);

@@ -158,6 +158,8 @@ void exec_on_spool_data(struct manager *m, const char *exec,
 size_t exec_table_running(const struct manager *m);
 /* [limits] spool_max as it counts; 0: no limit. */
 uint64_t exec_table_spool_max(const struct manager *m);
+/* M has another configuration: looks up again what the limit is. */
+void exec_table_reconfigure(struct manager *m);
 /* The id of one that runs in S; NULL: none does. */
 const char *exec_any_in(const struct manager *m, const struct sandbox *s);
 size_t exec_running_in(const struct manager *m, const struct sandbox *s);

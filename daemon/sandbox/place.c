@@ -127,7 +127,14 @@ int place_listen(const struct config *config, uid_t uid, bool *ret_ours)
 	*ret_ours = false;
 	if (fd >= 0) {
 		r = fd_set_nonblock(fd);
-		return r < 0 ? r : TAKE_FD(fd);
+		/* again, so that SO_PEERCRED shows clients the daemon and not the service manager
+		 */
+		if (r == 0 && listen(fd, SOCKET_BACKLOG) < 0)
+			r = -errno;
+		return r < 0 ? log_errno(LOG_LEVEL_ERROR, r,
+					 "cannot listen on the socket that was "
+					 "passed")
+			     : TAKE_FD(fd);
 	}
 	if (!path)
 		return -ENOMEM;

@@ -105,7 +105,7 @@ void sandbox_boot_fail(struct sandbox *s, struct error *e)
 				s->cancelled ? "the create was cancelled"
 					     : "the daemon is stopping");
 	}
-	log_warning("sandbox %s: %s", s->facts.name, e->message ? e->message : "failed");
+	sandbox_log(s, LOG_LEVEL_WARNING, "%s", e->message ? e->message : "failed");
 	if (e->kind == ERROR_NONE)
 		(void)error_set(e, ERROR_INTERNAL, NULL, NULL, "the sandbox cannot be made");
 	error_move(&s->boot_error, e);

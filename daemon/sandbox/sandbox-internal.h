@@ -14,6 +14,7 @@
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/view.h"
+#include "util/log.h"
 #include "util/strings.h"
 #include "util/table.h"
 
@@ -22,6 +23,13 @@ struct pool;
 struct sandbox_orphan;
 struct spare;
 struct workspace;
+
+/* A line of the log that is about S, with the journal's fields. */
+#define sandbox_log(s, level, ...)                                                                 \
+	log_message((level),                                                                       \
+		    &(const struct log_fields){ .sandbox = (s)->facts.name,                        \
+						.loop = (s)->facts.loop_id },                      \
+		    __VA_ARGS__)
 
 enum sandbox_verb {
 	SANDBOX_VERB_CREATE,

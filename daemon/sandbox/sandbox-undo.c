@@ -74,7 +74,7 @@ int sandbox_call_undo(struct sandbox *s, struct keeper_client *k, keeper_reply *
 	claim.n_workspaces = s->n_workspaces;
 	if (claim_message(m, &claim, &e) < 0) {
 		wire_message_done(m);
-		log_warning("sandbox %s: %s", s->facts.name, e.message ? e.message : "no memory");
+		sandbox_log(s, LOG_LEVEL_WARNING, "%s", e.message ? e.message : "no memory");
 		r = -EINVAL;
 	} else {
 		r = keeper_client_call(k, m, done, s);

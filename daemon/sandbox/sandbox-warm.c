@@ -218,7 +218,7 @@ void sandbox_warm_fail(struct sandbox *s, const struct error *e)
 	struct spare *sp = s->spare;
 	struct pool *p = sp->pool;
 
-	log_warning("sandbox %s: %s, starting it anew", s->facts.name,
+	sandbox_log(s, LOG_LEVEL_WARNING, "%s, starting it anew",
 		    e->message ? e->message : "its spare cannot be claimed");
 	s->facts.launch = SANDBOX_LAUNCH_COLD;
 	s->undo_due = s->facts.workspaces.count > 0;

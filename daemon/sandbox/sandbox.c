@@ -89,12 +89,11 @@ static void remove_if_wanted(struct sandbox *s)
 
 void sandbox_set_state(struct sandbox *s, enum sandbox_state state, const char *cause)
 {
-	const struct log_fields fields = { .sandbox = s->facts.name };
 	bool restart = state == SANDBOX_STATE_CREATING;
 	char *copy = NULL;
 
 	assert(legal_edges[s->facts.state] & (1u << state));
-	log_message(LOG_LEVEL_INFO, &fields, "%s -> %s%s%s", state_names[s->facts.state],
+	sandbox_log(s, LOG_LEVEL_INFO, "%s -> %s%s%s", state_names[s->facts.state],
 		    state_names[state], cause ? ": " : "", cause ? cause : "");
 	if (s->in_table) {
 		s->manager->sandboxes->in_state[s->facts.state]--;

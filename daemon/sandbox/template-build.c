@@ -21,6 +21,7 @@
 
 #include "keeper-wire.h"
 #include "macro.h"
+#include "sandbox/config.h"
 #include "sandbox/exec.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/manager.h"
@@ -43,6 +44,7 @@ enum build_phase {
 
 struct build {
 	struct build_config config;
+	struct config *held; /* whose profile the choice is */
 	char *layer;
 	char *stale_layer;
 	char *registry;
@@ -461,6 +463,7 @@ int build_new(struct build **ret, const struct build_config *config, struct erro
 	if (!b)
 		return error_set_errno(reterr, r, "A build cannot be started");
 	b->config = *config;
+	b->held = config_ref(config->choice.config);    /* a reload may replace it meanwhile */
 	b->config.layer = b->config.stale_layer = NULL; /* our copies count */
 	b->ending = event_new(config->manager->base, -1, 0, on_ending, b);
 	if (b->ending)
@@ -518,6 +521,7 @@ struct build *build_free(struct build *b)
 	free(b->stale_layer);
 	free(b->registry);
 	tool_steps_deinit(&b->steps);
+	config_unref(b->held);
 	free(b);
 	return NULL;
 }

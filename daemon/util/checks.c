@@ -29,6 +29,9 @@
 #define SUB_IDS_NEEDED 65535ul
 #define NOBODY 65534
 #define DISK_NEEDED_MIB 1024ul
+#define LOGIN_MAX 64
+#define SYSTEMD_RUNS "/run/systemd/system"
+#define LINGER_DIR "/var/lib/systemd/linger/"
 #define SECCOMP_PROFILE "/usr/share/containers/seccomp.json"
 
 typedef void check_function(const struct checks_scope *scope, struct check *c);
@@ -532,6 +535,27 @@ static void check_disk_limits(const struct checks_scope *scope, struct check *c)
 		(void)close(fd);
 }
 
+/* Without it a user's service manager, and all that it started, ends with the last session. */
+static void check_linger(const struct checks_scope *scope, struct check *c)
+{
+	static const char *const fix[] = { "loginctl", "enable-linger", NULL };
+	char name[LOGIN_MAX], path[LOGIN_MAX + sizeof(LINGER_DIR)];
+	const char *login;
+
+	if (scope->uid == 0 || access(SYSTEMD_RUNS, F_OK) < 0) {
+		found(c, true, "not needed: %s", scope->uid == 0 ? "root" : "no systemd");
+		return;
+	}
+	login = login_name(scope->uid, name, sizeof(name));
+	(void)snprintf(path, sizeof(path), LINGER_DIR "%s", login ? login : "?");
+	if (login && access(path, F_OK) == 0) {
+		found(c, true, "on: sandboxes outlive logins");
+		return;
+	}
+	found(c, false, "off: sandboxes end with the last session of this user");
+	set_fix(c, fix);
+}
+
 static const struct {
 	const char *name;
 	enum check_severity severity;
@@ -564,6 +588,7 @@ static const struct {
 	{ "runtime directory", CHECK_REQUIRED, check_runtime_dir, "make it writable" },
 	{ "disk space", CHECK_OPTIONAL, check_disk, "free some: a tool layer takes about 600 MiB" },
 	{ "disk limits", CHECK_OPTIONAL, check_disk_limits, NULL },
+	{ "linger", CHECK_OPTIONAL, check_linger, "let your services run on when you log out" },
 };
 
 _Static_assert(sizeof(checks_table) / sizeof(checks_table[0]) <= CHECKS_MAX, "CHECKS_MAX");

@@ -91,9 +91,9 @@ static void add_field(struct iovec *iov, size_t *n, char *buffer, const char *ke
 static void write_journal(enum log_level level, const struct log_fields *fields, const char *line)
 {
 	char message[LOG_LINE_MAX * 2 + 16];
-	char text[6][LOG_FIELD_MAX];
+	char text[7][LOG_FIELD_MAX];
 	char priority[8];
-	struct iovec iov[8];
+	struct iovec iov[1 + ARRAY_SIZE(text)];
 	size_t n = 0;
 	int length;
 
@@ -108,6 +108,7 @@ static void write_journal(enum log_level level, const struct log_fields *fields,
 		add_field(iov, &n, text[3], "EXEC", fields->exec);
 		add_field(iov, &n, text[4], "METHOD", fields->method);
 		add_field(iov, &n, text[5], "CONN", fields->conn);
+		add_field(iov, &n, text[6], "LOOP", fields->loop);
 	}
 	(void)sd_journal_sendv(iov, (int)n); /* nowhere to complain to */
 }

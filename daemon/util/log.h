@@ -15,6 +15,7 @@ void log_set_level(enum log_level level);
 /* Structured fields for the journal: any may be NULL. */
 struct log_fields {
 	const char *sandbox;
+	const char *loop;
 	const char *exec;
 	const char *method;
 	const char *conn;

@@ -50,7 +50,7 @@ static void ask_for_tools(const struct config *c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	CLEANUP(config_freep) struct config *c = NULL;
+	CLEANUP(config_unrefp) struct config *c = NULL;
 	CLEANUP_FD int fd = memfd_create("config", MFD_CLOEXEC);
 	char path[64];
 

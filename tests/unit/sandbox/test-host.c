@@ -84,7 +84,7 @@ START_TEST(every_key_is_read)
 	ck_assert_ptr_nonnull(t);
 	ck_assert_str_eq(t->version, "1.2.3");
 	ck_assert_int_eq(t->build_timeout_ms, 900000);
-	config_free(c);
+	config_unref(c);
 }
 END_TEST
 
@@ -101,7 +101,7 @@ START_TEST(problems_are_counted_and_defaults_stay)
 	ck_assert_uint_eq(c->limits.pids, 4096);
 	ck_assert_ptr_null(config_runtime(c, "crun")->path);
 	ck_assert_int_eq(c->network_default, NETWORK_NONE);
-	config_free(c);
+	config_unref(c);
 }
 END_TEST
 
@@ -121,7 +121,7 @@ START_TEST(runtimes_are_judged_as_a_whole)
 	ck_assert_int_eq(config_runtime(c, "runc")->type, RUNTIME_RUNC);
 	ck_assert_ptr_null(config_runtime(c, "host")->path);
 	ck_assert_str_eq(c->runtime, "crun");
-	config_free(c);
+	config_unref(c);
 }
 END_TEST
 
@@ -142,7 +142,7 @@ START_TEST(drop_ins_win_in_order)
 	ck_assert_uint_eq(c->problems, 0);
 	ck_assert_uint_eq(c->limits.pids, 20);
 	ck_assert_uint_eq(c->limits.memory_bytes, 10u << 20);
-	config_free(c);
+	config_unref(c);
 }
 END_TEST
 
@@ -157,7 +157,7 @@ START_TEST(a_given_file_must_exist)
 	ck_assert_int_eq(config_set_dir(&c->state_dir, "--state-dir", "/a/../b"), -EINVAL);
 	ck_assert_int_eq(config_set_dir(&c->state_dir, "--state-dir", "rel"), 0);
 	ck_assert_int_eq(c->state_dir[0], '/');
-	config_free(c);
+	config_unref(c);
 }
 END_TEST
 
@@ -349,7 +349,7 @@ START_TEST(places_are_made_and_locked_once)
 	(void)snprintf(path, sizeof(path), "%s/%060d", dir, 0);
 	ck_assert_int_eq(config_set_dir(&c->runtime_dir, "--runtime-dir", path), 0);
 	ck_assert_int_eq(place_make(c, getuid()), -ENAMETOOLONG);
-	config_free(c);
+	config_unref(c);
 }
 END_TEST
 

@@ -38,7 +38,7 @@ static void teardown(void)
 {
 	pool_settings_table_free(m.pool_settings);
 	store_free(m.store);
-	config_free((struct config *)(uintptr_t)m.config);
+	config_unref((struct config *)(uintptr_t)m.config);
 	ck_assert_int_eq(path_remove_tree(AT_FDCWD, dir), 0);
 }
 
@@ -51,7 +51,7 @@ static unsigned load(const char *text)
 	ck_assert_ptr_nonnull(f);
 	ck_assert_int_ge(fputs(text, f), 0);
 	ck_assert_int_eq(fclose(f), 0);
-	config_free((struct config *)(uintptr_t)m.config);
+	config_unref((struct config *)(uintptr_t)m.config);
 	ck_assert_int_eq(config_new(&c, 1000), 0);
 	ck_assert_int_eq(config_load(c, file), 0);
 	m.config = c;

@@ -25,7 +25,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	config_free(config);
+	config_unref(config);
 }
 
 static void expect(const struct stages *s, const char *name, enum stage_access access,

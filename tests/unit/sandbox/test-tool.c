@@ -20,7 +20,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	config_free(config);
+	config_unref(config);
 }
 
 static char *joined(const struct string_list *argv)

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Another configuration for a daemon that runs. */
+
+struct config;
+struct manager;
+
+/* What is different between the configurations and counts only from the next start on: the names of
+ * its keys, separated by commas, into TEXT; empty: nothing. */
+void reload_list_fixed(const struct config *old, const struct config *new, char *text, size_t size);
+
+/* M uses CONFIG from now on: for what is made next, for pools, for the limit of stored output.
+ * Sandboxes, loops and execs keep what they were made with. M only borrows it: the caller keeps a
+ * reference as long, and drops that of the old one afterwards. */
+void reload_apply(struct manager *m, const struct config *config);
