@@ -28,6 +28,13 @@ enum exec_phase {
 	EXEC_PHASE_MAX,
 };
 
+/* What only one that has not ended needs: thousands that have are kept. */
+struct exec_events {
+	struct event timer; /* deadline, grace or drain, by phase */
+	struct event disk;  /* no space for this long ends it */
+	struct event news;  /* tells the followers of the end */
+};
+
 struct exec {
 	struct exec_facts facts;
 	unsigned refs;
@@ -67,9 +74,7 @@ struct exec {
 	int child_fds[3];             /* stdin, stdout, stderr for init, until sent */
 	struct exec_stdin *input;     /* NULL: the command's stdin is not ours to write */
 	int terminal;                 /* master, for its size; -1 */
-	struct event timer;           /* deadline, grace or drain, by phase */
-	struct event disk_timer;      /* no space for this long ends it */
-	struct event news;            /* tells the followers of the end */
+	struct exec_events *events;   /* NULL: it has ended, and all know */
 	LIST_HEAD(, exec_follow) followers;
 	struct exec_follow *next_told; /* where telling goes on, whoever unfollows */
 	struct home *home;             /* of its sandbox in the table; NULL when dropped */
@@ -83,6 +88,8 @@ struct exec {
 /* ---- exec.c ---- */
 int exec_new(struct exec **ret, struct manager *m, struct sandbox *s);
 void exec_set_phase(struct exec *e, enum exec_phase phase);
+/* It has ended, and there is nobody to be told. */
+void exec_drop_events(struct exec *e);
 /* Hands the request to init. What goes wrong ends the exec. */
 void exec_spawn(struct exec *e, struct wire_message *m);
 /* The view of its stage is there: goes on with the kept request. */

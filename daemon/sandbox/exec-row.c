@@ -383,6 +383,7 @@ static int load_row(const struct store_exec *row, void *userdata)
 		exec_table_count_ended(t, e);
 		if (e->facts.state != EXEC_STATE_ENDED)
 			end_orphan(t, e);
+		exec_drop_events(e);
 		exec_budget_count(&t->budget, e);
 		exec_budget_ended(&t->budget, e);
 	}

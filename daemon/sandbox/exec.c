@@ -192,7 +192,7 @@ void exec_arm(struct exec *e, int64_t ms)
 		e->left_ms = ms;
 		return;
 	}
-	if (event_add(&e->timer, &tv) < 0)
+	if (event_add(&e->events->timer, &tv) < 0)
 		log_error("exec %s: no memory for its timer, it will not be ended by time",
 			  e->facts.id);
 }
@@ -200,7 +200,7 @@ void exec_arm(struct exec *e, int64_t ms)
 static void disarm(struct exec *e)
 {
 	e->left_ms = -1;
-	(void)event_del(&e->timer);
+	(void)event_del(&e->events->timer);
 }
 
 void exec_stand_still(struct exec *e, bool still)
@@ -211,8 +211,10 @@ void exec_stand_still(struct exec *e, bool still)
 	if (still == e->still)
 		return;
 	e->still = still;
+	if (!e->events)
+		return;
 	if (still) {
-		if (!evtimer_pending(&e->timer, &due))
+		if (!evtimer_pending(&e->events->timer, &due))
 			return;
 		(void)evutil_gettimeofday(&now, NULL);
 		evutil_timersub(&due, &now, &due);
@@ -243,12 +245,23 @@ static void forget(struct exec *e)
 	e->watched = false;
 }
 
+void exec_drop_events(struct exec *e)
+{
+	if (!e->events)
+		return;
+	(void)event_del(&e->events->timer);
+	(void)event_del(&e->events->disk);
+	(void)event_del(&e->events->news);
+	free(TAKE_PTR(e->events));
+}
+
 static void on_news(evutil_socket_t fd, short what, void *userdata)
 {
 	struct exec *e = exec_ref(userdata); /* the followers may be the last to hold it */
 
 	(void)fd;
 	(void)what;
+	exec_drop_events(e);
 	tell(e, TELL_ENDED);
 	e->told = true;
 	if (!e->save_queued) /* else when it is written */
@@ -300,7 +313,7 @@ static void end(struct exec *e)
 
 	exec_set_phase(e, EXEC_PHASE_ENDED);
 	disarm(e);
-	(void)event_del(&e->disk_timer);
+	(void)event_del(&e->events->disk);
 	e->input = exec_stdin_free(e->input);
 	e->terminal = close_fd(e->terminal);
 	view_leave(&e->view, e->left_behind && !e->lost ? e->facts.id : NULL);
@@ -310,7 +323,7 @@ static void end(struct exec *e)
 	r->cause = cause_of(e);
 	r->truncated = is_cut(e);
 	exec_table_ended(e->manager->execs, e);
-	event_active(&e->news, 0, 0);
+	event_active(&e->events->news, 0, 0);
 }
 
 /* Nothing of it runs any more: what is still in its pipes goes to the spool. */
@@ -673,9 +686,10 @@ void exec_on_spool_data(struct manager *m, const char *key,
 		return;
 	exec_spool_note(e, streams);
 	if (!e->disk_full)
-		(void)event_del(&e->disk_timer);
-	else if (!event_pending(&e->disk_timer, EV_TIMEOUT, NULL))
-		(void)event_add(&e->disk_timer, &patience); /* else the client's timeout ends it */
+		(void)event_del(&e->events->disk);
+	else if (!event_pending(&e->events->disk, EV_TIMEOUT, NULL))
+		(void)event_add(&e->events->disk,
+				&patience); /* else the client's timeout ends it */
 	tell(e, TELL_OUTPUT);
 }
 
@@ -687,6 +701,11 @@ int exec_new(struct exec **ret, struct manager *m, struct sandbox *s)
 
 	if (!e)
 		return -ENOMEM;
+	e->events = calloc(1, sizeof(*e->events));
+	if (!e->events) {
+		free(e);
+		return -ENOMEM;
+	}
 	e->refs = 1;
 	e->manager = m;
 	e->sandbox = sandbox_ref(s);
@@ -697,9 +716,9 @@ int exec_new(struct exec **ret, struct manager *m, struct sandbox *s)
 	e->child_fds[0] = e->child_fds[1] = e->child_fds[2] = -1;
 	e->facts.result.exit_code = -1;
 	LIST_INIT(&e->followers);
-	evtimer_assign(&e->timer, m->base, on_timer, e);
-	evtimer_assign(&e->disk_timer, m->base, on_disk_timer, e);
-	event_assign(&e->news, m->base, -1, 0, on_news, e);
+	evtimer_assign(&e->events->timer, m->base, on_timer, e);
+	evtimer_assign(&e->events->disk, m->base, on_disk_timer, e);
+	event_assign(&e->events->news, m->base, -1, 0, on_news, e);
 	*ret = e;
 	return 0;
 }
@@ -708,9 +727,7 @@ static void destroy(struct exec *e)
 {
 	size_t i;
 
-	(void)event_del(&e->timer);
-	(void)event_del(&e->disk_timer);
-	(void)event_del(&e->news);
+	exec_drop_events(e);
 	forget(e);
 	drop_request(e);
 	view_leave(&e->view, NULL);
