@@ -8,10 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon-start.h"
 #include "macro.h"
 #include "message.h"
+#include "service.h"
 #include "verbs.h"
 
+#define AUTOSTART_FAILED 1
 #define JSON_FLAGS (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 
 static void on_progress(struct sandboxd_client *c, const struct sandboxd_progress *progress,
@@ -45,6 +48,28 @@ static int connect_failed(const struct ctl *ctl, int r)
 	return -1;
 }
 
+/* Who names a socket means the daemon that is there. */
+static bool may_start(const struct ctl *ctl)
+{
+	char path[128];
+
+	return !ctl->no_autostart &&
+	       sandboxd_socket_candidate(ctl->socket, 1, path, sizeof path) != -ENOENT;
+}
+
+/* By the service manager if it has our units, else one of our own. Returns 0, AUTOSTART_FAILED
+ * after telling why not, or negative errno. */
+static int autostart(struct ctl *ctl)
+{
+	if (service_exists() && service_listen() == 0)
+		return sandboxd_connect(&ctl->client, ctl->socket);
+	if (daemon_start(ctl) < 0)
+		return AUTOSTART_FAILED;
+	if (!ctl->quiet)
+		message_note("sandboxd was started; sandboxctl daemon stop ends it");
+	return 0;
+}
+
 int ctl_connect(struct ctl *ctl)
 {
 	static const struct sandboxd_callbacks callbacks = { .on_progress = on_progress };
@@ -53,6 +78,10 @@ int ctl_connect(struct ctl *ctl)
 	if (ctl->client)
 		return 0;
 	r = sandboxd_connect(&ctl->client, ctl->socket);
+	if ((r == -ENOENT || r == -ECONNREFUSED) && may_start(ctl))
+		r = autostart(ctl);
+	if (r == AUTOSTART_FAILED)
+		return -1;
 	if (r < 0)
 		return connect_failed(ctl, r);
 	sandboxd_set_callbacks(ctl->client, &callbacks, ctl);

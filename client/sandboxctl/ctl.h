@@ -17,12 +17,14 @@ struct ctl {
 	const char *socket;  /* --socket, or NULL */
 	bool json;           /* -o json */
 	bool quiet;          /* no progress */
+	bool no_autostart;   /* no daemon is started where none runs */
 	const char *command; /* what exec or run runs, for messages; NULL: unknown */
 	struct sandboxd_client *client;
 	char socket_buffer[128]; /* for a socket that had to be put together */
 };
 
-/* Connects unless it is. Returns 0, or -1 after telling why not. */
+/* Connects unless it is; starts a daemon where none runs, unless a socket is named, or
+ * --no-autostart. Returns 0, or -1 after telling why not. */
 int ctl_connect(struct ctl *ctl);
 
 /* One call, result parsed; progress is shown meanwhile. PARAMS is taken (NULL: out of memory), *RET

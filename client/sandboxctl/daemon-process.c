@@ -96,6 +96,9 @@ static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attri
 		r = posix_spawn_file_actions_adddup2(actions, log, STDOUT_FILENO);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(actions, log, STDERR_FILENO);
+	if (r ==
+	    0) /* or whoever waits for the end of a pipe that we were given waits for the daemon */
+		r = posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
 	if (r == 0)
 		r = posix_spawnattr_setsigmask(attributes, &none);
 	if (r == 0)
@@ -121,15 +124,33 @@ int daemon_process_spawn(char *const argv[], int log)
 	return r < 0 ? r : pidfd_of(pid);
 }
 
+/* A connection that was made before a daemon took the socket over shows who made the socket: a
+ * service manager, which is not ours to end. */
+static bool is_sandboxd(pid_t pid)
+{
+	char path[64], name[32] = "";
+	ssize_t n;
+	CLEANUP_FD int fd = -1;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, name, sizeof name - 1);
+	return n > 0 && strcmp(name, "sandboxd\n") == 0;
+}
+
 int daemon_process_of(const struct sandboxd_client *c, pid_t *ret_pid)
 {
+	CLEANUP_FD int fd = -1;
 	struct ucred peer;
 	socklen_t size = sizeof peer;
 
 	if (getsockopt(sandboxd_get_fd(c), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return -errno;
 	if (peer.pid <= 1)
-		return -ESRCH; /* in another pid namespace, or socket activated */
+		return -ESRCH; /* in another pid namespace */
 	*ret_pid = peer.pid;
-	return pidfd_of(peer.pid);
+	fd = pidfd_of(peer.pid);
+	if (fd < 0 || is_sandboxd(peer.pid))
+		return TAKE_FD(fd);
+	return -ESRCH;
 }

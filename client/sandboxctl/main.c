@@ -16,6 +16,8 @@ static int take_common(struct ctl *ctl, const struct options *o)
 
 	if (options_have(o, OPTION_SOCKET))
 		ctl->socket = options_text(o, OPTION_SOCKET);
+	if (options_have(o, OPTION_NO_AUTOSTART))
+		ctl->no_autostart = true;
 	if (!output)
 		return 0;
 	if (strcmp(output, "json") != 0 && strcmp(output, "table") != 0) {
@@ -48,7 +50,7 @@ static void join_rows(struct option_row *rows, const struct option_row *own)
 {
 	size_t n = 0;
 
-	while (own->name && n + 4 < OPTION_ROWS_MAX)
+	while (own->name && n + 5 < OPTION_ROWS_MAX)
 		rows[n++] = *own++;
 	for (const struct option_row *row = common_options; row->name; row++)
 		rows[n++] = *row;

@@ -39,6 +39,7 @@ enum option_id {
 	OPTION_WATCH,
 	OPTION_FORCE,
 	OPTION_DRY_RUN,
+	OPTION_NO_AUTOSTART,
 };
 
 enum option_kind {

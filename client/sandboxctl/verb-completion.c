@@ -46,6 +46,7 @@ static void print_tools(struct ctl *ctl)
 static int print_words(struct ctl *ctl, const char *kind)
 {
 	(void)close(STDERR_FILENO); /* or in the middle of the command line */
+	ctl->no_autostart = true;
 	if (strcmp(kind, "tools") == 0)
 		print_tools(ctl);
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {

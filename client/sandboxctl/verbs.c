@@ -22,6 +22,7 @@
 const struct option_row global_options[] = {
 	{ "socket", OPTION_SOCKET, 0, STRING("PATH"), .help = "the daemon's socket; else $SANDBOXD_SOCKET, else the usual places" },
 	{ "output", OPTION_OUTPUT, 'o', STRING("FORMAT"), .help = "table, or json: exactly the RPC's result" },
+	{ "no-autostart", OPTION_NO_AUTOSTART, 0, FLAG, .help = "start no daemon where none runs" },
 	{ "help", OPTION_HELP, 'h', FLAG, .help = "show this" },
 	{ "version", OPTION_VERSION, 'V', FLAG, .help = "show the version" },
 	END
@@ -29,6 +30,7 @@ const struct option_row global_options[] = {
 const struct option_row common_options[] = {
 	{ "socket", OPTION_SOCKET, 0, STRING("PATH"), .help = "the daemon's socket" },
 	{ "output", OPTION_OUTPUT, 'o', STRING("FORMAT"), .help = "table or json" },
+	{ "no-autostart", OPTION_NO_AUTOSTART, 0, FLAG, .help = "start no daemon where none runs" },
 	{ "help", OPTION_HELP, 'h', FLAG, .help = "show this" },
 	END
 };

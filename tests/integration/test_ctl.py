@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from harness import timeout
+from harness import modes, timeout
 from lib import check, equal, until
 
 
@@ -386,34 +386,89 @@ def test_template_verbs(t):
     check("host" in table, table)
 
 
+class OwnDaemon:
+    """sandboxctl without a named socket, where the usual places are the test's."""
+
+    def __init__(self, t):
+        self.place = t.private_daemon(start=False)
+        os.mkdir(self.place.run, 0o700)
+        self.ctl = t.suite.tools["sandboxctl"]
+        self.env = dict(
+            os.environ,
+            XDG_RUNTIME_DIR=self.place.run,
+            XDG_STATE_HOME=self.place.state,
+            XDG_CONFIG_HOME=self.place.top,
+        )
+        self.env.pop("SANDBOXD_SOCKET", None)
+
+    def spawn(self, *args, **how):
+        return subprocess.Popen(
+            [self.ctl, *args], env=self.env, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how,
+        )
+
+    def run(self, *args, **how):
+        p = self.spawn(*args, **how)
+        out, err = p.communicate(timeout=30)
+        return subprocess.CompletedProcess(args, p.returncode, out, err)
+
+    def log(self):
+        with open(os.path.join(self.place.state, "sandboxd/daemon.log"), encoding="utf-8") as f:
+            return f.read()
+
+
+@modes("user")  # the system daemon's folders are not a test's to use
 @timeout(90)
 def test_daemon_start_stop(t):
     """daemon start|status|stop of one's own daemon."""
-    d = t.private_daemon(start=False)
-    env = {
-        "XDG_RUNTIME_DIR": d.run,
-        "XDG_STATE_HOME": d.state,
-        "XDG_CONFIG_HOME": d.top,
-        "SANDBOXD_SOCKET": "",
-    }
-    if os.getuid() == 0:
-        return  # the system daemon's folders are not a test's to use
-    os.mkdir(d.run, 0o700)
-    e = dict(os.environ, **env)
-    e.pop("SANDBOXD_SOCKET")
-    ctl = t.suite.tools["sandboxctl"]
-
-    def run(*args):
-        return subprocess.run(
-            [ctl, *args], env=e, capture_output=True, timeout=30, check=False, stdin=subprocess.DEVNULL
-        )
-
-    check(run("daemon", "status").returncode != 0, "status before")
-    equal(run("daemon", "start").returncode, 0, "start")
+    own = OwnDaemon(t)
+    equal(own.run("daemon", "status").returncode, 3, "status before")
+    equal(own.run("daemon", "start").returncode, 0, "start")
     try:
-        equal(run("daemon", "status").returncode, 0, "status")
-        equal(run("info").returncode, 0, "info")
+        equal(own.run("daemon", "status").returncode, 0, "status")
+        equal(own.run("info").returncode, 0, "info")
     finally:
-        p = run("daemon", "stop")
+        p = own.run("daemon", "stop")
     equal(p.returncode, 0, f"stop: {p.stderr}")
-    check(run("daemon", "status").returncode != 0, "status after")
+    equal(own.run("daemon", "status").returncode, 3, "status after")
+
+
+@modes("user")
+@timeout(90)
+def test_autostart(t):
+    """Without a daemon a verb starts one; several at once start one together."""
+    own = OwnDaemon(t)
+    p = own.run("--no-autostart", "ls")
+    equal((p.returncode, b"daemon start" in p.stderr), (1, True), f"--no-autostart: {p.stderr}")
+    p = own.run("ls", "--no-autostart")
+    equal((p.returncode, b"daemon start" in p.stderr), (1, True), f"the same behind the verb: {p.stderr}")
+    equal(own.run("completion", "words", "sandboxes").stdout, b"", "who only completes a line")
+    equal(own.run("daemon", "status").returncode, 3, "so far")
+    try:
+        all_at_once = [own.spawn("-o", "json", "ls") for _ in range(4)]
+        for p in all_at_once:
+            out, err = p.communicate(timeout=30)
+            equal((p.returncode, out), (0, b'{"sandboxes":[]}\n'), f"ls: {err}")
+        equal(own.log().count("is ready"), 1, f"daemons: {own.log()}")
+        equal(own.run("daemon", "status").returncode, 0, "status")
+    finally:
+        p = own.run("daemon", "stop")
+    equal(p.returncode, 0, f"stop: {p.stderr}")
+    equal(own.run("daemon", "status").returncode, 3, "status after")
+
+
+@modes("user")
+@timeout(90)
+def test_autostart_keeps_nothing(t):
+    """What its starter was given is not the daemon's: a pipe that only that knew ends with it."""
+    own = OwnDaemon(t)
+    reader, writer = os.pipe()
+    try:
+        p = own.run("info", pass_fds=(writer,))
+        os.close(writer)
+        equal(p.returncode, 0, f"info: {p.stderr}")
+        ready, _, _ = select.select([reader], [], [], 5)
+        check(ready and os.read(reader, 1) == b"", "the pipe's end is still open in somebody")
+    finally:
+        os.close(reader)
+        equal(own.run("daemon", "stop").returncode, 0, "stop")
