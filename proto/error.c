@@ -91,7 +91,7 @@ void error_set_resource(struct error *e, const char *format, ...)
 	e->resource = text;
 }
 
-static enum error_kind kind_of_errno(int error_number)
+bool error_is_shortage(int error_number)
 {
 	switch (error_number) {
 	case ENOSPC:
@@ -100,10 +100,15 @@ static enum error_kind kind_of_errno(int error_number)
 	case ENFILE:
 	case ENOMEM:
 	case EAGAIN:
-		return ERROR_LIMIT_REACHED;
+		return true;
 	default:
-		return ERROR_INTERNAL;
+		return false;
 	}
+}
+
+static enum error_kind kind_of_errno(int error_number)
+{
+	return error_is_shortage(error_number) ? ERROR_LIMIT_REACHED : ERROR_INTERNAL;
 }
 
 int error_set_errno(struct error *e, int error_number, const char *format, ...)

@@ -4,6 +4,7 @@
  * are; only error_code() knows JSON-RPC numbers. */
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 #include "macro.h"
 
@@ -46,8 +47,9 @@ int error_set(struct error *e, enum error_kind kind, const char *field, const ch
 	      const char *format, ...) __attribute__((format(printf, 5, 6)));
 void error_set_resource(struct error *e, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* From negative errno: ERROR_INTERNAL, or LIMIT_REACHED for ENOSPC, EMFILE, ENOMEM and their kin.
- */
+/* Whether a positive errno says that something ran out: ENOSPC, EMFILE, ENOMEM and their kin. */
+bool error_is_shortage(int error_number);
+/* From negative errno: LIMIT_REACHED for a shortage, else ERROR_INTERNAL. */
 int error_set_errno(struct error *e, int error_number, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -129,6 +129,11 @@ int wire_receive(int socket, struct wire_message *m)
 	if (n == 0 && m->n_fds == 0)
 		return 0;
 	m->size = (size_t)n;
+	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == MSG_CTRUNC && m->size >= sizeof(*h) &&
+	    h->size == m->size && h->n_fds > m->n_fds) {
+		wire_message_done(m);
+		return -EMFILE;
+	}
 	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || m->size < sizeof(*h) ||
 	    h->size != m->size || h->n_fds != m->n_fds) {
 		wire_message_done(m);

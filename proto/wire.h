@@ -59,7 +59,8 @@ int wire_add_fd(struct wire_message *m, int fd);
 int wire_send(int socket, struct wire_message *m);
 
 /* Receives one message. Returns 1, 0 at end of file, or negative errno: -EAGAIN nothing there,
- * -EBADMSG truncated, a wrong size or fd count, or less than a header (its fds are closed). */
+ * -EBADMSG truncated, a wrong size or fd count, or less than a header (its fds are closed), -EMFILE
+ * whole, but we have no room for its descriptors: M is the message without any. */
 int wire_receive(int socket, struct wire_message *m);
 
 /* The string at S, checked, or NULL when absent. Malformed: NULL and *BAD = true (BAD may start

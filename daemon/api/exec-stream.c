@@ -26,6 +26,7 @@
 
 #define CHUNK_SIZE (64u * 1024)
 #define PUMP_CHUNKS 16
+#define SHORTAGE_MS 100 /* between attempts to open a spool when descriptors have run out */
 
 struct cursor {
 	int fd; /* -1: not opened yet */
@@ -148,8 +149,9 @@ static void send_data(struct session *s, unsigned stream, uint64_t offset, size_
 	request_notify(s->request, "exec.data", params);
 }
 
-/* Reads the next piece of STREAM into the buffer. Returns its size, 0 when there is none now. */
-static size_t read_chunk(struct session *s, unsigned stream, struct cursor *c)
+/* Reads the next piece of STREAM into the buffer. Returns its size, 0 when there is none now, or
+ * negative errno. */
+static ssize_t read_chunk(struct session *s, unsigned stream, struct cursor *c)
 {
 	const struct keeper_stream_state *state = &exec_facts(s->exec)->stream[stream];
 	uint64_t there;
@@ -163,15 +165,24 @@ static size_t read_chunk(struct session *s, unsigned stream, struct cursor *c)
 	if (c->fd < 0)
 		c->fd = exec_open_spool(s->exec, (enum keeper_spool_stream)stream);
 	if (c->fd < 0) {
+		n = c->fd;
 		c->fd = -1; /* no file yet, or it cannot be had: tried again with the next news */
-		return 0;
+		return n;
 	}
 	there = state->end - c->offset;
 	size = there < CHUNK_SIZE ? (size_t)there : CHUNK_SIZE;
 	do
 		n = pread(c->fd, s->buffer, size, (off_t)c->offset);
 	while (n < 0 && errno == EINTR);
-	return n > 0 ? (size_t)n : 0;
+	return n < 0 ? -errno : n;
+}
+
+/* There is no news that descriptors are to be had again. */
+static void try_later(struct session *s)
+{
+	const struct timeval tv = { .tv_usec = SHORTAGE_MS * 1000 };
+
+	(void)event_add(s->again, &tv); /* else with the next news, if there is any */
 }
 
 /* Sends the next piece of STREAM. Returns false when there is none now. */
@@ -181,12 +192,16 @@ static bool pump_stream(struct session *s, unsigned stream)
 	struct cursor *c = &s->cursors[stream];
 	bool ended = f->state == EXEC_STATE_ENDED;
 	size_t size, whole;
+	ssize_t n;
 
 	if ((f->streams & (1u << stream)) == 0)
 		return false;
-	size = read_chunk(s, stream, c);
+	n = read_chunk(s, stream, c);
+	size = n > 0 ? (size_t)n : 0;
 	if (size == 0) {
-		if (ended)
+		if (error_is_shortage((int)-n))
+			try_later(s);
+		else if (ended)
 			c->offset = UINT64_MAX; /* a file shorter than it was said to be */
 		return false;
 	}

@@ -426,7 +426,15 @@ static struct json_object *chunk(const void *data, size_t size, uint64_t next, b
 	return o;
 }
 
-static struct json_object *read_chunk(const struct exec *e, const struct exec_read_params *p)
+static int cannot_read(int error_number, const struct exec *e, struct error *reterr)
+{
+	(void)error_set_errno(reterr, error_number, "its output cannot be read now");
+	error_set_resource(reterr, "exec %s", exec_facts(e)->id);
+	return -1;
+}
+
+static int read_chunk(const struct exec *e, const struct exec_read_params *p,
+		      struct json_object **ret, struct error *reterr)
 {
 	const struct keeper_stream_state *s = &exec_facts(e)->stream[p->stream];
 	bool ended = exec_facts(e)->state == EXEC_STATE_ENDED || s->eof != 0;
@@ -436,19 +444,25 @@ static struct json_object *read_chunk(const struct exec *e, const struct exec_re
 	size_t size, whole;
 	ssize_t n;
 
-	if (from >= s->end)
-		return chunk("", 0, from, ended);
+	if (from >= s->end) {
+		*ret = chunk("", 0, from, ended);
+		return 0;
+	}
+	if (fd < 0 && error_is_shortage(-fd))
+		return cannot_read(fd, e, reterr);
 	/* a limit within a character would never be passed */
 	size = p->limit_bytes < CHARACTER_BYTES_MAX ? CHARACTER_BYTES_MAX : (size_t)p->limit_bytes;
 	if (size > s->end - from)
 		size = (size_t)(s->end - from);
 	data = malloc(size);
-	n = data && fd >= 0 ? pread(fd, data, size, (off_t)from) : -1;
-	if (n <= 0)
-		return data ? chunk("", 0, ended ? s->end : from, ended) : NULL;
-	size = (size_t)n;
+	if (!data)
+		return cannot_read(-ENOMEM, e, reterr);
+	n = fd >= 0 ? pread(fd, data, size, (off_t)from) : -1;
+	size = n > 0 ? (size_t)n : 0;
 	whole = ended && from + size == s->end ? size : utf8_complete_prefix(data, size);
-	return chunk(data, whole, from + whole, ended && from + whole == s->end);
+	*ret = n > 0 ? chunk(data, whole, from + whole, ended && from + whole == s->end)
+		     : chunk("", 0, ended ? s->end : from, ended);
+	return 0;
 }
 
 void method_exec_read(struct request *r, void *userdata)
@@ -456,11 +470,12 @@ void method_exec_read(struct request *r, void *userdata)
 	CLEANUP_ERROR struct error error = { 0 };
 	const struct exec_read_params *p = request_params(r);
 	struct exec *e = find_or_fail(r, userdata, p->exec_id);
+	struct json_object *result = NULL;
 
 	if (!e)
 		return;
-	if (check_spooled(e, p->stream, &error) < 0)
+	if (check_spooled(e, p->stream, &error) < 0 || read_chunk(e, p, &result, &error) < 0)
 		request_fail(r, &error);
 	else
-		request_reply(r, read_chunk(e, p));
+		request_reply(r, result);
 }

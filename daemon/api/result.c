@@ -47,36 +47,41 @@ static size_t cut_character(const char *text, size_t size)
 	return i;
 }
 
-/* The last EXEC_RESULT_BYTES_MAX bytes. */
-static struct json_object *tail(const struct exec *e, unsigned stream)
+/* The last EXEC_RESULT_BYTES_MAX bytes. *MISSING is set when they cannot be read now, for want of
+ * descriptors say: what is not there must not look like silence. */
+static struct json_object *tail(const struct exec *e, unsigned stream, bool *missing)
 {
 	const struct keeper_stream_state *s = &exec_facts(e)->stream[stream];
 	CLEANUP_FD int fd = exec_open_spool(e, (enum keeper_spool_stream)stream);
 	CLEANUP_STR char *text = NULL;
 	uint64_t from = s->start;
-	size_t size, skip;
+	size_t size, got, skip;
 
 	if (s->end - from > EXEC_RESULT_BYTES_MAX)
 		from = s->end - EXEC_RESULT_BYTES_MAX;
 	size = (size_t)(s->end - from);
-	if (fd < 0 || size == 0)
+	if (size == 0)
 		return codec_text("", 0);
-	text = malloc(size);
-	if (!text)
-		return NULL;
-	size = fd_read_at(fd, text, size, from);
+	text = fd >= 0 ? malloc(size) : NULL;
+	if (!text) {
+		*missing = true;
+		return codec_text("", 0);
+	}
+	got = fd_read_at(fd, text, size, from);
+	*missing = *missing || got < size;
+	size = got;
 	skip = from > 0 ? cut_character(text, size) : 0;
 	return codec_text(text + skip, size - skip);
 }
 
-static void add_text(struct json_object *o, const struct exec *e)
+static void add_text(struct json_object *o, const struct exec *e, bool *missing)
 {
 	const struct exec_facts *f = exec_facts(e);
 	unsigned i;
 
 	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
 		if ((f->streams & (1u << i)) != 0)
-			json_object_object_add(o, stream_to_string(i), tail(e, i));
+			json_object_object_add(o, stream_to_string(i), tail(e, i, missing));
 		else if ((f->passed & (1u << i)) != 0)
 			json_object_object_add(o, stream_to_string(i), NULL);
 	}
@@ -145,6 +150,7 @@ struct json_object *value_exec_result(const struct exec *e, bool with_text)
 	const struct exec_facts *f = exec_facts(e);
 	const struct exec_result *r = &f->result;
 	struct json_object *o = json_object_new_object();
+	bool missing = false;
 
 	if (!o)
 		return NULL;
@@ -156,8 +162,8 @@ struct json_object *value_exec_result(const struct exec *e, bool with_text)
 	if (r->start_error != INIT_START_OK)
 		json_object_object_add(o, "startError", start_error(r));
 	if (with_text)
-		add_text(o, e);
-	json_object_object_add(o, "truncated", json_object_new_boolean(r->truncated));
+		add_text(o, e, &missing);
+	json_object_object_add(o, "truncated", json_object_new_boolean(r->truncated || missing));
 	json_object_object_add(o, "startedAt", value_time(r->started_at_ms));
 	json_object_object_add(o, "completedAt", value_time(r->completed_at_ms));
 	value_add_int(o, "durationMs", r->duration_ms);

@@ -63,6 +63,8 @@ static int add_idmapped(struct builder *b, int dir, const char *path)
 	int fd, r;
 
 	r = idmap_mount(dir, b->claim->idmap, &fd);
+	if (r < 0 && error_is_shortage(-r))
+		return error_set_errno(b->reterr, r, "%s cannot be mounted", path);
 	if (r < 0) {
 		(void)error_set(b->reterr, ERROR_UNAVAILABLE, "workspace",
 				"use a workspace on ext4, xfs, btrfs or tmpfs, or one that "

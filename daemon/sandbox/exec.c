@@ -609,9 +609,12 @@ static void drop_request(struct exec *e)
 /* The write ends, in the order of their streams, become what the client did not bring itself. */
 static int take_pipes(struct exec *e, struct wire_message *m)
 {
+	const size_t n_fds = (size_t)__builtin_popcount(e->facts.streams);
 	size_t stream, i = 0;
 
-	if (!m || m->n_fds != (size_t)__builtin_popcount(e->facts.streams))
+	if (m && m->n_fds == 0 && wire_head(m)->n_fds == n_fds)
+		return -EMFILE; /* keeper_client could not take them */
+	if (!m || m->n_fds != n_fds)
 		return -EPROTO;
 	for (stream = 0; stream < KEEPER_STREAM_MAX; stream++) {
 		if ((e->facts.streams & (1u << stream)) == 0)

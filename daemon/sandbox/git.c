@@ -13,6 +13,7 @@
 
 #include "sandbox/git.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -33,6 +34,14 @@ static int refuse(const char *field, const char *path, const char *why, struct e
 	return error_set(reterr, ERROR_DENIED, field,
 			 "use a worktree made by `git worktree add`, or `git worktree repair` it",
 			 "The .git of %s is not accepted: %s.", path, why);
+}
+
+/* Instead of a reason to refuse: nothing is known of it yet. */
+static const char shortage[] = "descriptors or memory ran out";
+
+static const char *because(int error_number, const char *why)
+{
+	return error_is_shortage(-error_number) ? shortage : why;
 }
 
 /* Reads a small regular file into TEXT without its trailing newlines. Returns 0 or negative errno.
@@ -80,22 +89,23 @@ static bool is_owned_directory(int fd, uid_t owner)
 }
 
 /* Does the `gitdir` file of a worktree's own directory name WORKSPACE's .git? git writes the path
- * as the user typed it, so it is compared by what it leads to. */
-static bool points_back(int own, int workspace)
+ * as the user typed it, so it is compared by what it leads to. Returns 0 or negative errno. */
+static int points_back(int own, int workspace)
 {
 	char text[GIT_FILE_MAX];
 	struct stat there, here;
 	char *slash;
+	int r = read_small(own, "gitdir", text, sizeof(text));
 
-	if (read_small(own, "gitdir", text, sizeof(text)) < 0)
-		return false;
+	if (r < 0)
+		return r;
 	slash = strrchr(text, '/');
 	if (!slash || slash == text || strcmp(slash, "/.git") != 0)
-		return false;
+		return -EINVAL;
 	*slash = '\0';
 	if (fstatat(own, text, &there, 0) < 0 || fstat(workspace, &here) < 0)
-		return false;
-	return there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+		return -errno;
+	return there.st_dev == here.st_dev && there.st_ino == here.st_ino ? 0 : -EINVAL;
 }
 
 static bool is_inside(const char *path, const char *tree)
@@ -140,18 +150,19 @@ static const char *inspect_repository(int workspace)
 {
 	CLEANUP_FD int git = fd_open_no_links(workspace, ".git", O_PATH | O_DIRECTORY);
 
-	return git >= 0 && holds_repository(git) ? NULL : "it holds no repository";
+	return git >= 0 && holds_repository(git) ? NULL : because(git, "it holds no repository");
 }
 
 static const char *check_common(struct git_layout *g, int own, const char *path, uid_t owner)
 {
 	char text[GIT_FILE_MAX];
+	int r = read_small(own, "commondir", text, sizeof(text));
 
-	if (read_small(own, "commondir", text, sizeof(text)) < 0 || strcmp(text, "../..") != 0)
-		return "the worktree's commondir does not say ../..";
-	g->common_fd = fd_open_no_links(AT_FDCWD, g->common, O_PATH | O_DIRECTORY);
-	if (g->common_fd < 0 || !is_owned_directory(g->common_fd, owner))
-		return "the repository does not belong to the workspace's owner";
+	if (r < 0 || strcmp(text, "../..") != 0)
+		return because(r, "the worktree's commondir does not say ../..");
+	r = g->common_fd = fd_open_no_links(AT_FDCWD, g->common, O_PATH | O_DIRECTORY);
+	if (r < 0 || !is_owned_directory(r, owner))
+		return because(r, "the repository does not belong to the workspace's owner");
 	if (is_inside(g->common, path))
 		return "the repository is inside the workspace";
 	if (!holds_repository(g->common_fd))
@@ -165,20 +176,23 @@ static const char *inspect_worktree(struct git_layout *g, int workspace, const c
 	char text[GIT_FILE_MAX];
 	CLEANUP_FD int own = -1;
 	CLEANUP_STR char *own_path = NULL;
+	int r = read_small(workspace, ".git", text, sizeof(text));
 
-	if (read_small(workspace, ".git", text, sizeof(text)) < 0 ||
-	    strncmp(text, GITDIR_PREFIX, strlen(GITDIR_PREFIX)) != 0)
-		return "it is not a gitdir file";
+	if (r < 0 || strncmp(text, GITDIR_PREFIX, strlen(GITDIR_PREFIX)) != 0)
+		return because(r, "it is not a gitdir file");
 	own = fd_open_no_links(workspace, text + strlen(GITDIR_PREFIX), O_PATH | O_DIRECTORY);
 	if (own < 0)
-		return "the directory that it names cannot be opened without following links";
+		return because(own, "the directory that it names cannot be opened without "
+				    "following links");
 	own_path = path_of(own);
 	if (!own_path || split_own_path(g, own_path) < 0)
 		return "it does not name <repository>/worktrees/<name>";
 	if (!is_owned_directory(own, owner))
 		return "the worktree's directory does not belong to the workspace's owner";
-	if (!points_back(own, workspace))
-		return "the directory that it names does not point back to this workspace";
+	r = points_back(own, workspace);
+	if (r < 0)
+		return because(r, "the directory that it names does not point back to this "
+				  "workspace");
 	return check_common(g, own, path, owner);
 }
 
@@ -208,6 +222,9 @@ int git_inspect(struct git_layout *g, int workspace, const char *path, uid_t own
 	if (!why)
 		return 0;
 	git_layout_deinit(g);
+	if (why == shortage)
+		return error_set(reterr, ERROR_LIMIT_REACHED, field, NULL,
+				 "The .git of %s cannot be looked at: %s.", path, why);
 	return refuse(field, path, why, reterr);
 }
 

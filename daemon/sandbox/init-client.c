@@ -193,6 +193,12 @@ static int receive_event(int fd, struct init_event *e)
 	if (n == 0 && count == 0)
 		return 0;
 	e->size = (size_t)n;
+	/* our shortage of descriptors, not init's fault: who waits for one finds none */
+	if ((msg.msg_flags & MSG_CTRUNC) != 0 && count == 0 && e->size >= sizeof(e->u.header) &&
+	    e->u.header.n_fds == 1) {
+		msg.msg_flags &= ~MSG_CTRUNC;
+		count = 1;
+	}
 	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || e->size < sizeof(e->u.header) ||
 	    e->u.header.size != e->size || e->u.header.version != INIT_WIRE_VERSION || count > 1 ||
 	    e->u.header.n_fds != count) {

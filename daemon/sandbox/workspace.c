@@ -146,6 +146,8 @@ static int missing(const char *path, const char *field, int error_number, uid_t 
 
 	if (hidden_from(peer, path))
 		return not_yours(path, field, peer, reterr);
+	if (error_is_shortage(error_number))
+		return error_set_errno(reterr, error_number, "%s cannot be opened", path);
 	return error_set(reterr, kind, field, "give the absolute path of a directory",
 			 error_number == ENOTDIR ? "%s is not a directory."
 						 : "%s cannot be opened as a directory.",

@@ -2,6 +2,7 @@
 """Parts that are missing, fail late or hang, and a full disk: an error, nothing left, life goes on."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -339,3 +340,33 @@ def test_tool_whose_build_fails(t):
     refused(e, "unavailable", "runtime_failed", "not_found", "timeout", "internal")
     equal(c.call("sandbox.list")["sandboxes"], [], "sandboxes")
     d.stop()
+
+
+@modes("root", "owner")
+def test_descriptors_out(t):
+    """A shortage of descriptors is told as what it is, and costs no output."""
+    d = t.private_daemon({"limits": {"pool_memory": "0"}})  # spares need some, too
+    c = t.connect(daemon=d)
+    s = c.call("sandbox.create", {"name": "a", "workspace": t.workspace()}, timeout=60)
+    r = t.run(s, ["echo", "hello"], client=c)
+    equal((r["stdout"], r["truncated"]), ("hello\n", False), "before")
+    before = resource.prlimit(d.pid, resource.RLIMIT_NOFILE)
+    used = {int(n) for n in os.listdir(f"/proc/{d.pid}/fd")}
+    lowest = min(set(range(max(used) + 2)) - used)
+    resource.prlimit(d.pid, resource.RLIMIT_NOFILE, (lowest, before[1]))  # none below is free
+    try:
+        w = c.call("exec.wait", {"execId": r["execId"]})
+        equal((w["stdout"], w["truncated"], w["exitCode"]), ("", True, 0), "with none left")
+        read = {"execId": r["execId"], "stream": "stdout"}
+        refused(c.error("exec.read", read), "limit_reached")
+        follow = c.send("exec.attach", {"execId": r["execId"]})  # waits
+        refused(c.error("sandbox.create", {"name": "b", "workspace": t.workspace()}), "limit_reached")
+    finally:
+        resource.prlimit(d.pid, resource.RLIMIT_NOFILE, before)
+    w = c.call("exec.wait", {"execId": r["execId"]})
+    equal((w["stdout"], w["truncated"]), ("hello\n", False), "afterwards")
+    equal(c.call("exec.read", read)["data"], "hello\n", "afterwards")
+    equal(c.wait(follow)["exitCode"], 0, "what was followed")
+    equal(c.note("exec.data")["data"], "hello\n", "what was followed")
+    exited(t.run(c.call("sandbox.create", {"name": "b"}, timeout=60), ["true"], client=c))
+    equal(d.stop(), 0, "its end")
