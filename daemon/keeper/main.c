@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sandbox-keeper --owner UID --group GID --map owner|shifted|single
- *                [--sub-uid FIRST --sub-gid FIRST --sub-count N] [--join]
+ *                [--sub-uid FIRST --sub-gid FIRST --sub-count N] [--join] [--stdio]
  *
  * Started by sandboxd with a listening socket as descriptor 3, and with --join a user namespace as
- * descriptor 4: that of an earlier keeper with the same map, whose sandboxes live. The first
- * connection is accepted while we are still in the host's user namespace: SO_PEERCRED shows host
- * ids there, and inside most of them look alike. Later ones are let in by the socket's directory,
- * which is the daemon's alone. */
+ * descriptor 4: that of an earlier keeper with the same map, whose sandboxes live. With --stdio
+ * they are descriptors 0 and 1: more than the first few a service manager cannot hand over. The
+ * first connection is accepted while we are still in the host's user namespace: SO_PEERCRED shows
+ * host ids there, and inside most of them look alike. Later ones are let in by the socket's
+ * directory, which is the daemon's alone. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +35,8 @@ enum option_key {
 	OPTION_UID,
 	OPTION_GID,
 	OPTION_COUNT,
-	OPTION_JOIN
+	OPTION_JOIN,
+	OPTION_STDIO
 };
 
 static const struct option options[] = {
@@ -45,6 +47,7 @@ static const struct option options[] = {
 	{ "sub-gid", required_argument, NULL, OPTION_GID },
 	{ "sub-count", required_argument, NULL, OPTION_COUNT },
 	{ "join", no_argument, NULL, OPTION_JOIN },
+	{ "stdio", no_argument, NULL, OPTION_STDIO },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -61,7 +64,7 @@ static int parse_id(const char *text, uint32_t *ret)
 	return 0;
 }
 
-static int parse_option(int key, const char *text, struct ids *ids)
+static int parse_option(int key, const char *text, struct ids *ids, bool *stdio)
 {
 	switch (key) {
 	case OPTION_OWNER:
@@ -79,22 +82,43 @@ static int parse_option(int key, const char *text, struct ids *ids)
 	case OPTION_JOIN:
 		ids->join = JOIN_FD;
 		return 0;
+	case OPTION_STDIO:
+		*stdio = true;
+		return 0;
 	default:
 		return -EINVAL;
 	}
 }
 
-static int parse_arguments(int argc, char **argv, struct ids *ids)
+static int parse_arguments(int argc, char **argv, struct ids *ids, bool *stdio)
 {
 	int key, r;
 
 	*ids = (struct ids){ .join = -1 };
 	while ((key = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		r = parse_option(key, optarg, ids);
+		r = parse_option(key, optarg, ids, stdio);
 		if (r < 0)
 			return r;
 	}
 	return optind == argc ? ids_check(ids) : -EINVAL;
+}
+
+/* Descriptor FROM becomes TO; a null device takes its place. */
+static int move_fd(int from, int to)
+{
+	CLEANUP_FD int null = -1;
+
+	if (dup2(from, to) < 0)
+		return -errno;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return null < 0 || dup2(null, from) < 0 ? -errno : 0;
+}
+
+static int take_stdio(const struct ids *ids)
+{
+	int r = move_fd(STDIN_FILENO, LISTEN_FD);
+
+	return r < 0 || ids->join < 0 ? r : move_fd(STDOUT_FILENO, JOIN_FD);
 }
 
 /* Waits for sandboxd and lets nobody else in. From now on who connects sees our pid as the peer's,
@@ -123,15 +147,18 @@ int main(int argc, char **argv)
 {
 	static struct keeper keeper;
 	struct ids ids;
+	bool stdio = false;
 	int connection, r;
 
-	r = parse_arguments(argc, argv, &ids);
+	r = parse_arguments(argc, argv, &ids, &stdio);
 	if (r < 0) {
 		(void)fprintf(stderr, "sandbox-keeper: bad arguments\n");
 		return 2;
 	}
 	(void)setsid(); /* a terminal's signals are for sandboxd, which ends us its own way */
-	connection = accept_first();
+	connection = stdio ? take_stdio(&ids) : 0;
+	if (connection == 0)
+		connection = accept_first();
 	if (connection < 0) {
 		(void)fprintf(stderr, "sandbox-keeper: no connection: %s\n", strerror(-connection));
 		return 1;

@@ -3,7 +3,12 @@
  * Version 2: the same, but a cgroup that hands controllers down may not hold processes, so the
  * daemon moves itself to a leaf "daemon" first. That needs a cgroup of our own (a service with
  * Delegate=yes); root falls back to the top of the hierarchy. Whatever does not work out means "no
- * limits", never an error: doctor tells what is lost. */
+ * limits", never an error: doctor tells what is lost.
+ *
+ * Version 2, and keepers are services: each has a cgroup that is delegated to it, and its sandboxes
+ * live in that; ours has none below it, because systemd 252 cannot start a service again whose
+ * cgroup has handed controllers down. What a keeper that died leaves runs on in the cgroup of its
+ * service, and the next keeper moves there. */
 
 #include "sandbox/cgroup.h"
 
@@ -22,12 +27,21 @@
 #define PROC_FILE_MAX (1024u * 1024)
 #define REMOVE_DEPTH 4
 
+/* The cgroup of a keeper's service. */
+struct service_dir {
+	uid_t owner;
+	char *dir;
+	struct service_dir *next;
+};
+
 struct cgroups {
 	struct cgroup_place places[KEEPER_CGROUPS_MAX];
 	char *roots[KEEPER_CGROUPS_MAX]; /* <place>/sandboxd-<instance> */
 	size_t n;
 	char *moved_from; /* version 2: the cgroup we were in before the leaf; else NULL */
 	bool is_root;
+	bool services; /* version 2, and keepers are services: no roots */
+	struct service_dir *service_dirs;
 };
 
 static const struct {
@@ -369,6 +383,32 @@ static int use_root(struct cgroups *c, size_t i, const char *dir, const char *in
 	return 0;
 }
 
+/* What the service manager can delegate: all that the top of what is ours to write has. */
+static void setup_services(struct cgroups *c)
+{
+	struct cgroup_place *p = &c->places[0];
+	CLEANUP_STR char *dir = strdup(p->dir);
+	size_t top = strlen(p->mount);
+	uint32_t found = 0;
+	char *slash;
+
+	p->controllers = 0;
+	while (dir && strlen(dir) >= top) {
+		CLEANUP_STR char *file = string_format("%s/cgroup.procs", dir);
+
+		if (!file || access(file, W_OK) < 0 ||
+		    read_bits(dir, "cgroup.controllers", &found) < 0)
+			break;
+		p->controllers = found;
+		slash = strrchr(dir, '/');
+		if (!slash)
+			break;
+		*slash = '\0';
+	}
+	if (p->controllers != 0)
+		p->controllers |= KEEPER_CONTROLLER_FREEZER; /* built in */
+}
+
 static void setup_v1(struct cgroups *c, const char *instance)
 {
 	size_t i;
@@ -394,7 +434,7 @@ static int find_places(struct cgroups *c)
 	return r;
 }
 
-int cgroups_new(struct cgroups **ret, const char *instance, bool is_root)
+int cgroups_new(struct cgroups **ret, const char *instance, bool is_root, bool services)
 {
 	CLEANUP(cgroups_freep) struct cgroups *c = calloc(1, sizeof(*c));
 	int r;
@@ -405,7 +445,10 @@ int cgroups_new(struct cgroups **ret, const char *instance, bool is_root)
 	r = find_places(c);
 	if (r < 0)
 		return r;
-	if (c->n > 0 && c->places[0].version == 2)
+	c->services = services && c->n > 0 && c->places[0].version == 2;
+	if (c->services)
+		setup_services(c);
+	else if (c->n > 0 && c->places[0].version == 2)
 		setup_v2(c, instance);
 	else
 		setup_v1(c, instance);
@@ -415,6 +458,7 @@ int cgroups_new(struct cgroups **ret, const char *instance, bool is_root)
 
 void cgroups_free(struct cgroups *c)
 {
+	struct service_dir *s;
 	size_t i;
 	int r;
 
@@ -426,6 +470,11 @@ void cgroups_free(struct cgroups *c)
 			log_errno(LOG_LEVEL_WARNING, r, "cannot remove %s", c->roots[i]);
 	}
 	move_back(c);
+	while ((s = c->service_dirs)) {
+		c->service_dirs = s->next;
+		free(s->dir);
+		free(s);
+	}
 	for (i = 0; i < c->n; i++) {
 		free(c->roots[i]);
 		place_deinit(&c->places[i]);
@@ -448,6 +497,87 @@ const char *cgroups_version(const struct cgroups *c)
 	if (cgroups_controllers(c) == 0)
 		return "none";
 	return c->places[0].version == 2 ? "v2" : "v1";
+}
+
+static struct service_dir *find_service_dir(const struct cgroups *c, uid_t owner)
+{
+	struct service_dir *s;
+
+	for (s = c->service_dirs; s; s = s->next)
+		if (s->owner == owner)
+			return s;
+	return NULL;
+}
+
+/* OWNER's directory in hierarchy I, as a copy: -ENOENT: it has none. */
+static int owner_dir(const struct cgroups *c, size_t i, uid_t owner, char **ret)
+{
+	const struct service_dir *s = find_service_dir(c, owner);
+
+	if (c->services ? !s : !c->roots[i])
+		return -ENOENT;
+	*ret = c->services ? strdup(s->dir) : string_format("%s/%u", c->roots[i], (unsigned)owner);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static bool is_populated(const char *dir)
+{
+	CLEANUP_STR char *path = string_format("%s/cgroup.events", dir);
+	CLEANUP_STR char *text = NULL;
+
+	return path && fd_read_file(AT_FDCWD, path, PROC_FILE_MAX, &text, NULL) == 0 &&
+	       strstr(text, "populated 1");
+}
+
+char *cgroup_of_service(const char *path)
+{
+	const char *p, *end;
+
+	for (p = path; (p = strstr(p, "/" CGROUP_SERVICE_PREFIX)); p = end) {
+		end = p + 1 + strcspn(p + 1, "/");
+		if (end - p > (ptrdiff_t)strlen(".service") &&
+		    memcmp(end - strlen(".service"), ".service", strlen(".service")) == 0)
+			return strndup(path, (size_t)(end - path));
+	}
+	return NULL;
+}
+
+int cgroups_use_service(struct cgroups *c, uid_t owner, pid_t pid)
+{
+	struct service_dir *s = find_service_dir(c, owner);
+	CLEANUP_STR char *file = string_format("/proc/%d/cgroup", (int)pid);
+	CLEANUP_STR char *text = NULL;
+	CLEANUP_STR char *path = NULL;
+	CLEANUP_STR char *service = NULL;
+	char *dir;
+	int r;
+
+	if (!c->services || (s && is_populated(s->dir)))
+		return 0;
+	r = file ? fd_read_file(AT_FDCWD, file, PROC_FILE_MAX, &text, NULL) : -ENOMEM;
+	if (r < 0)
+		return r;
+	path = own_cgroup(text, 0);
+	service = path ? cgroup_of_service(path) : NULL;
+	if (!service)
+		return -ENOENT;
+	dir = string_format("%s%s", c->places[0].mount, service);
+	if (!s && dir)
+		s = calloc(1, sizeof(*s));
+	if (!s || !dir) {
+		free(dir);
+		return -ENOMEM;
+	}
+	if (s->dir) {
+		(void)remove_cgroups(s->dir, REMOVE_DEPTH); /* what systemd left of it */
+		free(s->dir);
+	} else {
+		s->owner = owner;
+		s->next = c->service_dirs;
+		c->service_dirs = s;
+	}
+	s->dir = dir;
+	return 0;
 }
 
 /* The keeper makes directories in DIR and moves processes into them. */
@@ -476,15 +606,16 @@ static int give_to_keeper(const struct cgroups *c, const char *dir, const struct
 
 static int open_place(struct cgroups *c, size_t i, const struct owner *owner)
 {
-	CLEANUP_STR char *dir = string_format("%s/%u", c->roots[i], (unsigned)owner->uid);
+	CLEANUP_STR char *dir = NULL;
 	int fd;
 	int r;
 
-	if (!dir)
-		return -ENOMEM;
+	r = owner_dir(c, i, owner->uid, &dir);
+	if (r < 0)
+		return r;
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return -errno;
-	if (c->places[i].version == 2)
+	if (c->places[i].version == 2 && !c->services)
 		(void)enable_controllers(dir, c->places[i].controllers); /* the keeper looks */
 	r = give_to_keeper(c, dir, owner);
 	if (r < 0)
@@ -520,17 +651,27 @@ int cgroups_open_owner(struct cgroups *c, const struct owner *owner,
 int cgroups_place_keeper(struct cgroups *c, uid_t owner, pid_t keeper)
 {
 	CLEANUP_STR char *dir = NULL;
+	CLEANUP_STR char *leaf = NULL;
 	char number[16];
+	int r;
 
 	if (c->n == 0 || c->places[0].version != 2 || c->places[0].controllers == 0)
 		return 0;
-	dir = string_format("%s/%u/keeper", c->roots[0], (unsigned)owner);
-	if (!dir)
+	r = owner_dir(c, 0, owner, &dir);
+	if (r < 0)
+		return r;
+	leaf = string_format("%s/keeper", dir);
+	if (!leaf)
 		return -ENOMEM;
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+	if (mkdir(leaf, 0755) < 0 && errno != EEXIST)
 		return -errno;
 	(void)snprintf(number, sizeof(number), "%d", keeper);
-	return write_in(dir, "cgroup.procs", number);
+	r = write_in(leaf, "cgroup.procs", number);
+	/* not before: with a process in it, a cgroup that hands cpu or pids down can have threads
+	 * alone below it */
+	if (r == 0 && c->services)
+		(void)enable_controllers(dir, c->places[0].controllers); /* the keeper looks */
+	return r;
 }
 
 bool cgroups_hold(const struct cgroups *c, int fd)
@@ -542,7 +683,8 @@ bool cgroups_hold(const struct cgroups *c, int fd)
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &file) < 0)
 		return false;
 	for (i = 0; i < c->n; i++)
-		if (c->roots[i] && stat(c->roots[i], &root) == 0 &&
+		if ((c->roots[i] || c->services) &&
+		    stat(c->services ? c->places[i].mount : c->roots[i], &root) == 0 &&
 		    root.st_dev == makedev(file.stx_dev_major, file.stx_dev_minor))
 			return true;
 	return false;
@@ -556,10 +698,11 @@ int cgroups_remove_owner(struct cgroups *c, uid_t owner)
 	for (i = 0; i < c->n; i++) {
 		CLEANUP_STR char *dir = NULL;
 
-		if (!c->roots[i])
+		r = owner_dir(c, i, owner, &dir);
+		if (r == -ENOENT)
 			continue;
-		dir = string_format("%s/%u", c->roots[i], (unsigned)owner);
-		r = dir ? remove_cgroups(dir, REMOVE_DEPTH) : -ENOMEM;
+		if (r == 0)
+			r = remove_cgroups(dir, REMOVE_DEPTH);
 		if (r < 0 && first == 0)
 			first = r;
 	}

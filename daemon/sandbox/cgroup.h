@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Where keepers may make cgroups: one directory per owner, below one of this daemon instance, below
- * the daemon's own cgroup. Nothing else in the hierarchy is ever changed. */
+ * the daemon's own cgroup; or, with version 2, in the cgroup of the keeper's service. Nothing else
+ * in the hierarchy is ever changed. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,6 +14,8 @@
 
 struct cgroups;
 struct owner;
+
+#define CGROUP_SERVICE_PREFIX "sandbox-keeper-" /* of the names of keepers' services */
 
 /* One hierarchy as /proc says: the directory of our own cgroup, and what it can limit. */
 struct cgroup_place {
@@ -28,10 +31,13 @@ struct cgroup_place {
 size_t cgroup_find_places(const char *self, const char *mountinfo,
 			  struct cgroup_place places[static KEEPER_CGROUPS_MAX]);
 
+/* The part of the cgroup PATH that ends with a keeper's service, as a copy; NULL: it is in none. */
+char *cgroup_of_service(const char *path);
+
 /* Finds out what works, makes the instance's directories and removes what an earlier run with the
- * same instance id left in them. Without any usable hierarchy: 0, and no controllers. Returns 0 or
- * negative errno. */
-int cgroups_new(struct cgroups **ret, const char *instance, bool is_root);
+ * same instance id left in them. Without any usable hierarchy: 0, and no controllers. SERVICES:
+ * keepers are some. Returns 0 or negative errno. */
+int cgroups_new(struct cgroups **ret, const char *instance, bool is_root, bool services);
 /* Removes the directories (they must be empty) and frees. */
 void cgroups_free(struct cgroups *c);
 DEFINE_CLEANUP(struct cgroups *, cgroups_free);
@@ -40,6 +46,11 @@ uint32_t cgroups_controllers(const struct cgroups *c);
 /* "v1", "v2" or "none" */
 const char *cgroups_version(const struct cgroups *c);
 
+/* Keepers as services, version 2 (else nothing is done): PID, the keeper of OWNER or a process of
+ * one of its sandboxes, is in its service's cgroup, and that is used from now on; unless processes
+ * are in the one that was used up to now, left by a keeper that died. Returns 0 or negative errno.
+ */
+int cgroups_use_service(struct cgroups *c, uid_t owner, pid_t pid);
 /* Makes OWNER's directories, given to the keeper's id 65535, and opens them: n of OUT and FDS (the
  * caller's). Returns n or negative errno. */
 int cgroups_open_owner(struct cgroups *c, const struct owner *owner,

@@ -88,6 +88,7 @@ static void keeper_free(struct keeper_client *k)
 	(void)event_del(&k->wake);
 	k->socket = close_fd(k->socket);
 	k->child = child_free(k->child);
+	k->unit = unit_start_free(k->unit);
 	free(k->start_error);
 	free(k);
 }
@@ -519,12 +520,12 @@ static int watch(struct keeper_client *k)
 	return 0;
 }
 
-static int keeper_begin(struct keeper_client *k, char **ret_reason)
+int keeper_greet(struct keeper_client *k, char **ret_reason)
 {
 	struct wire_message *m = keeper_scratch(k->manager);
 	int r;
 
-	r = keeper_start(k, ret_reason);
+	r = keeper_connect(k);
 	if (r == 0)
 		r = watch(k);
 	if (r == 0)
@@ -532,6 +533,13 @@ static int keeper_begin(struct keeper_client *k, char **ret_reason)
 	if (r == 0)
 		r = keeper_client_call(k, m, on_hello, NULL);
 	return r;
+}
+
+static int keeper_begin(struct keeper_client *k, char **ret_reason)
+{
+	int r = keeper_start(k, ret_reason);
+
+	return r == 0 && k->child ? keeper_greet(k, ret_reason) : r;
 }
 
 static struct keeper_client *keeper_alloc(struct manager *m)
@@ -685,6 +693,10 @@ bool keeper_table_shutdown(struct manager *m)
 		if (k->shutting_down)
 			continue;
 		k->shutting_down = true;
+		if (k->socket < 0) { /* it gives up by itself when nobody connects */
+			keeper_die(k);
+			continue;
+		}
 		wire_begin(scratch, KEEPER_WIRE_VERSION, KEEPER_SHUTDOWN, 0,
 			   sizeof(struct wire_header));
 		if (keeper_client_call(k, scratch, on_shutdown_done, NULL) < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Inside keeper-client.c and keeper-start.c: the body of a keeper's client. */
+/* Inside keeper-client.c, keeper-service.c and keeper-start.c: the body of a keeper's client. */
 
 #include <event2/event_struct.h>
 #include <stdbool.h>
@@ -9,8 +9,10 @@
 #include "sandbox/keeper-client.h"
 #include "sandbox/manager.h"
 #include "sandbox/owner.h"
+#include "util/strings.h"
 
 struct child;
+struct unit_start;
 
 enum keeper_state {
 	KEEPER_STATE_STARTING, /* HELLO is not answered yet */
@@ -46,7 +48,8 @@ struct keeper_client {
 	struct owner owner;
 	enum keeper_state state;
 	int socket;
-	struct child *child;
+	struct child *child;     /* NULL: the service manager has not told which it is */
+	struct unit_start *unit; /* asked for as a service, else NULL */
 	struct event read_event;
 	struct event write_event;
 	struct event timer;
@@ -80,10 +83,27 @@ struct keeper_table {
 	struct keeper_remains *remains;
 };
 
-/* keeper-start.c: makes directories, starts the process, connects. On success K->socket and
- * K->child are set. Returns 0 or negative errno, with a sentence in *RET_REASON. */
+/* What a keeper is started with. */
+struct keeper_process {
+	struct string_list args;
+	struct string_list env;
+	int listener;
+	int join; /* a user namespace; -1: it makes one */
+};
+
+/* keeper-start.c: makes directories, starts the process or asks the service manager for it. When
+ * K->child is set, keeper_greet() is called at once, else later. Returns 0 or negative errno, with
+ * a sentence in *RET_REASON. */
 int keeper_start(struct keeper_client *k, char **ret_reason);
+/* Connects: K->socket is set. Returns 0 or negative errno. */
+int keeper_connect(struct keeper_client *k);
 /* Fills HELLO into M. Returns 0 or negative errno. */
 int keeper_hello(struct keeper_client *k, struct wire_message *m, char **ret_reason);
-/* keeper-client.c: for keeper-start.c's child callback. */
+/* keeper-service.c: asks for it as a service. Returns 0 or negative errno. */
+int keeper_service_start(struct keeper_client *k, struct keeper_process *p);
+/* Its cgroups are those of the service that PID is in, itself or what an earlier one left. */
+void keeper_follow(const struct keeper_client *k, pid_t pid);
+/* keeper-client.c, for keeper-start.c's callbacks: connects and sends HELLO. Returns 0 or negative
+ * errno, with a sentence in *RET_REASON. */
+int keeper_greet(struct keeper_client *k, char **ret_reason);
 void keeper_die(struct keeper_client *k);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Starting a keeper process: its directories, its socket, its command line, its HELLO. The socket
- * is bound here and inherited, so the connection exists before the keeper runs; it is named, so
- * that a later daemon can find a keeper that outlived this one. */
+ * is bound here and inherited, so the connection exists before the keeper accepts it; it is named,
+ * so that a later daemon can find a keeper that outlived this one. */
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -139,26 +139,43 @@ static int make_arguments(const struct keeper_client *k, const char *binary,
 /* A runtime without user namespaces has none above it that a keeper could join. */
 static int namespace_to_join(const struct keeper_client *k)
 {
-	int fd = sandbox_keeper_namespace(k->manager, k->owner.uid);
+	pid_t left = 0;
+	int fd = sandbox_keeper_namespace(k->manager, k->owner.uid, &left);
 
-	if (fd >= 0)
-		log_info("the keeper of uid %u joins what the last one left",
-			 (unsigned)k->owner.uid);
+	if (fd < 0)
+		return fd;
+	log_info("the keeper of uid %u joins what the last one left", (unsigned)k->owner.uid);
+	keeper_follow(k, left);
 	return fd;
 }
 
-static int start_process(struct keeper_client *k, int listener)
+static int start_child(struct keeper_client *k, const struct keeper_process *p)
 {
-	CLEANUP_STRINGS struct string_list args = { 0 };
-	CLEANUP_STRINGS struct string_list env = { 0 };
+	const int fds[] = { -1, -1, STDERR_FILENO, p->listener, p->join };
+	const struct child_config config = { .base = k->manager->base,
+					     .argv = (const char *const *)p->args.items,
+					     .envp = (const char *const *)p->env.items,
+					     .fds = fds,
+					     .n_fds = ARRAY_SIZE(fds) - (p->join < 0),
+					     .ended = on_child_ended,
+					     .userdata = k };
+
+	return child_start(&k->child, &config);
+}
+
+static void process_deinit(struct keeper_process *p)
+{
+	string_list_deinit(&p->args);
+	string_list_deinit(&p->env);
+	p->join = close_fd(p->join);
+}
+
+static int start_process(struct keeper_client *k, int listener, char **ret_reason)
+{
+	CLEANUP(process_deinit)
+	struct keeper_process p = { .listener = listener, .join = namespace_to_join(k) };
 	CLEANUP_STR char *binary = string_format("%s/sandbox-keeper", k->manager->libexec_dir);
-	CLEANUP_FD int joined = namespace_to_join(k);
-	const int fds[] = { -1, -1, STDERR_FILENO, listener, joined };
-	struct child_config config = { .base = k->manager->base,
-				       .fds = fds,
-				       .n_fds = ARRAY_SIZE(fds) - (joined < 0),
-				       .ended = on_child_ended,
-				       .userdata = k };
+	bool alone = k->manager->units == UNIT_MANAGER_NONE;
 	int r;
 
 	if (!binary)
@@ -166,23 +183,27 @@ static int start_process(struct keeper_client *k, int listener)
 	if (access(binary, X_OK) < 0)
 		binary = (free(binary),
 			  string_format("%s/keeper/sandbox-keeper", k->manager->libexec_dir));
-	r = binary ? make_arguments(k, binary, &args) : -ENOMEM;
-	if (r == 0 && joined >= 0)
-		r = string_list_add(&args, "--join");
+	r = binary ? make_arguments(k, binary, &p.args) : -ENOMEM;
+	if (r == 0 && p.join >= 0)
+		r = string_list_add(&p.args, "--join");
 	if (r == 0)
-		r = make_environment(&env);
+		r = make_environment(&p.env);
+	if (r == 0)
+		r = alone ? start_child(k, &p) : keeper_service_start(k, &p);
 	if (r < 0)
-		return r;
-	config.argv = (const char *const *)args.items;
-	config.envp = (const char *const *)env.items;
-	return child_start(&k->child, &config);
+		*ret_reason = alone ? TAKE_PTR(binary) : strdup("systemd cannot be asked for it");
+	return r;
+}
+
+static char *socket_path(const struct keeper_client *k)
+{
+	return string_format("%s/keepers/%u.sock", k->manager->config->runtime_dir,
+			     (unsigned)k->owner.uid);
 }
 
 int keeper_start(struct keeper_client *k, char **ret_reason)
 {
-	CLEANUP_STR char *path =
-		string_format("%s/keepers/%u.sock", k->manager->config->runtime_dir,
-			      (unsigned)k->owner.uid);
+	CLEANUP_STR char *path = socket_path(k);
 	CLEANUP_FD int listener = -1;
 	int r;
 
@@ -198,15 +219,17 @@ int keeper_start(struct keeper_client *k, char **ret_reason)
 		*ret_reason = TAKE_PTR(path);
 		return listener;
 	}
+	return start_process(k, listener, ret_reason);
+}
+
+int keeper_connect(struct keeper_client *k)
+{
+	CLEANUP_STR char *path = socket_path(k);
+
+	if (!path)
+		return -ENOMEM;
 	k->socket = fd_connect_unix(path, SOCK_SEQPACKET);
-	if (k->socket < 0)
-		return k->socket;
-	r = start_process(k, listener);
-	if (r < 0) {
-		*ret_reason = string_format("%s/sandbox-keeper", k->manager->libexec_dir);
-		return r;
-	}
-	return 0;
+	return k->socket < 0 ? k->socket : 0;
 }
 
 /* Compiled once for all keepers. */

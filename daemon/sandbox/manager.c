@@ -137,11 +137,29 @@ static void look_for_runtime(const struct manager *m)
 			    m->config->runtime);
 }
 
+static void find_unit_manager(struct manager *m)
+{
+	int r;
+
+	m->units = unit_manager_of_self(m->is_root);
+	if (m->units == UNIT_MANAGER_NONE)
+		return;
+	r = unit_manager_reach(m->units);
+	if (r == 0) {
+		log_info("keepers are services of systemd");
+		return;
+	}
+	m->units = UNIT_MANAGER_NONE;
+	log_errno(LOG_LEVEL_WARNING, r,
+		  "systemd cannot be asked for services (is D-Bus installed?): keepers belong to "
+		  "this one and its sandboxes end with it");
+}
+
 static int make_tables(struct manager *m)
 {
 	int r;
 
-	r = cgroups_new(&m->cgroups, m->instance, m->is_root);
+	r = cgroups_new(&m->cgroups, m->instance, m->is_root, m->units != UNIT_MANAGER_NONE);
 	if (r == 0)
 		r = keeper_table_new(m, &m->keepers);
 	if (r == 0)
@@ -165,6 +183,7 @@ int manager_init(struct manager *m)
 
 	m->started_at_ms = time_monotonic_ms();
 	m->state_fd = m->runtime_fd = -1;
+	find_unit_manager(m);
 	r = open_dirs(m);
 	if (r == 0)
 		r = find_places(m);

@@ -11,6 +11,7 @@
 #include "error.h"
 #include "macro.h"
 #include "params.h"
+#include "util/unit.h"
 
 struct cgroups;
 struct config;
@@ -50,14 +51,15 @@ struct manager {
 	char instance[INSTANCE_ID_SIZE]; /* of the state dir; in every cgroup and directory name */
 	uid_t uid;                       /* whose daemon this is; 0: the system daemon */
 	bool is_root;
-	bool stopping;         /* a clean stop is under way: nothing new is begun */
-	int64_t stop_at_ms;    /* when it began, CLOCK_MONOTONIC */
-	int64_t started_at_ms; /* CLOCK_MONOTONIC */
-	bool project_quota;    /* disk-quota.c */
-	unsigned disk_looks;   /* under way: disk-watch.c */
-	int state_fd;          /* the state directory, O_PATH */
-	int runtime_fd;        /* the runtime directory */
-	struct own_places {    /* canonical, for no workspace may hold one or be in one */
+	enum unit_manager units; /* who starts keepers as services; none: we start them */
+	bool stopping;           /* a clean stop is under way: nothing new is begun */
+	int64_t stop_at_ms;      /* when it began, CLOCK_MONOTONIC */
+	int64_t started_at_ms;   /* CLOCK_MONOTONIC */
+	bool project_quota;      /* disk-quota.c */
+	unsigned disk_looks;     /* under way: disk-watch.c */
+	int state_fd;            /* the state directory, O_PATH */
+	int runtime_fd;          /* the runtime directory */
+	struct own_places {      /* canonical, for no workspace may hold one or be in one */
 		char *state;
 		char *runtime;
 		char *config;

@@ -294,9 +294,9 @@ int sandbox_call_end(struct sandbox *s, struct keeper_client *k, uint16_t type,
 				  void *userdata));
 
 /* ---- for keeper-client.c ---- */
-/* The user namespace of OWNER's last keeper, if a sandbox that it made lives; -ENOENT: none does.
- */
-int sandbox_keeper_namespace(const struct manager *m, uid_t owner);
+/* The user namespace of OWNER's last keeper, if a sandbox that it made lives, and the pid of that;
+ * -ENOENT: none does. */
+int sandbox_keeper_namespace(const struct manager *m, uid_t owner, pid_t *ret_pid);
 void sandbox_keeper_lost(struct manager *m, struct keeper_client *k);
 void sandbox_on_ended(struct manager *m, struct keeper_client *k, const char *id,
 		      const struct keeper_ended *ended);

@@ -522,7 +522,7 @@ void sandbox_table_sweep(struct manager *m)
 		sandbox_timers_touch(s);
 }
 
-int sandbox_keeper_namespace(const struct manager *m, uid_t owner)
+int sandbox_keeper_namespace(const struct manager *m, uid_t owner, pid_t *ret_pid)
 {
 	const struct sandbox *s;
 	int fd;
@@ -531,8 +531,10 @@ int sandbox_keeper_namespace(const struct manager *m, uid_t owner)
 		if (s->facts.owner != owner || s->pidfd < 0)
 			continue;
 		fd = process_namespace_above(s->facts.pid, s->pidfd);
-		if (fd >= 0)
+		if (fd >= 0) {
+			*ret_pid = s->facts.pid;
 			return fd;
+		}
 	}
 	return -ENOENT;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Each child has one event on its pidfd. child_free() of a living child kills it and leaves the
- * object "detached": the event alone owns it then, reaps the process and frees it. */
+ * object "detached": the event alone owns it then, reaps the process and frees it. A process that
+ * somebody else started is only watched: it is another's to reap, and nobody learns how it ended.
+ */
 
 #include "util/child.h"
 
@@ -21,7 +23,8 @@ struct child {
 	struct event *event;
 	pid_t pid;
 	int pidfd;
-	bool reaped;
+	bool foreign; /* not our child */
+	bool reaped;  /* or, if foreign, seen to have ended */
 	child_ended *ended;
 	void *userdata;
 };
@@ -43,7 +46,8 @@ static void on_exit_event(evutil_socket_t fd, short events, void *userdata)
 	siginfo_t info = { .si_pid = 0 };
 
 	(void)events;
-	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+	if (!c->foreign &&
+	    (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0))
 		return;
 	c->reaped = true;
 	(void)event_del(c->event); /* a pidfd of a dead process stays readable */
@@ -144,6 +148,26 @@ int child_start(struct child **ret, const struct child_config *config)
 	return 0;
 }
 
+int child_watch(struct child **ret, const struct child_config *config, pid_t pid, int pidfd)
+{
+	CLEANUP(child_destroyp) struct child *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		(void)close_fd(pidfd);
+		return -ENOMEM;
+	}
+	c->pid = pid;
+	c->pidfd = pidfd;
+	c->foreign = true;
+	c->ended = config->ended;
+	c->userdata = config->userdata;
+	c->event = event_new(config->base, pidfd, EV_READ | EV_PERSIST, on_exit_event, c);
+	if (!c->event || event_add(c->event, NULL) < 0)
+		return -ENOMEM;
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
 pid_t child_pid(const struct child *c)
 {
 	return c->pid;
@@ -160,7 +184,7 @@ struct child *child_free(struct child *c)
 {
 	if (!c)
 		return NULL;
-	if (c->reaped) {
+	if (c->reaped || c->foreign) {
 		child_destroy(c);
 		return NULL;
 	}

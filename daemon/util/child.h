@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A child process, watched by its pidfd. */
+/* A child process, or one that somebody else started, watched by its pidfd. */
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -10,8 +10,9 @@
 struct child;
 struct event_base;
 
-/* STATUS as waitid tells: exit code when EXITED, else the signal. Called once; the child object is
- * still the caller's to free, but not from inside. */
+/* STATUS as waitid tells: exit code when EXITED, else the signal; 0: it is not our child, and how
+ * it ended is not known. Called once; the child object is still the caller's to free, but not from
+ * inside. */
 typedef void child_ended(struct child *c, bool exited, int status, void *userdata);
 
 struct child_config {
@@ -27,7 +28,11 @@ struct child_config {
 /* Starts it with every signal at its default and nothing blocked. Returns 0 or negative errno (also
  * when exec fails). */
 int child_start(struct child **ret, const struct child_config *config);
+/* Watches process PID, which is not our child and whose PIDFD is taken over, also on failure. Of
+ * CONFIG the base and the callback count. Returns 0 or negative errno. */
+int child_watch(struct child **ret, const struct child_config *config, pid_t pid, int pidfd);
 pid_t child_pid(const struct child *c);
 int child_kill(struct child *c, int signal); /* by pidfd; 0 or negative errno */
-/* Forgets it; a living one is killed and reaped later by nobody's callback. Returns NULL. */
+/* Forgets it; a living child is killed and reaped later by nobody's callback, one that was only
+ * watched goes on. Returns NULL. */
 struct child *child_free(struct child *c);

@@ -289,6 +289,29 @@ START_TEST(cgroups_out_of_sight_are_left_alone)
 }
 END_TEST
 
+START_TEST(a_service_of_a_keeper_is_found_in_a_path)
+{
+	static const char unit[] = "/sandboxd.slice/sandbox-keeper-0-abcdefgh-ijklmnop.service";
+	static const char *const below[] = { "", "/", "/keeper", "/sb1/x" };
+	static const char *const others[] = { "/", "", "/system.slice/sandboxd.service",
+					      "/sandboxd.slice/sandbox-keeper-0.slice/x",
+					      "/x-sandbox-keeper-0.service" };
+	char *found;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(below); i++) {
+		char path[128];
+
+		(void)snprintf(path, sizeof(path), "%s%s", unit, below[i]);
+		found = cgroup_of_service(path);
+		ck_assert_pstr_eq(found, unit);
+		free(found);
+	}
+	for (i = 0; i < ARRAY_SIZE(others); i++)
+		ck_assert_ptr_null(cgroup_of_service(others[i]));
+}
+END_TEST
+
 START_TEST(cgroups_are_made_and_removed)
 {
 	const struct owner owner = { .uid = 12345,
@@ -302,7 +325,7 @@ START_TEST(cgroups_are_made_and_removed)
 	struct stat st;
 	int i, n;
 
-	ck_assert_int_eq(cgroups_new(&c, "testhost", geteuid() == 0), 0);
+	ck_assert_int_eq(cgroups_new(&c, "testhost", geteuid() == 0, false), 0);
 	n = cgroups_open_owner(c, &owner, out, fds);
 	ck_assert_int_ge(n, 0);
 	ck_assert(n > 0 || cgroups_controllers(c) == 0);
@@ -371,6 +394,7 @@ int main(void)
 	tcase_add_test(t, hybrid_means_version_1);
 	tcase_add_test(t, pure_version_2);
 	tcase_add_test(t, cgroups_out_of_sight_are_left_alone);
+	tcase_add_test(t, a_service_of_a_keeper_is_found_in_a_path);
 	tcase_add_test(t, cgroups_are_made_and_removed);
 	tcase_add_test(t, places_are_made_and_locked_once);
 	suite_add_tcase(suite, t);

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "util/checks.h"
@@ -19,6 +21,7 @@
 #include "util/strings.h"
 #include "util/table.h"
 #include "util/time.h"
+#include "util/unit.h"
 
 static char dir[64];
 
@@ -329,6 +332,50 @@ START_TEST(a_freed_child_is_killed_and_reaped)
 }
 END_TEST
 
+/* Ours to reap here, which child_watch() leaves to us. */
+START_TEST(a_foreign_process_is_only_watched)
+{
+	struct outcome o = { .base = event_base_new(), .status = -1 };
+	const struct child_config config = { .base = o.base, .ended = on_ended, .userdata = &o };
+	pid_t pid = fork();
+	struct child *c = NULL;
+
+	if (pid == 0) {
+		(void)pause();
+		_exit(0);
+	}
+	ck_assert_int_gt(pid, 0);
+	ck_assert_int_eq(child_watch(&c, &config, pid, pidfd_open(pid, 0)), 0);
+	ck_assert_int_eq(child_pid(c), pid);
+	c = child_free(c);
+	ck_assert_int_eq(kill(pid, 0), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0); /* it lives */
+	ck_assert_int_eq(child_watch(&c, &config, pid, pidfd_open(pid, 0)), 0);
+	ck_assert_int_eq(child_kill(c, SIGKILL), 0);
+	ck_assert_int_eq(event_base_dispatch(o.base), 0);
+	ck_assert(o.called && !o.exited);
+	ck_assert_int_eq(o.status, 0);
+	ck_assert_int_eq(child_kill(c, SIGKILL), -ESRCH);
+	c = child_free(c);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	event_base_free(o.base);
+}
+END_TEST
+
+START_TEST(only_what_systemd_executed_is_its_service)
+{
+	char other[16];
+
+	(void)unsetenv("SYSTEMD_EXEC_PID");
+	ck_assert_int_eq(unit_manager_of_self(geteuid() == 0), UNIT_MANAGER_NONE);
+	/* inherited from a shell that is in a service */
+	(void)snprintf(other, sizeof(other), "%d", getppid());
+	ck_assert_int_eq(setenv("SYSTEMD_EXEC_PID", other, 1), 0);
+	ck_assert_int_eq(unit_manager_of_self(geteuid() == 0), UNIT_MANAGER_NONE);
+	(void)unsetenv("SYSTEMD_EXEC_PID");
+}
+END_TEST
+
 START_TEST(a_missing_program_is_an_error)
 {
 	const char *const argv[] = { "/nonexistent", NULL };
@@ -421,6 +468,8 @@ int main(void)
 	tcase_add_test(plain, clean_paths);
 	tcase_add_test(plain, children_tell_how_they_ended);
 	tcase_add_test(plain, a_freed_child_is_killed_and_reaped);
+	tcase_add_test(plain, a_foreign_process_is_only_watched);
+	tcase_add_test(plain, only_what_systemd_executed_is_its_service);
 	tcase_add_test(plain, a_missing_program_is_an_error);
 	tcase_add_test(plain, lines_are_escaped_and_rate_limited);
 	tcase_add_test(plain, a_full_stderr_does_not_block);
