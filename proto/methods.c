@@ -219,7 +219,7 @@ static const struct field loop_cancel_fields[] = {
 static const struct field loop_destroy_fields[] = {
 	LOOP_ID(loop_ref_params),
 	{ "outcome", FIELD_ENUM, AT(loop_ref_params, outcome), .values = loop_outcomes, .doc = "How it went; absent: completed, or cancelled if it was. A failed one is remembered longer." },
-	{ "force", FIELD_BOOL, AT(loop_ref_params, force), .doc = "Even if commands are running in it." },
+	{ "force", FIELD_BOOL, AT(loop_ref_params, force), .doc = "Even if commands are running in it, or its worktree has work that is in no branch: that is kept as a patch." },
 	END
 };
 
@@ -331,7 +331,7 @@ const struct method methods[METHOD_MAX] = {
 	[METHOD_LOOP_GET] = { "loop.get", A | RO, PARAMS(loop_get_fields, loop_ref_params), &schema_loop, "One loop." },
 	[METHOD_LOOP_LIST] = { "loop.list", A | RO, PARAMS(list_fields, list_params), &schema_loop_list, "The caller's loops." },
 	[METHOD_LOOP_CANCEL] = { "loop.cancel", A, PARAMS(loop_cancel_fields, loop_ref_params), &schema_loop, "Ends a loop's commands and stops its sandboxes; files stay for a while." },
-	[METHOD_LOOP_DESTROY] = { "loop.destroy", A, PARAMS(loop_destroy_fields, loop_ref_params), &schema_receipt, "Removes all that a loop owned; again, for a while, it gives the same receipt." },
+	[METHOD_LOOP_DESTROY] = { "loop.destroy", A, PARAMS(loop_destroy_fields, loop_ref_params), &schema_receipt, "Removes all that a loop owned, unless work would be lost; again, for a while, it gives the same receipt." },
 	[METHOD_SANDBOX_CREATE] = { "sandbox.create", A | S, PARAMS(sandbox_create_fields, sandbox_create_params), &schema_sandbox, "Makes and starts a sandbox." },
 	[METHOD_SANDBOX_GET] = { "sandbox.get", A | RO, PARAMS(sandbox_get_fields, sandbox_ref_params), &schema_sandbox, "One sandbox." },
 	[METHOD_SANDBOX_LIST] = { "sandbox.list", A | RO, PARAMS(list_fields, list_params), &schema_sandbox_list, "The caller's sandboxes." },

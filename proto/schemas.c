@@ -346,6 +346,18 @@ static const struct field loop_list_fields[] = {
 };
 const struct schema schema_loop_list = { "LoopList", loop_list_fields, "Loops." };
 
+static const struct field receipt_artifacts_fields[] = {
+	{ "headSha", FIELD_STRING, R | N, .doc = "HEAD of the worktree; null: no commit, or no repository." },
+	{ "baseSha", FIELD_STRING, N, .doc = "HEAD when the loop was made: changes are counted from there." },
+	{ "touchedFiles", FIELD_TEXTS, R, .doc = "Files that differ from baseSha, committed or not, below workDir." },
+	{ "touchedFilesTruncated", FIELD_BOOL, .doc = "There are more." },
+	{ "patch", FIELD_TEXT, N, .doc = "What makes the same change elsewhere, from baseSha." },
+	{ "emptyBecause", FIELD_STRING, N, .doc = "Why there is no patch: a keyword, a colon, a sentence." },
+	{ "uncommitted", FIELD_BOOL, .doc = "HEAD did not have it all." },
+	{ "unreachableCommits", FIELD_BOOL, .doc = "HEAD had commits that no branch, tag or remote has." },
+	{ "logs", FIELD_OBJECT, R, .fields = logs_fields, .doc = "Of its last commands; invalid UTF-8 is replaced." },
+	END
+};
 static const struct field receipt_fields[] = {
 	{ "loopId", FIELD_STRING, R, .doc = "The loop that is gone." },
 	{ "outcome", FIELD_ENUM, R, .values = receipt_outcomes, .doc = "As given to loop.destroy; cancelled: swept some time after loop.cancel; expired: by its ttlMs." },
@@ -357,7 +369,8 @@ static const struct field receipt_fields[] = {
 	{ "processesKilled", FIELD_INT64, R, .doc = "Processes that outlived their command or had to be ended." },
 	{ "outputBytes", FIELD_INT64, R, .doc = "Kept output that was deleted." },
 	{ "worktreeUnlocked", FIELD_BOOL, R | N, .doc = "Whether `git worktree remove` is free again; null: workDir is no worktree." },
-	{ "headSha", FIELD_STRING, R | N, .doc = "HEAD after the last loop.run that looked." },
+	{ "headSha", FIELD_STRING, R | N, .doc = "HEAD of the worktree in the end, or after the last loop.run that looked." },
+	{ "artifacts", FIELD_OBJECT, R | N, .fields = receipt_artifacts_fields, .doc = "What is kept of its work; null: no longer." },
 	END
 };
 const struct schema schema_receipt = { "Receipt", receipt_fields, "What became of a loop." };

@@ -124,7 +124,7 @@ static const struct option_row loop_cancel_options[] = {
 	END
 };
 static const struct option_row loop_rm_options[] = {
-	{ "force", OPTION_NONE, 'f', FLAG, .param = "force", .help = "even if commands are running in it" },
+	{ "force", OPTION_NONE, 'f', FLAG, .param = "force", .help = "even if commands run in it or its worktree has work that is in no branch" },
 	{ "outcome", OPTION_NONE, 0, STRING("OUTCOME"), "outcome", "completed (default) or failed, whose receipt is kept longer" },
 	END
 };

@@ -7,6 +7,7 @@
 #include "api/result.h"
 #include "api/values.h"
 #include "codec.h"
+#include "loop/kept.h"
 #include "loop/loop-run.h"
 #include "loop/loop.h"
 #include "sandbox/runtime.h"
@@ -63,6 +64,56 @@ struct json_object *value_loop(const struct loop *l)
 	return o;
 }
 
+/* What git found. */
+static struct json_object *value_found(const struct artifacts_result *a)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "headSha", value_string(a->head_sha));
+	value_add_string(o, "baseSha", a->base_sha);
+	json_object_object_add(o, "touchedFiles", value_list(&a->touched));
+	if (a->touched_truncated)
+		json_object_object_add(o, "touchedFilesTruncated", json_object_new_boolean(true));
+	if (a->patch)
+		json_object_object_add(o, "patch", codec_text(a->patch, a->patch_size));
+	value_add_string(o, "emptyBecause", a->empty_because);
+	if (a->head_sha) {
+		json_object_object_add(o, "uncommitted", json_object_new_boolean(a->uncommitted));
+		json_object_object_add(o, "unreachableCommits",
+				       json_object_new_boolean(a->unreachable_commits));
+	}
+	return o;
+}
+
+static void add_text(struct json_object *o, const char *key, const char *text)
+{
+	value_add_string(o, key, text ? text : ""); /* NULL: memory was out */
+}
+
+static struct json_object *value_logs(const char *log, const char *out, const char *err)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_text(o, "executionLog", log);
+	add_text(o, "stdout", out);
+	add_text(o, "stderr", err);
+	return o;
+}
+
+/* NULL: nothing was kept, or not so long. */
+static struct json_object *value_kept(const struct loop *l)
+{
+	CLEANUP_KEPT struct loop_kept k;
+	struct json_object *o;
+
+	loop_kept_load(l, &k);
+	if (!k.looked)
+		return NULL;
+	o = value_found(&k.artifacts);
+	json_object_object_add(o, "logs", value_logs(k.log, k.out, k.err));
+	return o;
+}
+
 struct json_object *value_receipt(const struct loop *l)
 {
 	const struct loop_facts *f = loop_facts(l);
@@ -85,15 +136,11 @@ struct json_object *value_receipt(const struct loop *l)
 				       ? NULL
 				       : json_object_new_boolean(r->lock == RECEIPT_LOCK_GONE));
 	json_object_object_add(o, "headSha", value_string(f->head_sha));
+	json_object_object_add(o, "artifacts", value_kept(l));
 	return o;
 }
 
 /* ---- LoopRunResult ---- */
-
-static void add_text(struct json_object *o, const char *key, const char *text)
-{
-	value_add_string(o, key, text ? text : ""); /* NULL: memory was out */
-}
 
 static struct json_object *verification(const struct loop_run_result *r)
 {
@@ -105,37 +152,13 @@ static struct json_object *verification(const struct loop_run_result *r)
 	return o;
 }
 
-static struct json_object *logs(const struct loop_run_result *r)
-{
-	struct json_object *o = json_object_new_object();
-
-	add_text(o, "executionLog", r->log);
-	add_text(o, "stdout", r->out);
-	add_text(o, "stderr", r->err);
-	return o;
-}
-
 static struct json_object *artifacts(const struct loop_run_result *r)
 {
-	const struct artifacts_result *a = &r->artifacts;
-	struct json_object *o = json_object_new_object();
+	struct json_object *o = value_found(&r->artifacts);
 
-	json_object_object_add(o, "headSha", value_string(a->head_sha));
-	value_add_string(o, "baseSha", a->base_sha);
-	json_object_object_add(o, "touchedFiles", value_list(&a->touched));
-	if (a->touched_truncated)
-		json_object_object_add(o, "touchedFilesTruncated", json_object_new_boolean(true));
-	if (a->patch)
-		json_object_object_add(o, "patch", codec_text(a->patch, a->patch_size));
-	value_add_string(o, "emptyBecause", a->empty_because);
-	if (a->head_sha) {
-		json_object_object_add(o, "uncommitted", json_object_new_boolean(a->uncommitted));
-		json_object_object_add(o, "unreachableCommits",
-				       json_object_new_boolean(a->unreachable_commits));
-	}
 	if (r->commands.count > 0)
 		json_object_object_add(o, "verification", verification(r));
-	json_object_object_add(o, "logs", logs(r));
+	json_object_object_add(o, "logs", value_logs(r->log, r->out, r->err));
 	return o;
 }
 

@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,10 +173,14 @@ static int take_value(const struct record *record, struct artifacts_result *r)
 		return take_sha(record, &r->base_sha);
 	if (strcmp(record->key, "uncommitted") == 0)
 		return take_flag(record, &r->uncommitted);
-	if (strcmp(record->key, "unreachable") == 0)
+	if (strcmp(record->key, "unreachable") == 0) {
+		r->judged = true;
 		return take_flag(record, &r->unreachable_commits);
+	}
 	if (strcmp(record->key, "touched") == 0)
 		return take_names(record, r);
+	if (strcmp(record->key, "more") == 0)
+		return take_flag(record, &r->touched_truncated);
 	if (strcmp(record->key, "patch") == 0)
 		return take_patch(record, r);
 	if (strcmp(record->key, "failed") == 0)
@@ -199,6 +204,65 @@ int artifacts_parse(struct artifacts_result *r, const void *output, size_t size)
 		if (error < 0)
 			return error;
 	}
+}
+
+/* ---- the same again, from a result ---- */
+
+static void put(FILE *f, const char *key, const void *value, size_t size)
+{
+	(void)fprintf(f, "%s%c%zu%c", key, 0, size, 0); /* what fails is seen at fclose() */
+	if (size > 0)
+		(void)fwrite(value, size, 1, f);
+}
+
+static void put_text(FILE *f, const char *key, const char *text)
+{
+	if (text)
+		put(f, key, text, strlen(text));
+}
+
+static void put_flag(FILE *f, const char *key, bool flag)
+{
+	put_text(f, key, flag ? "1" : "0");
+}
+
+static int put_names(FILE *f, const struct string_list *names)
+{
+	CLEANUP_STR char *block = NULL;
+	size_t size = 0;
+	int r = strings_pack((const char *const *)names->items, names->count, &block, &size);
+
+	if (r == 0)
+		put(f, "touched", block, size);
+	return r;
+}
+
+int artifacts_pack(const struct artifacts_result *r, char **ret, size_t *ret_size)
+{
+	CLEANUP_STR char *block = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&block, &size);
+	int e;
+
+	if (!f)
+		return -ENOMEM;
+	put_text(f, "head", r->head_sha);
+	put_text(f, "base", r->base_sha);
+	if (r->judged) {
+		put_flag(f, "uncommitted", r->uncommitted);
+		put_flag(f, "unreachable", r->unreachable_commits);
+	}
+	e = put_names(f, &r->touched);
+	put_flag(f, "more", r->touched_truncated);
+	if (r->patch)
+		put(f, "patch", r->patch, r->patch_size);
+	put_text(f, "failed", r->empty_because);
+	put_text(f, "end", "");
+	if (fclose(f) != 0 || e < 0)
+		return -ENOMEM;
+	*ret = TAKE_PTR(block);
+	*ret_size = size;
+	return 0;
 }
 
 int artifacts_say_empty(struct artifacts_result *r, const char *keyword, const char *sentence)

@@ -17,6 +17,9 @@ extern const char artifacts_script[];
  * early, or was not written by the script (what was read of it until then stays in *R);
  * -ENOMEM. */
 int artifacts_parse(struct artifacts_result *r, const void *output, size_t size);
+/* What artifacts_parse() makes R of again: a block to be freed by the caller. Returns 0 or
+ * -ENOMEM. */
+int artifacts_pack(const struct artifacts_result *r, char **ret, size_t *ret_size);
 /* "KEYWORD: sentence"; replaces what was there. Returns 0 or -ENOMEM. */
 int artifacts_say_empty(struct artifacts_result *r, const char *keyword, const char *sentence);
 void artifacts_result_deinit(struct artifacts_result *r);

@@ -37,6 +37,7 @@ struct artifacts_result {
 	bool patch_truncated;     /* it would have been longer than patch_max_bytes */
 	char *empty_because;      /* "no_repository: …", "no_changes: …", "too_large: …",
 				     "bad_base: …", "git_failed: …": keyword, sentence */
+	bool judged;              /* git got as far as to say these two: */
 	bool uncommitted;         /* HEAD does not have it all */
 	bool unreachable_commits; /* HEAD has commits that are on no branch, tag or remote */
 };

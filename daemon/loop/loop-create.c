@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "loop/kept.h"
 #include "loop/loop-internal.h"
 #include "sandbox/config.h"
 #include "sandbox/disk-floor.h"
@@ -240,6 +241,8 @@ static struct loop *make(struct manager *m, uid_t peer, const char *work_dir,
 	}
 	if (r < 0)
 		(void)error_set_errno(reterr, r, "loop %s cannot be recorded", p->loop_id);
+	else
+		loop_kept_save_beginning(l);
 	(void)loop_unref(l); /* the table has it now, or nobody */
 	return r == 0 ? l : NULL;
 }

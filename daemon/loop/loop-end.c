@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a loop ends: cancelled by somebody, destroyed by somebody, or by time.
  *
- * Destroy stops first and removes then: what ran is dead and counted, and the count is in the row,
+ * Destroy looks first: without force nothing happens if work would be lost. Then it stops, and
+ * removes: what ran is dead and counted, and the count, the logs and what git found are stored,
  * before its files go. So what was removed is in the receipt even if the rest fails, or the daemon
  * dies, and it is tried again. */
 
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "loop/kept.h"
 #include "loop/loop-internal.h"
 #include "sandbox/config.h"
 #include "sandbox/exec.h"
@@ -235,16 +237,56 @@ static void remove_all(struct loop *l)
 	loop_op_begun(l);
 }
 
+static void take_head(struct loop *l)
+{
+	char *copy = NULL;
+
+	if (!l->ops->found.head_sha || string_copy(l->ops->found.head_sha, &copy) < 0)
+		return;
+	free(l->facts.head_sha);
+	l->facts.head_sha = copy;
+}
+
+/* What cannot be stored stops who does not force it: a patch may be all that is left. */
+static void keep_found(struct loop *l)
+{
+	int r = loop_kept_save_artifacts(l, &l->ops->found);
+
+	take_head(l);
+	if (r < 0 && !l->ops->force) {
+		(void)error_set_errno(&l->ops->error, r, "what loop %s made cannot be kept",
+				      l->facts.id);
+		destroy_failed(l);
+		return;
+	}
+	if (r < 0)
+		log_errno(LOG_LEVEL_WARNING, r, "loop %s: what it made is not kept", l->facts.id);
+	remove_all(l);
+}
+
+/* Once, as with counting: the next time some of them may be gone. */
+static int keep_logs(const struct loop *l)
+{
+	if (l->facts.receipt.sandboxes.count > 0)
+		return 0;
+	return loop_kept_save_logs(l, l->ops->members, l->ops->n_members);
+}
+
 static void stopped(struct loop *l)
 {
 	struct loop_op *op = l->ops;
 	size_t i;
-	int r = 0;
+	int r;
 
 	if (op->error.kind != ERROR_NONE)
 		log_warning("loop %s: %s, removing it all the same", l->facts.id,
 			    op->error.message ? op->error.message : "a sandbox did not stop");
 	error_clear(&op->error);
+	r = keep_logs(l);
+	if (r < 0 && op->force) {
+		log_errno(LOG_LEVEL_WARNING, r, "loop %s: its logs are not kept", l->facts.id);
+		r = 0;
+	}
 	for (i = 0; r == 0 && i < op->n_members; i++)
 		r = count_sandbox(l, op->members[i].sandbox);
 	if (r == 0)
@@ -254,7 +296,10 @@ static void stopped(struct loop *l)
 		destroy_failed(l);
 		return;
 	}
-	remove_all(l);
+	if (op->force)
+		loop_look(l, keep_found); /* without, it was done before */
+	else
+		keep_found(l);
 }
 
 /* With nothing running there is nothing to stop in peace: removing kills what is left. */
@@ -268,17 +313,8 @@ static bool is_busy(const struct loop *l)
 	return false;
 }
 
-void loop_destroy_begin(struct loop *l)
+static void stop_first(struct loop *l)
 {
-	if (l->facts.state == LOOP_STATE_DESTROYED) {
-		loop_op_end(l, NULL);
-		return;
-	}
-	l->destroying = true; /* again, when an earlier one failed meanwhile */
-	if (collect_members(l) < 0) {
-		destroy_failed(l);
-		return;
-	}
 	loop_op_begin(l, stopped);
 	if (is_busy(l))
 		stop_all(l, "removed");
@@ -298,6 +334,36 @@ static int check_idle(const struct loop *l, struct error *reterr)
 	return -1;
 }
 
+/* The look took a while: commands may have been started. */
+static void judge(struct loop *l)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+
+	if (check_idle(l, &e) == 0 && !loop_would_lose(l, &e)) {
+		stop_first(l);
+		return;
+	}
+	l->destroying = false;
+	loop_op_end(l, &e);
+}
+
+void loop_destroy_begin(struct loop *l)
+{
+	if (l->facts.state == LOOP_STATE_DESTROYED) {
+		loop_op_end(l, NULL);
+		return;
+	}
+	l->destroying = true; /* again, when an earlier one failed meanwhile */
+	if (collect_members(l) < 0) {
+		destroy_failed(l);
+		return;
+	}
+	if (l->ops->force)
+		stop_first(l);
+	else
+		loop_look(l, judge);
+}
+
 int loop_destroy(struct loop *l, const struct loop_destroy *how, struct error *reterr)
 {
 	struct loop_op *op;
@@ -309,6 +375,7 @@ int loop_destroy(struct loop *l, const struct loop_destroy *how, struct error *r
 	if (!op)
 		return error_set_errno(reterr, -ENOMEM, "the loop cannot be destroyed");
 	op->outcome = how->outcome;
+	op->force = how->force;
 	if (!gone) {
 		l->destroying = true;
 		interrupt_creates(l);

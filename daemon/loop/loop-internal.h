@@ -5,6 +5,7 @@
 #include <event2/event_struct.h>
 
 #include "bounds.h"
+#include "loop/artifacts.h"
 #include "loop/loop.h"
 #include "sandbox/manager.h"
 #include "util/table.h"
@@ -25,8 +26,11 @@ struct loop_op {
 	struct loop *loop;
 	loop_done *done; /* may be NULL */
 	void *userdata;
-	struct loop_create create;    /* CREATE */
-	enum receipt_outcome outcome; /* DESTROY */
+	struct loop_create create;     /* CREATE */
+	enum receipt_outcome outcome;  /* DESTROY */
+	bool force;                    /* DESTROY */
+	struct artifacts_job *job;     /* DESTROY: git looks at the worktree */
+	struct artifacts_result found; /* by it */
 	bool cancelled;
 	unsigned pending; /* ends of sandbox verbs to come, and one while they are begun */
 	void (*step)(struct loop *l); /* when nothing is pending any more */
@@ -103,6 +107,13 @@ void loop_destroy_begin(struct loop *l);
 /* The timer of the table is set to what is due next. */
 void loop_table_arm(struct loop_table *t);
 void loop_table_on_sweep(evutil_socket_t fd, short events, void *userdata);
+
+/* ---- loop-look.c ---- */
+/* Asks git what is in L's worktree, for the op at the head; STEP follows, perhaps from inside the
+ * call. */
+void loop_look(struct loop *l, void (*step)(struct loop *l));
+/* By what was found: true, with *RETERR, if something would be lost, or that cannot be told. */
+bool loop_would_lose(const struct loop *l, struct error *reterr);
 
 /* ---- loop-row.c ---- */
 int loop_row_insert(struct loop *l);

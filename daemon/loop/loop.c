@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loop/artifacts-output.h"
 #include "loop/loop-internal.h"
 #include "sandbox/config.h"
 #include "sandbox/exec.h"
@@ -127,6 +128,9 @@ static void op_free(struct loop_op *op)
 	for (i = 0; i < op->n_members; i++)
 		(void)sandbox_unref(op->members[i].sandbox);
 	free(op->members);
+	if (op->job)
+		artifacts_cancel(op->job);
+	artifacts_result_deinit(&op->found);
 	error_clear(&op->error);
 	free(op);
 }

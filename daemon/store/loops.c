@@ -3,6 +3,10 @@
 
 #include "store/loops.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "store/statement.h"
 #include "store/store.h"
 
@@ -59,10 +63,76 @@ int store_loop_update(struct store *s, const struct store_loop *row)
 	return statement_run_one(&st);
 }
 
+int store_loop_keep(struct store *s, uid_t peer, const char *loop_id, enum store_kept kind,
+		    struct bytes data)
+{
+	struct statement st;
+	int r;
+
+	statement_begin(&st, s, STORE_LOOP_KEEP);
+	bind_int(&st, peer);
+	bind_text(&st, loop_id);
+	bind_int(&st, kind);
+	bind_blob_bytes(&st, data);
+	r = statement_run(&st);
+	return r < 0 ? r : 0;
+}
+
+int store_loop_kept_trim(struct store *s, int64_t max_bytes)
+{
+	struct statement st;
+	int r;
+
+	statement_begin(&st, s, STORE_LOOP_KEPT_TRIM);
+	bind_int(&st, STORE_KEPT_BEGINNING);
+	bind_int(&st, max_bytes);
+	r = statement_run(&st);
+	return r < 0 ? r : 0;
+}
+
+static int copy_block(struct bytes b, char **ret, size_t *ret_size)
+{
+	char *copy = malloc(b.size + 1);
+
+	if (!copy)
+		return -ENOMEM;
+	if (b.size > 0)
+		memcpy(copy, b.data, b.size);
+	*ret = copy;
+	*ret_size = b.size;
+	return 0;
+}
+
+int store_loop_kept(struct store *s, uid_t peer, const char *loop_id, enum store_kept kind,
+		    char **ret, size_t *ret_size)
+{
+	struct statement st;
+	int r;
+
+	statement_begin(&st, s, STORE_LOOP_KEPT);
+	bind_int(&st, peer);
+	bind_text(&st, loop_id);
+	bind_int(&st, kind);
+	r = statement_step(&st);
+	if (r > 0)
+		r = copy_block(column_blob(&st), ret, ret_size);
+	else if (r == 0)
+		r = -ENOENT;
+	statement_end(&st);
+	return r;
+}
+
 int store_loop_delete(struct store *s, uid_t peer, const char *loop_id)
 {
 	struct statement st;
+	int r;
 
+	statement_begin(&st, s, STORE_LOOP_KEPT_DELETE);
+	bind_int(&st, peer);
+	bind_text(&st, loop_id);
+	r = statement_run(&st);
+	if (r < 0)
+		return r;
 	statement_begin(&st, s, STORE_LOOP_DELETE);
 	bind_int(&st, peer);
 	bind_text(&st, loop_id);

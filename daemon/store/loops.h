@@ -37,6 +37,23 @@ int store_loop_insert(struct store *s, const struct store_loop *row);
  * row. */
 int store_loop_update(struct store *s, const struct store_loop *row);
 int store_loop_delete(struct store *s, uid_t peer, const char *loop_id);
+/* What is kept of a loop beside its row: each is one block, replaced as a whole, and goes when the
+ * row is deleted. */
+enum store_kept {
+	STORE_KEPT_BEGINNING = 1, /* where its repository was when it was made */
+	STORE_KEPT_ARTIFACTS,
+	STORE_KEPT_LOG,
+	STORE_KEPT_STDOUT,
+	STORE_KEPT_STDERR,
+	STORE_KEPT_REFS, /* those that changed */
+};
+int store_loop_keep(struct store *s, uid_t peer, const char *loop_id, enum store_kept kind,
+		    struct bytes data);
+/* Of all blocks but BEGINNING the oldest go, so that MAX_BYTES stay at most. */
+int store_loop_kept_trim(struct store *s, int64_t max_bytes);
+/* Returns 0 and a copy that the caller frees in *RET, -ENOENT, or as a writer. */
+int store_loop_kept(struct store *s, uid_t peer, const char *loop_id, enum store_kept kind,
+		    char **ret, size_t *ret_size);
 /* Calls FN for each row in order of creation. Returns 0, FN's first non-zero result, or negative
  * errno. FN must not write to the store. */
 typedef int store_loop_row(const struct store_loop *row, void *userdata);

@@ -76,6 +76,16 @@ static const char *const store_sql[STORE_SQL_MAX] = {
 		"receipt = ? WHERE peer = ? AND loop_id = ?",
 	[STORE_LOOP_DELETE] = "DELETE FROM loops WHERE peer = ? AND loop_id = ?",
 	[STORE_LOOP_LOAD] = "SELECT " LOOP_COLUMNS " FROM loops ORDER BY seq",
+	[STORE_LOOP_KEEP] = "INSERT OR REPLACE INTO loop_kept (peer, loop_id, kind, data) "
+			    "VALUES (?,?,?,?)",
+	[STORE_LOOP_KEPT] =
+		"SELECT data FROM loop_kept WHERE peer = ? AND loop_id = ? AND kind = ?",
+	[STORE_LOOP_KEPT_DELETE] = "DELETE FROM loop_kept WHERE peer = ? AND loop_id = ?",
+	/* the newest that fit stay */
+	[STORE_LOOP_KEPT_TRIM] =
+		"DELETE FROM loop_kept WHERE kind <> ?1 AND seq <= (SELECT max(seq) FROM (SELECT "
+		"seq, sum(length(data)) OVER (ORDER BY seq DESC) AS total FROM loop_kept WHERE "
+		"kind <> ?1) WHERE total > ?2)",
 	[STORE_TEMPLATE_LIST] = "SELECT " TEMPLATE_COLUMNS " FROM templates ORDER BY seq",
 	[STORE_POOL_SET] = "INSERT OR REPLACE INTO pools (" POOL_COLUMNS ") VALUES (?,?,?,?,?)",
 	[STORE_POOL_DELETE] = "DELETE FROM pools WHERE owner = ? AND template = ?",

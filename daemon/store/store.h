@@ -16,7 +16,7 @@
 struct store;
 
 /* The newest layout this program knows: number of files in migrations/. */
-#define STORE_VERSION 8
+#define STORE_VERSION 9
 
 /* Opens or makes PATH and brings it to STORE_VERSION. -EPROTO: made by a newer program, -EBADMSG:
  * not a database or damaged, else errno; the reason was logged. DURABLE: synchronous=FULL. */

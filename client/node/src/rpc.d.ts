@@ -445,8 +445,36 @@ export interface Receipt {
   outputBytes: number;
   /** Whether `git worktree remove` is free again; null: workDir is no worktree. */
   worktreeUnlocked: boolean | null;
-  /** HEAD after the last loop.run that looked. */
+  /** HEAD of the worktree in the end, or after the last loop.run that looked. */
   headSha: string | null;
+  /** What is kept of its work; null: no longer. */
+  artifacts: {
+    /** HEAD of the worktree; null: no commit, or no repository. */
+    headSha: string | null;
+    /** HEAD when the loop was made: changes are counted from there. */
+    baseSha?: string | null;
+    /** Files that differ from baseSha, committed or not, below workDir. */
+    touchedFiles: Array<Text>;
+    /** There are more. */
+    touchedFilesTruncated?: boolean;
+    /** What makes the same change elsewhere, from baseSha. */
+    patch?: Text | null;
+    /** Why there is no patch: a keyword, a colon, a sentence. */
+    emptyBecause?: string | null;
+    /** HEAD did not have it all. */
+    uncommitted?: boolean;
+    /** HEAD had commits that no branch, tag or remote has. */
+    unreachableCommits?: boolean;
+    /** Of its last commands; invalid UTF-8 is replaced. */
+    logs: {
+      /** What was run when, and how it ended: a line for each. */
+      executionLog: string;
+      /** The end of it. */
+      stdout: string;
+      /** The end of it. */
+      stderr: string;
+    };
+  } | null;
 }
 
 /** What an agent did. */
@@ -684,14 +712,14 @@ export interface Methods {
     };
     result: Loop;
   };
-  /** Removes all that a loop owned; again, for a while, it gives the same receipt. */
+  /** Removes all that a loop owned, unless work would be lost; again, for a while, it gives the same receipt. */
   "loop.destroy": {
     params: {
       /** The loop. */
       loopId: string;
       /** How it went; absent: completed, or cancelled if it was. A failed one is remembered longer. */
       outcome?: "completed" | "failed";
-      /** Even if commands are running in it. */
+      /** Even if commands are running in it, or its worktree has work that is in no branch: that is kept as a patch. */
       force?: boolean;
     };
     result: Receipt;

@@ -71,6 +71,35 @@ START_TEST(reads_every_record)
 }
 END_TEST
 
+START_TEST(what_is_packed_is_read_again)
+{
+	struct artifacts_result packed = { .judged = true,
+					   .uncommitted = true,
+					   .touched_truncated = true };
+	CLEANUP_STR char *block = NULL;
+	size_t size = 0;
+
+	packed.head_sha = strdup(SHA);
+	packed.patch = strdup("x");
+	packed.patch_size = 2; /* with its NUL */
+	packed.empty_because = strdup("git_failed: it");
+	ck_assert_int_eq(string_list_add(&packed.touched, "a\nb"), 0);
+	ck_assert_int_eq(string_list_add(&packed.touched, "c"), 0);
+	ck_assert_int_eq(artifacts_pack(&packed, &block, &size), 0);
+	artifacts_result_deinit(&packed);
+	ck_assert_int_eq(artifacts_parse(&result, block, size), 0);
+	ck_assert_str_eq(result.head_sha, SHA);
+	ck_assert_ptr_null(result.base_sha);
+	ck_assert(result.judged && result.uncommitted && !result.unreachable_commits);
+	ck_assert(result.touched_truncated);
+	ck_assert_uint_eq(result.touched.count, 2);
+	ck_assert_str_eq(result.touched.items[0], "a\nb");
+	ck_assert_uint_eq(result.patch_size, 2);
+	ck_assert_mem_eq(result.patch, "x", 2);
+	ck_assert_str_eq(result.empty_because, "git_failed: it");
+}
+END_TEST
+
 START_TEST(keeps_what_came_before_the_end_was_missing)
 {
 	ck_assert_int_eq(PARSE("head\0"
@@ -507,6 +536,7 @@ int main(void)
 	suite_add_tcase(s, parser);
 	tcase_add_checked_fixture(parser, setup, teardown);
 	tcase_add_test(parser, reads_every_record);
+	tcase_add_test(parser, what_is_packed_is_read_again);
 	tcase_add_test(parser, keeps_what_came_before_the_end_was_missing);
 	tcase_add_test(parser, refuses_what_the_script_does_not_print);
 	tcase_add_test(parser, names_are_cut_at_their_number);

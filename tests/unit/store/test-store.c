@@ -533,6 +533,65 @@ START_TEST(loops_are_per_peer_and_keep_their_receipt)
 }
 END_TEST
 
+static void check_kept(struct store *s, uid_t peer, enum store_kept kind, const char *wanted)
+{
+	CLEANUP_STR char *data = NULL;
+	size_t size = 0;
+	int r = store_loop_kept(s, peer, "l", kind, &data, &size);
+
+	ck_assert_int_eq(r, wanted ? 0 : -ENOENT);
+	if (!wanted)
+		return;
+	ck_assert_uint_eq(size, strlen(wanted));
+	ck_assert_mem_eq(data, wanted, size);
+}
+
+START_TEST(what_is_kept_of_a_loop_goes_with_it)
+{
+	struct store_loop row = { .peer = 1000, .loop_id = "l", .state = "active" };
+	struct store *s = open_store();
+
+	ck_assert_int_eq(store_loop_insert(s, &row), 0);
+	check_kept(s, 1000, STORE_KEPT_LOG, NULL);
+	ck_assert_int_eq(store_loop_keep(s, 1000, "l", STORE_KEPT_LOG, (struct bytes){ "a", 1 }),
+			 0);
+	ck_assert_int_eq(store_loop_keep(s, 1000, "l", STORE_KEPT_LOG, (struct bytes){ "b\0c", 3 }),
+			 0);
+	ck_assert_int_eq(store_loop_keep(s, 1001, "l", STORE_KEPT_LOG, (struct bytes){ NULL, 0 }),
+			 0);
+	store_free(s);
+	s = open_store();
+	check_kept(s, 1000, STORE_KEPT_STDOUT, NULL);
+	check_kept(s, 1001, STORE_KEPT_LOG, "");
+	ck_assert_int_eq(store_loop_delete(s, 1000, "l"), 0);
+	check_kept(s, 1000, STORE_KEPT_LOG, NULL);
+	check_kept(s, 1001, STORE_KEPT_LOG, "");
+	store_free(s);
+}
+END_TEST
+
+START_TEST(the_oldest_that_is_kept_makes_room)
+{
+	struct store *s = open_store();
+	uid_t peer;
+
+	ck_assert_int_eq(store_loop_keep(s, 1, "l", STORE_KEPT_BEGINNING,
+					 (struct bytes){ "beginning", 9 }),
+			 0);
+	for (peer = 1; peer <= 3; peer++)
+		ck_assert_int_eq(store_loop_keep(s, peer, "l", STORE_KEPT_LOG,
+						 (struct bytes){ "1234", 4 }),
+				 0);
+	ck_assert_int_eq(store_loop_kept_trim(s, 12), 0);
+	check_kept(s, 1, STORE_KEPT_LOG, "1234");
+	ck_assert_int_eq(store_loop_kept_trim(s, 11), 0);
+	check_kept(s, 1, STORE_KEPT_LOG, NULL);
+	check_kept(s, 2, STORE_KEPT_LOG, "1234");
+	check_kept(s, 1, STORE_KEPT_BEGINNING, "beginning");
+	store_free(s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("store");
@@ -546,6 +605,8 @@ int main(void)
 	tcase_add_test(t, execs_keep_their_result);
 	tcase_add_test(t, templates_are_per_owner);
 	tcase_add_test(t, loops_are_per_peer_and_keep_their_receipt);
+	tcase_add_test(t, what_is_kept_of_a_loop_goes_with_it);
+	tcase_add_test(t, the_oldest_that_is_kept_makes_room);
 	tcase_add_test(t, meta_is_a_dictionary);
 	tcase_add_test(t, the_file_is_nobody_elses);
 	tcase_add_test(t, a_newer_database_is_refused);
