@@ -22,7 +22,8 @@
 #define RPC_CONNECTIONS_PER_UID_MAX 256     /* of one uid (root: no such limit) */
 /* unread and unsent bytes of all connections of one uid (root: no such limit) */
 #define RPC_BUFFERED_PER_UID_MAX (256u * 1024 * 1024)
-#define RPC_ACCEPT_RETRY_MS 200 /* listener pause after EMFILE and its kin */
+#define CHANNELS_PER_CONNECTION_MAX 16 /* subscriptions */
+#define RPC_ACCEPT_RETRY_MS 200        /* listener pause after EMFILE and its kin */
 
 /* ---- values ---- */
 #define NAME_LENGTH_MAX 128
@@ -58,6 +59,10 @@
 #define EXEC_SPOOL_BYTES_MAX (64u * 1024 * 1024)   /* default maxOutputBytes, per stream */
 #define EXEC_STDIN_PENDING_MAX (16u * 1024 * 1024) /* bytes of exec.write not yet taken */
 #define EXEC_READ_BYTES_MAX (1024u * 1024)         /* one exec.read */
+#define EVENTS_MAX 20000                           /* [limits] events_max: kept of each uid */
+#define EVENTS_KEPT_MS (72LL * 3600 * 1000)        /* [limits] events_kept */
+#define EVENTS_PENDING_MAX 4096                    /* that wait for the disk; more are lost */
+#define EVENT_TYPES_MAX 32                         /* in one subscription */
 /* What limits may be asked for. Below the least nothing starts; above the most the kernel refuses.
  */
 #define SANDBOX_MEMORY_MIN (8 * 1024 * 1024)

@@ -283,6 +283,8 @@ static int fill_error(struct json_object *object, const struct error *e)
 		r = put_text(data, "resource", e->resource);
 	if (r == 0)
 		r = put_text(data, "hint", e->hint);
+	if (r == 0)
+		r = put_text(data, "oldest", e->oldest);
 	if (r < 0 || json_object_object_add(object, "data", data) < 0) {
 		json_object_put(data);
 		return -ENOMEM;

@@ -91,6 +91,14 @@ void error_set_resource(struct error *e, const char *format, ...)
 	e->resource = text;
 }
 
+void error_set_oldest(struct error *e, const char *cursor)
+{
+	if (!e)
+		return;
+	free(e->oldest);
+	e->oldest = strdup(cursor);
+}
+
 bool error_is_shortage(int error_number)
 {
 	switch (error_number) {
@@ -144,5 +152,6 @@ void error_clear(struct error *e)
 	free(e->field);
 	free(e->resource);
 	free(e->hint);
+	free(e->oldest);
 	*e = (struct error){ 0 };
 }

@@ -35,6 +35,7 @@ struct error {
 	char *field;    /* the parameter, "limits.memoryBytes" */
 	char *resource; /* the object, "sandbox loop-7-claude" */
 	char *hint;     /* what would be right, or the command that mends it */
+	char *oldest;   /* of a cursor too old: the first that is good */
 };
 
 /* The JSON-RPC code of a kind, and its name in error.data.kind ("not_found"). */
@@ -47,6 +48,7 @@ int error_set(struct error *e, enum error_kind kind, const char *field, const ch
 	      const char *format, ...) __attribute__((format(printf, 5, 6)));
 void error_set_resource(struct error *e, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+void error_set_oldest(struct error *e, const char *cursor);
 /* Whether a positive errno says that something ran out: ENOSPC, EMFILE, ENOMEM and their kin. */
 bool error_is_shortage(int error_number);
 /* From negative errno: LIMIT_REACHED for a shortage, else ERROR_INTERNAL. */

@@ -309,6 +309,17 @@ static const struct field pool_set_fields[] = {
 	END
 };
 
+static const struct field events_subscribe_fields[] = {
+	{ "cursor", FIELD_STRING, AT(events_subscribe_params, cursor), BETWEEN(1, 64), .doc = "Where to go on, from an earlier event or subscription, or \"oldest\"; absent: only what happens from now on." },
+	{ "filter", FIELD_OBJECT, AT(events_subscribe_params, filter), NESTED(filter_fields, filter_params), .doc = "Absent: all of the caller's." },
+	{ "types", FIELD_STRINGS, AT(events_subscribe_params, types), BETWEEN(0, EVENT_TYPES_MAX), .doc = "Only of these types; \"exec\" is every type that begins with exec." },
+	END
+};
+static const struct field events_unsubscribe_fields[] = {
+	{ "subscription", FIELD_STRING, R, AT(events_unsubscribe_params, subscription), BETWEEN(1, 64), .doc = "Of this connection." },
+	END
+};
+
 static const struct field rpc_cancel_fields[] = {
 	{ "id", FIELD_ID, R, AT(rpc_cancel_params, id_text), .doc = "Of the sender's own request in flight." },
 	END
@@ -372,8 +383,8 @@ const struct method methods[METHOD_MAX] = {
 	[METHOD_TEMPLATE_REMOVE] = { "template.remove", A, PARAMS(template_remove_fields, template_ref_params), .doc = "Deletes a template." },
 	[METHOD_POOL_LIST] = { "pool.list", A | RO, PARAMS(pool_list_fields, pool_list_params), &schema_pool_list, "The caller's pools of spares; root: everyone's." },
 	[METHOD_POOL_SET] = { "pool.set", A, PARAMS(pool_set_fields, pool_set_params), &schema_pool, "How many spares to keep of a template; kept over a restart." },
-	[METHOD_EVENTS_SUBSCRIBE] = { "events.subscribe", S | METHOD_NO_BATCH, .doc = "Sends events from a cursor on." },
-	[METHOD_EVENTS_UNSUBSCRIBE] = { "events.unsubscribe", 0, .doc = "Ends a subscription." },
+	[METHOD_EVENTS_SUBSCRIBE] = { "events.subscribe", A | S | METHOD_NO_BATCH, PARAMS(events_subscribe_fields, events_subscribe_params), &schema_subscription, "Sends events from a cursor on, as events.event, until the connection ends." },
+	[METHOD_EVENTS_UNSUBSCRIBE] = { "events.unsubscribe", A, PARAMS(events_unsubscribe_fields, events_unsubscribe_params), .doc = "Ends a subscription." },
 };
 
 #define N FIELD_NULLABLE
@@ -412,8 +423,9 @@ static const struct field event_fields[] = {
 	END
 };
 static const struct field gap_fields[] = {
-	{ "from", FIELD_STRING, R, .doc = "First event that was lost." },
-	{ "to", FIELD_STRING, R, .doc = "Last event that was lost." },
+	{ "subscription", FIELD_STRING, R, .doc = "Which one." },
+	{ "from", FIELD_STRING, R, .doc = "Cursor of the first of them." },
+	{ "to", FIELD_STRING, R, .doc = "Cursor of the last of them." },
 	END
 };
 
@@ -421,8 +433,8 @@ const struct notification notifications[] = {
 	{ "exec.started", true, exec_started_fields, "Always first for exec.run, loop.run and exec.attach." },
 	{ "exec.data", true, exec_data_fields, "What a command wrote; never dropped." },
 	{ "progress", true, progress_fields, "How far a long call is." },
-	{ "events.event", false, event_fields, "Something happened." },
-	{ "events.gap", false, gap_fields, "Events that were lost." },
+	{ "events.event", true, event_fields, "Something happened." },
+	{ "events.gap", true, gap_fields, "Events that this subscriber will never see." },
 };
 
 /* clang-format on */

@@ -303,6 +303,16 @@ struct pool_set_params {
 	bool reset;
 };
 
+struct events_subscribe_params {
+	const char *cursor;
+	struct filter_params filter;
+	struct strings types;
+};
+
+struct events_unsubscribe_params {
+	const char *subscription;
+};
+
 struct rpc_cancel_params {
 	const char *id_text; /* the id as JSON text: "\"7\"" and "7" differ */
 };

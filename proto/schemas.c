@@ -375,6 +375,13 @@ static const struct field receipt_fields[] = {
 };
 const struct schema schema_receipt = { "Receipt", receipt_fields, "What became of a loop." };
 
+static const struct field subscription_fields[] = {
+	{ "subscription", FIELD_STRING, R, .doc = "Its name in notifications and for events.unsubscribe." },
+	{ "cursor", FIELD_STRING, R, .doc = "Behind which events are sent." },
+	END
+};
+const struct schema schema_subscription = { "Subscription", subscription_fields, "Events that are being sent." };
+
 static const struct field openrpc_fields[] = {
 	{ "openrpc", FIELD_STRING, R, .doc = "Version of the OpenRPC specification." },
 	{ "info", FIELD_ANY, R, .doc = "Title and version of this protocol." },
@@ -408,5 +415,6 @@ const struct schema *const schemas[] = {
 	&schema_loop_list,
 	&schema_receipt,
 	&schema_loop_run_result,
+	&schema_subscription,
 };
 const size_t schemas_count = ARRAY_SIZE(schemas);

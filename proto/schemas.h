@@ -23,4 +23,5 @@ extern const struct schema schema_loop;
 extern const struct schema schema_loop_list;
 extern const struct schema schema_receipt;
 extern const struct schema schema_loop_run_result;
+extern const struct schema schema_subscription;
 extern const struct schema schema_openrpc;

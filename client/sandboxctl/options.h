@@ -40,6 +40,7 @@ enum option_id {
 	OPTION_FORCE,
 	OPTION_DRY_RUN,
 	OPTION_NO_AUTOSTART,
+	OPTION_TYPE,
 };
 
 enum option_kind {

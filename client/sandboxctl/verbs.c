@@ -158,6 +158,16 @@ static const struct option_row logs_options[] = {
 	{ "from", OPTION_FROM, 0, .kind = OPTION_KIND_COUNT, .argument = "N", .help = "skip so many bytes of each stream" },
 	END
 };
+static const struct option_row events_options[] = {
+	{ "from", OPTION_NONE, 0, STRING("CURSOR"), "cursor", "go on behind this one; oldest: all that are kept; default: what comes" },
+	{ "sandbox", OPTION_NONE, 0, STRING("SANDBOX"), "filter.sandbox", "of this sandbox" },
+	{ "loop", OPTION_NONE, 0, STRING("LOOP"), "filter.loopId", "of this loop" },
+	{ "tool", OPTION_NONE, 0, STRING("TOOL"), "filter.tool", "of this tool's sandboxes" },
+	{ "state", OPTION_NONE, 0, STRING("STATE"), "filter.state", "that led to this state" },
+	{ "label", OPTION_NONE, 0, .kind = OPTION_KIND_PAIR, .argument = "K=V", "filter.labels", "of sandboxes with it; may be repeated" },
+	{ "type", OPTION_TYPE, 0, STRING("TYPE"), .help = "exec.ended, or exec for all of its kind; may be repeated" },
+	END
+};
 static const struct option_row attach_options[] = {
 	{ "interactive", OPTION_INTERACTIVE, 'i', FLAG, .help = "send our stdin to it" },
 	RESULT_FILE,
@@ -322,6 +332,7 @@ const struct verb verbs[] = {
 	{ "template inspect", "TEMPLATE...", "show all about templates", no_options, 1, MANY, COMMON, verb_inspect, "template.get", "template", NULL, NULL },
 	{ "pool ls", "", "list pools of spares, and how often one was there", no_options, 0, 0, COMMON, verb_list, "pool.list", NULL, "pools", pool_columns },
 	{ "pool set", "TEMPLATE", "say how many spares of a template to keep", pool_set_options, 1, 1, COMMON, verb_pool_set, "pool.set", "template", NULL, pool_columns },
+	{ "events", "", "show what happens, until a signal", events_options, 0, 0, COMMON, .run = verb_events },
 	{ "df", "", "show what takes disk space", no_options, 0, 0, COMMON, .run = verb_df, .columns = df_columns },
 	{ "prune", "", "remove stopped sandboxes and old layers of tools", prune_options, 0, 0, COMMON, .run = verb_prune, .columns = prune_columns },
 	{ "info", "", "show the daemon and what it can do", no_options, 0, 0, COMMON, .run = verb_info },

@@ -43,6 +43,7 @@ int verb_stats(struct ctl *ctl);
 int verb_completion(struct ctl *ctl);
 int verb_pool_set(struct ctl *ctl);
 int verb_df(struct ctl *ctl);
+int verb_events(struct ctl *ctl);
 int verb_prune(struct ctl *ctl);
 int verb_inspect(struct ctl *ctl);
 int verb_logs(struct ctl *ctl);

@@ -61,3 +61,7 @@ void method_template_remove(struct request *r, void *userdata);
 /* pool.c */
 void method_pool_list(struct request *r, void *userdata);
 void method_pool_set(struct request *r, void *userdata);
+
+/* events.c */
+void method_events_subscribe(struct request *r, void *userdata);
+void method_events_unsubscribe(struct request *r, void *userdata);

@@ -14,6 +14,8 @@
  * or in the `work` event when they were made elsewhere. EV_WRITE is armed only when the socket is
  * full.
  *
+ * Channels (channel.h) hold a reference each, too, and are told by the reap.
+ *
  * `work` is a timer of zero, not an active event: the loop looks at the other descriptors before it
  * runs, so that two busy clients cannot starve the rest. */
 
@@ -363,6 +365,7 @@ static void relieve(struct conn *c)
 		return;
 	c->congested = false;
 	each_request(c, request_tell_drain);
+	channels_tell_drain(c);
 	if (c->backlog)
 		schedule(c);
 }
@@ -386,7 +389,8 @@ static void settle(struct conn *c)
 	watch_hangup(c, !reading);
 	if (c->backlog && !is_paused(c))
 		schedule(c);
-	if (c->end && !c->backlog && c->in_flight == 0 && conn_is_flushed(c))
+	if (c->end && !c->backlog && c->in_flight == 0 && LIST_EMPTY(&c->channels) &&
+	    conn_is_flushed(c))
 		conn_kill(c);
 }
 
@@ -494,6 +498,7 @@ void conn_reap(struct conn *c, bool last)
 {
 	conn_ref(c);
 	each_request(c, request_tell_disconnect);
+	channels_tell_closed(c);
 	if (!c->reaped) {
 		c->reaped = true;
 		close_all(c);

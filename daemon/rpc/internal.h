@@ -22,6 +22,7 @@ struct method;
 
 struct batch;
 
+LIST_HEAD(channel_list, channel);
 LIST_HEAD(conn_list, conn);
 LIST_HEAD(request_list, request);
 
@@ -37,6 +38,7 @@ struct server {
 	struct conn_list to_reap;
 	size_t connections; /* not dead */
 	size_t in_flight;
+	unsigned long long channels; /* made so far */
 };
 
 struct conn {
@@ -57,6 +59,7 @@ struct conn {
 	size_t scanned; /* bytes of in without a newline */
 	struct fd_queue fds;
 	struct request_list requests;
+	struct channel_list channels;
 	size_t in_flight;
 	bool skipping;  /* the rest of a line that was too long */
 	bool backlog;   /* in may hold whole lines that were left when we paused */
@@ -101,6 +104,11 @@ void request_tell_disconnect(struct request *r);
 void request_tell_drain(struct request *r);
 /* Somebody wants it cancelled. */
 void request_tell_cancel(struct request *r);
+
+/* ---- channel.c ---- */
+/* C has room again, or is gone. */
+void channels_tell_drain(struct conn *c);
+void channels_tell_closed(struct conn *c);
 
 /* ---- batch.c ---- */
 /* Answers to come; the maker holds one until batch_put(). NULL: no memory. */

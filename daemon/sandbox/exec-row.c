@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "macro.h"
+#include "sandbox/event-log.h"
+#include "sandbox/event.h"
 #include "sandbox/exec-stdin.h"
 #include "sandbox/exec-table-internal.h"
 #include "sandbox/manager.h"
@@ -221,13 +223,15 @@ bool exec_rows_write(struct exec_table *t)
 		unqueue(t, e);
 		execs[n++] = e;
 	}
-	(void)store_batch_begin(t->manager->store); /* else one by one */
+	if (n == 0)
+		return true;
+	event_log_batch_begin(t->manager); /* else one by one */
 	for (i = 0; i < n; i++) {
 		was_stored[i] = execs[i]->stored;
 		results[i] = write_row(t, execs[i]);
 		execs[i]->stored = was_stored[i] || results[i] == 0;
 	}
-	r = store_batch_end(t->manager->store);
+	r = event_log_batch_end(t->manager);
 	for (i = 0; i < n; i++) {
 		if (r == 0 && (results[i] == 0 || results[i] == -ENOENT)) {
 			exec_row_written(execs[i]);
@@ -364,6 +368,7 @@ static void end_orphan(struct exec_table *t, struct exec *e)
 	r->cause = EXEC_CAUSE_SANDBOX_LOST;
 	r->completed_at_ms = time_realtime_ms();
 	r->duration_ms = r->started_at_ms > 0 ? r->completed_at_ms - r->started_at_ms : 0;
+	event_exec_ended(e);
 	exec_table_save(t, e);
 }
 

@@ -17,6 +17,7 @@
 #include "macro.h"
 #include "sandbox/config.h"
 #include "sandbox/disk-watch.h"
+#include "sandbox/event-log.h"
 #include "sandbox/exec-table-internal.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
@@ -272,6 +273,12 @@ static void on_save(evutil_socket_t fd, short what, void *userdata)
 	if (!TAILQ_EMPTY(&t->trims))
 		trim_all(t);
 	trim_spools(t);
+}
+
+/* Events are about to be written: the rows of the execs that they tell of go with them. */
+static void write_rows(void *userdata)
+{
+	(void)exec_rows_write(userdata); /* comes back for the rest by itself */
 }
 
 int exec_table_enter(struct exec_table *t, struct exec *e, const char *key)
@@ -551,6 +558,7 @@ int exec_table_new(struct manager *m, struct exec_table **ret)
 		exec_table_free(t);
 		return r;
 	}
+	event_log_set_writer(m, write_rows, t);
 	*ret = t;
 	return 0;
 }
@@ -567,6 +575,7 @@ void exec_table_free(struct exec_table *t)
 
 	if (!t)
 		return;
+	event_log_set_writer(t->manager, NULL, NULL);
 	exec_rows_flush(t);
 	while ((e = TAILQ_FIRST(&t->all))) {
 		if (e->facts.state != EXEC_STATE_ENDED)

@@ -21,6 +21,7 @@
 
 #include "bounds.h"
 #include "macro.h"
+#include "sandbox/event.h"
 #include "sandbox/exec-internal.h"
 #include "sandbox/exec-stdin.h"
 #include "sandbox/exec-table.h"
@@ -322,6 +323,7 @@ static void end(struct exec *e)
 	r->oom_kills = kills > e->oom_kills_before ? kills - e->oom_kills_before : 0;
 	r->cause = cause_of(e);
 	r->truncated = is_cut(e);
+	event_exec_ended(e);
 	exec_table_ended(e->manager->execs, e);
 	event_active(&e->events->news, 0, 0);
 }
@@ -505,6 +507,7 @@ static void on_started(void *userdata, const struct init_started *started, int m
 	}
 	if (e->ending != EXEC_CAUSE_MAX)
 		terminate(e);
+	event_exec_started(e);
 	exec_table_save(e->manager->execs, e);
 	tell(e, TELL_STARTED);
 }

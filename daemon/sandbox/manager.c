@@ -17,6 +17,8 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/config.h"
 #include "sandbox/disk-quota.h"
+#include "sandbox/event-log.h"
+#include "sandbox/event.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/pool-set.h"
 #include "sandbox/pool-settings.h"
@@ -195,7 +197,11 @@ int manager_init(struct manager *m)
 		return r;
 	look_for_runtime(m);
 	disk_quota_init(m);
-	r = make_tables(m);
+	r = event_log_new(m, &m->events);
+	if (r == 0) {
+		event_daemon(m, EVENT_DAEMON_STARTED);
+		r = make_tables(m);
+	}
 	if (r == 0)
 		r = sandbox_rows_load(m, load_cause(m));
 	if (r == 0)
@@ -224,6 +230,8 @@ void manager_deinit(struct manager *m)
 	home_cache_free(TAKE_PTR(m->homes));
 	keeper_table_free(m);
 	cgroups_free(TAKE_PTR(m->cgroups));
+	event_log_free(m->events);
+	m->events = NULL;
 	if (m->runtime_fd >= 0) {
 		(void)path_remove_tree(m->runtime_fd, "sandboxes"); /* swept at the next start */
 		(void)path_remove_tree(m->runtime_fd, "keepers");
@@ -240,6 +248,7 @@ bool manager_stop(struct manager *m)
 	if (!m->stopping) {
 		m->stopping = true;
 		m->stop_at_ms = now;
+		event_daemon(m, EVENT_DAEMON_STOPPING);
 		pool_table_stop(m);
 		(void)sandbox_table_stop(m); /* asked again below */
 	}

@@ -16,6 +16,7 @@
 struct cgroups;
 struct config;
 struct event_base;
+struct event_log;     /* event-log.c */
 struct exec_table;    /* exec.c */
 struct home_cache;    /* sandbox-home.c */
 struct keeper_client; /* keeper-client.c */
@@ -38,6 +39,7 @@ struct manager {
 	struct event_base *base;
 	const struct config *config;
 	struct store *store;
+	struct event_log *events;
 	struct sandbox_table *sandboxes;
 	struct keeper_table *keepers;
 	struct exec_table *execs;

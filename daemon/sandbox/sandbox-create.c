@@ -8,6 +8,7 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/config.h"
 #include "sandbox/disk-floor.h"
+#include "sandbox/event.h"
 #include "sandbox/pool.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/tool.h"
@@ -321,6 +322,8 @@ static int commit(struct sandbox *s, sandbox_done *done, void *userdata, struct 
 		}
 		if (r < 0)
 			sandbox_leave(s);
+		else
+			event_sandbox_state(s, NULL);
 	}
 	return r < 0 ? refuse_commit(s, r, reterr) : 0;
 }

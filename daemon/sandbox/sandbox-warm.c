@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sandbox/event.h"
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/pool-internal.h"
@@ -103,6 +104,7 @@ int sandbox_become(struct sandbox *spare, struct sandbox *s, sandbox_done *done,
 				   SANDBOX_STATE_RUNNING);
 		if (r == 0) {
 			pool_note_warm(spare->spare);
+			event_sandbox_state(spare, NULL);
 		} else {
 			sandbox_leave(spare);
 			unbecome(spare, s, true);

@@ -16,6 +16,8 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/config.h"
 #include "sandbox/disk-watch.h"
+#include "sandbox/event-log.h"
+#include "sandbox/event.h"
 #include "sandbox/exec.h"
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
@@ -90,6 +92,7 @@ static void remove_if_wanted(struct sandbox *s)
 void sandbox_set_state(struct sandbox *s, enum sandbox_state state, const char *cause)
 {
 	bool restart = state == SANDBOX_STATE_CREATING;
+	enum sandbox_state from = s->facts.state;
 	char *copy = NULL;
 
 	assert(legal_edges[s->facts.state] & (1u << state));
@@ -113,9 +116,13 @@ void sandbox_set_state(struct sandbox *s, enum sandbox_state state, const char *
 	sandbox_timers_touch(s);
 	if (state == SANDBOX_STATE_STOPPED || state == SANDBOX_STATE_FAILED)
 		remove_if_wanted(s);
+	event_sandbox_state(s, sandbox_state_to_string(from));
 	/* The row of a start says stopped until it runs: rows that say creating are swept. */
-	if (state != SANDBOX_STATE_REMOVED && !restart)
-		sandbox_save(s);
+	if (state == SANDBOX_STATE_REMOVED || restart)
+		return;
+	event_log_batch_begin(s->manager);
+	sandbox_save(s);
+	(void)event_log_batch_end(s->manager); /* logged there; the events come later */
 }
 
 void sandbox_save(struct sandbox *s)

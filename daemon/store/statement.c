@@ -29,6 +29,9 @@
 	"head_sha, receipt, stages, disk_bytes"
 
 #define POOL_COLUMNS "owner, template, min, max, max_age_ms"
+#define EVENT_COLUMNS                                                                              \
+	"seq, at_ms, peer, type, loop_id, sandbox, sandbox_id, exec_id, tool, state, labels, "     \
+	"facts"
 
 static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_META_GET] = "SELECT value FROM meta WHERE key = ?",
@@ -90,6 +93,15 @@ static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_POOL_SET] = "INSERT OR REPLACE INTO pools (" POOL_COLUMNS ") VALUES (?,?,?,?,?)",
 	[STORE_POOL_DELETE] = "DELETE FROM pools WHERE owner = ? AND template = ?",
 	[STORE_POOL_LOAD] = "SELECT " POOL_COLUMNS " FROM pools ORDER BY owner, template",
+	[STORE_EVENT_INSERT] =
+		"INSERT INTO events (" EVENT_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+	[STORE_EVENT_LOAD] =
+		"SELECT " EVENT_COLUMNS " FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+	[STORE_EVENT_OLDEST] = "SELECT seq, at_ms FROM events WHERE peer = ? ORDER BY seq LIMIT ?",
+	[STORE_EVENT_DELETE] = "DELETE FROM events WHERE peer = ? AND seq <= ?",
+	[STORE_EVENT_COUNTS] = "SELECT peer, count(*), max(seq), 0 FROM events GROUP BY peer",
+	[STORE_EVENT_FLOOR_SET] = "INSERT OR REPLACE INTO event_floors (peer, seq) VALUES (?, ?)",
+	[STORE_EVENT_FLOORS] = "SELECT peer, 0, 0, seq FROM event_floors",
 };
 
 void statement_begin(struct statement *st, struct store *s, enum store_sql sql)

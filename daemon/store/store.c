@@ -173,6 +173,11 @@ int store_batch_begin(struct store *s)
 	return r;
 }
 
+bool store_in_batch(const struct store *s)
+{
+	return s->batch;
+}
+
 int store_batch_end(struct store *s)
 {
 	int r;

@@ -16,7 +16,7 @@
 struct store;
 
 /* The newest layout this program knows: number of files in migrations/. */
-#define STORE_VERSION 9
+#define STORE_VERSION 10
 
 /* Opens or makes PATH and brings it to STORE_VERSION. -EPROTO: made by a newer program, -EBADMSG:
  * not a database or damaged, else errno; the reason was logged. DURABLE: synchronous=FULL. */
@@ -27,6 +27,8 @@ DEFINE_CLEANUP(struct store *, store_free);
 /* What is written from here to store_batch_end() is committed there, all or nothing. -EIO: it is
  * committed one by one. Batches do not nest. */
 int store_batch_begin(struct store *s);
+/* Whether one is under way. */
+bool store_in_batch(const struct store *s);
 /* 0, or as a writer: then nothing of the batch is stored. Without a batch it does nothing. */
 int store_batch_end(struct store *s);
 

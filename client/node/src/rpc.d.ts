@@ -536,6 +536,14 @@ export interface LoopRunResult {
   exec: ExecResult;
 }
 
+/** Events that are being sent. */
+export interface Subscription {
+  /** Its name in notifications and for events.unsubscribe. */
+  subscription: string;
+  /** Behind which events are sent. */
+  cursor: string;
+}
+
 /** Every method: what it takes and what it gives. */
 export interface Methods {
   /** This description. */
@@ -1144,6 +1152,37 @@ export interface Methods {
     };
     result: Pool;
   };
+  /** Sends events from a cursor on, as events.event, until the connection ends. */
+  "events.subscribe": {
+    params: {
+      /** Where to go on, from an earlier event or subscription, or "oldest"; absent: only what happens from now on. */
+      cursor?: string;
+      /** Absent: all of the caller's. */
+      filter?: {
+        /** Those of this loop. */
+        loopId?: string;
+        /** Those of this sandbox. */
+        sandbox?: string;
+        /** Those of this tool. */
+        tool?: string;
+        /** Those in this state. */
+        state?: string;
+        /** Those with all of these labels. */
+        labels?: { [key: string]: string };
+      };
+      /** Only of these types; "exec" is every type that begins with exec. */
+      types?: Array<string>;
+    };
+    result: Subscription;
+  };
+  /** Ends a subscription. */
+  "events.unsubscribe": {
+    params: {
+      /** Of this connection. */
+      subscription: string;
+    };
+    result: { [key: string]: unknown };
+  };
 }
 
 /** What the daemon sends without being asked. */
@@ -1202,11 +1241,13 @@ export interface Notifications {
     /** More about it. */
     data: unknown;
   };
-  /** Events that were lost. */
+  /** Events that this subscriber will never see. */
   "events.gap": {
-    /** First event that was lost. */
+    /** Which one. */
+    subscription: string;
+    /** Cursor of the first of them. */
     from: string;
-    /** Last event that was lost. */
+    /** Cursor of the last of them. */
     to: string;
   };
 }

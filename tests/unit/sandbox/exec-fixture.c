@@ -14,6 +14,8 @@
 #include "bounds.h"
 #include "macro.h"
 #include "sandbox/disk-watch.h"
+#include "sandbox/event-log.h"
+#include "sandbox/event.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/runtime.h"
 #include "sandbox/view.h"
@@ -226,6 +228,41 @@ int store_batch_end(struct store *s)
 	if (batch_error < 0)
 		rows = rows_before;
 	return batch_error;
+}
+
+/* ---- the made-up event log ---- */
+
+unsigned told_started, told_ended;
+
+void event_log_batch_begin(struct manager *m)
+{
+	(void)m;
+	(void)store_batch_begin(NULL);
+}
+
+int event_log_batch_end(struct manager *m)
+{
+	(void)m;
+	return store_batch_end(NULL);
+}
+
+void event_log_set_writer(struct manager *m, void (*fn)(void *userdata), void *userdata)
+{
+	(void)m;
+	(void)fn;
+	(void)userdata;
+}
+
+void event_exec_started(struct exec *e)
+{
+	(void)e;
+	told_started++;
+}
+
+void event_exec_ended(struct exec *e)
+{
+	(void)e;
+	told_ended++;
 }
 
 int store_exec_insert(struct store *s, const struct store_exec *row)

@@ -23,9 +23,10 @@ struct sandbox {
 
 extern struct sandbox box;
 extern char box_id[], box_name[];
-extern unsigned rows;    /* in the store */
-extern int batch_error;  /* what the end of a batch answers */
-extern int insert_error; /* and an insert */
+extern unsigned rows;
+extern unsigned told_started, told_ended; /* events */
+extern int batch_error;                   /* what the end of a batch answers */
+extern int insert_error;                  /* and an insert */
 
 /* Ended execs that an earlier daemon has stored: of the box, and of each of others beside it. */
 #define OTHERS_MAX 600

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sandbox/event.h"
+
+#include "sandbox/event-log.h"
+#include "sandbox/exec.h"
+#include "sandbox/manager.h"
+#include "sandbox/sandbox.h"
+
+void event_daemon(struct manager *m, const char *type)
+{
+	struct event_note n = { .type = type, .peer = EVENT_PEER_EVERYBODY };
+
+	event_note_text(&n, "version", SANDBOXD_VERSION);
+	event_log_add(m, &n);
+}
+
+struct event_note event_about_sandbox(const struct sandbox *s, const char *type)
+{
+	const struct sandbox_facts *f = sandbox_facts(s);
+
+	return (struct event_note){ .type = type,
+				    .peer = f->peer,
+				    .loop_id = f->loop_id,
+				    .sandbox = f->name,
+				    .sandbox_id = f->id,
+				    .tool = f->tool,
+				    .state = sandbox_state_to_string(f->state),
+				    .labels = &f->labels };
+}
+
+void event_sandbox_state(struct sandbox *s, const char *from)
+{
+	const struct sandbox_facts *f = sandbox_facts(s);
+	struct event_note n = event_about_sandbox(s, "sandbox.state");
+
+	if (sandbox_is_hidden(s))
+		return;
+	event_note_text(&n, "id", f->id);
+	event_note_text(&n, "state", n.state);
+	event_note_text(&n, "from", from);
+	event_note_text(&n, "cause", f->cause);
+	event_note_text(&n, "tool", f->tool);
+	event_note_text(&n, "template", f->template_name);
+	event_log_add(sandbox_manager(s), &n);
+}
+
+/* ---- execs ---- */
+
+struct event_note event_about_exec(const struct exec *e, const char *type)
+{
+	struct event_note n = event_about_sandbox(exec_sandbox(e), type);
+	const struct exec_facts *f = exec_facts(e);
+
+	n.exec_id = f->id;
+	n.state = exec_state_to_string(f->state);
+	if (f->stage)
+		event_note_text(&n, "stage", f->stage);
+	if (f->story_id)
+		event_note_text(&n, "storyId", f->story_id);
+	return n;
+}
+
+void event_exec_started(struct exec *e)
+{
+	struct event_note n = event_about_exec(e, "exec.started");
+	const struct exec_facts *f = exec_facts(e);
+
+	if (sandbox_is_hidden(exec_sandbox(e)))
+		return;
+	event_note_number(&n, "pid", f->pid);
+	event_note_time(&n, "startedAt", f->result.started_at_ms);
+	event_log_add(sandbox_manager(exec_sandbox(e)), &n);
+}
+
+void event_exec_ended(struct exec *e)
+{
+	struct event_note n = event_about_exec(e, "exec.ended");
+	const struct exec_result *r = &exec_facts(e)->result;
+
+	if (sandbox_is_hidden(exec_sandbox(e)))
+		return;
+	event_note_text(&n, "cause", exec_cause_to_string(r->cause));
+	if (r->exit_code >= 0)
+		event_note_number(&n, "exitCode", r->exit_code);
+	else
+		event_note_text(&n, "exitCode", NULL);
+	if (r->signal > 0)
+		event_note_number(&n, "signal", r->signal);
+	else
+		event_note_text(&n, "signal", NULL);
+	event_note_number(&n, "durationMs", r->duration_ms);
+	event_note_number(&n, "cpuMs", (int64_t)r->cpu_ms);
+	event_note_number(&n, "peakMemoryBytes", (int64_t)r->peak_memory_bytes);
+	event_note_number(&n, "leftovers", r->leftovers);
+	event_note_number(&n, "oomKills", (int64_t)r->oom_kills);
+	event_log_add(sandbox_manager(exec_sandbox(e)), &n);
+}

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events: in order, none missing and none twice, over connections and daemons; who sees which."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+
+import lib
+from harness import exited, timeout
+from lib import check, equal, until
+
+
+def subscribe(client, cursor=None, **params):
+    if cursor:
+        params["cursor"] = cursor
+    return client.call("events.subscribe", params)
+
+
+def event(client, type_, timeout=20, **match):
+    """The first event of TYPE_; MATCH: its subject or data."""
+
+    def right(p):
+        both = {**p, **p["data"]}
+        return p["type"] == type_ and all(both.get(k) == v for k, v in match.items())
+
+    seen = []
+    while True:
+        p = client.note("events.event", timeout)
+        if right(p):
+            return p
+        seen.append((p["type"], p.get("sandbox")))
+
+
+def collect(client, last, timeout=20):
+    """All events up to one that LAST is true for."""
+    events = []
+    while not (events and last(events[-1])):
+        events.append(client.note("events.event", timeout))
+    return events
+
+
+def number(cursor):
+    return int(cursor.rsplit("-", 1)[1])
+
+
+def story(events, name):
+    """What happened to a sandbox and in it, without what has no place in a comparison."""
+    return [(e["type"], e["data"].get("state") or e["data"].get("cause")) for e in events if e.get("sandbox") == name]
+
+
+def test_life_of_a_sandbox(t):
+    c = t.connect()
+    cursor = subscribe(c)["cursor"]
+    s = t.sandbox(labels={"a": "b"})
+    r = exited(t.run(s, ["sh", "-c", "exit 3"], stage="reviewer", storyId="s1"), 3)
+    t.client.call("sandbox.pause", {"sandbox": s["name"]})
+    t.client.call("sandbox.resume", {"sandbox": s["name"]})
+    t.client.call("sandbox.stop", {"sandbox": s["name"]})
+    t.client.call("sandbox.remove", {"sandbox": s["name"]})
+    gone = lambda e: e["type"] == "sandbox.state" and e["data"]["state"] == "removed"  # noqa: E731
+    events = collect(c, lambda e: gone(e) and e["sandbox"] == s["name"])
+    equal(
+        story(events, s["name"]),
+        [
+            ("sandbox.state", "creating"),
+            ("sandbox.state", "running"),
+            ("exec.started", None),
+            ("exec.ended", "exited"),
+            ("sandbox.state", "paused"),
+            ("sandbox.state", "running"),
+            ("sandbox.state", "stopped"),
+            ("sandbox.state", "removed"),
+        ],
+        "story",
+    )
+    mine = [e for e in events if e.get("sandbox") == s["name"]]
+    equal(mine[0]["data"]["from"], None, "a new one comes from nothing")
+    equal(mine[1]["data"]["id"], s["id"], "id")
+    started, ended = mine[2], mine[3]
+    equal((started["execId"], ended["execId"]), (r["execId"],) * 2, "execId")
+    equal((ended["data"]["exitCode"], ended["data"]["signal"]), (3, None), "how it ended")
+    equal((ended["data"]["stage"], ended["data"]["storyId"]), ("reviewer", "s1"), "its stage")
+    numbers = [number(e["cursor"]) for e in events]
+    equal(numbers, sorted(set(numbers)), "cursors grow")
+    check(numbers[0] > number(cursor), "behind the one of the subscription")
+    # The same once more, from the same cursor, on another connection.
+    d = t.connect()
+    subscribe(d, cursor)
+    again = collect(d, lambda e: e["cursor"] == events[-1]["cursor"])
+    for e in events + again:
+        e.pop("subscription")
+    equal(again, events, "a replay")
+
+
+def test_filters(t):
+    """Each subscription gets what it asked for and nothing else."""
+    start = subscribe(t.connect())["cursor"]
+    one, other = t.sandbox(labels={"who": "one"}), t.sandbox(labels={"who": "other"})
+    for s in (other, one):
+        exited(t.run(s, ["true"]))
+    t.client.call("sandbox.stop", {"sandbox": one["name"]})
+    c = t.connect()
+    exec_of = lambda s: [("exec.started", s["name"]), ("exec.ended", s["name"])]  # noqa: E731
+    state = ("sandbox.state", one["name"])
+    cases = (
+        ({"filter": {"sandbox": one["id"]}}, [state, state, *exec_of(one), state]),
+        ({"filter": {"sandbox": one["name"]}, "types": ["sandbox"]}, [state] * 3),
+        ({"filter": {"labels": {"who": "one"}}, "types": ["exec"]}, exec_of(one)),
+        ({"filter": {"labels": {"who": "one", "x": "y"}}}, []),
+        ({"filter": {"sandbox": one["name"], "state": "ended"}}, exec_of(one)[1:]),
+        ({"filter": {"sandbox": one["name"]}, "types": ["exec.started", "exec.end"]}, exec_of(one)[:1]),
+        ({"filter": {"tool": "none-such"}}, []),
+        ({"filter": {"loopId": "none-such"}}, []),
+    )
+    wanted, seen = {}, {}
+    for params, want in cases:
+        name = subscribe(c, start, **params)["subscription"]
+        wanted[name] = want
+        seen[name] = []
+    # the log is read in order, so whoever is told of this one has been told of all before it
+    last = subscribe(c, start, filter={"sandbox": one["name"], "state": "stopped"})["subscription"]
+    done = set()
+    while last not in done or any(len(seen[n]) < len(wanted[n]) for n in wanted):
+        e = c.note("events.event", 20)
+        if e["subscription"] == last:
+            done.add(last)
+        else:
+            seen[e["subscription"]].append((e["type"], e["sandbox"]))
+    c.call("system.ping")
+    for n in c.notes:
+        if n["method"] == "events.event":
+            seen[n["params"]["subscription"]].append((n["params"]["type"], n["params"]["sandbox"]))
+    equal(seen, wanted, "what each was told")
+
+
+def test_unsubscribe_and_mistakes(t):
+    c = t.connect()
+    for params, field in (
+        ({"cursor": "nonsense"}, "cursor"),
+        ({"cursor": "x-"}, "cursor"),
+        ({"cursor": "x-1x"}, "cursor"),
+        ({"cursor": ""}, "cursor"),
+        ({"cursor": 7}, "cursor"),
+        ({"types": "exec"}, "types"),
+        ({"filter": {"kind": "x"}}, "filter.kind"),
+    ):
+        e = c.error("events.subscribe", params)
+        equal((e.code, e.field), (-32602, field), str(params))
+    e = c.error("events.unsubscribe", {"subscription": "s0"})
+    equal((e.kind, e.field), ("not_found", "subscription"), "unsubscribe")
+    one = subscribe(c)["subscription"]
+    other = t.connect()
+    equal(other.error("events.unsubscribe", {"subscription": one}).kind, "not_found", "another's")
+    equal(c.call("events.unsubscribe", {"subscription": one}), {}, "unsubscribe")
+    equal(c.error("events.unsubscribe", {"subscription": one}).kind, "not_found", "twice")
+    rest = [subscribe(c)["subscription"] for _ in range(16)]
+    e = c.error("events.subscribe", {})
+    equal((e.code, e.kind), (-32007, "limit_reached"), "the 17th")
+    check("events.unsubscribe" in e.hint, e.hint)
+    c.call("events.unsubscribe", {"subscription": rest[3]})
+    subscribe(c)
+    s = t.sandbox()
+    for _ in range(16):
+        event(c, "sandbox.state", state="running", sandbox=s["name"])
+
+
+@timeout(90)
+def test_over_a_restart(t):
+    """Nothing twice and nothing missing, whether the daemon stopped or was killed."""
+    d = t.private_daemon()
+    c = t.connect(daemon=d)
+    first = subscribe(c)["cursor"]
+    s = t.sandbox(client=c)
+    exited(t.run(s, ["true"], client=c))
+    cursor = event(c, "exec.ended")["cursor"]
+    d.kill()
+    d.start()
+    c = t.connect(daemon=d)
+    subscribe(c, cursor)
+    event(c, "daemon.started")
+    exited(t.run(t.sandbox(client=c), ["true"], client=c))
+    cursor = event(c, "exec.ended")["cursor"]
+    equal(d.stop() in (0, -signal.SIGTERM), True, "the daemon's status")
+    d.start()
+    c = t.connect(daemon=d)
+    subscribe(c, cursor)
+    event(c, "daemon.stopping")
+    last = event(c, "daemon.started")["cursor"]
+    whole = t.connect(daemon=d)
+    subscribe(whole, first)
+    numbers = [number(e["cursor"]) for e in collect(whole, lambda e: e["cursor"] == last)]
+    equal(numbers, list(range(number(first) + 1, number(last) + 1)), "every number once")
+
+
+@timeout(90)
+def test_retention(t):
+    """What is kept is bounded; a cursor from before it says so, and where to go on."""
+    d = t.private_daemon(config={"limits": {"events_max": 40}})
+    c = t.connect(daemon=d)
+    first = subscribe(c)["cursor"]
+    s = t.sandbox(client=c)
+    for _ in range(60):
+        exited(t.run(s, ["true"], client=c))
+
+    def refused():
+        try:
+            c.call("events.unsubscribe", subscribe(t.connect(daemon=d), first))
+        except lib.RpcError as e:
+            return e if e.code == -32004 else None
+        return None
+
+    e = until(refused, 20, "the first cursor is too old", 0.1)
+    equal((e.kind, e.field), ("invalid_state", "cursor"), "error")
+    oldest = e.data["oldest"]
+    check(number(oldest) > number(first), f"{oldest} behind {first}")
+    other = t.connect(daemon=d)
+    subscribe(other, oldest)
+    e = other.note("events.event")
+    check(number(e["cursor"]) > number(oldest), "goes on there")
+    for wrong in ("aaaaaaaa-1", first.split("-")[0] + "-999999"):
+        e = c.error("events.subscribe", {"cursor": wrong})
+        equal((e.kind, e.data["oldest"].split("-")[0]), ("invalid_state", first.split("-")[0]), wrong)
+
+
+def watch(t, d, *args):
+    """sandboxctl events, and a function that reads its next line."""
+    p = subprocess.Popen(
+        [t.suite.tools["sandboxctl"], *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "SANDBOXD_SOCKET": d.socket},
+    )
+
+    def line(timeout=30):
+        check(select.select([p.stdout], [], [], timeout)[0], "no line")
+        return p.stdout.readline().decode()
+
+    return p, line
+
+
+@timeout(120)
+def test_sandboxctl(t):
+    d = t.private_daemon()
+    c = t.connect(daemon=d)
+    subscribe(c, "oldest")
+    start = event(c, "daemon.started")["cursor"]
+    s = t.sandbox(client=c)
+    p, line = watch(t, d, "-o", "json", "events", "--from", start, "--type", "daemon", "--type", "exec.ended")
+    try:
+        exited(t.run(s, ["sh", "-c", "exit 7"], client=c), 7)
+        e = json.loads(line())
+        equal((e["type"], e["sandbox"], e["data"]["exitCode"]), ("exec.ended", s["name"], 7), "event")
+        d.kill()
+        d.start()
+        equal(json.loads(line())["type"], "daemon.started", "it came back by itself")
+        c = t.connect(daemon=d)
+        other = t.sandbox(client=c)
+        exited(t.run(other, ["true"], client=c))
+        while True:
+            e = json.loads(line())
+            if e.get("sandbox") == other["name"]:
+                break
+            equal(e["type"], "exec.ended", "what else comes")
+        cursor = e["cursor"]
+    finally:
+        p.kill()
+        p.communicate()
+    p, line = watch(t, d, "events", "--from", "oldest", "--sandbox", s["name"])
+    try:
+        first = line()
+        check("sandbox.state" in first and s["name"] in first and "state=creating" in first, first)
+    finally:
+        p.kill()
+        p.communicate()
+    r = t.ctl("events", "--from", "x-1", daemon=d)
+    equal(r.returncode, 1, "an unknown cursor")
+    check(b"cursor" in r.stderr, r.stderr)
+    check(number(cursor) > number(start), "cursors grow")
