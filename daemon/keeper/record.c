@@ -178,8 +178,9 @@ int record_save(const struct record *r, const struct tree *t, const char *id)
 
 	name_file(name, sizeof(name), id, "made");
 	name_file(fresh, sizeof(fresh), id, "made.new");
+	/* not cut off: it is empty, and ext4 waits for the disk when a file that was is closed */
 	fd = openat(t->upper, r->found ? fresh : name,
-		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+		    O_WRONLY | O_CREAT | (r->found ? O_TRUNC : 0) | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
 	result = write_all(r, fd);
