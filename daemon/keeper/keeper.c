@@ -236,6 +236,7 @@ static int start(struct keeper *k, int listener, int connection)
 
 static void finish(struct keeper *k)
 {
+	tree_forget_upper(&k->tree);
 	if (k->shutdown_serial != 0)
 		link_reply(&k->link, KEEPER_SHUTDOWN, k->shutdown_serial, 0);
 	worker_kill_children(); /* what hangs after END_MS, and what nobody knew */

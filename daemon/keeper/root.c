@@ -12,6 +12,7 @@
 #include "io.h"
 #include "macro.h"
 #include "overlay.h"
+#include "record.h"
 #include "skeleton.h"
 #include "trash.h"
 
@@ -28,28 +29,61 @@ static int renew_work(const struct creation *c)
 	return dir_make_at(c->job->tree->upper, path, (struct owned){ 0, 0700 });
 }
 
+/* NAME in `upper`: what an overlay needs, and an empty record for a claim to write into. */
+static int make_upper(const struct runtime_job *job, const char *name, bool exists)
+{
+	const int upper = job->tree->upper;
+	char path[CREATION_PATH_MAX];
+	int r;
+
+	if (mkdirat(upper, name, 0700) < 0 && (errno != EEXIST || !exists))
+		return -errno;
+	(void)snprintf(path, sizeof(path), "%s/data", name);
+	r = dir_make_at(upper, path, (struct owned){ ids_root(job->ids), 0755 });
+	if (r < 0)
+		return r;
+	(void)snprintf(path, sizeof(path), "%s/work", name);
+	r = dir_make_at(upper, path, (struct owned){ 0, 0700 });
+	if (r == 0)
+		record_prepare(job->tree, name);
+	return r;
+}
+
 /* New directories, not those of a removed sandbox: whatever was in them cannot show again, and ext4
  * puts each new one where there is room. In emptied ones it has to step over the inodes that were
- * just deleted there: mounting and writing took 1.7 ms of processor time instead of 0.4. */
+ * just deleted there: mounting and writing took 1.7 ms of processor time instead of 0.4. Looking
+ * for that room takes 140 us, so one is made beforehand. */
 int root_make_upper(struct creation *c)
 {
 	const struct runtime_job *job = c->job;
 	char path[CREATION_PATH_MAX];
 	int r;
 
-	(void)snprintf(path, sizeof(path), "%s/data", job->id);
-	if ((job->flags & KEEPER_CREATE_REUSE) == 0) {
-		if (mkdirat(job->tree->upper, job->id, 0700) < 0 &&
-		    (errno != EEXIST || !job->mounts)) /* a claim was before us */
-			return -errno;
-		c->upper_made = true;
-		r = dir_make_at(job->tree->upper, path, (struct owned){ ids_root(job->ids), 0755 });
-		if (r < 0)
-			return r;
-	} else if (faccessat(job->tree->upper, path, F_OK, 0) < 0) {
-		return -errno;
+	if (job->flags & KEEPER_CREATE_REUSE) {
+		(void)snprintf(path, sizeof(path), "%s/data", job->id);
+		r = faccessat(job->tree->upper, path, F_OK, 0) < 0 ? -errno : 0;
+		return r < 0 ? r : renew_work(c);
 	}
-	return renew_work(c);
+	if (renameat2(job->tree->upper, TREE_NEXT_UPPER, job->tree->upper, job->id,
+		      RENAME_NOREPLACE) == 0) {
+		c->upper_made = true;
+		return 0;
+	}
+	r = make_upper(job, job->id, job->mounts != NULL); /* then a claim was before us */
+	c->upper_made = r != -EEXIST;
+	return r;
+}
+
+void root_prepare_upper(const struct runtime_job *job)
+{
+	const int upper = job->tree->upper;
+
+	if (faccessat(upper, TREE_NEXT_UPPER, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return;
+	/* it is whole when it gets its name; another worker may be at it, too */
+	if (make_upper(job, TREE_RAW_UPPER, false) < 0 ||
+	    renameat2(upper, TREE_RAW_UPPER, upper, TREE_NEXT_UPPER, RENAME_NOREPLACE) < 0)
+		(void)trash_move(job->tree, upper, TREE_RAW_UPPER); /* not there, or next time */
 }
 
 /* With the host's network its resolver is the sandbox's too. Absent on the host: the skeleton's

@@ -8,6 +8,8 @@
 
 /* Makes upper/<id>, or prepares the one of a stopped sandbox for another use. */
 int root_make_upper(struct creation *c);
+/* Makes one for the next sandbox, whichever that is. Best effort. */
+void root_prepare_upper(const struct runtime_job *job);
 int root_copy_resolver(const struct creation *c);
 int root_mount(struct creation *c);
 /* Appends TEXT to /etc/gitconfig of the mounted root. */

@@ -29,7 +29,6 @@
 #include "fence.h"
 #include "files.h"
 #include "macro.h"
-#include "record.h"
 #include "root.h"
 #include "trash.h"
 
@@ -169,7 +168,7 @@ static void remove_scaffold(const struct creation *c)
 
 	if (c->result.pid > 0 && c->result.error == 0) {
 		root_copy_up(c);
-		record_prepare(job->tree, job->id);
+		root_prepare_upper(job);
 	}
 	(void)umount2(c->merged, MNT_DETACH); /* EINVAL: not mounted */
 	(void)unlinkat(job->tree->merged, job->id, AT_REMOVEDIR);

@@ -19,6 +19,7 @@
 #include "files.h"
 #include "macro.h"
 #include "skeleton.h"
+#include "trash.h"
 
 void tree_init(struct tree *t)
 {
@@ -172,7 +173,16 @@ int tree_attach_state(struct tree *t, int fd, bool is_mount)
 	    (r = make_open(t->state, "spool", own, &t->spool)) < 0)
 		return r;
 	spread(t->upper);
+	tree_forget_upper(t); /* of a keeper that was killed: its ids may have been others */
 	return 0;
+}
+
+void tree_forget_upper(const struct tree *t)
+{
+	if (t->upper < 0)
+		return;
+	trash_remove_flat(t->upper, TREE_NEXT_UPPER);
+	trash_remove_flat(t->upper, TREE_RAW_UPPER);
 }
 
 static int copy_init(const struct tree *t, int from, const char *name, struct owned as)

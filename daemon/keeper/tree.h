@@ -24,6 +24,9 @@
 #define TREE_SKELETON TREE_PATH "/skeleton"
 #define TREE_RUNTIME_NAME "runtime"
 #define TREE_STATE TREE_PATH "/state"
+/* In `upper`, where no id begins like this: one made for the next sandbox, and one being made. */
+#define TREE_NEXT_UPPER ".next"
+#define TREE_RAW_UPPER ".raw"
 
 struct tree {
 	int root;
@@ -48,6 +51,9 @@ int tree_make(struct tree *t, const struct ids *ids);
 /* Attaches the owner's state directory: a detached mount, or a directory that is opened again by
  * its path in our namespace. Makes the four directories. FD is borrowed. */
 int tree_attach_state(struct tree *t, int fd, bool is_mount);
+
+/* Removes the upper that was made for a next sandbox. */
+void tree_forget_upper(const struct tree *t);
 
 /* Copies the init binary at PATH. */
 int tree_copy_init(const struct tree *t, const struct ids *ids, const char *path);

@@ -623,3 +623,21 @@ def test_check_config(t):
         [*good.command(), "--check-config"], capture_output=True, timeout=20, check=False
     )
     equal(p.returncode, 0, f"a good file: {p.stderr}")
+
+
+def test_prepared_directory(t):
+    """One writable layer is made beforehand, for whoever is next; it goes with its keeper."""
+    d = t.private_daemon({"limits": {"pool_memory": 0}})
+    c = t.connect(daemon=d)
+    upper = os.path.join(d.state, "owners", str(t.suite.owner), "upper")
+    ws = t.workspace()
+    c.call("sandbox.create", {"workspace": ws})
+    for _ in range(3):
+        until(lambda: ".next" in os.listdir(upper), 20, f"prepared: {os.listdir(upper)}")
+        prepared = os.stat(os.path.join(upper, ".next")).st_ino
+        s = c.call("sandbox.create", {"workspace": ws})
+        equal(os.stat(os.path.join(upper, s["id"])).st_ino, prepared, "the directory of the next")
+        t.sh(s, "cat ~/x 2>/dev/null && exit 1; echo x >~/x; cat ~/x", client=c)
+    d.stop()
+    hidden = [name for name in os.listdir(upper) if name.startswith(".")]
+    equal(hidden, [], "what is left of it")
