@@ -55,6 +55,7 @@ struct daemon {
 	struct event *checkpoint_timer;
 	int64_t stop_deadline_ms;
 	int lock;
+	int runtime_lock;
 	bool socket_is_ours;
 };
 
@@ -328,6 +329,9 @@ static int start(struct daemon *d)
 	d->lock = place_lock(d->config);
 	if (d->lock < 0)
 		return d->lock;
+	d->runtime_lock = place_lock_runtime(d->config);
+	if (d->runtime_lock < 0)
+		return d->runtime_lock;
 	r = open_store(d);
 	if (r == 0)
 		r = make_manager(d);
@@ -353,6 +357,7 @@ static void shut_down(struct daemon *d)
 		place_unlink_socket(d->config);
 	store_free(d->store);
 	free((void *)(uintptr_t)d->manager.libexec_dir); /* const for everybody else */
+	(void)close_fd(d->runtime_lock);
 	(void)close_fd(d->lock);
 	config_unref(d->config);
 }
@@ -440,7 +445,7 @@ static void prepare_process(void)
 
 int main(int argc, char **argv)
 {
-	struct daemon d = { .lock = -1 };
+	struct daemon d = { .lock = -1, .runtime_lock = -1 };
 	struct options *options = &d.options;
 	int r;
 

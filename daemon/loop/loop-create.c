@@ -16,8 +16,10 @@
 #include "sandbox/tool.h"
 #include "sandbox/view.h"
 #include "sandbox/workspace.h"
+#include "store/store.h"
 #include "util/log.h"
 #include "util/pairs.h"
+#include "util/strings.h"
 #include "util/time.h"
 
 /* ---- what can be refused ---- */
@@ -222,6 +224,7 @@ static struct loop *make(struct manager *m, uid_t peer, const char *work_dir,
 			 const struct loop_create *c, struct stages **stages, struct error *reterr)
 {
 	const struct loop_create_params *p = c->params;
+	CLEANUP_STR char *what = string_format("loop %s", p->loop_id);
 	struct loop *l;
 	int r;
 
@@ -240,7 +243,7 @@ static struct loop *make(struct manager *m, uid_t peer, const char *work_dir,
 				  l->facts.id);
 	}
 	if (r < 0)
-		(void)error_set_errno(reterr, r, "loop %s cannot be recorded", p->loop_id);
+		(void)store_refuse(r, what ? what : "the loop", reterr);
 	else
 		loop_kept_save_beginning(l);
 	(void)loop_unref(l); /* the table has it now, or nobody */

@@ -149,11 +149,7 @@ int exec_table_commit(struct exec_table *t, struct exec *e, struct error *reterr
 		e->stored = true;
 		return 0;
 	}
-	if (r == -ENOSPC)
-		return error_set(reterr, ERROR_LIMIT_REACHED, NULL,
-				 "free some space for the state directory",
-				 "no space left to record the command");
-	return error_set_errno(reterr, r, "the command cannot be recorded");
+	return store_refuse(r, "the command", reterr);
 }
 
 void exec_table_save_now(struct exec_table *t, struct exec *e)

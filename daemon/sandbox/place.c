@@ -7,11 +7,13 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "macro.h"
 #include "sandbox/config.h"
@@ -70,6 +72,28 @@ int place_make(const struct config *config, uid_t uid)
 	return make_dir("runtime", config->runtime_dir, uid == 0 ? 0755 : 0700, uid);
 }
 
+/* Says in the lock file who holds it. */
+static void sign_lock(int fd)
+{
+	CLEANUP_STR char *text = string_format("%d\n", getpid());
+
+	if (text && ftruncate(fd, 0) == 0)
+		(void)pwrite(fd, text, strlen(text), 0); /* on a full disk it stays empty */
+}
+
+static void tell_other(const struct config *config, int fd)
+{
+	char text[32];
+	size_t n = fd_read_at(fd, text, sizeof(text) - 1, 0);
+
+	text[n] = '\0';
+	if (atoi(text) > 0)
+		log_error("another sandboxd (process %d) works in %s", atoi(text),
+			  config->state_dir);
+	else
+		log_error("another sandboxd works in %s", config->state_dir);
+}
+
 int place_lock(const struct config *config)
 {
 	CLEANUP_STR char *path = string_format("%s/lock", config->state_dir);
@@ -86,12 +110,30 @@ int place_lock(const struct config *config)
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		r = -errno;
 		if (r == -EWOULDBLOCK)
-			log_error("another sandboxd works in %s", config->state_dir);
+			tell_other(config, fd);
 		else
 			log_errno(LOG_LEVEL_ERROR, r, "cannot lock %s", path);
 		return r;
 	}
+	sign_lock(fd);
 	return TAKE_FD(fd);
+}
+
+int place_lock_runtime(const struct config *config)
+{
+	CLEANUP_FD int fd = open(config->runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return TAKE_FD(fd);
+	r = -errno;
+	if (r == -EWOULDBLOCK)
+		log_error("another sandboxd, with other state, has its sockets in %s: choose "
+			  "another --runtime-dir",
+			  config->runtime_dir);
+	else
+		log_errno(LOG_LEVEL_ERROR, r, "cannot lock %s", config->runtime_dir);
+	return r;
 }
 
 /* The socket of a service manager, or -1. */

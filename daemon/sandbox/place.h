@@ -15,6 +15,9 @@ int place_make(const struct config *config, uid_t uid);
 /* Locks the state directory. Returns an fd that holds the lock, -EWOULDBLOCK when another daemon
  * has it, or negative errno; logged. */
 int place_lock(const struct config *config);
+/* The same for the runtime directory: another daemon, with other state, would take our keepers'
+ * sockets away. */
+int place_lock_runtime(const struct config *config);
 
 /* The listening RPC socket: one passed by the service manager, else <runtime>/sandboxd.sock,
  * replacing one that a dead daemon left (call with the lock held). *RET_OURS: to be unlinked at the

@@ -138,6 +138,11 @@ static void boot_fail_keeper(struct sandbox *s, int r, const char *reason)
 	else if (r == -ENOSPC || r == -EDQUOT)
 		(void)error_set(&e, ERROR_LIMIT_REACHED, NULL, "free some disk space",
 				"no space left for sandbox %s", s->facts.name);
+	else if (r == -EROFS)
+		(void)error_set(&e, ERROR_UNAVAILABLE, NULL,
+				"make the file system of the state directory writable",
+				"sandbox %s has no place: the state directory is read-only",
+				s->facts.name);
 	else
 		(void)error_set(&e, ERROR_RUNTIME_FAILED, NULL, "sandboxctl doctor", "%s",
 				reason ? reason : strerror(-r));

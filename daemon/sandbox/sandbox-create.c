@@ -14,6 +14,7 @@
 #include "sandbox/tool.h"
 #include "sandbox/workspace.h"
 #include "store/sandboxes.h"
+#include "store/store.h"
 #include "util/id.h"
 #include "util/log.h"
 #include "util/pairs.h"
@@ -298,13 +299,12 @@ static int exists_error(const struct sandbox *s, struct error *reterr)
 
 static int refuse_commit(const struct sandbox *s, int r, struct error *reterr)
 {
+	CLEANUP_STR char *what = NULL;
+
 	if (r == -EEXIST)
 		return exists_error(s, reterr);
-	if (r == -ENOSPC)
-		return error_set(reterr, ERROR_LIMIT_REACHED, NULL,
-				 "free some space for the state directory",
-				 "no space left to record sandbox %s", s->facts.name);
-	return error_set_errno(reterr, r, "sandbox %s cannot be recorded", s->facts.name);
+	what = string_format("sandbox %s", s->facts.name);
+	return store_refuse(r, what ? what : "the sandbox", reterr);
 }
 
 /* Row, table, op: from here on the sandbox exists. */

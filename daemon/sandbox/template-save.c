@@ -17,8 +17,10 @@
 #include "sandbox/runtime.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/template-debian.h"
+#include "store/store.h"
 #include "util/id.h"
 #include "util/log.h"
+#include "util/strings.h"
 #include "util/time.h"
 
 struct save {
@@ -160,14 +162,12 @@ static void give_up(struct row *row)
 
 static int fail_row(int r, const char *name, struct error *reterr)
 {
-	if (r == -ENOSPC)
-		return error_set(reterr, ERROR_LIMIT_REACHED, NULL,
-				 "free some space for the state directory",
-				 "No space is left to remember the template %s.", name);
+	CLEANUP_STR char *what = string_format("template %s", name);
+
 	if (r == -EEXIST)
 		return error_set(reterr, ERROR_CONFLICT, NULL, "try again in a moment",
 				 "What is left of an earlier template %s is being removed.", name);
-	return error_set_errno(reterr, r, "The template %s cannot be remembered", name);
+	return store_refuse(r, what ? what : "the template", reterr);
 }
 
 /* ---- saving ---- */

@@ -16,3 +16,5 @@ struct store {
 
 /* The negative errno of an SQLite code, logged when it is unexpected. */
 int store_error(struct store *s, int code, const char *what);
+/* As store_open(), but it leaves a damaged file alone: -EBADMSG. */
+int store_open_file(struct store **ret, const char *path, bool durable);

@@ -9,18 +9,27 @@
 
 #include "store/store.h"
 
+#include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "store/migrations.h"
+#include "store/rescue.h"
 #include "store/store-private.h"
+#include "util/fd.h"
 #include "util/log.h"
 #include "util/strings.h"
 
 #define META_CHECKPOINT "checkpoint" /* holds nothing: writing it is what counts */
-#define WAL_PAGES_MAX 8192           /* 32 MiB */
+/* The first bytes of a database file (sqlite.org/fileformat2.html). */
+#define HEAD_MAGIC "SQLite format 3"
+#define HEAD_SIZE 100
+#define HEAD_VERSION_AT 60 /* user_version, big-endian */
+#define WAL_PAGES_MAX 8192 /* 32 MiB */
 
 int store_error(struct store *s, int code, const char *what)
 {
@@ -33,9 +42,14 @@ int store_error(struct store *s, int code, const char *what)
 		return -ENOMEM;
 	case SQLITE_CONSTRAINT:
 		return -EEXIST;
+	case SQLITE_READONLY:
+		return -EROFS;
 	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN:
 		if (os == ENOSPC || os == EDQUOT)
 			return -ENOSPC;
+		if (os == EROFS)
+			return -EROFS;
 		break;
 	default:
 		break;
@@ -83,27 +97,54 @@ static int migrate_one(struct store *s, int from)
 	return r;
 }
 
-static int migrate(struct store *s)
+static int refuse_newer(const char *path, int64_t version)
 {
-	int version = 0;
-	int r;
+	log_error("%s has version %lld, this sandboxd knows up to %d: it was used by a newer "
+		  "sandboxd; install that again, or start with another --state-dir",
+		  path, (long long)version, STORE_VERSION);
+	return -EPROTO;
+}
 
-	r = user_version(s, &version);
-	if (r < 0)
+static int check_version(struct store *s, const char *path, int *ret)
+{
+	int r = user_version(s, ret);
+
+	if (r < 0 || (*ret >= 0 && *ret <= STORE_VERSION))
 		return r;
-	if (version < 0 || version > STORE_VERSION) {
-		log_error("the state database has version %d, this sandboxd knows up to %d: it was "
-			  "used by a newer sandboxd; install that again, or start with another "
-			  "--state-dir",
-			  version, STORE_VERSION);
-		return -EPROTO;
+	return refuse_newer(path, *ret);
+}
+
+/* Reads all of it: damage is found here, and not by whoever asks for a row. */
+static int check_pages(struct store *s)
+{
+	static const char sql[] = "PRAGMA quick_check(1)";
+	sqlite3_stmt *stmt = NULL;
+	const char *text;
+	int code, r = 0;
+
+	code = sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_step(stmt);
+	if (code != SQLITE_ROW) {
+		r = store_error(s, code, sql);
+	} else {
+		text = (const char *)sqlite3_column_text(stmt, 0);
+		if (!text || strcmp(text, "ok") != 0) {
+			log_error("database: %.200s", text ? text : "damaged");
+			r = -EBADMSG;
+		}
 	}
-	for (; version < STORE_VERSION; version++) {
+	(void)sqlite3_finalize(stmt); /* repeats the error */
+	return r;
+}
+
+static int migrate(struct store *s, int version)
+{
+	int r = 0;
+
+	for (; r == 0 && version < STORE_VERSION; version++)
 		r = migrate_one(s, version);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return r;
 }
 
 static int configure(struct store *s, bool durable)
@@ -111,8 +152,6 @@ static int configure(struct store *s, bool durable)
 	int code;
 	int r;
 
-	(void)sqlite3_extended_result_codes(s->db, 1);
-	(void)sqlite3_busy_timeout(s->db, 100); /* an administrator may be looking at it */
 	r = execute(s, "PRAGMA journal_mode = WAL");
 	if (r < 0)
 		return r;
@@ -125,7 +164,22 @@ static int configure(struct store *s, bool durable)
 	return execute(s, "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -512");
 }
 
-int store_open(struct store **ret, const char *path, bool durable)
+static int open_checked(struct store *s, const char *path, bool durable)
+{
+	int version = 0;
+	int r;
+
+	(void)sqlite3_extended_result_codes(s->db, 1);
+	(void)sqlite3_busy_timeout(s->db, 100); /* an administrator may be looking at it */
+	r = check_version(s, path, &version);
+	if (r == 0)
+		r = check_pages(s);
+	if (r == 0)
+		r = configure(s, durable);
+	return r < 0 ? r : migrate(s, version);
+}
+
+int store_open_file(struct store **ret, const char *path, bool durable)
 {
 	CLEANUP(store_freep) struct store *s = calloc(1, sizeof(*s));
 	mode_t mask;
@@ -142,14 +196,50 @@ int store_open(struct store **ret, const char *path, bool durable)
 	if (code != SQLITE_OK)
 		r = store_error(s, code, path);
 	else
-		r = configure(s, durable);
-	if (r == 0)
-		r = migrate(s);
+		r = open_checked(s, path, durable);
 	(void)umask(mask); /* cannot fail */
-	if (r < 0)
+	if (r < 0) {       /* what is not ours to use is not ours to move the log into, either */
+		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		return r;
+	}
 	*ret = TAKE_PTR(s);
 	return 0;
+}
+
+/* Looks at the file without SQLite, which would write beside it: can it be read, and is it a newer
+ * program's? */
+static int look_at(const char *path)
+{
+	unsigned char head[HEAD_SIZE];
+	uint32_t version;
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	ssize_t n;
+	int r;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	n = fd < 0 ? -1 : read(fd, head, sizeof(head));
+	if (n < 0) {
+		r = -errno;
+		return log_errno(LOG_LEVEL_ERROR, r, "cannot read %s", path);
+	}
+	if (n < HEAD_SIZE || memcmp(head, HEAD_MAGIC, sizeof(HEAD_MAGIC)) != 0)
+		return 0; /* empty, or damaged */
+	memcpy(&version, head + HEAD_VERSION_AT, sizeof(version));
+	version = be32toh(version);
+	return version > STORE_VERSION ? refuse_newer(path, version) : 0;
+}
+
+int store_open(struct store **ret, const char *path, bool durable)
+{
+	int r = look_at(path);
+
+	if (r == 0)
+		r = store_open_file(ret, path, durable);
+	if (r != -EBADMSG)
+		return r;
+	r = store_rescue(path);
+	return r < 0 ? r : store_open_file(ret, path, durable);
 }
 
 void store_free(struct store *s)

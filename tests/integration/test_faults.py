@@ -292,32 +292,6 @@ def biggest(top):
     return max(files, key=lambda f: os.lstat(f).st_blocks)
 
 
-def test_state_dir_is_a_file(t):
-    ws = t.workspace({"file": "x"})
-    d = daemon_module.Daemon(t.suite.tools, state=ws + "/file")
-    t.daemons.append(d)
-    d.spawn()
-    until(lambda: not d.alive(), 10, "it ends")
-    check(d.process.returncode > 0 and d.log_tail(), "status and a reason")
-
-
-def test_database_is_garbage(t):
-    """Refuses to start and says which file; it does not start anew over somebody's data."""
-    d = t.private_daemon()
-    d.stop()
-    path = os.path.join(d.state, "state.db")
-    for name in os.listdir(d.state):
-        if name.startswith("state.db-"):
-            os.unlink(os.path.join(d.state, name))
-    with open(path, "wb") as f:
-        f.write(b"this is not a database" * 1000)
-    d.spawn()
-    until(lambda: not d.alive(), 10, "it ends")
-    check(d.process.returncode > 0 and "database" in d.log_tail(), d.log_tail())
-    with open(path, "rb") as f:
-        check(f.read(4) == b"this", "the file was overwritten")
-
-
 def test_template_build_that_fails(t):
     """Leaves nothing, says why, and can be tried again."""
     d = t.private_daemon({"tool claude": {"registry": "http://127.0.0.1:9/", "build_timeout": "30s"}})

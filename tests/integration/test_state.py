@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""State that is not as it should be: refused or saved aside, named, never overwritten."""
+
+import os
+import sqlite3
+import subprocess
+
+import daemon as daemon_module
+from harness import exited, modes, refused, timeout
+from lib import check, equal, until
+from test_faults import drop_disk, small_disk, try_create, until_unused
+
+
+def database(d):
+    return os.path.join(d.state, "state.db")
+
+
+def contents(d):
+    """Every file of the database, with what is in it."""
+    found = {}
+    for name in sorted(os.listdir(d.state)):
+        if name.startswith("state.db") and os.path.isfile(os.path.join(d.state, name)):
+            with open(os.path.join(d.state, name), "rb") as f:
+                found[name] = f.read()
+    return found
+
+
+def saved_aside(d):
+    return [n for n in os.listdir(d.state) if n.startswith("state.db.damaged-") and not n.endswith("-wal")]
+
+
+def refuses_to_start(d, *words):
+    d.spawn()
+    until(lambda: not d.alive(), 20, "it ends")
+    check(d.process.returncode > 0, f"status {d.process.returncode}")
+    for word in words:
+        check(word in d.log_tail(), f"{word} is not in: {d.log_tail()}")
+
+
+def test_state_dir_is_a_file(t):
+    ws = t.workspace({"file": "x"})
+    d = daemon_module.Daemon(t.suite.tools, state=ws + "/file")
+    t.daemons.append(d)
+    refuses_to_start(d, ws + "/file")
+
+
+def test_newer(t):
+    d = t.private_daemon()
+    d.stop()
+    with sqlite3.connect(database(d)) as db:
+        db.execute("PRAGMA user_version = 999")
+    db.close()
+    before = contents(d)
+    refuses_to_start(d, database(d), "999", "newer")
+    equal(contents(d), before, "touched")
+
+
+def test_unreadable(t):
+    d = t.private_daemon()
+    d.stop()
+    os.rename(database(d), database(d) + ".away")
+    os.mkdir(database(d))
+    refuses_to_start(d, database(d))
+    os.rmdir(database(d))
+    os.rename(database(d) + ".away", database(d))
+    if t.mode == "user":  # nothing is unreadable for root
+        os.chmod(database(d), 0)
+        refuses_to_start(d, database(d), "Permission denied")
+        os.chmod(database(d), 0o600)
+    d.start()
+    d.stop()
+
+
+def test_garbage(t):
+    """Nothing can be read: it begins anew, and says where the old one is."""
+    d = t.private_daemon()
+    d.stop()
+    garbage = b"this is not a database" * 1000
+    with open(database(d), "wb") as f:
+        f.write(garbage)
+    d.start()
+    names = saved_aside(d)
+    equal(len(names), 1, f"{names}")
+    check(names[0] in d.log_tail(), d.log_tail())
+    equal(contents(d)[names[0]], garbage, "what was saved")
+    with d.client() as c:
+        equal(c.call("sandbox.list")["sandboxes"], [], "sandboxes")
+        c.call("sandbox.create", {"name": "new"}, timeout=60)
+        c.call("sandbox.remove", {"sandbox": "new", "force": True}, timeout=60)
+    d.stop()
+    d.start()
+    equal(saved_aside(d), names, "once is enough")
+    d.stop()
+
+
+def test_damaged(t):
+    """A page is lost: what is on others is not. The daemon's own name stays, so it knows its own."""
+    d = t.private_daemon()
+    instance = d.instance
+    with d.client() as c:
+        c.call("sandbox.create", {"name": "kept"}, timeout=60)
+        exited(t.run("kept", ["/bin/sh", "-c", "echo here >/home/agent/file"], client=c))
+    d.stop()
+    db = sqlite3.connect(database(d))
+    page = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'pools'").fetchone()[0]
+    size = db.execute("PRAGMA page_size").fetchone()[0]
+    db.close()
+    with open(database(d), "r+b") as f:
+        f.seek((page - 1) * size)
+        f.write(b"x" * size)
+    d.start()
+    equal((len(saved_aside(d)), d.instance), (1, instance), d.log_tail())
+    with d.client() as c:
+        equal([s["name"] for s in c.call("sandbox.list")["sandboxes"]], ["kept"], "sandboxes")
+        c.call("sandbox.start", {"sandbox": "kept"}, timeout=60)
+        equal(exited(t.run("kept", ["cat", "/home/agent/file"], client=c))["stdout"], "here\n", "file")
+        c.call("sandbox.remove", {"sandbox": "kept", "force": True}, timeout=60)
+    d.stop()
+
+
+@modes("root", "owner")
+def test_read_only_at_the_start(t):
+    disk = small_disk(t)
+    try:
+        d = daemon_module.Daemon(t.suite.tools, state=disk + "/state")
+        t.daemons.append(d)
+        d.start()
+        d.stop()
+        until_unused(d)
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        refuses_to_start(d, disk + "/state", "Read-only file system")
+        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+        d.start()
+        d.stop()
+    finally:
+        until_unused(d)
+        drop_disk(disk)
+
+
+@modes("root", "owner")
+@timeout(120)
+def test_full_while_it_runs(t):
+    """No new work, with an error that says why; what runs goes on; room, and all is well again."""
+    disk = small_disk(t, "32m")
+    d = None
+    try:
+        d = t.private_daemon({"limits": {"pool_memory": "0"}}, state=disk + "/state")
+        c = t.connect(daemon=d)
+        ws = t.workspace()
+        c.call("sandbox.create", {"name": "old", "workspace": ws}, timeout=60)
+        script = "while [ ! -e stop ]; do date +%N >beat; sleep 0.05; done; echo done"
+        params = {"sandbox": "old", "command": ["/bin/sh", "-c", script], "workDir": ws}
+        running = c.send("exec.run", params)
+        until(lambda: os.path.exists(ws + "/beat"), 20, "it runs")
+        fill(disk + "/fill")
+        for _ in range(2):
+            refused(c.error("sandbox.create", {"name": "new"}, timeout=60), "limit_reached")
+        equal([s["name"] for s in c.call("sandbox.list")["sandboxes"]], ["old"], "sandboxes")
+        os.unlink(ws + "/beat")
+        until(lambda: os.path.exists(ws + "/beat"), 20, "it goes on")
+        os.unlink(disk + "/fill")
+        until(lambda: try_create(c, "new"), 30, "room again")
+        t.put(ws, "stop", "")
+        equal(exited(c.wait(running, 30))["stdout"], "done\n", "what ran all the time")
+        for name in ("old", "new"):
+            c.call("sandbox.remove", {"sandbox": name, "force": True}, timeout=60)
+        d.stop(30)
+    finally:
+        if d:
+            d.destroy()
+        until_unused(d)
+        drop_disk(disk)
+
+
+def fill(path):
+    with open(path, "wb", buffering=0) as f:
+        try:
+            while True:
+                f.write(bytes(1 << 16))
+        except OSError:
+            pass
+
+
+def test_second_daemon(t):
+    """It ends with a line that says whose the place is, and the first does not notice."""
+    d = t.private_daemon()
+    with d.client() as c:
+        c.call("sandbox.create", {"name": "first"}, timeout=60)
+        again = daemon_module.Daemon(t.suite.tools, state=d.state)
+        t.daemons.append(again)
+        refuses_to_start(again, d.state, f"process {d.pid}")
+        again = daemon_module.Daemon(t.suite.tools)
+        again.run = d.run
+        t.daemons.append(again)
+        refuses_to_start(again, d.run)
+        equal(exited(t.run("first", ["echo", "alive"], client=c))["stdout"], "alive\n", "the first")
+        c.call("sandbox.remove", {"sandbox": "first", "force": True}, timeout=60)
+    with d.client() as c:
+        equal(c.call("system.ping"), {}, "its socket")
+    d.stop()
