@@ -242,24 +242,27 @@ run_stage() (
 	fi
 )
 
-# Two lanes for two cores: the integration tests mostly wait, what compiles and computes goes beside
-# them. Both need the gcc build, which the first stage makes. The owner's and the user's are one user of
-# the host, who has only so many inotify instances: one after the other.
+# Lanes beside each other, although there are two cores: integration tests mostly wait. All need the
+# gcc build, which the first stage makes. The owner's and the user's are one user of the host, who has
+# only so many inotify instances: one after the other.
+lanes=('root vm demo' 'owner user' 'o3 valgrind fuzz lint node asan')
+
 run_all_stages() {
-	local stage lane
+	local stage lane pids='' pid
 	run_stage unit
-	set -m # a process group of its own, so that it can be ended whole
-	for stage in o3 valgrind fuzz lint node demo vm asan; do
-		run_stage "$stage"
-	done </dev/null &
-	lane=$!
-	set +m
-	# shellcheck disable=SC2064 # the lane of now
-	trap "kill -- -$lane 2>/dev/null; exit 130" INT TERM
-	for stage in root owner user; do
-		run_stage "$stage"
+	set -m # a process group for each, so that it can be ended whole
+	for lane in "${lanes[@]}"; do
+		for stage in $lane; do
+			run_stage "$stage"
+		done </dev/null &
+		pids="$pids $!"
 	done
-	wait "$lane" || true
+	set +m
+	# shellcheck disable=SC2064 # the lanes of now
+	trap "kill --${pids// / -} 2>/dev/null; exit 130" INT TERM
+	for pid in $pids; do
+		wait "$pid" || true
+	done
 	trap - INT TERM
 }
 
