@@ -15,6 +15,7 @@
 
 #include "api/api.h"
 #include "api/doctor.h"
+#include "api/result.h"
 #include "macro.h"
 #include "rpc/server.h"
 #include "sandbox/config.h"
@@ -310,6 +311,7 @@ static int make_manager(struct daemon *d)
 	m->config = d->config;
 	m->store = d->store;
 	m->libexec_dir = find_libexec(d->config);
+	m->describe_result = value_exec_result_text;
 	m->base = event_base_new();
 	if (!m->base || !m->libexec_dir)
 		return -ENOMEM;

@@ -82,6 +82,8 @@
 /* Its own, the views, and those that execs still run in when theirs is made anew. */
 #define SANDBOX_MNT_NAMESPACES_MAX 32
 
+#define JOURNAL_KEYS_MAX 100000 /* idempotency keys that are kept at once */
+
 /* ---- processes of ours ---- */
 #define KEEPER_IDLE_MS 60000              /* a keeper without sandboxes ends after this */
 #define SANDBOX_LIFE_MIN_MS 1000          /* of ttlMs and idleTimeoutMs */

@@ -72,7 +72,7 @@ static const struct field sandbox_create_fields[] = {
 	{ "idleTimeoutMs", FIELD_INT64, AT(sandbox_create_params, idle_timeout_ms), LIFE, .doc = "Stopped after this time without a running command." },
 	{ "rm", FIELD_BOOL, AT(sandbox_create_params, rm), .doc = "Removed when it stops." },
 	{ "labels", FIELD_LABELS, AT(sandbox_create_params, labels), BETWEEN(0, LABELS_MAX), .doc = "Free text to find it by." },
-	{ "idempotencyKey", FIELD_STRING, U, AT(sandbox_create_params, idempotency_key), BETWEEN(1, 128), .doc = "The same call again gives the same sandbox." },
+	{ "idempotencyKey", FIELD_STRING, AT(sandbox_create_params, idempotency_key), BETWEEN(1, 128), .doc = "The same call again gives the same sandbox." },
 	END
 };
 
@@ -151,7 +151,7 @@ static const struct field exec_run_fields[] = {
 	{ "graceMs", FIELD_INT64, D, AT(exec_run_params, grace_ms), MS, .fallback = EXEC_GRACE_MS, .doc = "Between TERM and KILL." },
 	{ "leftovers", FIELD_ENUM, AT(exec_run_params, leftovers), .values = leftovers_modes, .fallback = LEFTOVERS_KILL, .doc = "What happens to processes that outlive it." },
 	{ "onDisconnect", FIELD_ENUM, AT(exec_run_params, on_disconnect), .values = disconnect_modes, .doc = "What happens to it when the client is gone." },
-	{ "idempotencyKey", FIELD_STRING, U, AT(exec_run_params, idempotency_key), BETWEEN(1, 128), .doc = "The same call again never runs it twice." },
+	{ "idempotencyKey", FIELD_STRING, AT(exec_run_params, idempotency_key), BETWEEN(1, 128), .doc = "The same call again never runs it twice." },
 	{ "stage", FIELD_NAME, AT(exec_run_params, stage), .doc = "Stage of the loop: what it may write and reach (docs/stages.md)." },
 	{ "storyId", FIELD_STRING, AT(exec_run_params, story_id), BETWEEN(1, 128), .doc = "Story of the loop, kept with it." },
 	{ "stream", FIELD_BOOL, AT(exec_run_params, stream), .doc = "Send exec.data while it runs." },
@@ -204,7 +204,7 @@ static const struct field loop_run_fields[] = {
 	{ "verificationCommands", FIELD_STRINGS, AT(loop_run_params, verification_commands), BETWEEN(0, VERIFICATIONS_MAX), .doc = "Lines for /bin/sh in the same sandbox, when the tool exited 0." },
 	{ "artifacts", FIELD_ENUM, AT(loop_run_params, artifacts), .values = artifacts_modes, .fallback = ARTIFACTS_SUMMARY, .doc = "What to find out about its changes." },
 	{ "outputLimitChars", FIELD_INT64, D, AT(loop_run_params, output_limit_chars), BETWEEN(0, OUTPUT_CHARS_MAX), .fallback = OUTPUT_CHARS_DEFAULT, .doc = "The last so many characters are in the result." },
-	{ "idempotencyKey", FIELD_STRING, U, AT(loop_run_params, idempotency_key), BETWEEN(1, 128), .doc = "The same call again never runs it twice." },
+	{ "idempotencyKey", FIELD_STRING, AT(loop_run_params, idempotency_key), BETWEEN(1, 128), .doc = "The same call again never runs it twice." },
 	{ "stream", FIELD_BOOL, AT(loop_run_params, stream), .doc = "Send exec.data while it runs." },
 	{ "detach", FIELD_BOOL, AT(loop_run_params, detach), .doc = "Answer with an Exec as soon as it started; nothing is verified or looked at then." },
 	{ "onDisconnect", FIELD_ENUM, AT(loop_run_params, on_disconnect), .values = disconnect_modes, .doc = "What happens to it when the client is gone; absent: keep." },
@@ -245,8 +245,8 @@ static const struct field exec_wait_fields[] = {
 };
 static const struct field exec_ref_fields[] = { EXEC_ID(exec_ref_params), END };
 static const struct field exec_cancel_fields[] = {
-	EXEC_ID(exec_ref_params),
-	{ "idempotencyKey", FIELD_STRING, U, AT(exec_ref_params, idempotency_key), BETWEEN(1, 128), .doc = "Instead of the id." },
+	{ "execId", FIELD_NAME, AT(exec_ref_params, exec_id), .doc = "Its id." },
+	{ "idempotencyKey", FIELD_STRING, AT(exec_ref_params, idempotency_key), BETWEEN(1, 128), .doc = "Instead of the id: the key of its call." },
 	END
 };
 static const struct field exec_read_fields[] = {

@@ -85,7 +85,11 @@ static int run_passed(struct ctl *ctl, struct json_object *params, const struct 
 
 int exec_params_run(struct ctl *ctl, struct json_object *params, const struct exec_stdio *stdio)
 {
-	if (stdio->tty || stdio->detach || ctl->json)
+	/* what goes to our descriptors is not stored, and with a key somebody may ask for it again
+	 */
+	const bool keyed = json_object_object_get_ex(params, "idempotencyKey", NULL);
+
+	if (stdio->tty || stdio->detach || ctl->json || keyed)
 		return run_streamed(ctl, params, stdio);
 	return run_passed(ctl, params, stdio);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* exec: our own descriptors are the command's where the daemon takes them, so its output never
- * passes through us. With a terminal, or -o json (where the result holds the output), it does. */
+ * passes through us. With a terminal, --key (the output is kept for the same call again), or -o
+ * json (where the result holds the output), it does. */
 
 #include <json-c/json.h>
 #include <string.h>

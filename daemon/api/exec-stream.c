@@ -39,6 +39,7 @@ struct session {
 	struct exec_follow *follow;
 	struct event *again;
 	bool is_run;
+	bool joins;
 	bool send_data;
 	bool detach;
 	bool keep;
@@ -236,7 +237,10 @@ static void pump(struct session *s)
 
 	if (!s->started)
 		return; /* the spool may tell of output before init tells of the start */
-
+	if (s->detach) {
+		finish(s, value_exec(s->exec, true));
+		return;
+	}
 	while (more && request_writable(s->request)) {
 		if (chunks >= PUMP_CHUNKS) {
 			event_active(s->again, 0, 0);
@@ -278,7 +282,7 @@ static void on_started(struct exec *e, void *userdata)
 		finish(s, value_exec(e, true));
 		return;
 	}
-	if (s->is_run && s->send_data && exec_facts(e)->tty)
+	if (s->is_run && !s->joins && s->send_data && exec_facts(e)->tty)
 		hold(s); /* a terminal's spool is opened only now */
 	pump(s);
 }
@@ -373,6 +377,7 @@ void exec_stream_begin(struct request *r, struct exec *e, const struct exec_stre
 		s->request = r;
 		s->exec = exec_ref(e);
 		s->is_run = config->is_run;
+		s->joins = config->joins;
 		s->send_data = config->send_data;
 		s->detach = config->detach;
 		s->keep = config->keep;
@@ -382,7 +387,7 @@ void exec_stream_begin(struct request *r, struct exec *e, const struct exec_stre
 		result = prepare(s, config);
 	}
 	if (result < 0) {
-		if (config->is_run)
+		if (config->is_run && !config->joins)
 			exec_end(e, EXEC_CAUSE_CANCELLED);
 		(void)error_set_errno(&error, result, "the exec cannot be followed");
 		if (s)
@@ -394,11 +399,11 @@ void exec_stream_begin(struct request *r, struct exec *e, const struct exec_stre
 		return;
 	}
 	request_watch(r, &watch, s);
-	if (s->is_run && s->send_data)
+	if (s->is_run && !s->joins && s->send_data)
 		hold(s); /* who attaches later sees what is kept and stops nobody */
 	if (exec_facts(e)->state != EXEC_STATE_STARTING)
 		send_started(s);
-	if (!config->is_run) /* what is there already; a run has nothing yet, and tells of its end
-				itself */
+	if (!config->is_run || config->joins) /* what is there already; a run has nothing yet, and
+				tells of its end itself */
 		event_active(s->again, 0, 0);
 }

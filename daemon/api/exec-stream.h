@@ -15,6 +15,7 @@ struct request;
 struct exec_stream_config {
 	struct event_base *base;
 	bool is_run;                       /* cancelling the request cancels the exec */
+	bool joins;                        /* a run whose exec an earlier call has started */
 	bool send_data;                    /* exec.data notifications */
 	bool detach;                       /* answered with an Exec when it has started */
 	bool keep;                         /* the exec outlives its client */

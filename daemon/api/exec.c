@@ -17,6 +17,7 @@
 #include "macro.h"
 #include "params.h"
 #include "sandbox/exec.h"
+#include "sandbox/journal.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
 #include "text.h"
@@ -45,63 +46,7 @@ static void answer(struct request *r, int result, struct error *e)
 		request_reply(r, json_object_new_object());
 }
 
-/* ---- exec.run, exec.attach ---- */
-
-/* The gate has checked that it is there, of a kind that is accepted, and used only once. */
-static int take_fds(struct request *r, const struct exec_run_params *p, int fds[3],
-		    struct error *reterr)
-{
-	const bool given[3] = { p->in.kind == STDIN_FD, p->out.given, p->err.given };
-	const unsigned index[3] = { p->in.fd, p->out.fd, p->err.fd };
-	static const char *const fields[3] = { "stdin", "stdout", "stderr" };
-	size_t i;
-
-	for (i = 0; i < 3; i++) {
-		if (!given[i])
-			continue;
-		fds[i] = request_take_fd(r, index[i]);
-		if (fds[i] < 0)
-			return error_set(reterr, ERROR_INVALID_PARAMS, fields[i], NULL,
-					 "there is no descriptor %u with this request", index[i]);
-	}
-	return 0;
-}
-
-static void run(struct request *r, struct manager *m, struct error *e)
-{
-	const struct exec_run_params *p = request_params(r);
-	struct exec_stream_config config = { .base = m->base,
-					     .is_run = true,
-					     .send_data = p->stream && !p->detach,
-					     .detach = p->detach };
-	int fds[3] = { -1, -1, -1 };
-	struct sandbox *s;
-	struct exec *exec;
-	size_t i;
-
-	config.keep = p->on_disconnect == DISCONNECT_KEEP ||
-		      (p->on_disconnect == DISCONNECT_UNSET && p->detach);
-	s = sandbox_find(m, request_uid(r), p->sandbox, e);
-	if (!s || take_fds(r, p, fds, e) < 0) {
-		for (i = 0; i < 3; i++)
-			fds[i] = close_fd(fds[i]);
-		request_fail(r, e);
-		return;
-	}
-	if (exec_start(m, s, p, fds, &exec, e) < 0) {
-		request_fail(r, e);
-		return;
-	}
-	exec_stream_begin(r, exec, &config);
-	(void)exec_unref(exec);
-}
-
-void method_exec_run(struct request *r, void *userdata)
-{
-	CLEANUP_ERROR struct error e = { 0 };
-
-	run(r, userdata, &e);
-}
+/* ---- exec.attach ---- */
 
 void method_exec_attach(struct request *r, void *userdata)
 {
@@ -241,12 +186,42 @@ void method_exec_wait(struct request *r, void *userdata)
 	wait_for_end(w, m->base, timeout_ms);
 }
 
+/* The exec to be cancelled, by id or by key. NULL: the request was answered. */
+static struct exec *find_to_cancel(struct request *r, struct manager *m,
+				   const struct exec_ref_params *p)
+{
+	CLEANUP_JOURNAL_ENTRY struct journal_entry entry = { 0 };
+	CLEANUP_ERROR struct error error = { 0 };
+	struct exec *e;
+	int known;
+
+	if ((p->exec_id != NULL) == (p->idempotency_key != NULL)) {
+		(void)error_set(&error, ERROR_INVALID_PARAMS, "execId", NULL,
+				"either execId or idempotencyKey says what is cancelled");
+		request_fail(r, &error);
+		return NULL;
+	}
+	if (p->exec_id)
+		return find_or_fail(r, m, p->exec_id);
+	known = journal_find(m, request_uid(r), p->idempotency_key, &entry, &error);
+	e = known > 0 && entry.exec ? exec_of_key(m, entry.exec) : NULL;
+	if (known > 0 && !e && entry.done) {
+		request_reply(r, json_object_new_object()); /* it has ended */
+		return NULL;
+	}
+	if (known >= 0 && !e)
+		(void)error_set(&error, ERROR_NOT_FOUND, "idempotencyKey", NULL,
+				"there is no command with the key %s", p->idempotency_key);
+	if (!e)
+		request_fail(r, &error);
+	return e;
+}
+
 void method_exec_cancel(struct request *r, void *userdata)
 {
 	CLEANUP_ERROR struct error error = { 0 };
-	const struct exec_ref_params *p = request_params(r);
 	struct manager *m = userdata;
-	struct exec *e = find_or_fail(r, m, p->exec_id);
+	struct exec *e = find_to_cancel(r, m, request_params(r));
 	struct waiting *w;
 
 	if (!e)

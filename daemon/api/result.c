@@ -21,6 +21,8 @@
 #include "sandbox/sandbox.h"
 #include "util/fd.h"
 
+#define KEPT_TEXT_MAX (256u * 1024) /* of a result that is kept with its key */
+
 static_assert((int)STREAM_STDOUT == (int)KEEPER_STREAM_STDOUT &&
 		      (int)STREAM_STDERR == (int)KEEPER_STREAM_STDERR &&
 		      (int)STREAM_OUTPUT == (int)KEEPER_STREAM_OUTPUT,
@@ -220,4 +222,14 @@ struct json_object *value_exec_started(const struct exec *e)
 	json_object_object_add(o, "pid", f->pid > 0 ? json_object_new_int(f->pid) : NULL);
 	json_object_object_add(o, "startedAt", value_time(f->result.started_at_ms));
 	return o;
+}
+
+char *value_exec_result_text(const struct exec *e)
+{
+	char *text = value_to_text(value_exec_result(e, true));
+
+	if (!text || strlen(text) <= KEPT_TEXT_MAX)
+		return text;
+	free(text);
+	return value_to_text(value_exec_result(e, false));
 }

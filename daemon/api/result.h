@@ -14,5 +14,9 @@ struct json_object *value_exec(const struct exec *e, bool with_text);
 /* The params of exec.started, but for requestId. */
 struct json_object *value_exec_started(const struct exec *e);
 
+/* The result of E, which has ended, as text; without what it wrote where that is much. NULL when
+ * memory is out; freed by the caller. */
+char *value_exec_result_text(const struct exec *e);
+
 /* "stdout" and its kin, by enum keeper_spool_stream. */
 const char *stream_to_string(unsigned stream);

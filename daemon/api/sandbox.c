@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "api/progress.h"
 #include "api/values.h"
 #include "bounds.h"
 #include "params.h"
@@ -23,27 +22,6 @@ static void on_done(struct sandbox *s, struct error *e, void *userdata)
 		request_fail(r, e);
 	else
 		request_reply(r, value_sandbox(s));
-}
-
-static void on_cancel(struct request *r, void *userdata)
-{
-	(void)r; /* answered by on_done() */
-	sandbox_cancel_create(userdata);
-}
-
-/* A client that goes away does not take its sandbox along: the create goes on. */
-void method_sandbox_create(struct request *r, void *userdata)
-{
-	static const struct request_watch watch = { .on_cancel = on_cancel };
-	CLEANUP_ERROR struct error e = { 0 };
-	struct sandbox *s;
-
-	if (sandbox_create(userdata, request_uid(r), request_params(r), on_done, r, &s, &e) < 0) {
-		request_fail(r, &e);
-		return;
-	}
-	sandbox_on_progress(s, progress_notify, r);
-	request_watch(r, &watch, s); /* lives until on_done() at least */
 }
 
 /* The sandbox that R names, or NULL: then R was answered. */

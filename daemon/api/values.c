@@ -137,3 +137,15 @@ struct json_object *value_sandbox(const struct sandbox *s)
 	json_object_object_add(o, "pid", f->pid > 0 ? json_object_new_int64(f->pid) : NULL);
 	return o;
 }
+
+char *value_to_text(struct json_object *o)
+{
+	const char *text =
+		o ? json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+							      JSON_C_TO_STRING_NOSLASHESCAPE)
+		  : NULL;
+	char *copy = text ? strdup(text) : NULL;
+
+	json_object_put(o);
+	return copy;
+}

@@ -18,6 +18,9 @@ struct json_object *value_string(const char *text);
 void value_add_string(struct json_object *o, const char *key, const char *text);
 void value_add_int(struct json_object *o, const char *key, int64_t number);
 
+/* O, whose reference is taken, as a line of JSON; NULL for NULL. Freed by the caller. */
+char *value_to_text(struct json_object *o);
+
 /* An object of strings. */
 struct json_object *value_pairs(const struct pairs *pairs);
 /* An array of strings; COUNT of them. */

@@ -35,9 +35,10 @@ struct loop_run {
 	bool finished;
 	int64_t begun_ms; /* CLOCK_MONOTONIC */
 	struct loop_run_result result;
-	loop_run_done *done;
-	void *userdata;
-	struct event tell; /* the result is there */
+	uid_t peer;
+	char *key; /* NULL: it has none */
+	struct loop_run_waiter *waiters;
+	struct event tell; /* the result is there, or the tool had ended before we came */
 	struct loop_run *previous;
 	struct loop_run *next;
 };

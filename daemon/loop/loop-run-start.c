@@ -8,6 +8,7 @@
 #include "loop/git-head.h"
 #include "loop/loop-run-internal.h"
 #include "sandbox/exec.h"
+#include "sandbox/journal.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/tool.h"
 #include "sandbox/view.h"
@@ -40,10 +41,10 @@ static int check_params(const struct loop_run_params *p, struct error *reterr)
 				 "a path that begins with /", "workDir must be absolute");
 	if (p->base_sha && artifacts_check_base(p->base_sha, reterr) < 0)
 		return -1;
-	if (p->detach && p->verification_commands.count > 0)
+	if (p->detach && !p->idempotency_key && p->verification_commands.count > 0)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "verificationCommands",
-				 "leave out detach, or run them with exec.run",
-				 "with detach nothing is verified");
+				 "give an idempotencyKey, or leave out detach",
+				 "with detach and no key nothing is verified");
 	for (i = 0; i < p->verification_commands.count; i++) {
 		if (p->verification_commands.items[i][0] != '\0')
 			continue;
@@ -129,9 +130,12 @@ static int copy_params(struct loop_run *r, const struct loop_run_params *p)
 	int e;
 
 	r->grace_ms = p->grace_ms;
-	r->artifacts = p->detach ? ARTIFACTS_NONE : p->artifacts;
+	/* with a key somebody may ask for them later */
+	r->artifacts = p->detach && !p->idempotency_key ? ARTIFACTS_NONE : p->artifacts;
 	r->limit = (uint64_t)p->output_limit_chars;
 	e = string_copy(p->request_id, &r->result.request_id);
+	if (e == 0)
+		e = string_copy(p->idempotency_key, &r->key);
 	if (e == 0)
 		e = string_copy(p->stage, &r->stage);
 	if (e == 0)
@@ -162,8 +166,18 @@ static void note_head(struct loop_run *r)
 	(void)workspace_free(w); /* returns NULL */
 }
 
+static int follow(struct loop_run *r, const struct strings *argv)
+{
+	int e = 0;
+
+	if (!r->result.request_id)
+		e = string_copy(exec_facts(r->exec)->id, &r->result.request_id);
+	return e == 0 ? loop_run_follow(r, argv) : e;
+}
+
 static int start_tool(struct loop_run *r, struct sandbox *s, const struct loop_run_params *p,
-		      const struct strings *argv, struct error *reterr)
+		      const struct strings *argv, const struct journal_call *call,
+		      struct error *reterr)
 {
 	const struct exec_run_params params = {
 		.command = *argv,
@@ -181,40 +195,26 @@ static int start_tool(struct loop_run *r, struct sandbox *s, const struct loop_r
 		.max_output_bytes = EXEC_SPOOL_BYTES_MAX,
 	};
 	int fds[3] = { -1, -1, -1 };
-	int e = 0;
+	int e;
 
-	if (exec_start(r->manager, s, &params, fds, &r->exec, reterr) < 0)
+	if (exec_start_keyed(r->manager, s, &params, fds, call, r->base_sha, &r->exec, reterr) < 0)
 		return -1;
-	if (!r->result.request_id)
-		e = string_copy(exec_facts(r->exec)->id, &r->result.request_id);
-	if (e == 0)
-		e = loop_run_follow(r, argv);
+	e = follow(r, argv);
 	if (e == 0)
 		return 0;
 	exec_end(r->exec, EXEC_CAUSE_CANCELLED);
 	return error_set_errno(reterr, e, "the run cannot be followed");
 }
 
-static int start(struct loop *l, const char *spec, const struct loop_run_params *p,
-		 struct loop_run **ret, struct error *reterr)
+/* A run of CHOICE in S, without its tool. */
+static int make(struct loop *l, const struct tool_choice *choice, struct sandbox *s,
+		const struct loop_run_params *p, struct loop_run **ret, struct error *reterr)
 {
-	const struct tool_prompt prompt = { p->model, p->args };
-	CLEANUP_STRINGS struct string_list argv = { 0 };
-	struct tool_choice choice;
-	struct loop_run *r;
-	struct sandbox *s;
-	int e;
+	struct loop_run *r = loop_run_alloc(l);
+	int e = r ? copy_params(r, p) : -ENOMEM;
 
-	if (tool_choose(l->manager->config, spec, "tool", &choice, reterr) < 0)
-		return -1;
-	s = find_sandbox(l, spec, reterr);
-	if (!s || check_network(s, p->stage, choice.profile, reterr) < 0 ||
-	    tool_prompt_command(&choice, &prompt, &argv, reterr) < 0)
-		return -1;
-	r = loop_run_alloc(l);
-	e = r ? copy_params(r, p) : -ENOMEM;
 	if (e == 0)
-		e = string_copy(choice.profile->name, &r->who);
+		e = string_copy(choice->profile->name, &r->who);
 	if (e < 0) {
 		if (r)
 			loop_run_free(r);
@@ -223,10 +223,30 @@ static int start(struct loop *l, const char *spec, const struct loop_run_params 
 	r->owner = sandbox_owner(s);
 	r->timeout_ms = p->timeout_ms > 0 ? p->timeout_ms : sandbox_stage_timeout(s, p->stage);
 	if (r->timeout_ms < 0)
-		r->timeout_ms = tool_default_timeout_ms(&choice);
+		r->timeout_ms = tool_default_timeout_ms(choice);
+	*ret = r;
+	return 0;
+}
+
+static int start(struct loop *l, const char *spec, const struct loop_run_params *p,
+		 const struct journal_call *call, struct loop_run **ret, struct error *reterr)
+{
+	const struct tool_prompt prompt = { p->model, p->args };
+	CLEANUP_STRINGS struct string_list argv = { 0 };
+	struct tool_choice choice;
+	struct loop_run *r = NULL;
+	struct sandbox *s;
+
+	if (tool_choose(l->manager->config, spec, "tool", &choice, reterr) < 0)
+		return -1;
+	s = find_sandbox(l, spec, reterr);
+	if (!s || check_network(s, p->stage, choice.profile, reterr) < 0 ||
+	    tool_prompt_command(&choice, &prompt, &argv, reterr) < 0 ||
+	    make(l, &choice, s, p, &r, reterr) < 0)
+		return -1;
 	note_head(r);
 	if (start_tool(r, s, p, &(struct strings){ (const char *const *)argv.items, argv.count },
-		       reterr) < 0) {
+		       call, reterr) < 0) {
 		loop_run_free(r);
 		return -1;
 	}
@@ -234,16 +254,56 @@ static int start(struct loop *l, const char *spec, const struct loop_run_params 
 	return 0;
 }
 
-int loop_run_start(struct manager *m, uid_t peer, const struct loop_run_params *p,
-		   struct loop_run **ret, struct error *reterr)
+/* Returns the loop and the tool as it has it, or NULL with *RETERR. */
+static struct loop *find(struct manager *m, uid_t peer, const struct loop_run_params *p,
+			 const char **ret_spec, struct error *reterr)
 {
 	struct loop *l = loop_find(m, peer, p->loop_id, reterr);
-	const char *spec;
 
 	if (!l || check_loop(l, reterr) < 0 || check_params(p, reterr) < 0)
+		return NULL;
+	*ret_spec = find_tool(l, p->tool);
+	if (*ret_spec)
+		return l;
+	(void)no_tool(l, p->tool, reterr);
+	return NULL;
+}
+
+int loop_run_start(struct manager *m, uid_t peer, const struct loop_run_params *p,
+		   const struct journal_call *call, struct loop_run **ret, struct error *reterr)
+{
+	const char *spec = NULL;
+	struct loop *l = find(m, peer, p, &spec, reterr);
+
+	if (!l || start(l, spec, p, call, ret, reterr) < 0)
 		return -1;
-	spec = find_tool(l, p->tool);
-	if (!spec)
-		return no_tool(l, p->tool, reterr);
-	return start(l, spec, p, ret, reterr);
+	(*ret)->peer = peer;
+	return 0;
+}
+
+int loop_run_resume(struct manager *m, uid_t peer, const struct loop_run_params *p, struct exec *e,
+		    const char *base_sha, struct loop_run **ret, struct error *reterr)
+{
+	const struct strings none = { 0 };
+	struct tool_choice choice;
+	const char *spec = NULL;
+	struct loop *l = find(m, peer, p, &spec, reterr);
+	struct loop_run *r = NULL;
+	int error = 0;
+
+	if (!l || tool_choose(m->config, spec, "tool", &choice, reterr) < 0 ||
+	    make(l, &choice, exec_sandbox(e), p, &r, reterr) < 0)
+		return -1;
+	r->peer = peer;
+	if (!r->base_sha)
+		error = string_copy(base_sha, &r->base_sha);
+	r->exec = exec_ref(e);
+	if (error == 0)
+		error = follow(r, &none);
+	if (error < 0) {
+		loop_run_free(r);
+		return error_set_errno(reterr, error, "the run cannot be followed");
+	}
+	*ret = r;
+	return 0;
 }

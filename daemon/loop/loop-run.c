@@ -35,13 +35,23 @@ const char *loop_run_state_to_string(enum loop_run_state s)
 
 /* ---- the object ---- */
 
+static void on_ended(struct exec *e, void *userdata);
+
 static void on_tell(evutil_socket_t fd, short events, void *userdata)
 {
 	struct loop_run *r = userdata;
+	struct loop_run_waiter *w;
 
 	(void)fd;
 	(void)events;
-	r->done(&r->result, r->exec, r->userdata);
+	if (!r->finished) {
+		on_ended(r->exec, r);
+		return;
+	}
+	while ((w = r->waiters)) {
+		r->waiters = w->next;
+		w->done(&r->result, r->exec, w->userdata);
+	}
 	loop_run_free(r);
 }
 
@@ -81,6 +91,13 @@ static void result_deinit(struct loop_run_result *r)
 
 void loop_run_free(struct loop_run *r)
 {
+	struct loop_run_waiter *w;
+
+	while ((w = r->waiters)) {
+		r->waiters = w->next;
+		if (w->gone)
+			w->gone(w->userdata);
+	}
 	*(r->previous ? &r->previous->next : &r->manager->loops->runs) = r->next;
 	if (r->next)
 		r->next->previous = r->previous;
@@ -95,6 +112,7 @@ void loop_run_free(struct loop_run *r)
 	free(r->story_id);
 	free(r->work_dir);
 	free(r->base_sha);
+	free(r->key);
 	pairs_deinit(&r->env);
 	result_deinit(&r->result);
 	(void)loop_unref(r->loop);
@@ -214,7 +232,7 @@ static void finish(struct loop_run *r)
 	r->finished = true;
 	if (r->abandoned)
 		loop_run_free(r);
-	else if (r->done)
+	else if (r->waiters)
 		event_active(&r->tell, 0, 0);
 }
 
@@ -372,7 +390,7 @@ static void on_ended(struct exec *e, void *userdata)
 	struct loop_run *r = userdata;
 	CLEANUP_STR char *ending = run_text_ending(&exec_facts(e)->result, r->timeout_ms);
 
-	r->follow = exec_unfollow(r->follow);
+	r->follow = exec_unfollow(r->follow); /* NULL is fine */
 	add_log(r, "it ", ending);
 	r->result.out = tail_of(r, e, KEEPER_STREAM_STDOUT);
 	r->result.err = tail_of(r, e, KEEPER_STREAM_STDERR);
@@ -392,22 +410,43 @@ int loop_run_follow(struct loop_run *r, const struct strings *argv)
 	}
 	if (line)
 		add_log(r, line, NULL);
+	if (exec_facts(r->exec)->state == EXEC_STATE_ENDED) {
+		event_active(&r->tell, 0, 0);
+		return 0;
+	}
 	return exec_follow(r->exec, &follower, r, &r->follow);
 }
 
 /* ---- who waits ---- */
 
-void loop_run_wait(struct loop_run *r, loop_run_done *done, void *userdata)
+struct loop_run *loop_run_find(const struct manager *m, uid_t peer, const char *key)
 {
-	r->done = done;
-	r->userdata = userdata;
+	struct loop_run *r;
+
+	for (r = m->loops->runs; r; r = r->next)
+		if (!r->abandoned && r->peer == peer && string_equal(r->key, key))
+			return r;
+	return NULL;
+}
+
+void loop_run_wait(struct loop_run *r, struct loop_run_waiter *w)
+{
+	w->next = r->waiters;
+	r->waiters = w;
 	if (r->finished)
 		event_active(&r->tell, 0, 0);
 }
 
-void loop_run_abandon(struct loop_run *r)
+void loop_run_leave(struct loop_run *r, struct loop_run_waiter *w)
 {
-	r->done = NULL;
+	struct loop_run_waiter **at;
+
+	for (at = &r->waiters; *at && *at != w; at = &(*at)->next)
+		;
+	if (*at)
+		*at = w->next;
+	if (r->waiters)
+		return;
 	r->abandoned = true;
 	if (r->finished || r->job)
 		loop_run_free(r);

@@ -37,17 +37,32 @@ struct loop_run_result {
 };
 typedef void loop_run_done(const struct loop_run_result *r, struct exec *e, void *userdata);
 
+/* Somebody who wants the result. Owned by him. */
+struct loop_run_waiter {
+	loop_run_done *done; /* called once, from the event loop; the run is gone behind it */
+	void (*gone)(void *userdata); /* instead: the daemon ends; may be NULL */
+	void *userdata;
+	struct loop_run_waiter *next;
+};
+
 /* Starts the tool. Returns 0 and the run in *RET (which belongs to itself, and needs
- * loop_run_wait() or loop_run_abandon()), or -1 with *RETERR: then nothing ran. P need not live
- * longer. */
+ * loop_run_wait() or loop_run_leave()), or -1 with *RETERR: then nothing ran. P need not live
+ * longer. CALL: its key, NULL if it has none. */
+struct journal_call;
 int loop_run_start(struct manager *m, uid_t peer, const struct loop_run_params *p,
-		   struct loop_run **ret, struct error *reterr);
+		   const struct journal_call *call, struct loop_run **ret, struct error *reterr);
+/* Goes on with a run whose tool, E, an earlier daemon started with HEAD at BASE_SHA (NULL: not
+ * known), as P says: what follows the tool, and the result. As loop_run_start(). */
+int loop_run_resume(struct manager *m, uid_t peer, const struct loop_run_params *p, struct exec *e,
+		    const char *base_sha, struct loop_run **ret, struct error *reterr);
+/* The run of PEER's with KEY that is under way; NULL: none is. */
+struct loop_run *loop_run_find(const struct manager *m, uid_t peer, const char *key);
 struct exec *loop_run_exec(const struct loop_run *r); /* borrowed: the tool's */
 
-/* DONE is called once, from the event loop, when all has ended; R is gone behind it. */
-void loop_run_wait(struct loop_run *r, loop_run_done *done, void *userdata);
-/* Nobody wants the result: what runs goes on to its end, nothing else is begun. R is not to be
- * used any more. */
-void loop_run_abandon(struct loop_run *r);
+/* W hears of the result. */
+void loop_run_wait(struct loop_run *r, struct loop_run_waiter *w);
+/* W, which may be waiting, does not want the result any more. Where nobody does, what runs goes on
+ * to its end, nothing else is begun, and R is not to be used any more. */
+void loop_run_leave(struct loop_run *r, struct loop_run_waiter *w);
 /* What runs is ended. For R that somebody waits for. */
 void loop_run_cancel(struct loop_run *r);

@@ -50,6 +50,7 @@ struct exec {
 	bool spool_opened;      /* the keeper was asked to open one */
 	bool spool_finishing;   /* asked to close it, the answer is still to come */
 	bool spool_finished;    /* its pipes are closed, or there is no keeper to ask */
+	bool keyed;             /* a call in the journal is its */
 	bool keep_leftovers;
 	bool left_behind; /* processes of it live on, as its client wanted */
 	bool disk_full;   /* the keeper cannot append: no space */

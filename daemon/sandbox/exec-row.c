@@ -46,9 +46,15 @@ static bool may_have_row(const struct exec *e)
 	return !sandbox_is_hidden(e->sandbox);
 }
 
+/* Somebody may come back for it who knows nothing but its id or its key. */
+static bool is_asked_for(const struct exec *e)
+{
+	return e->facts.detached || e->keyed;
+}
+
 static bool is_kept(const struct exec *e)
 {
-	return e->facts.streams != 0 || e->facts.detached;
+	return e->facts.streams != 0 || is_asked_for(e);
 }
 
 static enum store_exec_input input_of(const struct exec *e)
@@ -92,6 +98,7 @@ static void fill_row(const struct exec *e, struct store_exec *row)
 				    .story_id = f->story_id,
 				    .state = f->state,
 				    .detached = f->detached,
+				    .keyed = e->keyed,
 				    .streams = f->streams |
 					       (f->spool_dropped ? STORE_EXEC_SPOOL_DROPPED : 0),
 				    .created_at_ms = f->created_at_ms,
@@ -141,7 +148,7 @@ int exec_table_commit(struct exec_table *t, struct exec *e, struct error *reterr
 {
 	int r;
 
-	if (!may_have_row(e) || !e->facts.detached)
+	if (!may_have_row(e) || !is_asked_for(e))
 		return 0;
 	unqueue(t, e);
 	r = write_row(t, e);
@@ -170,7 +177,7 @@ void exec_table_save(struct exec_table *t, struct exec *e)
 
 	if (!e->home || !may_have_row(e))
 		return;
-	if (e->stored || e->facts.detached || (ended && is_kept(e))) {
+	if (e->stored || is_asked_for(e) || (ended && is_kept(e))) {
 		queue(t, e);
 		exec_table_schedule(t, SAVE_DELAY_MS);
 	} else if (ended) {
@@ -204,7 +211,7 @@ static void save_again(struct exec_table *t, struct exec *e, int error)
 {
 	cannot_store(e, error);
 	queue(t, e);
-	if (!e->facts.detached)
+	if (!is_asked_for(e))
 		exec_row_written(e);
 }
 
@@ -346,6 +353,7 @@ static int restore(struct exec_table *t, struct sandbox *s, const struct store_e
 	e->deadline_ms = row->run.deadline_ms;
 	e->grace_ms = row->run.grace_ms;
 	e->keep_leftovers = row->run.keep_leftovers;
+	e->keyed = row->keyed;
 	e->ending = row->run.ending;
 	e->oom_kills_before = row->run.oom_kills_before;
 	restore_facts(e, row);

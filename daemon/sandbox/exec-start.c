@@ -19,6 +19,7 @@
 #include "sandbox/exec-stdin.h"
 #include "sandbox/exec-table.h"
 #include "sandbox/init-client.h"
+#include "sandbox/journal.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/manager.h"
 #include "sandbox/runtime.h"
@@ -331,8 +332,39 @@ static int run(struct exec *e, const struct exec_run_params *p, uint32_t gid)
 	return r;
 }
 
-int exec_start(struct manager *m, struct sandbox *s, const struct exec_run_params *params,
-	       int fds[3], struct exec **ret, struct error *reterr)
+/* Makes it known: in the table, and where it can be asked for again, on disk. */
+static int record(struct exec *e, const char *id, const struct journal_call *call,
+		  const char *base_sha, struct error *reterr)
+{
+	struct exec_table *t = e->manager->execs;
+	CLEANUP_JOURNAL_ENTRY struct journal_entry details = { 0 };
+	int r;
+
+	e->keyed = call != NULL;
+	if (exec_table_add(t, e, id, reterr) < 0)
+		return -1;
+	r = string_copy(sandbox_id(e->sandbox), &details.subject);
+	if (r == 0)
+		r = string_copy(e->key, &details.exec);
+	if (r == 0)
+		r = string_copy(base_sha, &details.base_sha);
+	if (r < 0)
+		(void)error_set_errno(reterr, r, "the exec could not be made");
+	else if (call)
+		r = journal_begin(e->manager, call, &details, reterr);
+	if (r == 0) {
+		r = exec_table_commit(t, e, reterr);
+		if (r < 0 && call)
+			journal_forget(e->manager, call->peer, call->key);
+	}
+	if (r < 0)
+		exec_table_withdraw(t, e);
+	return r;
+}
+
+int exec_start_keyed(struct manager *m, struct sandbox *s, const struct exec_run_params *params,
+		     int fds[3], const struct journal_call *call, const char *base_sha,
+		     struct exec **ret, struct error *reterr)
 {
 	struct view_use view = { 0 };
 	struct exec *e = NULL;
@@ -363,12 +395,7 @@ int exec_start(struct manager *m, struct sandbox *s, const struct exec_run_param
 		return error_set_errno(reterr, r, "the exec could not be made");
 	}
 	memcpy(e->child_fds, fds, sizeof(e->child_fds));
-	if (exec_table_add(m->execs, e, params->exec_id, reterr) < 0) {
-		(void)exec_unref(e);
-		return -1;
-	}
-	if (exec_table_commit(m->execs, e, reterr) < 0) {
-		exec_table_withdraw(m->execs, e);
+	if (record(e, params->exec_id, call, base_sha, reterr) < 0) {
 		(void)exec_unref(e);
 		return -1;
 	}
@@ -377,4 +404,10 @@ int exec_start(struct manager *m, struct sandbox *s, const struct exec_run_param
 	(void)run(e, params, gid); /* what went wrong there is in the result */
 	*ret = e;
 	return 0;
+}
+
+int exec_start(struct manager *m, struct sandbox *s, const struct exec_run_params *params,
+	       int fds[3], struct exec **ret, struct error *reterr)
+{
+	return exec_start_keyed(m, s, params, fds, NULL, NULL, ret, reterr);
 }

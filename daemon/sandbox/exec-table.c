@@ -19,6 +19,7 @@
 #include "sandbox/disk-watch.h"
 #include "sandbox/event-log.h"
 #include "sandbox/exec-table-internal.h"
+#include "sandbox/journal.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
 #include "store/execs.h"
@@ -83,6 +84,11 @@ struct exec *exec_table_find(struct exec_table *t, uid_t peer, const char *id)
 	if (!e && peer == 0)
 		e = find_by_id(t, id); /* one that another uid's client named */
 	return e && may_see(e, peer) ? e : NULL;
+}
+
+struct exec *exec_of_key(struct manager *m, const char *exec_key)
+{
+	return exec_table_by_key(m->execs, exec_key);
 }
 
 struct exec *exec_find(struct manager *m, uid_t peer, const char *id, struct error *reterr)
@@ -160,6 +166,8 @@ static void drop(struct exec_table *t, struct exec *e, bool remove_files)
 	TAILQ_REMOVE(&e->home->execs, e, in_home);
 	TAILQ_REMOVE(&t->all, e, in_all);
 	exec_rows_forget(t, e);
+	if (e->keyed)
+		journal_exec_dropped(t->manager, e->key);
 	e->home->ended--;
 	t->ended--;
 	e->home = NULL;

@@ -26,6 +26,7 @@
 #include "sandbox/exec-stdin.h"
 #include "sandbox/exec-table.h"
 #include "sandbox/init-client.h"
+#include "sandbox/journal.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
 #include "util/fd.h"
@@ -325,6 +326,8 @@ static void end(struct exec *e)
 	r->truncated = is_cut(e);
 	event_exec_ended(e);
 	exec_table_ended(e->manager->execs, e);
+	if (e->keyed)
+		journal_exec_ended(e, e->key);
 	event_active(&e->events->news, 0, 0);
 }
 

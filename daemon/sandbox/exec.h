@@ -63,6 +63,15 @@ struct exec_follower {
 int exec_start(struct manager *m, struct sandbox *s, const struct exec_run_params *params,
 	       int fds[3], struct exec **ret, struct error *reterr);
 
+/* The same for CALL, which has a key: it is in the journal before anything else of it is seen.
+ * BASE_SHA (NULL: none) is kept with it. */
+struct journal_call;
+int exec_start_keyed(struct manager *m, struct sandbox *s, const struct exec_run_params *params,
+		     int fds[3], const struct journal_call *call, const char *base_sha,
+		     struct exec **ret, struct error *reterr);
+/* The one that the journal has under EXEC_KEY; NULL: it is not there (any more). */
+struct exec *exec_of_key(struct manager *m, const char *exec_key);
+
 struct exec *exec_find(struct manager *m, uid_t peer, const char *id, struct error *reterr);
 struct exec *exec_ref(struct exec *e);
 struct exec *exec_unref(struct exec *e); /* returns NULL */

@@ -19,6 +19,7 @@
 #include "sandbox/disk-quota.h"
 #include "sandbox/event-log.h"
 #include "sandbox/event.h"
+#include "sandbox/journal.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/pool-set.h"
 #include "sandbox/pool-settings.h"
@@ -203,6 +204,8 @@ int manager_init(struct manager *m)
 		r = make_tables(m);
 	}
 	if (r == 0)
+		r = journal_new(m, &m->journal); /* before the rows change */
+	if (r == 0)
 		r = sandbox_rows_load(m, load_cause(m));
 	if (r == 0)
 		r = exec_table_new(m, &m->execs);
@@ -229,6 +232,7 @@ void manager_deinit(struct manager *m)
 	pool_settings_table_free(TAKE_PTR(m->pool_settings));
 	home_cache_free(TAKE_PTR(m->homes));
 	keeper_table_free(m);
+	journal_free(TAKE_PTR(m->journal));
 	cgroups_free(TAKE_PTR(m->cgroups));
 	event_log_free(m->events);
 	m->events = NULL;

@@ -16,9 +16,11 @@
 struct cgroups;
 struct config;
 struct event_base;
-struct event_log;     /* event-log.c */
-struct exec_table;    /* exec.c */
+struct event_log;  /* event-log.c */
+struct exec_table; /* exec.c */
+struct exec;
 struct home_cache;    /* sandbox-home.c */
+struct journal;       /* journal.c */
 struct keeper_client; /* keeper-client.c */
 struct keeper_table;  /* keeper-client.c */
 struct loop_table;    /* loop/loop.c */
@@ -48,6 +50,7 @@ struct manager {
 	struct pool_table *pools;
 	struct template_table *templates;
 	struct pool_settings_table *pool_settings;
+	struct journal *journal;
 	struct cgroups *cgroups;
 	struct server *server;
 	char instance[INSTANCE_ID_SIZE]; /* of the state dir; in every cgroup and directory name */
@@ -67,6 +70,9 @@ struct manager {
 		char *config;
 	} places;
 	const char *libexec_dir;
+	/* The result of an exec that has ended as the api shows it, to be kept with its key; NULL:
+	 * no memory. Set by whoever wires us. */
+	char *(*describe_result)(const struct exec *e);
 };
 
 /* M is zeroed by the caller and has base, config, store, server's fields unset. Fills the rest in:

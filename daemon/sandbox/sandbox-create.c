@@ -9,6 +9,7 @@
 #include "sandbox/config.h"
 #include "sandbox/disk-floor.h"
 #include "sandbox/event.h"
+#include "sandbox/journal.h"
 #include "sandbox/pool.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/tool.h"
@@ -30,7 +31,6 @@ static int refuse_unbuilt(const struct sandbox_create_params *p, struct error *r
 		bool given;
 		const char *field;
 	} unbuilt[] = {
-		{ p->idempotency_key != NULL, "idempotencyKey" },
 		{ p->network.mode == NETWORK_GATEWAY, "network.mode" },
 		{ p->network.policy != NULL, "network.policy" },
 		{ p->network.allow.count > 0, "network.allow" },
@@ -427,6 +427,40 @@ static int claim(struct sandbox *spare, struct sandbox *s, const struct sandbox_
 	return r < 0 ? refuse_commit(s, r, reterr) : 0;
 }
 
+/* The call is on record before the sandbox is, which will be ID. */
+static int begin_call(struct manager *m, uid_t peer, const struct sandbox_create_params *p,
+		      const char *id, struct error *reterr)
+{
+	CLEANUP_JOURNAL_ENTRY struct journal_entry details = { 0 };
+	struct journal_call call;
+	int r = string_copy(id, &details.subject);
+
+	if (r < 0)
+		return error_set_errno(reterr, r, "sandbox cannot be made");
+	journal_call_create(&call, peer, p);
+	return journal_begin(m, &call, &details, reterr);
+}
+
+static int record(struct sandbox *s, struct sandbox *spare, const struct sandbox_create_params *p,
+		  sandbox_done *done, void *userdata, struct error *reterr)
+{
+	struct manager *m = s->manager;
+	const uid_t peer = s->facts.peer;
+	int r = 0;
+
+	if (p->idempotency_key)
+		r = begin_call(m, peer, p, (spare ? spare : s)->facts.id, reterr);
+	if (r < 0) {
+		if (spare)
+			pool_give_back(spare);
+		return r;
+	}
+	r = spare ? claim(spare, s, p, done, userdata, reterr) : commit(s, done, userdata, reterr);
+	if (r < 0 && p->idempotency_key)
+		journal_forget(m, peer, p->idempotency_key);
+	return r;
+}
+
 static int create_and_commit(struct manager *m, uid_t peer, const struct sandbox_origin *origin,
 			     const struct sandbox_create_params *params, sandbox_done *done,
 			     void *userdata, struct sandbox **ret, struct error *reterr)
@@ -441,8 +475,7 @@ static int create_and_commit(struct manager *m, uid_t peer, const struct sandbox
 	s->launch = launch;
 	launch_step(&s->launch, LAUNCH_STEP_CHECKED);
 	spare = take_spare(s);
-	r = spare ? claim(spare, s, params, done, userdata, reterr)
-		  : commit(s, done, userdata, reterr);
+	r = record(s, spare, params, done, userdata, reterr);
 	if (r == 0 && ret)
 		*ret = spare ? spare : s;
 	(void)sandbox_unref(s); /* the table has it now, or nobody */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Column order is that of EXEC_COLUMNS in statement.c: id, sandbox, peer, key, digest, then what an
+/* Column order is that of EXEC_COLUMNS in statement.c: id, sandbox, peer, then what an
  * update writes anew. */
 
 #include "store/execs.h"
@@ -52,6 +52,7 @@ static void bind_changing(struct statement *st, const struct store_exec *row)
 	bind_text(st, row->story_id);
 	bind_int(st, row->state);
 	bind_int(st, row->detached);
+	bind_int(st, row->keyed);
 	bind_int(st, row->streams);
 	for (i = 0; i < KEEPER_STREAM_MAX; i++)
 		bind_int(st, (int64_t)row->stream_end[i]);
@@ -71,8 +72,6 @@ int store_exec_insert(struct store *s, const struct store_exec *row)
 	bind_text(&st, row->id);
 	bind_text(&st, row->sandbox);
 	bind_int(&st, row->peer);
-	bind_text(&st, row->key);
-	bind_blob_or_null(&st, row->digest, row->digest ? STORE_DIGEST_SIZE : 0);
 	bind_changing(&st, row);
 	r = statement_run(&st);
 	return r < 0 ? r : 0;
@@ -153,9 +152,6 @@ static void read_row(struct statement *st, struct store_exec *row)
 	row->id = column_text(st);
 	row->sandbox = column_text(st);
 	row->peer = (uid_t)column_int(st);
-	row->key = column_text(st);
-	blob = column_blob(st);
-	row->digest = blob.size == STORE_DIGEST_SIZE ? blob.data : NULL;
 	blob = column_blob(st);
 	row->command = blob.data;
 	row->command_size = blob.size;
@@ -163,6 +159,7 @@ static void read_row(struct statement *st, struct store_exec *row)
 	row->story_id = column_text(st);
 	row->state = (enum exec_state)column_int(st);
 	row->detached = column_int(st) != 0;
+	row->keyed = column_int(st) != 0;
 	row->streams = (uint32_t)column_int(st);
 	for (i = 0; i < KEEPER_STREAM_MAX; i++)
 		row->stream_end[i] = (uint64_t)column_int(st);

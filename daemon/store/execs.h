@@ -12,7 +12,6 @@
 
 struct store;
 
-#define STORE_DIGEST_SIZE 32
 #define STORE_EXEC_SPOOL_DROPPED (1u << 8) /* they were, and are not any more */
 
 /* A command's stdin, as far as it is the daemon's to write. */
@@ -46,14 +45,13 @@ struct store_exec {
 	const char *id;
 	const char *sandbox; /* sandbox id */
 	uid_t peer;
-	const char *key;     /* idempotency key; unique per (peer, method exec.run, sandbox) */
-	const void *digest;  /* STORE_DIGEST_SIZE bytes; NULL without key */
 	const char *command; /* the arguments, each with its NUL, one after the other */
 	size_t command_size;
 	const char *stage;
 	const char *story_id;
 	enum exec_state state; /* STARTING: journaled, not known to have been forked */
 	bool detached;
+	bool keyed;       /* a call in the journal is its */
 	uint32_t streams; /* 1 << enum keeper_spool_stream that are spooled, or the flag below */
 	uint64_t stream_end[KEEPER_STREAM_MAX];
 	uint64_t stream_start[KEEPER_STREAM_MAX];
@@ -64,7 +62,7 @@ struct store_exec {
 };
 
 int store_exec_insert(struct store *s, const struct store_exec *row);
-/* Everything but id, sandbox, peer, key and digest is written anew. -ENOENT: no such row. */
+/* Everything but id, sandbox and peer is written anew. -ENOENT: no such row. */
 int store_exec_update(struct store *s, const struct store_exec *row);
 int store_exec_delete(struct store *s, const char *id);
 int store_exec_delete_sandbox(struct store *s, const char *sandbox);

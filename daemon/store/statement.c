@@ -9,7 +9,7 @@
 #include "store/store-private.h"
 
 #define EXEC_COLUMNS                                                                               \
-	"id, sandbox, peer, idempotency_key, digest, command, stage, story_id, state, detached, "  \
+	"id, sandbox, peer, command, stage, story_id, state, detached, keyed, "                    \
 	"streams, stdout_end, stderr_end, output_end, stdout_start, stderr_start, output_start, "  \
 	"created_at_ms, exit_code, signal, cause, start_error, start_errno, truncated, "           \
 	"started_at_ms, completed_at_ms, duration_ms, cpu_ms, peak_memory_bytes, leftovers, "      \
@@ -32,6 +32,8 @@
 #define EVENT_COLUMNS                                                                              \
 	"seq, at_ms, peer, type, loop_id, sandbox, sandbox_id, exec_id, tool, state, labels, "     \
 	"facts"
+#define KEY_COLUMNS                                                                                \
+	"peer, key, method, digest, subject, exec, base_sha, state, result, created_at_ms"
 
 static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_META_GET] = "SELECT value FROM meta WHERE key = ?",
@@ -52,9 +54,10 @@ static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_EXEC_INSERT] =
 		"INSERT INTO execs (" EXEC_COLUMNS
 		") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-		"?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"?,?,?,?,?,?,?,?,?,?,?,?)",
 	[STORE_EXEC_UPDATE] =
 		"UPDATE execs SET command = ?, stage = ?, story_id = ?, state = ?, detached = ?, "
+		"keyed = ?, "
 		"streams = ?, stdout_end = ?, stderr_end = ?, output_end = ?, stdout_start = ?, "
 		"stderr_start = ?, output_start = ?, created_at_ms = ?, exit_code = ?, signal = ?, "
 		"cause = ?, start_error = ?, start_errno = ?, truncated = ?, started_at_ms = ?, "
@@ -102,6 +105,19 @@ static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_EVENT_COUNTS] = "SELECT peer, count(*), max(seq), 0 FROM events GROUP BY peer",
 	[STORE_EVENT_FLOOR_SET] = "INSERT OR REPLACE INTO event_floors (peer, seq) VALUES (?, ?)",
 	[STORE_EVENT_FLOORS] = "SELECT peer, 0, 0, seq FROM event_floors",
+	[STORE_KEY_INSERT] = "INSERT INTO keys (" KEY_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?)",
+	[STORE_KEY_GET] = "SELECT " KEY_COLUMNS " FROM keys WHERE peer = ? AND key = ?",
+	[STORE_KEY_DONE] = "UPDATE keys SET state = 1, result = ? WHERE peer = ? AND key = ?",
+	[STORE_KEY_EXEC_DONE] = "UPDATE keys SET state = 1, result = ?1 WHERE exec = ?2 AND "
+				"state = 0 AND ?3 IN (method, 4294967295)",
+	[STORE_KEY_DELETE] = "DELETE FROM keys WHERE peer = ? AND key = ?",
+	[STORE_KEY_DELETE_EXEC] = "DELETE FROM keys WHERE exec = ?",
+	[STORE_KEY_CREATES_DONE] =
+		"UPDATE keys SET state = 1 WHERE method = ? AND state = 0 AND subject IN "
+		"(SELECT id FROM sandboxes WHERE state <> 'creating' AND hidden = 0)",
+	[STORE_KEY_DELETE_BEGUN] = "DELETE FROM keys WHERE method = ? AND state = 0",
+	[STORE_KEY_DELETE_OLD] = "DELETE FROM keys WHERE state = 1 AND created_at_ms < ?",
+	[STORE_KEY_COUNT] = "SELECT count(*) FROM keys",
 };
 
 void statement_begin(struct statement *st, struct store *s, enum store_sql sql)
@@ -144,13 +160,9 @@ void bind_int(struct statement *st, int64_t value)
 void bind_blob(struct statement *st, const void *data, size_t size)
 {
 	/* a NULL pointer would bind null, whatever the size */
-	bind_blob_or_null(st, data ? data : "", size);
-}
-
-void bind_blob_or_null(struct statement *st, const void *data, size_t size)
-{
 	if (st->error == SQLITE_OK)
-		note(st, sqlite3_bind_blob64(st->stmt, st->next, data, size, SQLITE_TRANSIENT));
+		note(st, sqlite3_bind_blob64(st->stmt, st->next, data ? data : "", size,
+					     SQLITE_TRANSIENT));
 }
 
 int statement_step(struct statement *st)

@@ -46,6 +46,16 @@ enum store_sql {
 	STORE_EVENT_COUNTS,
 	STORE_EVENT_FLOOR_SET,
 	STORE_EVENT_FLOORS,
+	STORE_KEY_INSERT,
+	STORE_KEY_GET,
+	STORE_KEY_DONE,
+	STORE_KEY_EXEC_DONE,
+	STORE_KEY_DELETE,
+	STORE_KEY_DELETE_EXEC,
+	STORE_KEY_CREATES_DONE,
+	STORE_KEY_DELETE_BEGUN,
+	STORE_KEY_DELETE_OLD,
+	STORE_KEY_COUNT,
 	STORE_SQL_MAX,
 };
 
@@ -64,7 +74,6 @@ void statement_end(struct statement *st);
 void bind_text(struct statement *st, const char *text); /* NULL: null */
 void bind_int(struct statement *st, int64_t value);
 void bind_blob(struct statement *st, const void *data, size_t size); /* never null */
-void bind_blob_or_null(struct statement *st, const void *data, size_t size);
 
 /* The next row's columns: 1 there is one, 0 no more, or negative errno. */
 int statement_step(struct statement *st);

@@ -670,6 +670,8 @@ export interface Methods {
       artifacts?: "none" | "summary" | "patch";
       /** The last so many characters are in the result. Default: 50000. */
       outputLimitChars?: number;
+      /** The same call again never runs it twice. */
+      idempotencyKey?: string;
       /** Send exec.data while it runs. */
       stream?: boolean;
       /** Answer with an Exec as soon as it started; nothing is verified or looked at then. */
@@ -789,6 +791,8 @@ export interface Methods {
       rm?: boolean;
       /** Free text to find it by. */
       labels?: { [key: string]: string };
+      /** The same call again gives the same sandbox. */
+      idempotencyKey?: string;
     };
     result: Sandbox;
   };
@@ -938,6 +942,8 @@ export interface Methods {
       leftovers?: "kill" | "keep";
       /** What happens to it when the client is gone. */
       onDisconnect?: "cancel" | "keep";
+      /** The same call again never runs it twice. */
+      idempotencyKey?: string;
       /** Stage of the loop: what it may write and reach (docs/stages.md). */
       stage?: string;
       /** Story of the loop, kept with it. */
@@ -1067,7 +1073,9 @@ export interface Methods {
   "exec.cancel": {
     params: {
       /** Its id. */
-      execId: string;
+      execId?: string;
+      /** Instead of the id: the key of its call. */
+      idempotencyKey?: string;
     };
     result: { [key: string]: unknown };
   };

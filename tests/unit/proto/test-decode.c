@@ -165,7 +165,7 @@ static const struct {
 	{ CREATE, "{\"limits\":{\"diskBytes\":1048575}}", ERROR_INVALID_PARAMS,
 	  "limits.diskBytes" },
 	/* of the contract, not built yet */
-	{ CREATE, "{\"idempotencyKey\":\"k\"}", ERROR_UNAVAILABLE, "idempotencyKey" },
+	{ CREATE, "{\"idempotencyKey\":\"\"}", ERROR_INVALID_PARAMS, "idempotencyKey" },
 	{ CREATE, "{\"network\":\"gateway\"}", ERROR_UNAVAILABLE, "network" },
 	{ CREATE, "{\"network\":{\"mode\":\"gateway\"}}", ERROR_UNAVAILABLE, "network.mode" },
 	{ CREATE, "{\"network\":{\"mode\":\"none\",\"policy\":\"deny\"}}", ERROR_UNAVAILABLE,
@@ -175,11 +175,11 @@ static const struct {
 	{ CREATE, "{\"network\":{\"mode\":\"none\",\"block\":[]}}", ERROR_UNAVAILABLE,
 	  "network.block" },
 	{ RUN, "{" COMMAND ",\"secrets\":[]}", ERROR_UNAVAILABLE, "secrets" },
-	{ RUN, "{" COMMAND ",\"idempotencyKey\":\"k\"}", ERROR_UNAVAILABLE, "idempotencyKey" },
+	{ RUN, "{" COMMAND ",\"idempotencyKey\":7}", ERROR_INVALID_PARAMS, "idempotencyKey" },
 	{ "sandbox.stop", "{\"sandbox\":\"a\",\"force\":1}", ERROR_INVALID_PARAMS, "force" },
 	{ "sandbox.start", "{\"sandbox\":\"a\",\"timeoutMs\":0}", ERROR_INVALID_PARAMS,
 	  "timeoutMs" },
-	{ "exec.cancel", "{\"idempotencyKey\":\"k\"}", ERROR_UNAVAILABLE, "idempotencyKey" },
+	{ "exec.cancel", "{\"idempotencyKey\":\"\"}", ERROR_INVALID_PARAMS, "idempotencyKey" },
 };
 
 START_TEST(refuses)

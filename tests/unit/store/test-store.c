@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "macro.h"
 #include "store/execs.h"
+#include "store/keys.h"
 #include "store/loops.h"
 #include "store/sandboxes.h"
 #include "store/store-private.h"
@@ -133,8 +135,7 @@ static int see_exec(const struct store_exec *row, void *userdata)
 
 	(*count)++;
 	ck_assert_str_eq(row->id, "e1");
-	ck_assert_str_eq(row->key, "key");
-	ck_assert_ptr_nonnull(row->digest);
+	ck_assert(row->keyed && !row->detached);
 	ck_assert_uint_eq(row->command_size, 10);
 	ck_assert_int_eq(row->state, EXEC_STATE_ENDED);
 	ck_assert_uint_eq(row->stream_end[KEEPER_STREAM_OUTPUT], 30);
@@ -153,13 +154,11 @@ static int see_exec(const struct store_exec *row, void *userdata)
 
 START_TEST(execs_keep_their_result)
 {
-	static const uint8_t digest[STORE_DIGEST_SIZE] = { 1, 2, 3 };
 	struct store *s = open_store();
 	struct store_exec row = { .id = "e1",
 				  .sandbox = "s1",
 				  .peer = 5,
-				  .key = "key",
-				  .digest = digest,
+				  .keyed = true,
 				  .command = "/bin/true",
 				  .command_size = 10,
 				  .state = EXEC_STATE_STARTING };
@@ -168,7 +167,7 @@ START_TEST(execs_keep_their_result)
 
 	ck_assert_int_eq(store_exec_insert(s, &row), 0);
 	other = row;
-	other.id = "e2"; /* the same key of the same client in the same sandbox */
+	other.peer = 6; /* ids are unique whoever has them */
 	ck_assert_int_eq(store_exec_insert(s, &other), -EEXIST);
 	row.state = EXEC_STATE_ENDED;
 	row.stream_end[KEEPER_STREAM_OUTPUT] = 30;
@@ -187,6 +186,102 @@ START_TEST(execs_keep_their_result)
 	ck_assert_int_eq(store_exec_delete_sandbox(s, "s1"), 0);
 	ck_assert_int_eq(store_exec_delete(s, "e1"), -ENOENT);
 	ck_assert_int_eq(store_exec_load(s, see_exec, &count), 0);
+	store_free(s);
+}
+END_TEST
+
+/* ---- keys ---- */
+
+static void see_key(const struct store_key *row, void *userdata)
+{
+	struct store_key *seen = userdata;
+
+	seen->method = row->method;
+	seen->done = row->done;
+	seen->created_at_ms = row->created_at_ms;
+	ck_assert_str_eq(row->digest, "d1");
+	ck_assert_ptr_null(row->base_sha);
+	ck_assert(row->done == (row->result && strcmp(row->result, "{}") == 0));
+}
+
+START_TEST(keys_are_per_peer_and_once)
+{
+	struct store *s = open_store();
+	struct store_key row = { .peer = 5,
+				 .key = "k",
+				 .method = 1,
+				 .digest = "d1",
+				 .subject = "s1",
+				 .exec = "e1",
+				 .created_at_ms = 1000 };
+	struct store_key seen = { 0 };
+
+	ck_assert_int_eq(store_key_insert(s, &row), 0);
+	ck_assert_int_eq(store_key_insert(s, &row), -EEXIST);
+	row.peer = 6;
+	ck_assert_int_eq(store_key_insert(s, &row), 0);
+	ck_assert_int_eq(store_key_count(s), 2);
+	ck_assert_int_eq(store_key_get(s, 5, "k", see_key, &seen), 1);
+	ck_assert(seen.method == 1 && !seen.done && seen.created_at_ms == 1000);
+	ck_assert_int_eq(store_key_get(s, 7, "k", see_key, &seen), 0);
+	ck_assert_int_eq(store_key_done(s, 5, "k", "{}"), 0);
+	ck_assert_int_eq(store_key_get(s, 5, "k", see_key, &seen), 1);
+	ck_assert(seen.done);
+	ck_assert_int_eq(store_key_delete(s, 6, "k"), 0);
+	ck_assert_int_eq(store_key_done(s, 6, "k", NULL), -ENOENT);
+	ck_assert_int_eq(store_key_delete_old(s, 1000), 0);
+	ck_assert_int_eq(store_key_count(s), 1);
+	ck_assert_int_eq(store_key_delete_old(s, 1001), 0);
+	ck_assert_int_eq(store_key_count(s), 0);
+	store_free(s);
+}
+END_TEST
+
+START_TEST(keys_of_execs)
+{
+	struct store *s = open_store();
+	struct store_key row = {
+		.peer = 5, .key = "k", .method = 1, .digest = "d1", .subject = "s1", .exec = "e1"
+	};
+	struct store_key seen = { 0 };
+
+	ck_assert_int_eq(store_key_insert(s, &row), 0);
+	ck_assert_int_eq(store_key_exec_done(s, "e2", UINT32_MAX, "no"), 0);
+	ck_assert_int_eq(store_key_exec_done(s, "e1", 0, "no"), 0);
+	ck_assert_int_eq(store_key_get(s, 5, "k", see_key, &seen), 1);
+	ck_assert(!seen.done);
+	ck_assert_int_eq(store_key_exec_done(s, "e1", 1, "{}"), 0);
+	ck_assert_int_eq(store_key_exec_done(s, "e1", UINT32_MAX, NULL), 0); /* it was already */
+	ck_assert_int_eq(store_key_get(s, 5, "k", see_key, &seen), 1);
+	ck_assert(seen.done);
+	ck_assert_int_eq(store_key_delete_exec(s, "e1"), 0);
+	ck_assert_int_eq(store_key_count(s), 0);
+	store_free(s);
+}
+END_TEST
+
+/* A sandbox that was finished is its key's; one that was not, or is not there, is as if the key had
+ * never been. */
+START_TEST(keys_of_creates_are_settled)
+{
+	static const char *const ids[] = { "finished", "creating", "gone" };
+	struct store *s = open_store();
+	struct store_key key = { .peer = 5, .method = 2, .digest = "d1" };
+	struct store_sandbox row;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ids); i++) {
+		key.key = key.subject = ids[i];
+		ck_assert_int_eq(store_key_insert(s, &key), 0);
+		row = sample_sandbox(ids[i], ids[i]);
+		row.state = strcmp(ids[i], "creating") == 0 ? "creating" : "running";
+		row.hidden = false;
+		if (strcmp(ids[i], "gone") != 0)
+			ck_assert_int_eq(store_sandbox_insert(s, &row), 0);
+	}
+	ck_assert_int_eq(store_key_settle_creates(s, 2), 0);
+	ck_assert_int_eq(store_key_count(s), 1);
+	ck_assert_int_eq(store_key_delete(s, 5, "finished"), 0);
 	store_free(s);
 }
 END_TEST
@@ -595,6 +690,9 @@ int main(void)
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, sandboxes_survive_reopening);
 	tcase_add_test(t, execs_keep_their_result);
+	tcase_add_test(t, keys_are_per_peer_and_once);
+	tcase_add_test(t, keys_of_execs);
+	tcase_add_test(t, keys_of_creates_are_settled);
 	tcase_add_test(t, templates_are_per_owner);
 	tcase_add_test(t, loops_are_per_peer_and_keep_their_receipt);
 	tcase_add_test(t, what_is_kept_of_a_loop_goes_with_it);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exec.run. With an idempotency key the journal is asked first: the same call again follows the
+ * command that the first one started, or gets its result, also from a later daemon. */
+
+#include <json-c/json.h>
+
+#include "api/api.h"
+#include "api/exec-stream.h"
+#include "api/result.h"
+#include "api/values.h"
+#include "macro.h"
+#include "params.h"
+#include "sandbox/exec.h"
+#include "sandbox/journal.h"
+#include "sandbox/manager.h"
+#include "sandbox/sandbox.h"
+
+/* The gate has checked that it is there, of a kind that is accepted, and used only once. */
+static int take_fds(struct request *r, const struct exec_run_params *p, int fds[3],
+		    struct error *reterr)
+{
+	const bool given[3] = { p->in.kind == STDIN_FD, p->out.given, p->err.given };
+	const unsigned index[3] = { p->in.fd, p->out.fd, p->err.fd };
+	static const char *const fields[3] = { "stdin", "stdout", "stderr" };
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		if (!given[i])
+			continue;
+		fds[i] = request_take_fd(r, index[i]);
+		if (fds[i] < 0)
+			return error_set(reterr, ERROR_INVALID_PARAMS, fields[i], NULL,
+					 "there is no descriptor %u with this request", index[i]);
+	}
+	return 0;
+}
+
+static void follow(struct request *r, struct manager *m, struct exec *e, bool joins)
+{
+	const struct exec_run_params *p = request_params(r);
+	struct exec_stream_config config = { .base = m->base,
+					     .is_run = true,
+					     .joins = joins,
+					     .send_data = p->stream && !p->detach,
+					     .detach = p->detach };
+
+	config.keep = p->on_disconnect == DISCONNECT_KEEP ||
+		      (p->on_disconnect == DISCONNECT_UNSET && (p->detach || p->idempotency_key));
+	exec_stream_begin(r, e, &config);
+}
+
+/* Returns 0 when the request was or will be answered, or -1 with *RETERR. */
+static int run(struct request *r, struct manager *m, const struct journal_call *call,
+	       struct error *reterr)
+{
+	const struct exec_run_params *p = request_params(r);
+	int fds[3] = { -1, -1, -1 };
+	struct sandbox *s;
+	struct exec *exec;
+	size_t i;
+
+	s = sandbox_find(m, request_uid(r), p->sandbox, reterr);
+	if (!s || take_fds(r, p, fds, reterr) < 0) {
+		for (i = 0; i < 3; i++)
+			fds[i] = close_fd(fds[i]);
+		return -1;
+	}
+	if (exec_start_keyed(m, s, p, fds, call, NULL, &exec, reterr) < 0)
+		return -1;
+	follow(r, m, exec, false);
+	(void)exec_unref(exec);
+	return 0;
+}
+
+/* ---- the same call again ---- */
+
+/* The command is not known any more, only what came of it. */
+static int reply_kept(struct request *r, const struct journal_entry *entry, struct error *reterr)
+{
+	const struct exec_run_params *p = request_params(r);
+	struct json_object *result =
+		entry->result && !p->detach ? json_tokener_parse(entry->result) : NULL;
+
+	if (!result) {
+		(void)error_set(reterr, ERROR_INVALID_STATE, "idempotencyKey",
+				p->detach ? "without detach its result is answered" : NULL,
+				"the command with the key %s has ended and is forgotten",
+				p->idempotency_key);
+		return -1;
+	}
+	request_reply(r, result);
+	return 0;
+}
+
+/* Returns 1 when CALL is a new one, 0 when the request was or will be answered, or -1. */
+static int run_again(struct request *r, struct manager *m, const struct journal_call *call,
+		     struct error *reterr)
+{
+	CLEANUP_JOURNAL_ENTRY struct journal_entry entry = { 0 };
+	struct exec *e;
+	int known = journal_look_up(m, call, &entry, reterr);
+
+	if (known <= 0)
+		return known < 0 ? -1 : 1;
+	e = entry.exec ? exec_of_key(m, entry.exec) : NULL;
+	if (e) {
+		follow(r, m, e, true);
+		return 0;
+	}
+	if (entry.done)
+		return reply_kept(r, &entry, reterr);
+	journal_forget(m, call->peer, call->key); /* its daemon ended before it was forked */
+	return 1;
+}
+
+static int run_keyed(struct request *r, struct manager *m, struct error *reterr)
+{
+	struct journal_call call;
+	int result;
+
+	journal_call_exec(&call, request_uid(r), request_params(r));
+	result = run_again(r, m, &call, reterr);
+	return result > 0 ? run(r, m, &call, reterr) : result;
+}
+
+void method_exec_run(struct request *r, void *userdata)
+{
+	const struct exec_run_params *p = request_params(r);
+	CLEANUP_ERROR struct error e = { 0 };
+
+	if ((p->idempotency_key ? run_keyed(r, userdata, &e) : run(r, userdata, NULL, &e)) < 0)
+		request_fail(r, &e);
+}
