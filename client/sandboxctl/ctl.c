@@ -78,7 +78,8 @@ int ctl_connect(struct ctl *ctl)
 	if (ctl->client)
 		return 0;
 	r = sandboxd_connect(&ctl->client, ctl->socket);
-	if ((r == -ENOENT || r == -ECONNREFUSED) && may_start(ctl))
+	/* -EACCES: the system's daemon is not for us, one of our own is */
+	if ((r == -ENOENT || r == -ECONNREFUSED || r == -EACCES) && may_start(ctl))
 		r = autostart(ctl);
 	if (r == AUTOSTART_FAILED)
 		return -1;

@@ -81,8 +81,7 @@ static void describe(const struct service *s, char text[static TEXT_MAX])
 	size_t execs = exec_table_running(m);
 	size_t spares = 0;
 
-	pool_each(m, 0, add_ready, &spares);
-	running -= spares < running ? spares : running; /* they run, too */
+	pool_each(m, 0, add_ready, &spares); /* a spare counts as being made until it is claimed */
 	(void)snprintf(text, TEXT_MAX, "%zu sandbox%s %s, %zu command%s, %zu ready to be claimed",
 		       running, running == 1 ? "" : "es", running == 1 ? "runs" : "run", execs,
 		       execs == 1 ? "" : "s", spares);

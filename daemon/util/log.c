@@ -90,14 +90,18 @@ static void add_field(struct iovec *iov, size_t *n, char *buffer, const char *ke
 
 static void write_journal(enum log_level level, const struct log_fields *fields, const char *line)
 {
-	char message[LOG_LINE_MAX * 2 + 16];
+	char message[LOG_LINE_MAX * 2 + LOG_FIELD_MAX + 32];
 	char text[7][LOG_FIELD_MAX];
 	char priority[8];
 	struct iovec iov[1 + ARRAY_SIZE(text)];
 	size_t n = 0;
 	int length;
 
-	length = snprintf(message, sizeof(message), "MESSAGE=%s", line);
+	if (fields && fields->sandbox)
+		length = snprintf(message, sizeof(message), "MESSAGE=sandbox %.*s: %s",
+				  LOG_FIELD_MAX, fields->sandbox, line);
+	else
+		length = snprintf(message, sizeof(message), "MESSAGE=%s", line);
 	iov[n].iov_base = message;
 	iov[n++].iov_len = (size_t)length < sizeof(message) ? (size_t)length : sizeof(message) - 1;
 	(void)snprintf(priority, sizeof(priority), "%d", log_levels[level].priority);

@@ -116,6 +116,16 @@ def test_notify(t):
     equal(d.process.wait(30), 0, "a clean stop")
 
 
+def test_status_with_spares(t):
+    """Spares are not what runs."""
+    d = managed(t, config={"pool host": {"min": "1", "max": "1"}})
+    begin(t, d)
+    d.wait_for("STATUS=0 sandboxes run, 0 commands, 1 ready to be claimed")
+    c = t.connect(daemon=d)
+    t.sandbox(c, tool="shell", workspace=t.workspace())
+    d.wait_for("STATUS=1 sandbox runs, 0 commands, 1 ready to be claimed")
+
+
 def test_watchdog_is_the_event_loop(t):
     """A daemon that stands still does not feed it: a process of its own would."""
     d = managed(t, watchdog_ms=400)
