@@ -30,7 +30,6 @@
 #include "util/strings.h"
 #include "util/time.h"
 
-#define META_ID "events"
 #define WRITE_DELAY_US 20000
 #define RETRY_SECONDS 1
 #define WRITE_AT_ONCE 256
@@ -552,7 +551,7 @@ static int load_id(struct event_log *l)
 {
 	struct store *s = l->manager->store;
 	CLEANUP_STR char *text = NULL;
-	int r = store_meta_get(s, META_ID, &text);
+	int r = store_meta_get(s, STORE_META_EVENTS, &text);
 
 	if (r < 0)
 		return r;
@@ -561,7 +560,7 @@ static int load_id(struct event_log *l)
 		return 0;
 	}
 	r = id_make_short(l->id);
-	return r < 0 ? r : store_meta_set(s, META_ID, l->id);
+	return r < 0 ? r : store_meta_set(s, STORE_META_EVENTS, l->id);
 }
 
 static int load_peer(const struct store_event_peer *row, void *userdata)

@@ -16,5 +16,9 @@ int store_refuse(int error, const char *what, struct error *reterr)
 		return error_set(reterr, ERROR_UNAVAILABLE, NULL,
 				 "make the file system of the state directory writable",
 				 "%s cannot be recorded: the state directory is read-only", what);
+	if (error == -EBADMSG)
+		return error_set(reterr, ERROR_UNAVAILABLE, NULL,
+				 "start sandboxd again: it goes on with what can still be read",
+				 "%s cannot be recorded: the state database is damaged", what);
 	return error_set_errno(reterr, error, "%s cannot be recorded", what);
 }

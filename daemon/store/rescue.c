@@ -152,6 +152,10 @@ static int copy_tables(struct rescue *r)
 	(void)sqlite3_finalize(tables); /* repeats the error of the last step */
 	if (error < 0)
 		return error; /* the file is thrown away */
+	/* the newest events may be gone: their numbers must not mean others to who has seen them */
+	if (sqlite3_exec(r->to, "DELETE FROM meta WHERE key = '" STORE_META_EVENTS "'", NULL, NULL,
+			 NULL) != SQLITE_OK)
+		return -EIO;
 	if (sqlite3_exec(r->to, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
 		return 0;
 	return (sqlite3_errcode(r->to) & 0xff) == SQLITE_FULL ? -ENOSPC : -EIO;

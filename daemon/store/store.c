@@ -43,7 +43,9 @@ int store_error(struct store *s, int code, const char *what)
 	case SQLITE_CONSTRAINT:
 		return -EEXIST;
 	case SQLITE_READONLY:
-		return -EROFS;
+		if (code != SQLITE_READONLY_DBMOVED)
+			return -EROFS;
+		break;
 	case SQLITE_IOERR:
 	case SQLITE_CANTOPEN:
 		if (os == ENOSPC || os == EDQUOT)

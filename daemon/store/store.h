@@ -4,8 +4,8 @@
  * they belong to is the caller's business.
  *
  * Writers return 0 or negative errno: -ENOSPC when the disk (or the quota) is full, -EROFS when it
- * takes no writes, -EEXIST when a unique key is taken, -EIO for what else SQLite says (it was
- * logged). They commit before they return, but within a batch. */
+ * takes no writes, -EEXIST when a unique key is taken, -EBADMSG when it is damaged, -EIO for what
+ * else SQLite says (these two were logged). They commit before they return, but within a batch. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,3 +44,4 @@ void store_checkpoint(struct store *s);
 /* meta: small named texts (the instance id). *RET is NULL when absent, else freed by the caller. */
 int store_meta_get(struct store *s, const char *key, char **ret);
 int store_meta_set(struct store *s, const char *key, const char *value);
+#define STORE_META_EVENTS "events" /* the name of the log of events; a rescue forgets it */

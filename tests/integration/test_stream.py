@@ -233,6 +233,30 @@ def test_slow_reader_misses_nothing(t):
         equal(got.hexdigest(), want.hexdigest(), f"hash of {at} bytes of {stream}")
 
 
+@timeout(120)
+def test_slow_follower_slows_nobody(t):
+    """Who attaches and does not read holds up neither the command nor another follower; he gets what
+    is kept when he comes to it, with its offsets."""
+    s = t.sandbox()
+    run = {"sandbox": s["name"], "detach": True, "maxOutputBytes": 1 << 20}
+    script = "read go; seq 1 3000000"
+    e = t.client.call("exec.run", {**run, "command": ["/bin/sh", "-c", script], "stdin": "stream"})
+    slow, fast = t.connect(), t.connect()
+    late = slow.send("exec.attach", {"execId": e["execId"]})
+    attached = fast.send("exec.attach", {"execId": e["execId"]})
+    fast.note("exec.started")
+    t.client.call("exec.write", {"execId": e["execId"], "data": "go\n"})
+    r = exited(fast.wait(attached, 90))
+    size = sum(len(f"{i}\n") for i in range(1, 3000001))
+    check(size > 8 << 20, "more than sockets hold")
+    for client, result in ((fast, r), (slow, exited(slow.wait(late, 60)))):
+        equal(result["exitCode"], 0, "result")
+        data = [n["params"] for n in client.notes if n["method"] == "exec.data"]
+        ends = [n["offset"] + len(text_of(n["data"])) for n in data]
+        equal(ends[-1], size, "the last byte")
+        check(all(n["offset"] >= end for n, end in zip(data[1:], ends)), "offsets go back")
+
+
 def test_stream_keeps_characters_whole(t):
     """A chunk never ends inside a character, unless the stream does."""
     s = t.sandbox()

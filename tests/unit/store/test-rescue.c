@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "macro.h"
 #include "store/sandboxes.h"
 #include "store/store-private.h"
@@ -207,6 +208,20 @@ static int last_row(const struct store_sandbox *row, void *userdata)
 	return 0;
 }
 
+/* Good until the next call; NULL: there is none. */
+static const char *meta(struct store *s, const char *key)
+{
+	static char copy[32];
+	char *text = NULL;
+
+	ck_assert_int_eq(store_meta_get(s, key, &text), 0);
+	if (!text)
+		return NULL;
+	(void)snprintf(copy, sizeof(copy), "%s", text);
+	free(text);
+	return copy;
+}
+
 /* Pages in the middle are lost: what is before and behind them is not. */
 START_TEST(rows_around_the_damage_are_kept)
 {
@@ -220,6 +235,7 @@ START_TEST(rows_around_the_damage_are_kept)
 	memset(env, 'e', sizeof(env));
 	row.env = (struct bytes){ env, sizeof(env) };
 	ck_assert_int_eq(store_meta_set(s, "instance", "abc"), 0);
+	ck_assert_int_eq(store_meta_set(s, STORE_META_EVENTS, "def"), 0);
 	for (i = 0; i < 200; i++) {
 		(void)snprintf(id, sizeof(id), "id%03d", i);
 		row.id = row.name = id;
@@ -234,9 +250,32 @@ START_TEST(rows_around_the_damage_are_kept)
 	ck_assert_int_lt(rows, 200);
 	ck_assert_int_eq(store_sandbox_load(s, last_row, last), 0);
 	ck_assert_str_eq(last, "id199");
+	ck_assert_str_eq(meta(s, "instance"), "abc");
+	ck_assert_ptr_null(meta(s, STORE_META_EVENTS)); /* what came last may be lost */
 	ck_assert_int_eq(store_sandbox_insert(s, &row), -EEXIST);
 	store_free(s);
 	ck_assert_int_eq(count_files("state.db.damaged-"), 1);
+}
+END_TEST
+
+/* Found by a writer: it is told so, and the next start puts it right. */
+START_TEST(damage_under_an_open_one_is_an_error)
+{
+	struct store_sandbox row = sample_sandbox("id", "name");
+	CLEANUP_ERROR struct error e = { 0 };
+	struct store *s;
+
+	store_free(open_store());
+	s = open_store();
+	spoil_table("sandboxes");
+	ck_assert_int_eq(sqlite3_db_release_memory(s->db), SQLITE_OK); /* it is read anew */
+	ck_assert_int_eq(store_sandbox_insert(s, &row), -EBADMSG);
+	ck_assert_int_eq(store_refuse(-EBADMSG, "sandbox name", &e), -1);
+	ck_assert_int_eq(e.kind, ERROR_UNAVAILABLE);
+	store_free(s);
+	s = open_store();
+	ck_assert_int_eq(store_sandbox_insert(s, &row), 0);
+	store_free(s);
 }
 END_TEST
 
@@ -316,6 +355,7 @@ int main(void)
 	tcase_add_test(t, what_cannot_be_read_is_refused);
 	tcase_add_test(t, what_is_no_database_is_saved_aside);
 	tcase_add_test(t, rows_around_the_damage_are_kept);
+	tcase_add_test(t, damage_under_an_open_one_is_an_error);
 	tcase_add_test(t, the_log_of_a_damaged_one_counts);
 	tcase_add_test(t, no_space_for_a_new_one_changes_nothing);
 	suite_add_tcase(suite, t);
