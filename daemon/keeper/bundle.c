@@ -28,18 +28,16 @@ static const char *const capabilities[] = { CAPABILITIES NULL };
 /* in a kernel of its own; for reading the limits that mark whose a process is (init/mark.h) */
 static const char *const gvisor_capabilities[] = { CAPABILITIES "CAP_SYS_RESOURCE", NULL };
 
-static const char *const masked[] = {
+static const char *const masked_files[] = {
+	"/proc/kcore",      "/proc/keys",        "/proc/latency_stats",
+	"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+};
+
+static const char *const masked_directories[] = {
 	"/proc/acpi",
 	"/proc/asound",
-	"/proc/kcore",
-	"/proc/keys",
-	"/proc/latency_stats",
-	"/proc/timer_list",
-	"/proc/timer_stats",
-	"/proc/sched_debug",
 	"/proc/scsi",
 	"/sys/firmware",
-	NULL,
 };
 
 static const char *const readonly[] = {
@@ -110,6 +108,42 @@ static void mount_sys(struct json *j, const struct bundle *b)
 	bind_host(j, b, "/sys/devices/system/cpu");
 }
 
+static bool is_covered(const struct bundle *b, const char *path)
+{
+	struct stat st;
+
+	if (!b->empty || (b->network_host && strncmp(path, "/sys/", 5) == 0))
+		return false; /* that /sys has none */
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A runtime masks each directory with a file system of its own. The kernel has a shrinker for each
+ * file system, and in each memory cgroup 16 bytes for each shrinker that there ever was at a time:
+ * with a thousand sandboxes that is 16 KiB of every sandbox for one file system in each. */
+static void cover(struct json *j, const struct bundle *b)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(masked_directories); i++)
+		if (is_covered(b, masked_directories[i]))
+			mount_entry(j, masked_directories[i], "bind", b->empty,
+				    OPTIONS("bind", "ro", "nosuid", "nodev", "noexec", "private"));
+}
+
+static void mask(struct json *j, const struct bundle *b)
+{
+	const char *list[ARRAY_SIZE(masked_files) + ARRAY_SIZE(masked_directories) + 1];
+	size_t i, n = 0;
+
+	for (i = 0; i < ARRAY_SIZE(masked_files); i++)
+		list[n++] = masked_files[i];
+	for (i = 0; i < ARRAY_SIZE(masked_directories); i++)
+		if (!is_covered(b, masked_directories[i]))
+			list[n++] = masked_directories[i];
+	list[n] = NULL;
+	json_strings(j, "maskedPaths", list);
+}
+
 static void mount_claimed(struct json *j, const struct bundle *b)
 {
 	const struct claim_mount *m;
@@ -152,6 +186,7 @@ static void mounts(struct json *j, const struct bundle *b)
 	if (!b->gvisor_run) /* which has its own */
 		mount_devices(j, b);
 	mount_sys(j, b);
+	cover(j, b);
 	mount_entry(j, "/run", "tmpfs", "tmpfs",
 		    OPTIONS("nosuid", "nodev", "mode=755", "size=16m"));
 	if (!b->own_root)
@@ -241,7 +276,7 @@ static void linux_part(struct json *j, const struct bundle *b)
 		mappings(j, "gidMappings", b->ids);
 	}
 	json_string(j, "rootfsPropagation", "private");
-	json_strings(j, "maskedPaths", masked);
+	mask(j, b);
 	json_strings(j, "readonlyPaths", readonly);
 	json_end(j, '}');
 }

@@ -15,6 +15,8 @@ struct bundle {
 	const struct ids *ids;
 	const char *root; /* absolute path of the merged file system */
 	const char *init; /* absolute path of the init binary, for the keeper */
+	const char
+		*empty; /* a directory to cover others with; NULL: the runtime masks them itself */
 	/* gVisor: a directory with init, seccomp and socket, shown at /run/sandboxd; else NULL */
 	const char *gvisor_run;
 	const struct claim_mounts *mounts; /* gVisor: lie in mounts_path by number; may be NULL */

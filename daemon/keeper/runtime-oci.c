@@ -39,6 +39,7 @@
 struct oci {
 	struct runtime_kind kind;
 	const char *tree;           /* where it sees the keeper's tree */
+	const char *empty;          /* what it can cover directories in /proc with; NULL */
 	const char *const *options; /* before the verb, after --root */
 };
 
@@ -61,6 +62,7 @@ static int write_bundle(struct creation *c)
 				  .own_root = root_is_own(job),
 				  .root = root,
 				  .init = init,
+				  .empty = oci_of(c)->empty,
 				  .network_host = job->flags & KEEPER_CREATE_NETWORK_HOST,
 				  .shm_bytes = job->limits.shm_bytes };
 	CLEANUP_FD int dir = -1;
@@ -195,12 +197,14 @@ static void oci_clean(void *arg)
 static const struct oci crun = {
 	.kind = OCI_KIND("crun"),
 	.tree = TREE_PATH,
+	.empty = TREE_PATH "/empty",
 	.options = (const char *const[]){ "--cgroup-manager=disabled", NULL },
 };
 
 static const struct oci runc = {
 	.kind = OCI_KIND("runc"),
 	.tree = MOVED_TREE,
+	.empty = NULL, /* it refuses mounts in /proc */
 	.options = (const char *const[]){ "--rootless=true", NULL },
 };
 

@@ -178,6 +178,16 @@ START_TEST(test_json)
 }
 END_TEST
 
+static char *config_text(const struct bundle *b)
+{
+	struct json j;
+
+	json_init(&j);
+	bundle_config(&j, b);
+	ck_assert_ptr_nonnull(json_finish(&j));
+	return j.data;
+}
+
 static char *config_of(const struct ids *ids, bool network_host, bool own_root)
 {
 	const struct bundle b = { .ids = ids,
@@ -186,12 +196,8 @@ static char *config_of(const struct ids *ids, bool network_host, bool own_root)
 				  .network_host = network_host,
 				  .own_root = own_root,
 				  .shm_bytes = 4096 };
-	struct json j;
 
-	json_init(&j);
-	bundle_config(&j, &b);
-	ck_assert_ptr_nonnull(json_finish(&j));
-	return j.data;
+	return config_text(&b);
 }
 
 START_TEST(test_bundle)
@@ -212,6 +218,35 @@ START_TEST(test_bundle)
 	ck_assert_ptr_null(strstr(text, "65535"));
 	ck_assert_ptr_null(strstr(text, "seccomp"));
 	ck_assert_ptr_nonnull(strstr(text, "\"source\":\"/usr\""));
+}
+END_TEST
+
+/* Covered where there is a directory, else left to the runtime: always one of the two. */
+START_TEST(test_bundle_hides)
+{
+	static const char *const hidden[] = { "/proc/acpi", "/proc/asound", "/proc/scsi",
+					      "/sys/firmware", "/proc/kcore" };
+	const struct bundle with = {
+		.ids = &owner_ids, .root = "/", .init = "/init", .empty = "/empty"
+	};
+	CLEANUP_STR char *covering = config_text(&with);
+	CLEANUP_STR char *masking = config_of(&owner_ids, false, false);
+	char mount[96], mask[64];
+	struct stat st;
+	bool directory;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(hidden); i++) {
+		directory = stat(hidden[i], &st) == 0 && S_ISDIR(st.st_mode);
+		(void)snprintf(mount, sizeof(mount),
+			       "{\"destination\":\"%s\",\"type\":\"bind\",\"source\":\"/empty\"",
+			       hidden[i]);
+		(void)snprintf(mask, sizeof(mask), "\"%s\"", hidden[i]);
+		ck_assert_int_eq(strstr(covering, mount) != NULL, directory);
+		ck_assert_int_eq(strstr(strstr(covering, "maskedPaths"), mask) != NULL, !directory);
+		ck_assert_ptr_null(strstr(masking, mount));
+		ck_assert_ptr_nonnull(strstr(strstr(masking, "maskedPaths"), mask));
+	}
 }
 END_TEST
 
@@ -274,6 +309,7 @@ int main(void)
 	tcase_add_test(tcase, test_cgroup_changes);
 	tcase_add_test(tcase, test_json);
 	tcase_add_test(tcase, test_bundle);
+	tcase_add_test(tcase, test_bundle_hides);
 	tcase_add_test(tcase, test_bundle_of_one_id);
 	tcase_add_test(tcase, test_bundle_of_its_own_root);
 	tcase_add_test(tcase, test_names);
