@@ -6,6 +6,7 @@
 
 #include "macro.h"
 #include "message.h"
+#include "read-input.h"
 #include "result.h"
 #include "session.h"
 #include "terminal.h"
@@ -72,6 +73,19 @@ static int run_streamed(struct ctl *ctl, struct json_object *params, const struc
 	return session_run(ctl, &options, NULL);
 }
 
+/* {"text"} or {"base64"} */
+static struct json_object *input_value(const char *data, size_t size)
+{
+	struct json_object *value = json_value_from_bytes(data, size);
+	struct json_object *text;
+
+	if (!json_object_is_type(value, json_type_string))
+		return value;
+	text = json_object_new_object();
+	json_object_object_add(text, "text", value);
+	return text;
+}
+
 /* The command has our descriptors. */
 static int run_passed(struct ctl *ctl, struct json_object *params, const struct exec_stdio *stdio)
 {
@@ -83,13 +97,27 @@ static int run_passed(struct ctl *ctl, struct json_object *params, const struct 
 	return session_run(ctl, &options, &fds);
 }
 
+/* What is stored can be shown again by whoever repeats the call: so nothing is passed. And its
+ * input belongs to what the call is: read before, it is the same for who comes later. */
+static int run_keyed(struct ctl *ctl, struct json_object *params, struct exec_stdio stdio)
+{
+	CLEANUP_STR char *text = NULL;
+	size_t size;
+
+	if (stdio.interactive && !stdio.tty) {
+		if (read_input(&text, &size, "stdin") < 0)
+			return STATUS_FAILURE;
+		json_object_object_add(params, "stdin", input_value(text, size));
+		stdio.interactive = false;
+	}
+	return run_streamed(ctl, params, &stdio);
+}
+
 int exec_params_run(struct ctl *ctl, struct json_object *params, const struct exec_stdio *stdio)
 {
-	/* what goes to our descriptors is not stored, and with a key somebody may ask for it again
-	 */
-	const bool keyed = json_object_object_get_ex(params, "idempotencyKey", NULL);
-
-	if (stdio->tty || stdio->detach || ctl->json || keyed)
+	if (json_object_object_get_ex(params, "idempotencyKey", NULL))
+		return run_keyed(ctl, params, *stdio);
+	if (stdio->tty || stdio->detach || ctl->json)
 		return run_streamed(ctl, params, stdio);
 	return run_passed(ctl, params, stdio);
 }

@@ -62,5 +62,8 @@ bool session_is_end(struct session *s, const struct sandboxd_reply *reply);
 /* Whether REPLY says that a restarted daemon does not know the command. */
 bool session_is_unknown(const struct session *s, const struct sandboxd_reply *reply);
 void session_tell_unknown(const struct session *s);
+/* Shows what the command wrote from its RESULT, where none of it was streamed: the daemon knows no
+ * more than that of a key from long ago. */
+void session_show_kept(struct session *s, const char *result, size_t size);
 /* While absent: tries to connect, and asks for the command. */
 void session_come_back(struct session *s);

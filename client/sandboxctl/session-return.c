@@ -39,6 +39,11 @@ static bool has_key(const struct session *s)
 	return json_object_object_get_ex(s->options->params, "idempotencyKey", NULL);
 }
 
+static bool is_streamed(const struct session *s)
+{
+	return json_object_get_boolean(json_object_object_get(s->options->params, "stream"));
+}
+
 /* A loop.run has a result of its own, which only its key finds again. */
 static bool can_return(const struct session *s)
 {
@@ -140,6 +145,25 @@ size_t session_already_shown(struct session *s, const struct sandboxd_output *ou
 	return next < end ? (size_t)(next - output->offset) : output->size;
 }
 
+static void show(struct session *s, int fd, const void *data, size_t size)
+{
+	if (size > 0 && message_write(fd, data, size) < 0)
+		s->failed = true;
+}
+
+void session_show_kept(struct session *s, const char *result, size_t size)
+{
+	struct sandboxd_exec_result *r;
+
+	if (!is_run(s) || !is_streamed(s) || s->exec_id[0] != '\0' ||
+	    sandboxd_exec_result_parse(result, size, &r) < 0)
+		return;
+	show(s, STDOUT_FILENO, r->out, r->out_size);
+	show(s, STDOUT_FILENO, r->output, r->output_size);
+	show(s, STDERR_FILENO, r->err, r->err_size);
+	sandboxd_exec_result_free(r);
+}
+
 /* ---- the daemon again ---- */
 
 static struct json_object *found_params(struct session *s, bool attach)
@@ -164,9 +188,7 @@ static struct json_object *found_params(struct session *s, bool attach)
 /* Looks for the command by its id. */
 static int ask_for_exec(struct session *s)
 {
-	const bool attach =
-		session_is_method(s, "exec.attach") ||
-		json_object_get_boolean(json_object_object_get(s->options->params, "stream"));
+	const bool attach = session_is_method(s, "exec.attach") || is_streamed(s);
 	const bool detach = options_have(&s->ctl->options, OPTION_DETACH);
 	CLEANUP_JSON struct json_object *params = NULL;
 

@@ -140,8 +140,10 @@ static void on_reply(struct sandboxd_client *c, const struct sandboxd_reply *rep
 		s->status = 0;
 	else if (s->options->finish)
 		s->status = s->options->finish(s->ctl, reply->result, reply->result_size);
-	else
+	else {
+		session_show_kept(s, reply->result, reply->result_size);
 		s->status = result_finish(s->ctl, reply->result, reply->result_size);
+	}
 	if (s->failed)
 		s->status = STATUS_FAILURE;
 }

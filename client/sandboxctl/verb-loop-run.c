@@ -8,50 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bounds.h"
+#include "call.h"
 #include "exec-params.h"
 #include "macro.h"
 #include "message.h"
+#include "read-input.h"
 #include "result.h"
 #include "session.h"
 #include "verbs.h"
 
 #define STATUS_NOT_VERIFIED 1
-#define PROMPT_CHUNK 65536
-
-/* All of stdin. Returns 0, or -1 after telling why not. */
-static int read_stdin(char **ret, size_t *ret_size)
-{
-	CLEANUP_STR char *text = NULL;
-	size_t size = 0;
-	ssize_t n;
-
-	do {
-		char *longer = realloc(text, size + PROMPT_CHUNK);
-
-		if (!longer) {
-			message_error(NULL, "out of memory");
-			return -1;
-		}
-		text = longer;
-		n = read(STDIN_FILENO, text + size, PROMPT_CHUNK);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			message_error(NULL, "reading the prompt: %s", strerror(errno));
-			return -1;
-		}
-		size += (size_t)n;
-		if (size > RPC_LINE_MAX) {
-			message_error("put it into a file of the worktree",
-				      "the prompt is too big");
-			return -1;
-		}
-	} while (n != 0);
-	*ret = TAKE_PTR(text);
-	*ret_size = size;
-	return 0;
-}
 
 static int add_prompt(struct json_object *params, const char *operand)
 {
@@ -59,7 +25,7 @@ static int add_prompt(struct json_object *params, const char *operand)
 	size_t size = strlen(operand);
 
 	if (strcmp(operand, "-") == 0) {
-		if (read_stdin(&text, &size) < 0)
+		if (read_input(&text, &size, "the prompt") < 0)
 			return -1;
 		operand = text;
 	}
@@ -142,6 +108,22 @@ static int finish(struct ctl *ctl, const char *text, size_t size)
 	return result_write(ctl, text, size, status);
 }
 
+/* Only by its key is its result found again when the daemon restarts; so it always has one. */
+static int name_call(struct json_object *params)
+{
+	char key[EXEC_ID_SIZE];
+	int r;
+
+	if (json_object_object_get_ex(params, "idempotencyKey", NULL))
+		return 0;
+	r = client_make_exec_id(key);
+	if (r < 0)
+		message_error(NULL, "making up a key: %s", strerror(-r));
+	else
+		json_object_object_add(params, "idempotencyKey", json_object_new_string(key));
+	return r;
+}
+
 int verb_loop_run(struct ctl *ctl)
 {
 	const struct options *o = &ctl->options;
@@ -153,7 +135,7 @@ int verb_loop_run(struct ctl *ctl)
 		.cancel_request = true,
 	};
 
-	if (!params)
+	if (!params || name_call(params) < 0)
 		return STATUS_FAILURE;
 	ctl->command = o->operands[1];
 	if (!ctl->json && !options_have(o, OPTION_DETACH))

@@ -212,11 +212,37 @@ static int start(struct request *r, struct manager *m, const struct journal_call
 
 /* ---- the same call again ---- */
 
-static int reply_kept(struct request *r, const struct journal_entry *entry, struct error *reterr)
+/* Its output was sent once more; RESULT is what is told of a run that has ended. */
+static void on_kept_sent(struct request *r, struct error *e, void *userdata)
+{
+	struct json_object *result = userdata;
+
+	if (e->kind == ERROR_NONE) {
+		request_reply(r, result);
+		return;
+	}
+	json_object_put(result);
+	request_fail(r, e);
+}
+
+/* E: its command, NULL when that is not known any more. */
+static int reply_kept(struct request *r, struct manager *m, const struct journal_entry *entry,
+		      struct exec *e, struct error *reterr)
 {
 	const struct loop_run_params *p = request_params(r);
 	struct json_object *result = entry->result ? json_tokener_parse(entry->result) : NULL;
+	const struct exec_stream_config config = { .base = m->base,
+						   .is_run = true,
+						   .joins = true,
+						   .send_data = true,
+						   .keep = true,
+						   .done = on_kept_sent,
+						   .userdata = result };
 
+	if (result && e && p->stream && !p->detach) {
+		exec_stream_begin(r, e, &config);
+		return 0;
+	}
 	if (!result)
 		return error_set(reterr, ERROR_INVALID_STATE, "idempotencyKey", NULL,
 				 "the run with the key %s has ended and is forgotten",
@@ -250,9 +276,9 @@ static int run_again(struct request *r, struct manager *m, const struct journal_
 
 	if (known <= 0)
 		return known < 0 ? -1 : 1;
-	if (entry.done)
-		return reply_kept(r, &entry, reterr);
 	e = entry.exec ? exec_of_key(m, entry.exec) : NULL;
+	if (entry.done)
+		return reply_kept(r, m, &entry, e, reterr);
 	if (e)
 		return resume(r, m, call, &entry, e, reterr);
 	journal_forget(m, call->peer, call->key); /* its daemon ended before it was forked */

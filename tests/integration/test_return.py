@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sandboxctl when its connection is cut: it connects again and goes on where it was."""
+"""sandboxctl when its connection is cut or its daemon killed: it connects again and goes on where it was."""
 
+import hashlib
 import os
 import select
 import signal
@@ -8,7 +9,9 @@ import socket
 import subprocess
 import threading
 
+from gitrepo import worktree
 from lib import check, equal, until
+from test_loop import loop
 
 WRITER = """
 import hashlib, sys
@@ -18,8 +21,6 @@ for n in range(int(sys.argv[1])):
 
 
 def written(blocks):
-    import hashlib
-
     return b"".join(hashlib.sha256(str(n).encode()).digest() * 2048 for n in range(blocks))
 
 
@@ -99,8 +100,9 @@ def ctl(t, proxy, *args, **kw):
     )
 
 
-def detached(t, s, command):
-    return t.client.call("exec.run", {"sandbox": s["name"], "command": command, "detach": True})["execId"]
+def detached(t, s, command, client=None):
+    params = {"sandbox": s["name"], "command": command, "detach": True}
+    return (client or t.client).call("exec.run", params)["execId"]
 
 
 def test_attach_and_logs_are_byte_exact(t):
@@ -153,3 +155,38 @@ def test_second_interrupt_ends_the_waiting(t):
         check(b"goes on without us" in err, err)
     finally:
         p.kill()
+
+
+def test_a_key_shows_the_same_again(t):
+    """exec --key: once run, twice shown, on the stream where it was written."""
+    ws = t.workspace()
+    s = t.sandbox(workspace=ws)
+    command = ["exec", "--key", t.unique("key"), s["name"], "sh", "-c", "echo x >>ran; echo out; echo err >&2; exit 3"]
+    for _ in range(2):
+        p = t.ctl(*command)
+        equal((p.returncode, p.stdout, p.stderr), (3, b"out\n", b"err\n"), "the command")
+    equal(t.sh(s, "wc -l <ran"), "1\n", "how often it ran")
+    # its input belongs to the call
+    command = ["exec", "--key", t.unique("key"), "-i", s["name"], "cat"]
+    for _ in range(2):
+        p = t.ctl(*command, stdin=b"in\xff")
+        equal((p.returncode, p.stdout, p.stderr), (0, b"in\xff", b""), "with input")
+    p = t.ctl(*command, stdin=b"other")
+    check(p.returncode == 125 and b"key" in p.stderr, f"with other input: {p}")
+
+
+def test_a_loop_run_is_found_again(t):
+    """Cut before and after its output: it runs once, and all of it is shown."""
+    _, tree, _ = worktree(t)
+    lid = loop(t, tree)["loopId"]
+    proxy = Proxy(t)
+    try:
+        proxy.cut_at = [1, 700000]
+        script = "echo x >>ran; seq 1 200000; wc -l <ran >&2; exit 3"
+        p = ctl(t, proxy, "loop", "run", lid, "shell", script)
+        out, err = p.communicate(timeout=40)
+        equal((p.returncode, err), (3, b"1\n"), "the run")
+        check(out == "".join(f"{i}\n" for i in range(1, 200001)).encode(), f"{len(out)} bytes")
+        equal(proxy.connections, 3, "connections")
+    finally:
+        proxy.close()

@@ -91,24 +91,24 @@ test("loop.run: the agent's output as it comes, then what it left", async () => 
   await destroyLoopSandbox("r1");
 });
 
-test("loop.run whose connection is lost: all of its output, then the error", async () => {
+test("loop.run whose connection is lost: all of its output once, and its result", async () => {
   const proxy = await Proxy.start(daemon.socket, join(daemon.top, "proxy.sock"));
   const other = await SandboxdClient.connect({ socket: proxy.path });
   await createLoopSandbox("r2", "shell", worktree);
-  const run = other.loop.run({ loopId: "r2", tool: "shell", prompt: "echo one; sleep 0.3; echo two", stream: true });
-  let text = "";
-  await assert.rejects(
-    async () => {
-      for await (const chunk of run) {
-        if (text === "") proxy.cut();
-        text += chunk.data;
-      }
-    },
-    (e) => e.kind === "connection_lost" && e.resource === `exec ${run.execId}`,
-  );
-  assert.equal(text, "one\ntwo\n");
-  assert.equal((await client.exec.wait({ execId: run.execId })).exitCode, 0);
-  await assert.rejects(run.result, { kind: "connection_lost" });
+  const prompt = "echo x >>ran; echo one; sleep 0.3; echo two; wc -l <ran; rm ran";
+  for (const stream of [true, false]) {
+    const run = other.loop.run({ loopId: "r2", tool: "shell", prompt, stream });
+    await run.started;
+    let text = "";
+    if (!stream) proxy.cut();
+    for await (const chunk of run) {
+      if (text === "") proxy.cut();
+      text += chunk.data;
+    }
+    assert.equal(text, stream ? "one\ntwo\n1\n" : "");
+    const result = await run;
+    assert.deepEqual([result.state, result.output, result.exec.execId], ["completed", "one\ntwo\n1\n", run.execId]);
+  }
   other.close();
   await proxy.stop();
   await destroyLoopSandbox("r2");
@@ -120,6 +120,8 @@ test("destroy of nothing, and of what runs without force", async () => {
   const { execId } = await client.exec.run({ sandbox: name, command: ["sleep", "60"], detach: true });
   await assert.rejects(destroyLoopSandbox("l2", { force: false }), { kind: "invalid_state" });
   await client.exec.cancel({ execId });
+  await assert.rejects(destroyLoopSandbox("l2", { force: false }), { kind: "invalid_state", message: /uncommitted changes: file/ });
+  assert.equal((await client.exec.run({ sandbox: name, command: ["git", "checkout", "-q", "--", "file"] })).exitCode, 0);
   assert.equal((await destroyLoopSandbox("l2", { force: false, outcome: "failed" })).outcome, "failed");
 });
 

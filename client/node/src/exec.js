@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A command that runs: its result, and with stream its output as it comes. When the connection is
 // lost, the run finds its command again by its id and goes on at the byte where it was; whether the
-// command outlived that is the daemon's to say (onDisconnect), and then in the result's cause.
+// command outlived that is the daemon's to say (onDisconnect), and then in the result's cause. A
+// loop.run has a result of its own, which only its idempotency key finds again: it always has one.
 
 import { randomUUID } from "node:crypto";
 import { onAbort } from "./abort.js";
@@ -125,6 +126,7 @@ export class ExecRun {
     this.#method = attach ? "exec.attach" : method;
     this.#params = params;
     if (this.#method === "exec.run") this.#params = { ...params, execId: params.execId ?? randomUUID() };
+    if (this.#method === "loop.run") this.#params = { ...params, idempotencyKey: params.idempotencyKey ?? randomUUID() };
     this.#streaming = attach !== null || params.stream === true;
     this.execId = (this.#params ?? attach).execId;
     this.#queue = new Queue(
@@ -220,19 +222,12 @@ export class ExecRun {
   }
 
   async #follow() {
-    let lost;
     try {
       return await this.#begin(() => this.#open());
     } catch (error) {
       if (!isLost(error)) throw error;
-      lost = error;
     }
-    if (this.#method !== "loop.run") return this.#resume();
-    if (this.#wasStarted) {
-      lost.resource = `exec ${this.execId}`;
-      await this.#resume();
-    }
-    throw lost;
+    return this.#resume();
   }
 
   async #resume() {
@@ -266,6 +261,7 @@ export class ExecRun {
 
   /** Goes on over another connection. */
   async #again(connection) {
+    if (this.#method === "loop.run") return this.#runAgain(connection);
     const cancel = () => connection.request("exec.cancel", { execId: this.execId }).catch(ignore);
     const isRun = this.#attach === null;
     const ignoreSignal = onAbort(isRun ? this.#signal : undefined, cancel);
@@ -278,12 +274,21 @@ export class ExecRun {
       if (!this.#streaming) return await connection.request("exec.wait", { execId: this.execId }, options);
       return await connection.request("exec.attach", { execId: this.execId, from: this.#from() }, options);
     } catch (error) {
-      if (error.kind === "not_found" && isRun && (await this.#neverArrived(connection)))
+      if (error.kind === "not_found" && isRun && (this.#params.idempotencyKey || (await this.#neverArrived(connection))))
         return await this.#repeat(connection);
       throw error;
     } finally {
       ignoreSignal();
     }
+  }
+
+  async #runAgain(connection) {
+    if (this.#signal?.aborted) {
+      const { idempotencyKey } = this.#params;
+      await connection.request("exec.cancel", { idempotencyKey }).catch(ignore); // it may have ended
+      throw SandboxdError.aborted(this.#signal.reason, this.#method);
+    }
+    return this.#begin(async () => connection);
   }
 
   /** Whether the daemon that does not know our command was up when we sent it: then it never got it. */
@@ -318,14 +323,22 @@ export class ExecRun {
   #onNotification(method, params) {
     if (method !== "exec.data" || params.execId !== this.execId) return;
     const { stream } = params;
+    let { data, offset } = params;
     let bytes = null;
-    let data = params.data;
     if (this.#encoding === "bytes" || typeof data !== "string") bytes = data = toBytes(data);
     const size = bytes ? bytes.length : Buffer.byteLength(data);
-    const expected = this.#offsets[stream] ?? (this.#attach ? params.offset : 0);
-    if (params.offset !== expected) this.#queue.end(this.#gap(stream, expected, params.offset));
-    this.#offsets[stream] = params.offset + size;
-    if (size > 0) this.#queue.push({ stream, offset: params.offset, size, data: decode(data, this.#encoding) });
+    const expected = this.#offsets[stream] ?? (this.#attach ? offset : 0);
+    const end = offset + size;
+    if (offset > expected) this.#queue.end(this.#gap(stream, expected, offset));
+    if (offset < expected) {
+      // a repeated loop.run tells all of it again
+      if (end <= expected) return;
+      bytes = toBytes(data).subarray(expected - offset);
+      data = typeof data === "string" ? bytes.toString("utf8") : bytes;
+      offset = expected;
+    }
+    this.#offsets[stream] = end;
+    if (end > offset) this.#queue.push({ stream, offset, size: end - offset, data: decode(data, this.#encoding) });
   }
 
   #gap(stream, expected, offset) {

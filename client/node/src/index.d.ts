@@ -107,10 +107,7 @@ export interface ExecGroup extends Omit<Group<"exec">, "run" | "attach"> {
   attach<E extends Encoding = "utf8">(params: Params<"exec.attach">, options?: RunOptions<E>): ExecRun<E>;
 }
 
-/**
- * A tool's agent on a prompt. If the connection is lost, its output still comes, and then the run rejects
- * with connection_lost: its command is the error's resource, and exec.get tells of it.
- */
+/** A tool's agent on a prompt. It always has an idempotency key, by which it is found after a lost connection. */
 export type LoopRun<E extends Encoding = "utf8"> = ExecRun<E, LoopRunResult>;
 
 export interface LoopGroup extends Omit<Group<"loop">, "run"> {
