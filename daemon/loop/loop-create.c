@@ -246,6 +246,8 @@ static struct loop *make(struct manager *m, uid_t peer, const char *work_dir,
 		(void)store_refuse(r, what ? what : "the loop", reterr);
 	else
 		loop_kept_save_beginning(l);
+	if (r == 0)
+		loop_tell_state(l);
 	(void)loop_unref(l); /* the table has it now, or nobody */
 	return r == 0 ? l : NULL;
 }

@@ -73,7 +73,9 @@ int loop_enter(struct loop *l);
 struct loop *loop_find_own(struct manager *m, uid_t peer, const char *id);
 /* Takes it out again, with its row, and drops the table's reference. */
 void loop_forget(struct loop *l);
-/* Logs the edge; the caller writes the row. */
+/* An event: L is in its state now. */
+void loop_tell_state(struct loop *l);
+/* Logs the edge and tells of it; the caller writes the row. */
 void loop_set_state(struct loop *l, enum loop_state state);
 /* Appends an op; it begins from the event loop. Returns it, or NULL without memory. */
 struct loop_op *loop_submit(struct loop *l, enum loop_verb verb, loop_done *done, void *userdata);

@@ -17,6 +17,7 @@
 #include "loop/artifacts-output.h"
 #include "loop/loop-internal.h"
 #include "sandbox/config.h"
+#include "sandbox/event-log.h"
 #include "sandbox/exec.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/stage.h"
@@ -111,12 +112,35 @@ const struct loop_facts *loop_facts(const struct loop *l)
 	return &l->facts;
 }
 
+static void tell_state(const struct loop *l, const char *state)
+{
+	const struct loop_facts *f = &l->facts;
+	struct event_note n = { .type = "loop.state",
+				.peer = f->peer,
+				.loop_id = f->id,
+				.state = state,
+				.labels = &f->labels };
+
+	event_note_text(&n, "state", state);
+	if (f->reason)
+		event_note_text(&n, "reason", f->reason);
+	if (f->state == LOOP_STATE_DESTROYED)
+		event_note_text(&n, "outcome", receipt_outcome_to_string(f->receipt.outcome));
+	event_log_add(l->manager, &n);
+}
+
+void loop_tell_state(struct loop *l)
+{
+	tell_state(l, loop_state_to_string(l->facts.state));
+}
+
 void loop_set_state(struct loop *l, enum loop_state state)
 {
 	log_message(LOG_LEVEL_INFO, &(const struct log_fields){ .loop = l->facts.id },
 		    "loop %s: %s -> %s", l->facts.id, loop_state_to_string(l->facts.state),
 		    loop_state_to_string(state));
 	l->facts.state = state;
+	loop_tell_state(l);
 }
 
 /* ---- ops ---- */
@@ -286,6 +310,7 @@ void loop_forget(struct loop *l)
 {
 	if (store_loop_delete(l->manager->store, l->facts.peer, l->facts.id) < 0)
 		log_error("the row of loop %s stays behind", l->facts.id);
+	tell_state(l, "forgotten");
 	leave(l);
 }
 

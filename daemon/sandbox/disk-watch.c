@@ -15,6 +15,7 @@
 
 #include "sandbox/disk-quota.h"
 #include "sandbox/disk-rule.h"
+#include "sandbox/event.h"
 #include "sandbox/exec.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/stats.h"
@@ -78,6 +79,7 @@ static void act(struct disk_watch *w, enum disk_verdict verdict)
 	sandbox_log(w->sandbox, LOG_LEVEL_INFO, "%llu bytes on disk, %llu is its limit: %s",
 		    (unsigned long long)w->rule.used, (unsigned long long)w->rule.cap,
 		    verdict == DISK_STOP ? "stopping it" : "ending its commands");
+	event_sandbox_limit(w->sandbox, "diskBytes", w->rule.used, w->rule.cap);
 	if (verdict == DISK_STOP)
 		stop(w);
 	else

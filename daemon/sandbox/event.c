@@ -4,7 +4,9 @@
 #include "sandbox/event-log.h"
 #include "sandbox/exec.h"
 #include "sandbox/manager.h"
+#include "sandbox/pool-internal.h"
 #include "sandbox/sandbox.h"
+#include "util/time.h"
 
 void event_daemon(struct manager *m, const char *type)
 {
@@ -41,7 +43,95 @@ void event_sandbox_state(struct sandbox *s, const char *from)
 	event_note_text(&n, "cause", f->cause);
 	event_note_text(&n, "tool", f->tool);
 	event_note_text(&n, "template", f->template_name);
+	if (f->state == SANDBOX_STATE_RUNNING)
+		event_note_text(&n, "launchType", sandbox_launch_to_string(f->launch));
 	event_log_add(sandbox_manager(s), &n);
+}
+
+void event_sandbox_limit(struct sandbox *s, const char *limit, uint64_t used, uint64_t max)
+{
+	struct event_note n = event_about_sandbox(s, "sandbox.limit");
+
+	if (sandbox_is_hidden(s))
+		return;
+	event_note_text(&n, "limit", limit);
+	if (used > 0)
+		event_note_number(&n, "used", (int64_t)used);
+	if (max > 0)
+		event_note_number(&n, "max", (int64_t)max);
+	event_log_add(sandbox_manager(s), &n);
+}
+
+void event_sandbox_look_oom(struct sandbox *s)
+{
+	struct event_note n = event_about_sandbox(s, "sandbox.oom");
+	uint64_t kills = sandbox_new_oom_kills(s);
+
+	if (kills == 0 || sandbox_is_hidden(s))
+		return;
+	event_note_number(&n, "kills", (int64_t)kills);
+	if (sandbox_facts(s)->limits.memory_bytes > 0)
+		event_note_number(&n, "memoryBytes",
+				  (int64_t)sandbox_facts(s)->limits.memory_bytes);
+	event_log_add(sandbox_manager(s), &n);
+}
+
+/* ---- templates and pools ---- */
+
+void event_template(struct manager *m, const struct template_row_name *t, const char *state,
+		    const char *reason)
+{
+	struct event_note n = {
+		.type = "template.state", .peer = t->owner, .tool = t->tool, .state = state
+	};
+
+	event_note_text(&n, "template", t->name);
+	event_note_text(&n, "state", state);
+	if (t->tool)
+		event_note_text(&n, "tool", t->tool);
+	if (reason)
+		event_note_text(&n, "reason", reason);
+	event_log_add(m, &n);
+}
+
+static struct event_note about_pool(const struct pool *p, const char *type)
+{
+	struct event_note n = { .type = type, .peer = p->owner };
+
+	event_note_text(&n, "template", p->template_name);
+	return n;
+}
+
+void event_pool_ready(const struct pool *p)
+{
+	struct event_note n = about_pool(p, "pool.ready");
+	uint32_t starting, ready;
+
+	pool_count(p, &starting, &ready);
+	event_note_number(&n, "ready", ready);
+	event_note_number(&n, "target", p->target);
+	event_log_add(p->table->manager, &n);
+}
+
+void event_pool_failed(const struct pool *p)
+{
+	struct event_note n = about_pool(p, "pool.failed");
+
+	event_note_text(&n, "reason", p->failure);
+	event_note_number(&n, "failuresInRow", p->failures_in_row);
+	event_note_time(&n, "retryAt", time_realtime_ms() + p->retry_at_ms - time_boottime_ms());
+	event_log_add(p->table->manager, &n);
+}
+
+void event_pool_set(const struct pool *p)
+{
+	struct event_note n = about_pool(p, "pool.set");
+
+	event_note_number(&n, "min", p->settings.min);
+	event_note_number(&n, "max", p->settings.max);
+	if (p->settings.max_age_ms >= 0)
+		event_note_number(&n, "maxAgeMs", p->settings.max_age_ms);
+	event_log_add(p->table->manager, &n);
 }
 
 /* ---- execs ---- */
@@ -77,6 +167,7 @@ void event_exec_ended(struct exec *e)
 	struct event_note n = event_about_exec(e, "exec.ended");
 	const struct exec_result *r = &exec_facts(e)->result;
 
+	event_sandbox_look_oom(exec_sandbox(e)); /* first, as it may be why */
 	if (sandbox_is_hidden(exec_sandbox(e)))
 		return;
 	event_note_text(&n, "cause", exec_cause_to_string(r->cause));

@@ -4,6 +4,7 @@
  * Sandboxes of the daemon's own are nobody's to hear of. */
 
 #include <stdint.h>
+#include <sys/types.h>
 
 struct event_note;
 struct exec;
@@ -19,6 +20,25 @@ void event_sandbox_state(struct sandbox *s, const char *from);
 
 void event_exec_started(struct exec *e);
 void event_exec_ended(struct exec *e);
+
+/* S hit LIMIT ("diskBytes", "pids"): USED of it, MAX are allowed; 0: not known. */
+void event_sandbox_limit(struct sandbox *s, const char *limit, uint64_t used, uint64_t max);
+/* The kernel killed in S for want of memory since this was asked last? */
+void event_sandbox_look_oom(struct sandbox *s);
+
+/* A template of OWNER's is in STATE now; REASON may be NULL. */
+struct template_row_name {
+	uid_t owner;
+	const char *name;
+	const char *tool;
+};
+void event_template(struct manager *m, const struct template_row_name *t, const char *state,
+		    const char *reason);
+
+struct pool;
+void event_pool_ready(const struct pool *p);  /* one more spare waits */
+void event_pool_failed(const struct pool *p); /* one could not be made */
+void event_pool_set(const struct pool *p);    /* by pool.set */
 
 /* A note about S, or about E in its sandbox. */
 struct event_note event_about_sandbox(const struct sandbox *s, const char *type);

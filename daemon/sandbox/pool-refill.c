@@ -12,6 +12,7 @@
 
 #include "sandbox/config.h"
 #include "sandbox/disk-floor.h"
+#include "sandbox/event.h"
 #include "sandbox/pool-internal.h"
 #include "sandbox/sandbox-internal.h"
 #include "util/fd.h"
@@ -158,6 +159,7 @@ void pool_on_ready(struct spare *sp)
 	struct pool_table *t = sp->pool->table;
 
 	t->making = false;
+	event_pool_ready(sp->pool);
 	pool_refill_soon(t, pool_pause_ms(load_milli(), t->cpus));
 }
 
@@ -189,6 +191,7 @@ void pool_on_failure(struct pool *p, const char *why)
 			    "trying again in %lld s",
 			    p->template_name, (unsigned)p->owner, p->failures_in_row, why,
 			    (long long)ms / 1000);
+	event_pool_failed(p);
 	pool_refill_soon(p->table, POOL_RETRY_MS);
 }
 

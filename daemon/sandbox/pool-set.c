@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sandbox/config.h"
+#include "sandbox/event.h"
 #include "sandbox/manager.h"
 #include "sandbox/pool-settings.h"
 #include "sandbox/template-debian.h"
@@ -160,6 +161,7 @@ int pool_set(struct manager *m, uid_t peer, const struct pool_set_params *p, str
 	if (r < 0)
 		return error_set_errno(reterr, r, "The pool of %s cannot be made", full);
 	pool_settings_changed(m);
+	event_pool_set(pool);
 	pool_get_facts(pool, ret);
 	return 0;
 }

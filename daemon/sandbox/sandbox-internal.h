@@ -111,6 +111,7 @@ struct sandbox {
 	struct views *views;   /* of this run; NULL: none was asked for yet */
 	int oom_fd;
 	bool oom_fd_checked; /* it really is a cgroup's */
+	uint64_t oom_told;   /* of its count, by events */
 	int pidfd;           /* of init, to end it without anybody's help; -1 */
 	uint64_t pid_since;  /* process_since() of init; 0: not known */
 	uint32_t memory_version;

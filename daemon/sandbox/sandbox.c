@@ -249,6 +249,7 @@ void sandbox_release(struct sandbox *s)
 	s->pidfd = close_fd(s->pidfd);
 	s->oom_fd = close_fd(s->oom_fd);
 	s->oom_fd_checked = false;
+	s->oom_told = 0;
 	s->keeper = NULL;
 	s->facts.pid = 0;
 	s->pid_since = 0;
@@ -641,6 +642,16 @@ uint64_t sandbox_oom_kills(struct sandbox *s)
 	text[n] = '\0';
 	line = strstr(text, "oom_kill ");
 	return line ? strtoull(line + strlen("oom_kill "), NULL, 10) : 0;
+}
+
+uint64_t sandbox_new_oom_kills(struct sandbox *s)
+{
+	uint64_t kills = sandbox_oom_kills(s), told = s->oom_told;
+
+	if (s->oom_fd < 0)
+		return 0;
+	s->oom_told = kills;
+	return kills > told ? kills - told : 0;
 }
 
 void sandbox_note_foreign_user(struct sandbox *s)

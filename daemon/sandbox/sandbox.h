@@ -101,6 +101,8 @@ int sandbox_environment(const struct sandbox *s, uid_t uid, const struct pairs *
 uint32_t sandbox_nproc_limit(const struct sandbox *s); /* 0: the cgroup limits */
 /* oom kills so far, from the cgroup's own counter; 0 when there is none. Cheap (one pread). */
 uint64_t sandbox_oom_kills(struct sandbox *s);
+/* Those since this was asked last. */
+uint64_t sandbox_new_oom_kills(struct sandbox *s);
 /* Its last command has ended, or it began to run: it is idle from now on. */
 void sandbox_note_activity(struct sandbox *s);
 /* Notes that an exec ran as another user than the agent (files must be given back at release). */

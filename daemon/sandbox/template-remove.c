@@ -145,6 +145,8 @@ static void removal_end(struct removal *removal, struct error *e)
 
 	row->removing = false;
 	if (!e) {
+		if (!row->orphan)
+			row_tell_event(row, NULL, TEMPLATE_REMOVED, NULL);
 		name = TAKE_PTR(row->name);
 		row_drop(row);
 		pool_template_gone(m, owner, name);
@@ -302,6 +304,7 @@ int row_orphan(struct row *row)
 		return r;
 	}
 	pool_template_gone(row->table->manager, row->owner, old);
+	row_tell_event(row, old, TEMPLATE_REMOVED, NULL);
 	free(old);
 	return 0;
 }

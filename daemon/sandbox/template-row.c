@@ -12,6 +12,7 @@
 #include <sys/utsname.h>
 
 #include "macro.h"
+#include "sandbox/event.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/template-build.h"
 #include "sandbox/template-debian.h"
@@ -253,6 +254,13 @@ static const struct row *find_row_on(const struct row *row)
 	    (string_equal(other->layer, row->layer) || has_layer(&other->lowers, row->layer)))
 		return other;
 	return NULL;
+}
+
+void row_tell_event(const struct row *row, const char *name, const char *state, const char *reason)
+{
+	const struct template_row_name t = { row->owner, name ? name : row->name, row->tool };
+
+	event_template(row->table->manager, &t, state, reason);
 }
 
 bool row_in_use(const struct row *row, bool stopped, struct row_user *ret)

@@ -78,6 +78,10 @@ struct row *row_find(const struct template_table *t, uid_t owner, const char *na
  * errno. */
 int row_store(const struct row *row, bool fresh);
 
+/* Tells of it as an event: NAME (NULL: its own) is in STATE. */
+void row_tell_event(const struct row *row, const char *name, const char *state, const char *reason);
+#define TEMPLATE_REMOVED "removed" /* a state for events only */
+
 /* Who stands on the layer of a row: one of them is set. */
 struct row_user {
 	const struct sandbox *sandbox;

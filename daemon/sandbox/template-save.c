@@ -142,6 +142,7 @@ static int make_row(struct template_table *t, uid_t peer, const struct sandbox *
 		return r;
 	}
 	TAILQ_INSERT_TAIL(&t->rows, row, link);
+	row_tell_event(row, NULL, template_state_to_string(row->state), NULL);
 	*ret = row;
 	return 0;
 }
@@ -191,6 +192,10 @@ static void on_copied(struct sandbox *s, struct error *e, void *userdata)
 			e = &own;
 		}
 	}
+	row_tell_event(row, NULL,
+		       template_state_to_string(e->kind != ERROR_NONE ? TEMPLATE_STATE_FAILED
+								      : TEMPLATE_STATE_READY),
+		       e->kind != ERROR_NONE ? e->message : NULL);
 	if (e->kind != ERROR_NONE) {
 		row_tell_waiters(row, e);
 		give_up(row);
@@ -232,6 +237,8 @@ int template_save(struct sandbox *s, const struct template_save_query *query, te
 		row_free_save(row);
 		if (store_template_delete(query->manager->store, row->owner, row->name) < 0)
 			log_warning("template %s: its row stays until the next start", row->name);
+		row_tell_event(row, NULL, template_state_to_string(TEMPLATE_STATE_FAILED),
+			       reterr ? reterr->message : NULL);
 		row_drop(row);
 		return -1;
 	}

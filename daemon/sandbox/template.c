@@ -170,6 +170,9 @@ static void on_build_ended(uint64_t size_bytes, struct error *e, void *userdata)
 	if (e)
 		log_warning("template %s for uid %u: %s", row->name, (unsigned)row->owner,
 			    e->message ? e->message : "");
+	row_tell_event(row, NULL,
+		       template_state_to_string(e ? TEMPLATE_STATE_FAILED : TEMPLATE_STATE_READY),
+		       e ? e->message : NULL);
 	row_tell_waiters(row, e);
 	if (e)
 		forget_failed(row);
@@ -242,6 +245,7 @@ static int prepare_row(struct template_table *t, const struct wanted *w, struct 
 		row_drop(old);
 	}
 	TAILQ_INSERT_TAIL(&t->rows, row, link);
+	row_tell_event(row, NULL, stored.state, NULL);
 	*ret = row;
 	return 0;
 }

@@ -224,6 +224,73 @@ def test_retention(t):
         equal((e.kind, e.data["oldest"].split("-")[0]), ("invalid_state", first.split("-")[0]), wrong)
 
 
+def of_type(events, type_):
+    return [e for e in events if e["type"] == type_]
+
+
+def test_loops(t):
+    c = t.connect()
+    subscribe(c, types=["loop", "exec"])
+    lid = t.unique("l")
+    loop = t.client.call(
+        "loop.create", {"loopId": lid, "workDir": t.workspace(), "tools": ["shell"], "labels": {"a": "b"}}, timeout=60
+    )
+    exited(t.run(loop["sandboxes"][0], ["true"]))
+    t.client.call("loop.cancel", {"loopId": lid, "reason": "enough"}, timeout=60)
+    t.client.call("loop.destroy", {"loopId": lid, "outcome": "failed", "force": True}, timeout=60)
+    events = collect(c, lambda e: e.get("loopId") == lid and e["data"].get("state") == "destroyed")
+    mine = [e for e in events if e.get("loopId") == lid]
+    equal(
+        [(e["type"], e["data"].get("state")) for e in mine if e["data"].get("state") or e["type"] == "exec.ended"],
+        [("loop.state", "active"), ("exec.ended", None), ("loop.state", "cancelled"), ("loop.state", "destroyed")],
+        "a loop's life",
+    )
+    cancelled, destroyed = of_type(mine, "loop.state")[1:]
+    equal(cancelled["data"]["reason"], "enough", "why")
+    equal(destroyed["data"]["outcome"], "failed", "how it went")
+
+
+@timeout(120)
+def test_pools_and_templates(t):
+    d = t.private_daemon(config={"pool host": {"min": 0}})
+    c = t.connect(daemon=d)
+    subscribe(c, types=["pool", "template", "sandbox"])
+    admin = t.connect(daemon=d)
+    admin.call("pool.set", {"template": "host", "min": 1, "max": 1})
+    e = event(c, "pool.set")
+    equal((e["data"]["template"], e["data"]["min"], e["data"]["max"]), ("host", 1, 1), "pool.set")
+    e = event(c, "pool.ready", timeout=60)
+    equal((e["data"]["template"], e["data"]["ready"]), ("host", 1), "pool.ready")
+    s = t.sandbox(client=admin)
+    e = event(c, "sandbox.state", sandbox=s["name"], state="running")
+    equal(e["data"]["launchType"], s["launchType"], "how it was made")
+    admin.call("sandbox.save", {"sandbox": s["name"], "template": "mine"}, timeout=60)
+    for state in ("building", "ready"):
+        e = event(c, "template.state", template="mine")
+        equal(e["data"]["state"], state, "while it is saved")
+    admin.call("template.remove", {"template": "mine"}, timeout=60)
+    equal(event(c, "template.state", template="mine")["data"]["state"], "removed", "when it is gone")
+    names = {e["params"].get("sandbox") for e in c.notes if e["method"] == "events.event"}
+    equal(names - {None, s["name"]}, set(), "spares are nobody's sandboxes")
+
+
+HOG = "b=[]\nfor i in range(300): b.append(b'x'*(1<<20))"
+
+
+def test_oom(t):
+    if "memory" not in str(t.client.call("system.info")["cgroup"]):
+        return  # nothing limits memory here: test_limits looks whether that may be
+    c = t.connect()
+    s = t.sandbox(limits={"memoryBytes": 64 << 20})
+    subscribe(c, filter={"sandbox": s["name"]})
+    for _ in range(2):
+        equal(t.run(s, ["/usr/bin/python3", "-c", HOG])["cause"], "oom", "cause")
+        e = event(c, "sandbox.oom")
+        check(e["data"]["kills"] >= 1, str(e))
+        equal(e["data"]["memoryBytes"], 64 << 20, "the limit")
+        equal(event(c, "exec.ended")["data"]["cause"], "oom", "and then its end")
+
+
 def watch(t, d, *args):
     """sandboxctl events, and a function that reads its next line."""
     p = subprocess.Popen(
