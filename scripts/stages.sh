@@ -217,7 +217,7 @@ stage_vm() {
 	fi
 	gcc_build || return
 	# Emulated, eight times slower: what cgroup v2 and systemd make different, not everything.
-	SANDBOXD_BOOTSTRAP_CACHE=$cache counted 900 tests/vm/run --build "$root/build/gcc" \
+	SANDBOXD_BOOTSTRAP_CACHE=$cache counted 1200 tests/vm/run --build "$root/build/gcc" \
 		--only 'system.*,lifecycle.*,limits.*,pause.*,stats.*,timers.*,escape.*,disk.quota,keeper_service.*'
 }
 

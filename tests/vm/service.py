@@ -121,8 +121,18 @@ def test_activation():
     create("first")
     equal(ctl("exec", "first", "pwd"), WORK + "/first", "exec")
     until("STATUS", lambda: show("sandboxd.service", "StatusText").startswith("1 sandbox runs"))
+
+
+def test_closed():
+    """The daemon is shut in, its keepers and sandboxes are not in that."""
+    run("systemd-analyze", "security", "--threshold=30", "--no-pager", "sandboxd.service")
+    with open(f"/proc/{main_pid()}/status", encoding="ascii") as f:
+        check("NoNewPrivs:\t1" in f.read(), "the daemon's own")
     place = run("cat", f"/proc/{state('first')['pid']}/cgroup")
-    check("0::/sandboxd.slice/" in place, f"its cgroup: {place}")
+    check("0::/sandboxd.slice/sandbox-keeper-0" in place, f"the sandbox's cgroup: {place}")
+    doctor = json.loads(ctl("rpc", "system.doctor"))
+    failed = [c for c in doctor["checks"] if not c["ok"] and c["severity"] == "required"]
+    equal(failed, [], "system.doctor")
 
 
 def test_tmp_and_home():
@@ -328,7 +338,7 @@ def test_nothing_is_left():
 
 
 TESTS = {
-    "first": [test_installed, test_activation, test_tmp_and_home, test_journal, test_oom, test_reload, test_reexec,
+    "first": [test_installed, test_activation, test_closed, test_tmp_and_home, test_journal, test_oom, test_reload, test_reexec,
               test_restart, test_watchdog, test_stop_and_start, test_user, test_group],
     "before-cut": [test_before_cut],
     "after-cut": [test_after_cut, test_nothing_is_left],

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,6 +202,60 @@ START_TEST(removing_a_tree_does_not_follow_links)
 END_TEST
 
 /* ---- descriptors ---- */
+
+static int outcome(int fd)
+{
+	return fd < 0 ? fd : (close(fd), 0);
+}
+
+/* _i 1: in a process whose filter answers ENOSYS for openat2(). */
+static void open_all(void)
+{
+	CLEANUP_FD int top = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char path[128];
+
+	ck_assert_int_ge(top, 0);
+	ck_assert_int_eq(mkdirat(top, "a", 0700), 0);
+	ck_assert_int_eq(mkdirat(top, "a/b", 0700), 0);
+	ck_assert_int_eq(symlinkat("a", top, "link"), 0);
+	ck_assert_int_eq(symlinkat("b", top, "a/last"), 0);
+	close(openat(top, "a/b/file", O_CREAT | O_WRONLY, 0600));
+	ck_assert_int_eq(outcome(fd_open_beneath(top, "a/b/file", O_RDONLY)), 0);
+	ck_assert_int_eq(outcome(fd_open_beneath(top, "a//b/./file", O_PATH)), 0);
+	ck_assert_int_eq(outcome(fd_open_beneath(top, "a/b/", O_PATH | O_DIRECTORY)), 0);
+	ck_assert_int_eq(outcome(fd_open_beneath(top, "a/b/file", O_PATH | O_DIRECTORY)), -ENOTDIR);
+	ck_assert_int_eq(outcome(fd_open_beneath(top, "a/b/file/x", O_PATH)), -ENOTDIR);
+	ck_assert_int_eq(outcome(fd_open_beneath(top, "a/none", O_PATH)), -ENOENT);
+	ck_assert_int_eq(outcome(fd_open_beneath(top, "", O_PATH)), -ENOENT);
+	ck_assert_int_eq(outcome(fd_open_beneath(top, "link/b/file", O_RDONLY)), -ELOOP);
+	ck_assert_int_eq(outcome(fd_open_beneath(top, "a/last", O_PATH)), -ELOOP);
+	ck_assert_int_eq(outcome(fd_open_beneath(top, "a/last", O_RDONLY)), -ELOOP);
+	ck_assert_int_eq(outcome(fd_open_beneath(top, "a/last", O_PATH | O_NOFOLLOW)), 0);
+	ck_assert_int_eq(outcome(fd_open_beneath(top, "../etc", O_PATH)), -EXDEV);
+	ck_assert_int_eq(outcome(fd_open_beneath(top, "/etc", O_PATH)), -EXDEV);
+	(void)snprintf(path, sizeof(path), "%s/a/b/../b/file", dir);
+	ck_assert_int_eq(outcome(fd_open_no_links(AT_FDCWD, path, O_RDONLY)), 0);
+	(void)snprintf(path, sizeof(path), "%s/link/b", dir);
+	ck_assert_int_eq(outcome(fd_open_no_links(top, path, O_PATH)), -ELOOP);
+	ck_assert_int_eq(outcome(fd_open_no_links(AT_FDCWD, "/proc/self/exe", O_RDONLY)), -ELOOP);
+}
+
+START_TEST(no_link_is_followed_with_and_without_openat2)
+{
+	scmp_filter_ctx filter;
+
+	if (_i == 1) { /* Check has made a process for this test */
+		filter = seccomp_init(SCMP_ACT_ALLOW);
+		ck_assert_ptr_nonnull(filter);
+		ck_assert_int_eq(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2),
+						  0),
+				 0);
+		ck_assert_int_eq(seccomp_load(filter), 0);
+		seccomp_release(filter);
+	}
+	open_all();
+}
+END_TEST
 
 START_TEST(listening_replaces_a_stale_socket)
 {
@@ -477,6 +532,7 @@ int main(void)
 	tcase_set_timeout(files, 30);
 	tcase_add_test(files, private_directories_are_checked);
 	tcase_add_test(files, removing_a_tree_does_not_follow_links);
+	tcase_add_loop_test(files, no_link_is_followed_with_and_without_openat2, 0, 2);
 	tcase_add_test(files, listening_replaces_a_stale_socket);
 	tcase_add_test(files, files_are_read_up_to_a_limit);
 	tcase_add_test(files, checks_say_something_about_everything);
