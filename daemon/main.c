@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sandboxd: options, configuration, places, then the event loop until a signal; wiring only.
  *
- * A clean stop: nothing new is accepted, every sandbox is stopped (its files stay), keepers end,
- * the last replies are sent. It is bounded by STOP_LIMIT_MS; what is left then is killed by its
- * keeper, which sees our connection end. */
+ * What an earlier daemon left is taken over before clients are let in, as far as that takes no
+ * longer than ADOPT_LIMIT_MS; the rest goes on beside them.
+ *
+ * A clean stop: nothing new is accepted, what was begun is finished, the last replies are sent.
+ * Sandboxes and keepers live on, for the next daemon ([daemon] on_stop = stop: they are stopped
+ * first). It is bounded by STOP_LIMIT_MS. */
 
 #include <event2/event.h>
 #include <getopt.h>
@@ -32,6 +35,7 @@
 #include "util/time.h"
 
 #define STOP_LIMIT_MS 60000
+#define ADOPT_LIMIT_MS 5000
 #define STOP_POLL_MS 20       /* only while stopping: many parties, one condition */
 #define CHECKPOINT_SECONDS 30 /* the database's log is moved when this long has passed */
 
@@ -142,12 +146,12 @@ static void stop_step(struct daemon *d)
 	struct timeval delay = { .tv_usec = STOP_POLL_MS * 1000 };
 	bool late = time_monotonic_ms() > d->stop_deadline_ms;
 
-	if (!late && (manager_stop(&d->manager) || !server_is_flushed(d->server))) {
+	if (!late && (manager_stop(&d->manager) || (d->server && !server_is_flushed(d->server)))) {
 		(void)event_add(d->stop_timer, &delay); /* armed before: cannot run out of memory */
 		return;
 	}
 	if (late)
-		log_warning("not everything has stopped in %d s, the keepers kill what is left",
+		log_warning("not everything has stopped in %d s, the next start goes on with it",
 			    STOP_LIMIT_MS / 1000);
 	(void)event_base_loopbreak(d->manager.base); /* we are inside the loop */
 }
@@ -173,7 +177,8 @@ static void on_signal(evutil_socket_t number, short events, void *userdata)
 	log_notice("stopping: %s", strsignal((int)number));
 	service_stopping(d->service);
 	d->stop_deadline_ms = time_monotonic_ms() + STOP_LIMIT_MS;
-	server_stop_accepting(d->server);
+	if (d->server)
+		server_stop_accepting(d->server);
 	stop_step(d);
 }
 
@@ -230,7 +235,7 @@ static void on_libevent_log(int severity, const char *text)
 static void on_libevent_fatal(int error)
 {
 	log_error("libevent: fatal error %d, ending", error);
-	_exit(70); /* it must not return; keepers see our end and stop their sandboxes */
+	_exit(70); /* it must not return; the next daemon takes our sandboxes over */
 }
 
 /* ---- start ---- */
@@ -321,6 +326,33 @@ static int make_manager(struct daemon *d)
 	return r;
 }
 
+static void on_late(evutil_socket_t fd, short events, void *userdata)
+{
+	bool *late = userdata;
+
+	(void)fd;
+	(void)events;
+	*late = true;
+	log_warning("not everything is taken over yet, going on beside it");
+}
+
+/* Runs the loop until what was left is ours. */
+static int adopt(struct daemon *d)
+{
+	const struct timeval patience = { .tv_sec = ADOPT_LIMIT_MS / 1000 };
+	struct event_base *base = d->manager.base;
+	bool late = false;
+	struct event *timer = evtimer_new(base, on_late, &late);
+	int r = timer && event_add(timer, &patience) == 0 ? 0 : -ENOMEM;
+
+	while (r == 0 && !late && !event_base_got_break(base) && manager_is_adopting(&d->manager))
+		if (event_base_loop(base, EVLOOP_ONCE) < 0)
+			r = -EIO;
+	if (timer)
+		event_free(timer);
+	return r;
+}
+
 static int start(struct daemon *d)
 {
 	int r;
@@ -342,6 +374,8 @@ static int start(struct daemon *d)
 	if (r == 0)
 		r = service_new(&d->service, &d->manager);
 	if (r == 0)
+		r = adopt(d);
+	if (r == 0 && !d->manager.stopping)
 		r = make_server(d);
 	return r;
 }
@@ -368,7 +402,7 @@ static int run(struct daemon *d)
 {
 	int r = start(d);
 
-	if (r == 0) {
+	if (r == 0 && !event_base_got_break(d->manager.base)) {
 		log_notice("sandboxd " SANDBOXD_VERSION " is ready");
 		service_ready(d->service);
 		r = event_base_dispatch(d->manager.base);

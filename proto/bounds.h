@@ -91,6 +91,10 @@
 #define KEEPER_CREATE_TIMEOUT_MS 30000    /* the runtime did not answer; [runtime crun] timeout */
 #define KEEPER_CREATE_TIMEOUT_MAX_MS 3600000
 #define KEEPER_SLACK_MS 5000 /* on top, before who does not answer is killed */
+#define ORPHAN_MS                                                                                  \
+	(60 * 60 * 1000) /* [daemon] orphan_timeout: sandboxes without a daemon end then */
+#define ORPHAN_MIN_MS 1000
+#define RETURN_MS 60000      /* an exec's client is back this long after a restart, or is no more */
 #define INIT_ORPHAN_MS 10000 /* init without a controller ends its sandbox after this */
 #define INIT_SLOW_MS 1000    /* init did not start a command: the keeper has a look */
 #define INIT_START_MS 30000  /* init did not start a command: its sandbox is given up */

@@ -329,7 +329,8 @@ static void on_disconnect(struct request *r, void *userdata)
 	struct session *s = userdata;
 
 	(void)r;
-	if (s->is_run && !s->keep)
+	/* a restart of the daemon is no disconnect */
+	if (s->is_run && !s->keep && !exec_is_stopping(s->exec))
 		exec_end(s->exec, EXEC_CAUSE_CANCELLED);
 	finish_cancelled(s); /* nobody hears it */
 }

@@ -89,7 +89,8 @@ static void on_disconnect(struct request *r, void *userdata)
 	struct waiting *w = userdata;
 
 	(void)r;
-	if (!w->keep)
+	/* a restart of the daemon is no disconnect */
+	if (!w->keep && !exec_is_stopping(loop_run_exec(w->run)))
 		loop_run_cancel(w->run);
 	fail_cancelled(w); /* nobody hears it */
 }

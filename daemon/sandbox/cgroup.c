@@ -42,6 +42,7 @@ struct cgroups {
 	bool is_root;
 	bool services; /* version 2, and keepers are services: no roots */
 	struct service_dir *service_dirs;
+	bool keep; /* what is there */
 };
 
 static const struct {
@@ -373,7 +374,7 @@ static int use_root(struct cgroups *c, size_t i, const char *dir, const char *in
 
 	if (!root)
 		return -ENOMEM;
-	r = remove_cgroups(root, REMOVE_DEPTH);
+	r = c->keep ? 0 : remove_cgroups(root, REMOVE_DEPTH);
 	if (r < 0)
 		log_errno(LOG_LEVEL_WARNING, r, "%s: left over from an earlier run, reusing it",
 			  root);
@@ -434,17 +435,20 @@ static int find_places(struct cgroups *c)
 	return r;
 }
 
-int cgroups_new(struct cgroups **ret, const char *instance, bool is_root, bool services)
+int cgroups_new(struct cgroups **ret, const char *instance, bool is_root, bool services, bool keep)
 {
-	CLEANUP(cgroups_freep) struct cgroups *c = calloc(1, sizeof(*c));
+	struct cgroups *c = calloc(1, sizeof(*c));
 	int r;
 
 	if (!c)
 		return -ENOMEM;
 	c->is_root = is_root;
+	c->keep = keep;
 	r = find_places(c);
-	if (r < 0)
+	if (r < 0) {
+		cgroups_free(c, true);
 		return r;
+	}
 	c->services = services && c->n > 0 && c->places[0].version == 2;
 	if (c->services)
 		setup_services(c);
@@ -452,11 +456,11 @@ int cgroups_new(struct cgroups **ret, const char *instance, bool is_root, bool s
 		setup_v2(c, instance);
 	else
 		setup_v1(c, instance);
-	*ret = TAKE_PTR(c);
+	*ret = c;
 	return 0;
 }
 
-void cgroups_free(struct cgroups *c)
+void cgroups_free(struct cgroups *c, bool keep)
 {
 	struct service_dir *s;
 	size_t i;
@@ -465,11 +469,13 @@ void cgroups_free(struct cgroups *c)
 	if (!c)
 		return;
 	for (i = 0; i < c->n; i++) {
-		r = c->roots[i] ? remove_cgroups(c->roots[i], REMOVE_DEPTH) : 0;
+		r = c->roots[i] && !keep ? remove_cgroups(c->roots[i], REMOVE_DEPTH) : 0;
 		if (r < 0)
 			log_errno(LOG_LEVEL_WARNING, r, "cannot remove %s", c->roots[i]);
 	}
-	move_back(c);
+	if (!keep)
+		move_back(c);
+	free(c->moved_from);
 	while ((s = c->service_dirs)) {
 		c->service_dirs = s->next;
 		free(s->dir);

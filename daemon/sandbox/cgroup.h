@@ -35,12 +35,11 @@ size_t cgroup_find_places(const char *self, const char *mountinfo,
 char *cgroup_of_service(const char *path);
 
 /* Finds out what works, makes the instance's directories and removes what an earlier run with the
- * same instance id left in them. Without any usable hierarchy: 0, and no controllers. SERVICES:
- * keepers are some. Returns 0 or negative errno. */
-int cgroups_new(struct cgroups **ret, const char *instance, bool is_root, bool services);
-/* Removes the directories (they must be empty) and frees. */
-void cgroups_free(struct cgroups *c);
-DEFINE_CLEANUP(struct cgroups *, cgroups_free);
+ * same instance id left in them, unless (KEEP) it may be in use. Without any usable hierarchy: 0,
+ * and no controllers. SERVICES: keepers are some. Returns 0 or negative errno. */
+int cgroups_new(struct cgroups **ret, const char *instance, bool is_root, bool services, bool keep);
+/* Removes the directories (they must be empty) unless KEEP, and frees. */
+void cgroups_free(struct cgroups *c, bool keep);
 
 uint32_t cgroups_controllers(const struct cgroups *c);
 /* "v1", "v2" or "none" */

@@ -75,6 +75,8 @@ int config_set_count(const char *value, void *field); /* uint32_t */
 int config_set_count64(const char *value, void *field); /* uint64_t */
 int config_set_cpus(const char *value, void *field);    /* uint32_t: "1.5" -> 1500 */
 int config_set_bool(const char *value, void *field);    /* bool */
+int config_set_on_stop(const char *value, void *field); /* bool: "stop" */
+int config_set_orphan(const char *value, void *field);  /* int64_t, ms: ORPHAN_MIN_MS and more */
 int config_set_durable(const char *value, void *field); /* bool: "full" */
 int config_set_level(const char *value, void *field);   /* enum log_level */
 int config_set_network(const char *value, void *field); /* enum network_mode */

@@ -194,6 +194,30 @@ int config_set_durable(const char *value, void *field)
 	return 0;
 }
 
+int config_set_on_stop(const char *value, void *field)
+{
+	bool *stop = field;
+
+	if (strcmp(value, "stop") != 0 && strcmp(value, "keep") != 0)
+		return -EINVAL;
+	*stop = strcmp(value, "stop") == 0;
+	return 0;
+}
+
+/* Without any time a restart would be the end of all sandboxes. */
+int config_set_orphan(const char *value, void *field)
+{
+	int64_t ms, *orphan = field;
+	int r = quantity_duration(value, &ms);
+
+	if (r < 0)
+		return r;
+	if (ms < ORPHAN_MIN_MS || ms > SANDBOX_LIFE_MAX_MS)
+		return -ERANGE;
+	*orphan = ms;
+	return 0;
+}
+
 int config_parse_level(const char *text, enum log_level *ret)
 {
 	static const char *const names[] = { "error", "warning", "notice", "info", "debug" };

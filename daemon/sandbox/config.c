@@ -53,6 +53,8 @@ static const struct config_key daemon_keys[] = {
 	CONFIG_KEY("git_identity", config_set_bool, config, git_identity),
 	CONFIG_KEY("allow_host", config_set_bool, config, allow_host),
 	CONFIG_KEY("runtime", config_set_name, config, runtime),
+	CONFIG_KEY("on_stop", config_set_on_stop, config, stop_sandboxes),
+	CONFIG_KEY("orphan_timeout", config_set_orphan, config, orphan_ms),
 };
 
 static const struct config_key limits_keys[] = {
@@ -363,6 +365,7 @@ int config_new(struct config **ret, uid_t uid)
 	c->failed_loops_kept_ms = FAILED_LOOPS_KEPT_MS;
 	c->network_default = NETWORK_NONE;
 	c->allow_host = true;
+	c->orphan_ms = ORPHAN_MS;
 	c->git_identity = true;
 	c->pool_memory_bytes = default_pool_memory();
 	r = load_built_in_tools(c);

@@ -56,6 +56,8 @@ struct config {
 	bool durable;                /* [daemon] durable = full */
 	bool git_identity;           /* owners' user.name and user.email are git's inside */
 	bool allow_host;             /* runtime `host` may be asked for */
+	bool stop_sandboxes;         /* [daemon] on_stop = stop */
+	int64_t orphan_ms;           /* how long sandboxes live on without a daemon; > 0 */
 	struct limits_params limits; /* where a create does not say; 0: none */
 	int64_t ttl_ms;              /* the same; -1: none */
 	int64_t idle_timeout_ms;

@@ -9,7 +9,10 @@
 #include "bounds.h"
 #include "sandbox/exec-internal.h"
 #include "sandbox/exec-stdin.h"
+#include "sandbox/exec-table.h"
 #include "sandbox/init-client.h"
+#include "sandbox/keeper-client.h"
+#include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
 
 static int set_state_error(const struct exec *e, struct error *reterr, const char *what)
@@ -60,9 +63,14 @@ void exec_write_forget(struct exec_writer *w)
 
 int exec_close_stdin(struct exec *e, struct error *reterr)
 {
+	struct keeper_client *k = sandbox_keeper(e->sandbox);
+
 	if (check_input(e, reterr) < 0)
 		return -1;
 	exec_stdin_close(e->input);
+	if (k && e->spool_opened && !e->facts.tty) /* else nobody but us has it */
+		(void)keeper_client_spool_drop_stdin(k, e->key);
+	exec_table_save(e->manager->execs, e);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 struct exec_follow;
 struct exec_stdin;
 struct home;
+struct init_client;
 
 /* What is being waited for. exec.c, set_phase() knows the edges. */
 enum exec_phase {
@@ -30,9 +31,10 @@ enum exec_phase {
 
 /* What only one that has not ended needs: thousands that have are kept. */
 struct exec_events {
-	struct event timer; /* deadline, grace or drain, by phase */
-	struct event disk;  /* no space for this long ends it */
-	struct event news;  /* tells the followers of the end */
+	struct event timer;  /* deadline, grace or drain, by phase */
+	struct event disk;   /* no space for this long ends it */
+	struct event news;   /* tells the followers of the end */
+	struct event client; /* it is to be back by then: exec-adopt.c */
 };
 
 struct exec {
@@ -57,7 +59,11 @@ struct exec {
 	bool stored;      /* has a row */
 	bool save_queued; /* in the table's saves, or (young) in its young */
 	bool young;
-	bool told; /* its followers, of its end */
+	bool told;            /* its followers, of its end */
+	bool adopting;        /* its init, or this daemon, is not there yet: exec-adopt.c */
+	bool stranded;        /* its keeper died when it was to make the pipes */
+	bool client_gone;     /* an earlier daemon's, and it is to end with it */
+	uint8_t input_before; /* adopting: enum store_exec_input */
 	bool in_budget;
 	uint64_t spool_bytes; /* its part of the table's sum */
 	struct view_use view;
@@ -103,11 +109,28 @@ void exec_fail_start(struct exec *e, int error);
 void exec_lose(struct exec *e, enum exec_cause cause);
 /* The same, and nothing is waited for. */
 void exec_force_end(struct exec *e);
+/* The daemon goes and E does not: nothing of it is touched any more. */
+void exec_leave(struct exec *e);
 void exec_arm(struct exec *e, int64_t ms);
 /* Its sandbox stands still: so does its clock; or it goes on with what was left. */
 void exec_stand_still(struct exec *e, bool still);
+bool exec_needs_pipes(const struct exec *e);
 /* What its row says is on the disk, or need not be. */
 void exec_row_written(struct exec *e);
+
+/* Init C is asked what became of E, which an earlier daemon began. Returns 0 and leads it on;
+ * -ESRCH: init does not know it; -ENOMEM. */
+int exec_take_over(struct exec *e, struct init_client *c);
+
+/* ---- exec-follow.c ---- */
+enum exec_telling { EXEC_TELL_STARTED, EXEC_TELL_OUTPUT, EXEC_TELL_ENDED };
+/* Whoever is told may unfollow, himself or others. */
+void exec_tell(struct exec *e, enum exec_telling what);
+
+/* ---- exec-adopt.c ---- */
+void exec_adopt_init(struct exec *e);
+/* E's last follower is gone, or it never had one: with client_gone, somebody is to come. */
+void exec_await_return(struct exec *e);
 
 /* ---- exec-spool.c ---- */
 /* Asks the keeper for pipes (TERMINAL -1) or gives it a terminal to read; exec_spool_opened() of
@@ -116,6 +139,8 @@ int exec_spool_open(struct exec *e, int terminal);
 /* Closes the spool after at most WAIT_MS; exec_spool_closed() follows, from the loop, unless this
  * returns false: nothing to wait for. */
 bool exec_spool_finish(struct exec *e, uint32_t wait_ms);
+/* Nobody reads its pipes any more: what there is is in the files. */
+void exec_spool_lost(struct exec *e);
 void exec_spool_note(struct exec *e, const struct keeper_stream_state *streams);
 /* Unlinks the files. */
 void exec_spool_remove(const struct exec *e);

@@ -356,6 +356,8 @@ static int restore(struct exec_table *t, struct sandbox *s, const struct store_e
 	e->keyed = row->keyed;
 	e->ending = row->run.ending;
 	e->oom_kills_before = row->run.oom_kills_before;
+	e->left_ms = row->run.left_ms;
+	e->input_before = (uint8_t)row->run.input;
 	restore_facts(e, row);
 	r = restore_texts(t, e, row);
 	return r == 0 ? exec_table_enter(t, e, row->id) : r;
@@ -376,6 +378,26 @@ static void end_orphan(struct exec_table *t, struct exec *e)
 	exec_table_save(t, e);
 }
 
+/* Its sandbox runs, or so it seems: exec-adopt.c goes on with it. */
+static void await_adoption(struct exec_table *t, struct exec *e)
+{
+	size_t i;
+
+	e->adopting = true;
+	e->phase = e->facts.state == EXEC_STATE_STARTING ? EXEC_PHASE_SPAWNING : EXEC_PHASE_RUNNING;
+	e->spool_opened = e->facts.streams != 0 || e->input_before != STORE_EXEC_INPUT_NONE;
+	e->client_gone = !e->facts.detached;
+	for (i = 0; i < KEEPER_STREAM_MAX; i++)
+		e->facts.stream[i].eof = 0;
+	exec_table_count_running(t, e);
+}
+
+static bool may_run(const struct sandbox *s)
+{
+	return sandbox_state(s) == SANDBOX_STATE_RUNNING ||
+	       sandbox_state(s) == SANDBOX_STATE_PAUSED;
+}
+
 static int load_row(const struct store_exec *row, void *userdata)
 {
 	struct loading *l = userdata;
@@ -388,7 +410,10 @@ static int load_row(const struct store_exec *row, void *userdata)
 	if (!s)
 		return string_list_add(&l->orphans, row->id);
 	r = restore(t, s, row, &e);
-	if (r == 0) {
+	if (r == 0 && e->facts.state != EXEC_STATE_ENDED && may_run(s)) {
+		await_adoption(t, e);
+		exec_budget_count(&t->budget, e);
+	} else if (r == 0) {
 		exec_table_count_ended(t, e);
 		if (e->facts.state != EXEC_STATE_ENDED)
 			end_orphan(t, e);

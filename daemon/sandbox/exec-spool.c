@@ -15,6 +15,7 @@
 
 #include "macro.h"
 #include "sandbox/exec-internal.h"
+#include "sandbox/exec-stdin.h"
 #include "sandbox/exec-table.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/manager.h"
@@ -102,6 +103,12 @@ void exec_spool_measure(struct exec *e)
 	}
 }
 
+void exec_spool_lost(struct exec *e)
+{
+	e->spool_finished = true;
+	exec_spool_measure(e);
+}
+
 /* The end only grows: whoever reads has been told of it. */
 void exec_spool_note(struct exec *e, const struct keeper_stream_state *streams)
 {
@@ -136,6 +143,14 @@ static void on_opened(struct keeper_client *k, int error, struct wire_message *m
 	(void)exec_unref(e);
 }
 
+/* A copy of what leads to its stdin, for the keeper to hold; -1: that is not needed. */
+static int copy_stdin(const struct exec *e)
+{
+	if (!e->input || e->facts.tty || exec_stdin_is_closing(e->input))
+		return -1;
+	return exec_stdin_copy(e->input);
+}
+
 int exec_spool_open(struct exec *e, int terminal)
 {
 	struct keeper_client *k = sandbox_keeper(e->sandbox);
@@ -143,6 +158,7 @@ int exec_spool_open(struct exec *e, int terminal)
 					 .streams = e->facts.streams,
 					 .uid = e->uid,
 					 .pty = terminal,
+					 .keep_stdin = -1,
 					 .max_bytes = e->facts.spool_max };
 	int r;
 
@@ -150,6 +166,7 @@ int exec_spool_open(struct exec *e, int terminal)
 		(void)close_fd(terminal);
 		return -ECONNRESET;
 	}
+	request.keep_stdin = copy_stdin(e);
 	r = keeper_client_spool_open(k, &request, on_opened, e);
 	if (r < 0)
 		return r;

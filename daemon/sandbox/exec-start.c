@@ -31,6 +31,8 @@
 #define AGENT_UID 1000
 #define DEFAULT_TERM "TERM=xterm-256color"
 #define STREAM(s) (1u << KEEPER_STREAM_##s)
+#define PIPE_SIZE 65536 /* as the kernel makes them */
+#define PIPE_SIZE_MAX (1 << 20)
 
 static void close_fds(int *fds)
 {
@@ -44,8 +46,14 @@ static void close_fds(int *fds)
 
 static int check_sandbox(struct sandbox *s, struct error *reterr)
 {
-	if (sandbox_state(s) == SANDBOX_STATE_RUNNING && sandbox_init(s))
+	if (sandbox_state(s) == SANDBOX_STATE_RUNNING && sandbox_init(s) && sandbox_keeper(s))
 		return 0;
+	if (sandbox_state(s) == SANDBOX_STATE_RUNNING) {
+		(void)error_set(reterr, ERROR_UNAVAILABLE, NULL, "try again in a moment",
+				"sandbox %s is being taken over", sandbox_name(s));
+		error_set_resource(reterr, "sandbox %s", sandbox_name(s));
+		return -1;
+	}
 	(void)error_set(reterr, ERROR_INVALID_STATE, NULL, sandbox_state_hint(sandbox_state(s)),
 			"sandbox %s is %s, commands need a running one", sandbox_name(s),
 			sandbox_state_to_string(sandbox_state(s)));
@@ -136,9 +144,16 @@ static void choose_streams(struct exec_facts *f, const struct exec_run_params *p
 		f->streams = (STREAM(STDOUT) | STREAM(STDERR)) & ~f->passed;
 }
 
+/* As much as may be waits in the pipe itself: then it needs no daemon. */
+static void widen(int fd, size_t size)
+{
+	if (size > PIPE_SIZE)
+		(void)fcntl(fd, F_SETPIPE_SZ, size < PIPE_SIZE_MAX ? (int)size : PIPE_SIZE_MAX);
+}
+
 /* A pipe into the command. It is ours, and the command runs as another uid: without the mode
  * /dev/stdin could not be opened there. */
-static int make_input_pipe(struct exec *e)
+static int make_input_pipe(struct exec *e, size_t size)
 {
 	CLEANUP_FD int read_end = -1;
 	CLEANUP_FD int write_end = -1;
@@ -150,6 +165,7 @@ static int make_input_pipe(struct exec *e)
 	write_end = fds[1];
 	if (fchmod(read_end, 0444) < 0)
 		return -errno;
+	widen(write_end, size);
 	r = fd_set_nonblock(write_end);
 	if (r < 0)
 		return r;
@@ -168,7 +184,7 @@ static int prepare_input(struct exec *e, const struct stdin_params *in)
 		return 0;
 	r = exec_stdin_new(&e->input, e->manager->base);
 	if (r == 0 && !e->facts.tty) /* a terminal's descriptor comes from init */
-		r = make_input_pipe(e);
+		r = make_input_pipe(e, in->data.size);
 	if (r < 0 || in->kind == STDIN_STREAM)
 		return r;
 	r = exec_stdin_write(e->input, in->data.data, in->data.size, NULL, NULL, &none);
@@ -250,7 +266,7 @@ static int launch(struct exec *e, struct wire_message *m)
 {
 	int r;
 
-	if (e->facts.streams == 0 || e->facts.tty) {
+	if (!exec_needs_pipes(e)) {
 		exec_spawn(e, m);
 		return 0;
 	}
@@ -314,11 +330,8 @@ static int describe(struct exec *e, const struct exec_run_params *p, const int *
 static int run(struct exec *e, const struct exec_run_params *p, uint32_t gid)
 {
 	struct wire_message *m = exec_table_message(e->manager->execs);
-	int r;
+	int r = build(e, m, p, gid);
 
-	r = prepare_input(e, &p->in);
-	if (r == 0)
-		r = build(e, m, p, gid);
 	if (r == 0)
 		r = view_ready(&e->view) ? launch(e, m) : launch_later(e, m);
 	if (r == -E2BIG) {
@@ -395,7 +408,10 @@ int exec_start_keyed(struct manager *m, struct sandbox *s, const struct exec_run
 		return error_set_errno(reterr, r, "the exec could not be made");
 	}
 	memcpy(e->child_fds, fds, sizeof(e->child_fds));
-	if (record(e, params->exec_id, call, base_sha, reterr) < 0) {
+	r = prepare_input(e, &params->in);
+	if (r < 0)
+		(void)error_set_errno(reterr, r, "the command's stdin cannot be made");
+	if (r < 0 || record(e, params->exec_id, call, base_sha, reterr) < 0) {
 		(void)exec_unref(e);
 		return -1;
 	}

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -317,4 +318,9 @@ bool exec_stdin_is_closing(const struct exec_stdin *s)
 size_t exec_stdin_pending(const struct exec_stdin *s)
 {
 	return s->pending;
+}
+
+int exec_stdin_copy(const struct exec_stdin *s)
+{
+	return s->fd < 0 ? -1 : fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
 }

@@ -62,5 +62,6 @@ void exec_rows_deinit(struct exec_table *t);
 void exec_table_schedule(struct exec_table *t, int64_t ms);
 /* Enters E under KEY; running ones count. Returns 0 or negative errno. */
 int exec_table_enter(struct exec_table *t, struct exec *e, const char *key);
-/* E, which was loaded, has ended. */
+/* E, which was loaded, runs or has ended. */
+void exec_table_count_running(struct exec_table *t, struct exec *e);
 void exec_table_count_ended(struct exec_table *t, struct exec *e);

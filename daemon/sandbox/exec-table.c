@@ -200,6 +200,13 @@ static void note_ended(struct exec_table *t, struct home *h)
 	TAILQ_INSERT_TAIL(&t->trims, h, in_trims);
 }
 
+void exec_table_count_running(struct exec_table *t, struct exec *e)
+{
+	t->running++;
+	e->home->running++;
+	exec_stand_still(e, e->home->still);
+}
+
 void exec_table_count_ended(struct exec_table *t, struct exec *e)
 {
 	note_ended(t, e->home);
@@ -344,15 +351,29 @@ int exec_table_add(struct exec_table *t, struct exec *e, const char *id, struct 
 	return 0;
 }
 
-void exec_table_withdraw(struct exec_table *t, struct exec *e)
+/* Nobody is told. */
+static void drop_running(struct exec_table *t, struct exec *e, bool remove_files)
 {
 	t->running--;
-	e->home->running--;
+	if (--e->home->running == 0 && e->home->done)
+		event_active(&e->home->empty, 0, 0);
 	t->ended++;
 	e->home->ended++; /* drop() takes it for one */
 	e->phase = EXEC_PHASE_ENDED;
 	e->facts.state = EXEC_STATE_ENDED;
-	drop(t, e, false);
+	drop(t, e, remove_files);
+}
+
+void exec_table_withdraw(struct exec_table *t, struct exec *e)
+{
+	drop_running(t, e, false);
+}
+
+void exec_table_erase(struct exec_table *t, struct exec *e)
+{
+	if (e->stored)
+		(void)store_exec_delete(t->manager->store, e->key); /* logged there */
+	drop_running(t, e, true);
 }
 
 void exec_table_ended(struct exec_table *t, struct exec *e)
@@ -586,9 +607,15 @@ void exec_table_free(struct exec_table *t)
 	event_log_set_writer(t->manager, NULL, NULL);
 	exec_rows_flush(t);
 	while ((e = TAILQ_FIRST(&t->all))) {
-		if (e->facts.state != EXEC_STATE_ENDED)
+		if (e->facts.state == EXEC_STATE_ENDED) {
+			drop(t, e, false);
+		} else if (t->manager->leaving) {
+			exec_leave(e);
+			drop_running(t, e, false);
+		} else {
 			exec_force_end(e);
-		drop(t, e, false);
+			drop(t, e, false);
+		}
 	}
 	(void)event_del(&t->save_event);
 	exec_rows_deinit(t);

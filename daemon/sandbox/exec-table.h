@@ -21,6 +21,8 @@ void exec_table_ended(struct exec_table *t, struct exec *e);
 void exec_table_save(struct exec_table *t, struct exec *e);
 /* The same at once, if it has one; what fails is logged. */
 void exec_table_save_now(struct exec_table *t, struct exec *e);
+/* E, which never began, is gone with its row and its files. */
+void exec_table_erase(struct exec_table *t, struct exec *e);
 /* Before init is asked: one that can be found again by its id alone gets its row. Returns 0, or -1
  * with *RETERR: then it must not be begun. */
 int exec_table_commit(struct exec_table *t, struct exec *e, struct error *reterr);

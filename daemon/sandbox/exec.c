@@ -29,19 +29,13 @@
 #include "sandbox/journal.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
+#include "store/execs.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/time.h"
 
 #define DISK_FULL_MS 5000 /* no space for this long: it is not coming back */
 #define KILL_AGAIN_MS 100 /* a kill that could not be sent for want of memory */
-
-struct exec_follow {
-	LIST_ENTRY(exec_follow) entry;
-	struct exec *exec; /* referenced */
-	const struct exec_follower *follower;
-	void *userdata;
-};
 
 const char *exec_state_to_string(enum exec_state s)
 {
@@ -117,72 +111,6 @@ void exec_set_phase(struct exec *e, enum exec_phase phase)
 		set_state(e, EXEC_STATE_ENDED);
 }
 
-/* ---- followers ---- */
-
-enum telling { TELL_STARTED, TELL_OUTPUT, TELL_ENDED };
-
-static void tell_one(struct exec *e, const struct exec_follow *f, enum telling what)
-{
-	const struct exec_follower *to = f->follower;
-
-	switch (what) {
-	case TELL_STARTED:
-		if (to->on_started)
-			to->on_started(e, f->userdata);
-		return;
-	case TELL_OUTPUT:
-		if (to->on_output)
-			to->on_output(e, f->userdata);
-		return;
-	case TELL_ENDED:
-		if (to->on_ended)
-			to->on_ended(e, f->userdata);
-		return;
-	}
-}
-
-/* Whoever is told may unfollow, himself or others. */
-static void tell(struct exec *e, enum telling what)
-{
-	struct exec_follow *f;
-
-	(void)exec_ref(e); /* the followers may be the last to hold it */
-	for (f = LIST_FIRST(&e->followers); f; f = e->next_told) {
-		e->next_told = LIST_NEXT(f, entry);
-		tell_one(e, f, what);
-	}
-	e->next_told = NULL;
-	(void)exec_unref(e);
-}
-
-int exec_follow(struct exec *e, const struct exec_follower *f, void *userdata,
-		struct exec_follow **ret)
-{
-	struct exec_follow *place = calloc(1, sizeof(*place));
-
-	if (!place)
-		return -ENOMEM;
-	place->exec = exec_ref(e);
-	place->follower = f;
-	place->userdata = userdata;
-	LIST_INSERT_HEAD(&e->followers, place, entry);
-	*ret = place;
-	return 0;
-}
-
-struct exec_follow *exec_unfollow(struct exec_follow *f)
-{
-	if (!f)
-		return NULL;
-	if (f->exec->next_told == f)
-		f->exec->next_told = LIST_NEXT(f, entry);
-	LIST_REMOVE(f, entry);
-	exec_table_unread(f->exec->manager->execs, f->exec);
-	(void)exec_unref(f->exec);
-	free(f);
-	return NULL;
-}
-
 /* ---- the way to the end ---- */
 
 void exec_arm(struct exec *e, int64_t ms)
@@ -254,6 +182,7 @@ void exec_drop_events(struct exec *e)
 	(void)event_del(&e->events->timer);
 	(void)event_del(&e->events->disk);
 	(void)event_del(&e->events->news);
+	(void)event_del(&e->events->client);
 	free(TAKE_PTR(e->events));
 }
 
@@ -264,7 +193,7 @@ static void on_news(evutil_socket_t fd, short what, void *userdata)
 	(void)fd;
 	(void)what;
 	exec_drop_events(e);
-	tell(e, TELL_ENDED);
+	exec_tell(e, EXEC_TELL_ENDED);
 	e->told = true;
 	if (!e->save_queued) /* else when it is written */
 		forget(e);
@@ -316,6 +245,7 @@ static void end(struct exec *e)
 	exec_set_phase(e, EXEC_PHASE_ENDED);
 	disarm(e);
 	(void)event_del(&e->events->disk);
+	(void)event_del(&e->events->client);
 	e->input = exec_stdin_free(e->input);
 	e->terminal = close_fd(e->terminal);
 	view_leave(&e->view, e->left_behind && !e->lost ? e->facts.id : NULL);
@@ -387,7 +317,7 @@ void exec_end(struct exec *e, enum exec_cause cause)
 	e->ending = cause;
 	disarm(e);
 	exec_table_save_now(e->manager->execs, e); /* a later daemon has to know why it ended */
-	if (e->phase == EXEC_PHASE_RUNNING)
+	if (e->phase == EXEC_PHASE_RUNNING && !e->adopting)
 		terminate(e);
 	/* else as soon as there is something to end: exec_spool_opened(), on_started() */
 }
@@ -417,6 +347,15 @@ void exec_force_end(struct exec *e)
 	if (e->phase != EXEC_PHASE_CLOSING)
 		exec_set_phase(e, EXEC_PHASE_CLOSING);
 	end(e);
+}
+
+void exec_leave(struct exec *e)
+{
+	struct init_client *c = init_of(e);
+
+	if (c)
+		init_client_abandon(c, e->init_exec);
+	e->watched = false;
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *userdata)
@@ -512,7 +451,7 @@ static void on_started(void *userdata, const struct init_started *started, int m
 		terminate(e);
 	event_exec_started(e);
 	exec_table_save(e->manager->execs, e);
-	tell(e, TELL_STARTED);
+	exec_tell(e, EXEC_TELL_STARTED);
 }
 
 static void on_exited(void *userdata, const struct init_exited *exited)
@@ -564,9 +503,50 @@ void exec_fail_start(struct exec *e, int error)
 		exec_never_started(e, INIT_START_INTERNAL, -error);
 }
 
+static const struct init_exec_watch watch = { on_started, on_exited, on_gone, on_lost };
+
+/* Its time may be over already. */
+static void go_on(struct exec *e)
+{
+	int64_t left;
+
+	if (e->ending != EXEC_CAUSE_MAX) {
+		terminate(e);
+	} else if (e->left_ms >= 0) {
+		exec_arm(e, e->left_ms);
+	} else if (e->deadline_ms >= 0) {
+		left = e->deadline_ms - time_monotonic_ms();
+		exec_arm(e, left > 0 ? left : 0);
+	}
+}
+
+int exec_take_over(struct exec *e, struct init_client *c)
+{
+	struct init_adopted a;
+	int r = init_client_adopt(c, e->init_exec, &watch, e, &a);
+
+	if (r < 0)
+		return r;
+	e->watched = true;
+	if (e->phase == EXEC_PHASE_SPAWNING)
+		exec_set_phase(e, EXEC_PHASE_RUNNING);
+	if (a.pid > 0)
+		e->facts.pid = a.pid;
+	if (e->input_before == STORE_EXEC_INPUT_CUT && e->ending == EXEC_CAUSE_MAX) {
+		log_warning("exec %s: the rest of its stdin was lost with the last daemon, "
+			    "ending it",
+			    e->facts.id);
+		e->ending = EXEC_CAUSE_SANDBOX_LOST;
+	}
+	if (a.exited)
+		on_exited(e, &a.end);
+	else
+		go_on(e);
+	return 0;
+}
+
 void exec_spawn(struct exec *e, struct wire_message *m)
 {
-	static const struct init_exec_watch watch = { on_started, on_exited, on_gone, on_lost };
 	static const uint32_t bits[3] = { INIT_EXEC_HAS_STDIN, INIT_EXEC_HAS_STDOUT,
 					  INIT_EXEC_HAS_STDERR };
 	struct init_exec *request = (struct init_exec *)(void *)m->data;
@@ -630,6 +610,13 @@ static int take_pipes(struct exec *e, struct wire_message *m)
 	return 0;
 }
 
+/* The keeper makes pipes, or holds what leads to its stdin, before init is asked. */
+bool exec_needs_pipes(const struct exec *e)
+{
+	return !e->facts.tty &&
+	       (e->facts.streams != 0 || (e->input && !exec_stdin_is_closing(e->input)));
+}
+
 /* PREPARING: the next thing that the request waits for. */
 void exec_view_made(struct exec *e, int error)
 {
@@ -639,7 +626,7 @@ void exec_view_made(struct exec *e, int error)
 	}
 	if (error == 0 && e->ending != EXEC_CAUSE_MAX) {
 		close_output(e);
-	} else if (error == 0 && (e->facts.streams == 0 || e->facts.tty)) {
+	} else if (error == 0 && !exec_needs_pipes(e)) {
 		exec_spawn(e, e->request);
 	} else if (error == 0) {
 		error = exec_spool_open(e, -1);
@@ -665,6 +652,10 @@ void exec_spool_opened(struct exec *e, int error, struct wire_message *m)
 	}
 	if (e->phase != EXEC_PHASE_PREPARING)
 		return;
+	if (error == -ECONNRESET && sandbox_state(e->sandbox) == SANDBOX_STATE_RUNNING) {
+		e->stranded = true; /* the next keeper makes them */
+		return;
+	}
 	r = error < 0 ? error : take_pipes(e, m);
 	if (r < 0)
 		exec_fail_start(e, r);
@@ -699,7 +690,7 @@ void exec_on_spool_data(struct manager *m, const char *key,
 	else if (!event_pending(&e->events->disk, EV_TIMEOUT, NULL))
 		(void)event_add(&e->events->disk,
 				&patience); /* else the client's timeout ends it */
-	tell(e, TELL_OUTPUT);
+	exec_tell(e, EXEC_TELL_OUTPUT);
 }
 
 /* ---- the object ---- */
@@ -728,6 +719,7 @@ int exec_new(struct exec **ret, struct manager *m, struct sandbox *s)
 	evtimer_assign(&e->events->timer, m->base, on_timer, e);
 	evtimer_assign(&e->events->disk, m->base, on_disk_timer, e);
 	event_assign(&e->events->news, m->base, -1, 0, on_news, e);
+	exec_adopt_init(e);
 	*ret = e;
 	return 0;
 }
@@ -774,4 +766,9 @@ const struct exec_facts *exec_facts(const struct exec *e)
 struct sandbox *exec_sandbox(const struct exec *e)
 {
 	return e->sandbox;
+}
+
+bool exec_is_stopping(const struct exec *e)
+{
+	return e->manager->stopping;
 }

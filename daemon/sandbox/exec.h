@@ -100,6 +100,8 @@ struct exec_facts {
 };
 const struct exec_facts *exec_facts(const struct exec *e);
 struct sandbox *exec_sandbox(const struct exec *e); /* borrowed, never NULL */
+/* The daemon is being stopped, and its clients lose their connections. */
+bool exec_is_stopping(const struct exec *e);
 
 /* A descriptor for reading the spool of STREAM (pread, offsets as in exec_facts), or negative
  * errno: -ENOENT nothing was written, or it is not spooled. */
@@ -164,6 +166,15 @@ void exec_table_sandbox_lost(struct manager *m, struct sandbox *s, enum exec_cau
 void exec_table_sandbox_removed(struct manager *m, struct sandbox *s);
 void exec_on_spool_data(struct manager *m, const char *exec,
 			const struct keeper_stream_state streams[KEEPER_STREAM_MAX]);
+/* The daemon or the keeper is new: what its init still knows of S's execs is led on, the others
+ * have ended, or never began. */
+void exec_table_adopt(struct manager *m, struct sandbox *s);
+/* S has another keeper: what waited for one begins. */
+void exec_table_new_keeper(struct manager *m, struct sandbox *s);
+/* S's keeper is gone, and the pipes that it read: what its execs write from now on is lost. */
+void exec_table_spools_lost(struct manager *m, struct sandbox *s);
+/* Whether the exec whose spool is KEY runs; *RET_KNOWN: there is one. */
+bool exec_is_running(const struct manager *m, const char *key, bool *ret_known);
 size_t exec_table_running(const struct manager *m);
 /* [limits] spool_max as it counts; 0: no limit. */
 uint64_t exec_table_spool_max(const struct manager *m);

@@ -39,6 +39,8 @@ struct init_event {
 		struct init_started started;
 		struct init_exited exited;
 		struct init_gone gone;
+		struct init_hello_reply hello;
+		struct init_running running;
 		uint8_t data[128];
 	} u;
 	size_t size;
@@ -93,7 +95,20 @@ static void drop_watches(struct init_client *c)
 static void destroy(struct init_client *c)
 {
 	drop_watches(c);
+	free(c->known);
 	free(c);
+}
+
+struct watch *init_watch_new(struct init_client *c, uint64_t exec)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->exec = exec;
+	w->started = true;
+	LIST_INSERT_HEAD(bucket(c, exec), w, entry);
+	return w;
 }
 
 static void answer_ping(struct init_client *c, int error)
@@ -121,6 +136,7 @@ static void lose(struct init_client *c)
 	const struct init_exec_watch *watch;
 	struct watch *w;
 	void *userdata;
+	bool stranger;
 	size_t i;
 
 	if (c->dead)
@@ -132,9 +148,11 @@ static void lose(struct init_client *c)
 		while ((w = LIST_FIRST(&c->watches[i]))) {
 			watch = w->watch;
 			userdata = w->userdata;
+			stranger = w->stranger;
 			LIST_REMOVE(w, entry);
 			free(w);
-			watch->on_lost(userdata);
+			if (!stranger)
+				watch->on_lost(userdata);
 		}
 	}
 	if (c->freed)
@@ -208,20 +226,44 @@ static int receive_event(int fd, struct init_event *e)
 	return 1;
 }
 
+/* To the first HELLO: what it knows follows, and INIT_LISTED. */
+static int dispatch_first_hello(struct init_client *c, const struct init_hello_reply *reply)
+{
+	if (c->answered)
+		return -EBADMSG;
+	c->answered = true;
+	if (reply->next_exec > c->next_exec)
+		c->next_exec = reply->next_exec; /* the clock was set back */
+	return 0;
+}
+
 static int dispatch_hello(struct init_client *c, const struct init_event *e)
 {
-	if (e->size != sizeof(struct wire_header) || (c->ready && c->pings == 0))
-		return -EBADMSG;
 	if (e->u.header.error != 0)
 		return -EPROTO;
-	if (c->ready) {
-		c->pings--;
-		answer_ping(c, 0);
-		return 0;
-	}
+	if (e->size == sizeof(e->u.hello))
+		return dispatch_first_hello(c, &e->u.hello);
+	if (e->size != sizeof(struct wire_header) || c->pings == 0)
+		return -EBADMSG;
+	c->pings--;
+	answer_ping(c, 0);
+	return 0;
+}
+
+static int dispatch_listed(struct init_client *c, const struct init_event *e)
+{
+	if (e->size != sizeof(struct wire_header) || !c->answered || c->ready)
+		return -EBADMSG;
 	c->ready = true;
 	c->watch->on_ready(c, 0, c->userdata);
 	return 0;
+}
+
+static int dispatch_running(struct init_client *c, const struct init_event *e)
+{
+	if (e->size != sizeof(e->u.running) || !c->answered || c->ready)
+		return -EBADMSG;
+	return init_known_running(c, &e->u.running);
 }
 
 static int dispatch_started(struct init_client *c, struct init_event *e)
@@ -246,11 +288,14 @@ static int dispatch_exited(struct init_client *c, const struct init_event *e)
 
 	if (e->size != sizeof(e->u.exited))
 		return -EBADMSG;
+	if (!c->ready)
+		return c->answered ? init_known_exited(c, &e->u.exited) : 0;
 	w = find_watch(c, e->u.exited.exec);
 	if (!w || !w->started || w->exited)
 		return 0;
 	w->exited = true;
-	w->watch->on_exited(w->userdata, &e->u.exited);
+	if (!w->stranger)
+		w->watch->on_exited(w->userdata, &e->u.exited);
 	return 0;
 }
 
@@ -264,7 +309,10 @@ static int dispatch_gone(struct init_client *c, const struct init_event *e)
 	if (!w || w->kills == 0)
 		return 0;
 	w->kills--;
-	w->watch->on_gone(w->userdata, e->u.gone.killed);
+	if (w->stranger)
+		init_client_forget(c, w->exec);
+	else
+		w->watch->on_gone(w->userdata, e->u.gone.killed);
 	return 0;
 }
 
@@ -285,6 +333,10 @@ static int dispatch(struct init_client *c, struct init_event *e)
 		return dispatch_exited(c, e);
 	case INIT_GONE:
 		return dispatch_gone(c, e);
+	case INIT_RUNNING:
+		return dispatch_running(c, e);
+	case INIT_LISTED:
+		return dispatch_listed(c, e);
 	default:
 		return -EBADMSG;
 	}
@@ -563,9 +615,10 @@ static int watch_socket(struct init_client *c)
 }
 
 int init_client_new_connected(struct init_client **ret, struct event_base *base, int connection,
-			      const struct init_client_watch *watch, void *userdata)
+			      int64_t orphan_ms, const struct init_client_watch *watch,
+			      void *userdata)
 {
-	struct wire_header hello = { 0 };
+	struct init_hello hello = { .orphan_ms = (uint64_t)orphan_ms };
 	struct init_client *c;
 	int r;
 
@@ -584,7 +637,7 @@ int init_client_new_connected(struct init_client **ret, struct event_base *base,
 	if (r >= 0)
 		r = watch_socket(c);
 	if (r >= 0)
-		r = init_post_small(c, &hello, INIT_HELLO, sizeof(hello), false);
+		r = init_post_small(c, &hello.header, INIT_HELLO, sizeof(hello), false);
 	if (r < 0) {
 		(void)init_client_free(c);
 		return r;
@@ -594,11 +647,13 @@ int init_client_new_connected(struct init_client **ret, struct event_base *base,
 }
 
 int init_client_new(struct init_client **ret, struct event_base *base, const char *path,
-		    const struct init_client_watch *watch, void *userdata)
+		    int64_t orphan_ms, const struct init_client_watch *watch, void *userdata)
 {
 	int fd = fd_connect_unix(path, SOCK_SEQPACKET);
 
-	return fd < 0 ? fd : init_client_new_connected(ret, base, fd, watch, userdata);
+	if (fd < 0)
+		return fd;
+	return init_client_new_connected(ret, base, fd, orphan_ms, watch, userdata);
 }
 
 struct init_client *init_client_free(struct init_client *c)

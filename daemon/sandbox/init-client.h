@@ -21,12 +21,14 @@ struct init_client_watch {
 	int64_t start_ms; /* an exec not started after this: it is lost; 0: INIT_START_MS */
 };
 
-/* Connects to the named socket at PATH and sends HELLO. Returns 0 or negative errno. */
+/* Connects to the named socket at PATH and sends HELLO. ORPHAN_MS: how long it lives on when we are
+ * gone. Returns 0 or negative errno. */
 int init_client_new(struct init_client **ret, struct event_base *base, const char *path,
-		    const struct init_client_watch *watch, void *userdata);
+		    int64_t orphan_ms, const struct init_client_watch *watch, void *userdata);
 /* The same on CONNECTION, which is taken over. */
 int init_client_new_connected(struct init_client **ret, struct event_base *base, int connection,
-			      const struct init_client_watch *watch, void *userdata);
+			      int64_t orphan_ms, const struct init_client_watch *watch,
+			      void *userdata);
 struct init_client *
 init_client_free(struct init_client *c);          /* returns NULL; callbacks are not called */
 void init_client_shutdown(struct init_client *c); /* asks init to end the sandbox */
@@ -70,3 +72,18 @@ int init_client_kill(struct init_client *c, uint64_t exec); /* answered by on_go
 void init_client_forget(struct init_client *c, uint64_t exec);
 /* Drops the watch only: the sandbox is about to go. */
 void init_client_abandon(struct init_client *c, uint64_t exec);
+
+/* ---- what it knew before HELLO ---- */
+
+/* An exec that an earlier daemon began. */
+struct init_adopted {
+	int32_t pid; /* as the sandbox sees it; 0: not told */
+	bool exited;
+	struct init_exited end; /* then nothing more is told of it but GONE */
+};
+/* Takes EXEC over: WATCH and USERDATA as in init_client_exec(), STARTED is past. Returns 0, -ESRCH
+ * (init does not know it: it was never forked, or is acknowledged) or -ENOMEM. */
+int init_client_adopt(struct init_client *c, uint64_t exec, const struct init_exec_watch *watch,
+		      void *userdata, struct init_adopted *ret);
+/* Kills and forgets all that nobody has taken over. */
+void init_client_end_rest(struct init_client *c);

@@ -20,7 +20,16 @@ struct watch {
 	void *userdata;
 	bool started;
 	bool exited;
+	bool stranger;  /* of an earlier daemon, and nobody's: nobody is told */
 	unsigned kills; /* INIT_KILL without GONE */
+};
+
+/* What an init knew before it was ours, until somebody takes it over. */
+struct init_known {
+	uint64_t exec;
+	int32_t pid;
+	bool exited;
+	struct init_exited end;
 };
 
 LIST_HEAD(watch_list, watch);
@@ -52,11 +61,23 @@ struct init_client {
 	init_client_answered *on_answered; /* a HELLO that asks whether it is there; NULL: none */
 	void *ping_userdata;
 	unsigned pings; /* without an answer */
+	struct init_known *known;
+	size_t n_known;
+	bool answered; /* HELLO was: what it knows follows */
 	bool ready;
 	bool busy; /* a callback of the loop is running */
 	bool dead; /* lost or freed: nothing is sent or told any more */
 	bool freed;
 };
+
+/* ---- init-client.c ---- */
+/* Watches EXEC, which has started. NULL: no memory. */
+struct watch *init_watch_new(struct init_client *c, uint64_t exec);
+
+/* ---- init-adopt.c ---- */
+/* Notes what it knows. Returns 0 or negative errno. */
+int init_known_running(struct init_client *c, const struct init_running *r);
+int init_known_exited(struct init_client *c, const struct init_exited *e);
 
 /* ---- init-send.c ---- */
 /* Sends or queues M; its descriptors are closed or kept with the queue, whatever happens. -ENOBUFS:

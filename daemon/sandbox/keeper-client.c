@@ -24,6 +24,13 @@
 #include "util/strings.h"
 #include "util/time.h"
 
+/* Whether a keeper that an earlier daemon left is looked for. */
+enum keeper_search {
+	KEEPER_SEARCH_NONE, /* none: one is started */
+	KEEPER_SEARCH_FIRST,
+	KEEPER_SEARCH_ONLY, /* and none is started */
+};
+
 #define KEEPER_LAYER_TIMEOUT_MS (15 * 60 * 1000)
 #define KEEPER_OUTGOING_MAX 4096 /* messages that wait for a keeper which does not read */
 #define KEEPER_SWEEP_MS 500
@@ -87,7 +94,7 @@ static void keeper_free(struct keeper_client *k)
 	(void)event_del(&k->timer);
 	(void)event_del(&k->wake);
 	k->socket = close_fd(k->socket);
-	k->child = child_free(k->child);
+	k->child = k->manager->leaving ? child_release(k->child) : child_free(k->child);
 	k->unit = unit_start_free(k->unit);
 	free(k->start_error);
 	free(k);
@@ -179,6 +186,26 @@ void keeper_die(struct keeper_client *k)
 	event_active(&k->wake, 0, 0);
 }
 
+static int keeper_new(struct manager *m, uid_t owner, enum keeper_search search,
+		      struct keeper_client **ret, struct error *reterr);
+
+/* We met it when it had nothing more to do and was about to go. */
+static bool is_ending(const struct keeper_client *k)
+{
+	return k->found && !k->greeted && !k->start_error && !k->timed_out;
+}
+
+static void start_instead(struct keeper_client *k)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	struct keeper_client *next = NULL;
+
+	if (!k->waiters || k->manager->stopping ||
+	    keeper_new(k->manager, k->owner.uid, KEEPER_SEARCH_NONE, &next, &e) < 0)
+		return;
+	next->waiters = TAKE_PTR(k->waiters);
+}
+
 static void on_wake(evutil_socket_t fd, short events, void *userdata)
 {
 	struct keeper_client *k = userdata;
@@ -191,14 +218,17 @@ static void on_wake(evutil_socket_t fd, short events, void *userdata)
 			tell_waiters(k);
 		return;
 	}
-	if (k->child)
+	if (k->child && !is_ending(k))
 		(void)child_kill(k->child, SIGKILL); /* gone already, unless it is hung */
 	fail_pending(k);
 	sandbox_keeper_lost(m, k);
+	if (is_ending(k))
+		start_instead(k);
 	tell_waiters(k);
 	unlink_keeper(&m->keepers->dead, k);
 	/* what is killed now and was frozen dies when this has thawed it */
-	if (cgroups_remove_owner(m->cgroups, k->owner.uid) == -EBUSY)
+	if (!sandbox_any_of(m, k->owner.uid) &&
+	    cgroups_remove_owner(m->cgroups, k->owner.uid) == -EBUSY)
 		note_remains(m, k->owner.uid);
 	keeper_free(k);
 }
@@ -212,7 +242,7 @@ static void on_sweep(evutil_socket_t fd, short events, void *userdata)
 	(void)fd;
 	(void)events;
 	while ((r = *link)) {
-		if (!find_keeper(m, r->owner) && --r->tries > 0 &&
+		if (!find_keeper(m, r->owner) && !sandbox_any_of(m, r->owner) && --r->tries > 0 &&
 		    cgroups_remove_owner(m->cgroups, r->owner) == -EBUSY) {
 			link = &r->next;
 			continue;
@@ -503,8 +533,20 @@ static void on_hello(struct keeper_client *k, int error, struct wire_message *m,
 	}
 	reply = (const void *)m->data;
 	k->controllers = reply->controllers;
+	k->greeted = true;
+	if (!k->found)
+		keeper_ready(k);
+	else if (keeper_take_stock(k) < 0)
+		keeper_die(k);
+}
+
+void keeper_ready(struct keeper_client *k)
+{
+	if (k->state != KEEPER_STATE_STARTING)
+		return;
 	k->state = KEEPER_STATE_READY;
-	log_info("keeper of uid %u runs", (unsigned)k->owner.uid);
+	log_info("keeper of uid %u %s", (unsigned)k->owner.uid,
+		 k->found ? "is there, and its sandboxes" : "runs");
 	event_active(&k->wake, 0, 0);
 }
 
@@ -525,7 +567,7 @@ int keeper_greet(struct keeper_client *k, char **ret_reason)
 	struct wire_message *m = keeper_scratch(k->manager);
 	int r;
 
-	r = keeper_connect(k);
+	r = k->socket < 0 ? keeper_connect(k) : 0;
 	if (r == 0)
 		r = watch(k);
 	if (r == 0)
@@ -535,10 +577,14 @@ int keeper_greet(struct keeper_client *k, char **ret_reason)
 	return r;
 }
 
-static int keeper_begin(struct keeper_client *k, char **ret_reason)
+/* Where there is one it need not be started. */
+static int keeper_begin(struct keeper_client *k, enum keeper_search search, char **ret_reason)
 {
-	int r = keeper_start(k, ret_reason);
+	int r = search == KEEPER_SEARCH_NONE ? -ENOENT : keeper_find(k);
 
+	k->found = r == 0;
+	if ((r == -ENOENT || r == -ECONNREFUSED) && search != KEEPER_SEARCH_ONLY)
+		r = keeper_start(k, ret_reason);
 	return r == 0 && k->child ? keeper_greet(k, ret_reason) : r;
 }
 
@@ -557,31 +603,49 @@ static struct keeper_client *keeper_alloc(struct manager *m)
 	return k;
 }
 
-static int keeper_new(struct manager *m, uid_t owner, struct keeper_client **ret,
-		      struct error *reterr)
+static int keeper_make(struct manager *m, uid_t owner, enum keeper_search search,
+		       struct keeper_client **ret, char **ret_reason)
 {
-	CLEANUP_STR char *reason = NULL;
 	struct keeper_client *k = keeper_alloc(m);
 	int r;
 
 	if (!k)
-		return error_set_errno(reterr, -ENOMEM, "cannot start a keeper");
+		return -ENOMEM;
 	k->next = m->keepers->list;
 	m->keepers->list = k;
 	r = owner_lookup(&k->owner, owner, m->uid);
 	if (r == 0)
-		r = keeper_begin(k, &reason);
+		r = keeper_begin(k, search, ret_reason);
 	if (r < 0) {
 		unlink_keeper(&m->keepers->list, k);
 		keeper_free(k);
-		log_errno(LOG_LEVEL_ERROR, r, "cannot start the keeper of uid %u%s%s",
-			  (unsigned)owner, reason ? ": " : "", reason ? reason : "");
-		return error_set(reterr, ERROR_RUNTIME_FAILED, NULL, "sandboxctl doctor",
-				 "the keeper of uid %u cannot be started: %s%s%s", (unsigned)owner,
-				 reason ? reason : "", reason ? ": " : "", strerror(-r));
+		return r;
 	}
 	*ret = k;
 	return 0;
+}
+
+static int keeper_new(struct manager *m, uid_t owner, enum keeper_search search,
+		      struct keeper_client **ret, struct error *reterr)
+{
+	CLEANUP_STR char *reason = NULL;
+	int r = keeper_make(m, owner, search, ret, &reason);
+
+	if (r == 0)
+		return 0;
+	log_errno(LOG_LEVEL_ERROR, r, "cannot start the keeper of uid %u%s%s", (unsigned)owner,
+		  reason ? ": " : "", reason ? reason : "");
+	return error_set(reterr, ERROR_RUNTIME_FAILED, NULL, "sandboxctl doctor",
+			 "the keeper of uid %u cannot be started: %s%s%s", (unsigned)owner,
+			 reason ? reason : "", reason ? ": " : "", strerror(-r));
+}
+
+int keeper_meet(struct manager *m, uid_t owner)
+{
+	CLEANUP_STR char *reason = NULL;
+	struct keeper_client *k;
+
+	return keeper_make(m, owner, KEEPER_SEARCH_ONLY, &k, &reason);
 }
 
 int manager_keeper(struct manager *m, uid_t owner, manager_keeper_done *done, void *userdata,
@@ -597,7 +661,7 @@ int manager_keeper(struct manager *m, uid_t owner, manager_keeper_done *done, vo
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return error_set_errno(reterr, -ENOMEM, "cannot wait for a keeper");
-	if (!k && (keeper_new(m, owner, &k, reterr) < 0 || !k)) {
+	if (!k && (keeper_new(m, owner, KEEPER_SEARCH_FIRST, &k, reterr) < 0 || !k)) {
 		free(w);
 		return -1;
 	}
@@ -683,13 +747,27 @@ static void on_shutdown_done(struct keeper_client *k, int error, struct wire_mes
 	(void)userdata;
 }
 
-bool keeper_table_shutdown(struct manager *m)
+bool keeper_table_is_finding(const struct manager *m)
+{
+	const struct keeper_client *k;
+
+	for (k = m->keepers->list; k; k = k->next)
+		if (k->found && k->state == KEEPER_STATE_STARTING)
+			return true;
+	return false;
+}
+
+bool keeper_table_shutdown(struct manager *m, bool idle_only)
 {
 	struct wire_message *scratch = m->keepers->scratch;
 	struct keeper_client *k, *next;
+	bool any = false;
 
 	for (k = m->keepers->list; k; k = next) {
 		next = k->next;
+		if (idle_only && sandbox_any_of(m, k->owner.uid))
+			continue;
+		any = true;
 		if (k->shutting_down)
 			continue;
 		k->shutting_down = true;
@@ -702,7 +780,7 @@ bool keeper_table_shutdown(struct manager *m)
 		if (keeper_client_call(k, scratch, on_shutdown_done, NULL) < 0)
 			keeper_die(k);
 	}
-	return m->keepers->list || m->keepers->dead;
+	return any || m->keepers->dead;
 }
 
 size_t keeper_table_count(const struct manager *m)

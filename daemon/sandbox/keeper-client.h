@@ -30,6 +30,7 @@ struct spool_request {
 	uint32_t streams; /* 1 << enum keeper_spool_stream */
 	uid_t uid;        /* as the sandbox sees it; translated here */
 	int pty;          /* master, taken over; -1 */
+	int keep_stdin;   /* write end of stdin for the keeper to hold, taken over; -1 */
 	uint64_t max_bytes;
 };
 int keeper_client_spool_open(struct keeper_client *k, const struct spool_request *request,
@@ -39,6 +40,10 @@ int keeper_client_spool_finish(struct keeper_client *k, const char *exec, uint32
 /* See struct keeper_spool_hold; whether it came in time is nobody's business. */
 int keeper_client_spool_hold(struct keeper_client *k, const char *exec,
 			     const uint64_t offset[KEEPER_STREAM_MAX]);
+int keeper_client_spool_adopt(struct keeper_client *k, const char *exec, keeper_reply *done,
+			      void *userdata);
+/* The keeper's copy of what leads to its stdin is not needed any more. */
+int keeper_client_spool_drop_stdin(struct keeper_client *k, const char *exec);
 int keeper_client_spool_remove(struct keeper_client *k, const char *exec);
 
 /* ---- for sandbox*.c and main.c ---- */
@@ -56,8 +61,13 @@ int keeper_client_idmap(struct keeper_client *k);
 
 int keeper_table_new(struct manager *m, struct keeper_table **ret);
 void keeper_table_free(struct manager *m);
-/* Asks every keeper to end; true while one lives. */
-bool keeper_table_shutdown(struct manager *m);
+/* Connects to all keepers of an earlier daemon. What they have and nobody knows ends. */
+void keeper_table_find(struct manager *m);
+/* True while one of them has not said what it has. */
+bool keeper_table_is_finding(const struct manager *m);
+/* Asks every keeper to end, but (IDLE_ONLY) those that have sandboxes; true while one of these
+ * lives. */
+bool keeper_table_shutdown(struct manager *m, bool idle_only);
 size_t keeper_table_count(const struct manager *m);
 
 /* Offsets that KEEPER_SPOOL_DATA brings go to the manager's exec table: exec.h,

@@ -60,6 +60,8 @@ struct keeper_client {
 	struct keeper_waiter *waiters;
 	uint32_t controllers; /* that really work */
 	bool timed_out;
+	bool found;   /* it outlived an earlier daemon */
+	bool greeted; /* it has answered HELLO */
 	bool shutting_down;
 	char *start_error; /* why it could not be started */
 	struct keeper_client *next;
@@ -95,6 +97,8 @@ struct keeper_process {
  * K->child is set, keeper_greet() is called at once, else later. Returns 0 or negative errno, with
  * a sentence in *RET_REASON. */
 int keeper_start(struct keeper_client *k, char **ret_reason);
+/* Where it listens; freed by the caller. */
+char *keeper_socket_path(const struct keeper_client *k);
 /* Connects: K->socket is set. Returns 0 or negative errno. */
 int keeper_connect(struct keeper_client *k);
 /* Fills HELLO into M. Returns 0 or negative errno. */
@@ -107,3 +111,16 @@ void keeper_follow(const struct keeper_client *k, pid_t pid);
  * errno, with a sentence in *RET_REASON. */
 int keeper_greet(struct keeper_client *k, char **ret_reason);
 void keeper_die(struct keeper_client *k);
+
+/* ---- keeper-adopt.c ---- */
+/* Connects to the keeper of K's owner that an earlier daemon left. -ENOENT, -ECONNREFUSED: there is
+ * none. On success K->socket and K->child are set. */
+int keeper_find(struct keeper_client *k);
+/* Asks what it has, and ends what is nobody's of it; then K is ready. Returns 0 or negative errno.
+ */
+int keeper_take_stock(struct keeper_client *k);
+/* keeper-client.c: it can be used. */
+void keeper_ready(struct keeper_client *k);
+/* keeper-client.c: the keeper of OWNER, if there is one from before; else -ECONNREFUSED or another
+ * negative errno. */
+int keeper_meet(struct manager *m, uid_t owner);

@@ -28,7 +28,10 @@ int keeper_client_spool_open(struct keeper_client *k, const struct spool_request
 	open_request->uid = keeper_id_of(k, request->uid);
 	open_request->max_bytes = request->max_bytes;
 	open_request->pty = request->pty >= 0;
+	open_request->keep_stdin = request->keep_stdin >= 0;
 	r = request->pty >= 0 ? wire_add_fd(m, request->pty) : 0;
+	if (r >= 0 && request->keep_stdin >= 0)
+		r = wire_add_fd(m, request->keep_stdin);
 	if (r >= 0)
 		r = wire_add_string(m, offsetof(struct keeper_spool_open, exec), request->exec);
 	if (r < 0) {
@@ -84,12 +87,29 @@ static void on_spool_removed(struct keeper_client *k, int error, struct wire_mes
 			  (unsigned)k->owner.uid);
 }
 
-int keeper_client_spool_remove(struct keeper_client *k, const char *exec)
+static int call_ref(struct keeper_client *k, uint16_t type, const char *exec, keeper_reply *done,
+		    void *userdata)
 {
 	struct wire_message *m = keeper_scratch(k->manager);
 	int r;
 
-	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_SPOOL_REMOVE, 0, sizeof(struct keeper_spool_ref));
+	wire_begin(m, KEEPER_WIRE_VERSION, type, 0, sizeof(struct keeper_spool_ref));
 	r = wire_add_string(m, offsetof(struct keeper_spool_ref, exec), exec);
-	return r < 0 ? r : keeper_client_call(k, m, on_spool_removed, NULL);
+	return r < 0 ? r : keeper_client_call(k, m, done, userdata);
+}
+
+int keeper_client_spool_remove(struct keeper_client *k, const char *exec)
+{
+	return call_ref(k, KEEPER_SPOOL_REMOVE, exec, on_spool_removed, NULL);
+}
+
+int keeper_client_spool_adopt(struct keeper_client *k, const char *exec, keeper_reply *done,
+			      void *userdata)
+{
+	return call_ref(k, KEEPER_SPOOL_ADOPT, exec, done, userdata);
+}
+
+int keeper_client_spool_drop_stdin(struct keeper_client *k, const char *exec)
+{
+	return call_ref(k, KEEPER_SPOOL_DROP_STDIN, exec, on_spool_held, NULL);
 }

@@ -195,7 +195,7 @@ static int start_process(struct keeper_client *k, int listener, char **ret_reaso
 	return r;
 }
 
-static char *socket_path(const struct keeper_client *k)
+char *keeper_socket_path(const struct keeper_client *k)
 {
 	return string_format("%s/keepers/%u.sock", k->manager->config->runtime_dir,
 			     (unsigned)k->owner.uid);
@@ -203,7 +203,7 @@ static char *socket_path(const struct keeper_client *k)
 
 int keeper_start(struct keeper_client *k, char **ret_reason)
 {
-	CLEANUP_STR char *path = socket_path(k);
+	CLEANUP_STR char *path = keeper_socket_path(k);
 	CLEANUP_FD int listener = -1;
 	int r;
 
@@ -224,7 +224,7 @@ int keeper_start(struct keeper_client *k, char **ret_reason)
 
 int keeper_connect(struct keeper_client *k)
 {
-	CLEANUP_STR char *path = socket_path(k);
+	CLEANUP_STR char *path = keeper_socket_path(k);
 
 	if (!path)
 		return -ENOMEM;
@@ -309,6 +309,7 @@ int keeper_hello(struct keeper_client *k, struct wire_message *m, char **ret_rea
 	fd = r < 0 ? r : open_state_dir(k);
 	r = fd < 0 ? fd : wire_add_fd(m, fd);
 	hello->state_is_mount = k->manager->is_root;
+	hello->orphan_ms = (uint64_t)k->manager->config->orphan_ms;
 	if (r >= 0)
 		r = add_cgroups(k, m);
 	if (r >= 0)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Makes and unmakes everything in struct manager, in order, and sweeps what a daemon that died
- * left: its sockets, its cgroups, its half-made sandboxes. Its keepers have noticed and killed
- * theirs. */
+ * left half made. What runs is taken over, sandbox by sandbox (sandbox-adopt.c). */
 
 #include "sandbox/manager.h"
 
@@ -57,20 +56,18 @@ static int load_instance(struct manager *m)
 	return r < 0 ? r : store_meta_set(m->store, "instance", m->instance);
 }
 
-/* Why sandboxes that ran are not running any more. */
-static const char *load_cause(struct manager *m)
+/* Whether what an earlier daemon left can still run. */
+static void load_boot(struct manager *m)
 {
 	CLEANUP_STR char *now = NULL;
 	CLEANUP_STR char *before = NULL;
-	const char *cause = "daemon_stopped";
 
 	if (fd_read_file(AT_FDCWD, BOOT_ID, BOOT_ID_MAX, &now, NULL) < 0)
-		return cause;
-	if (store_meta_get(m->store, "boot", &before) == 0 && before && strcmp(now, before) != 0)
-		cause = "host_crash";
-	if (store_meta_set(m->store, "boot", now) < 0)
+		return;
+	m->same_boot = store_meta_get(m->store, "boot", &before) == 0 && before &&
+		       strcmp(now, before) == 0;
+	if (!m->same_boot && store_meta_set(m->store, "boot", now) < 0)
 		log_warning("the database does not take the boot id, going on");
-	return cause;
 }
 
 static int open_dirs(struct manager *m)
@@ -113,7 +110,7 @@ struct workspace_policy manager_workspace_policy(const struct manager *m, uid_t 
 					  .config_dir = m->places.config };
 }
 
-/* Sockets of sandboxes and keepers of a daemon that died. */
+/* Sockets in them that were made before the machine was started are nobody's. */
 static int make_runtime_dirs(struct manager *m)
 {
 	static const char *const names[] = { "sandboxes", "keepers" };
@@ -121,10 +118,10 @@ static int make_runtime_dirs(struct manager *m)
 	int r;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		r = path_remove_tree(m->runtime_fd, names[i]);
+		r = m->same_boot ? 0 : path_remove_tree(m->runtime_fd, names[i]);
 		if (r < 0)
 			return r;
-		if (mkdirat(m->runtime_fd, names[i], 0700) < 0)
+		if (mkdirat(m->runtime_fd, names[i], 0700) < 0 && errno != EEXIST)
 			return -errno;
 	}
 	return 0;
@@ -162,7 +159,8 @@ static int make_tables(struct manager *m)
 {
 	int r;
 
-	r = cgroups_new(&m->cgroups, m->instance, m->is_root, m->units != UNIT_MANAGER_NONE);
+	r = cgroups_new(&m->cgroups, m->instance, m->is_root, m->units != UNIT_MANAGER_NONE,
+			m->same_boot);
 	if (r == 0)
 		r = keeper_table_new(m, &m->keepers);
 	if (r == 0)
@@ -192,8 +190,10 @@ int manager_init(struct manager *m)
 		r = find_places(m);
 	if (r == 0)
 		r = load_instance(m);
-	if (r == 0)
+	if (r == 0) {
+		load_boot(m);
 		r = make_runtime_dirs(m);
+	}
 	if (r < 0)
 		return r;
 	look_for_runtime(m);
@@ -206,21 +206,37 @@ int manager_init(struct manager *m)
 	if (r == 0)
 		r = journal_new(m, &m->journal); /* before the rows change */
 	if (r == 0)
-		r = sandbox_rows_load(m, load_cause(m));
+		r = sandbox_rows_load(m, m->same_boot ? NULL : "host_crash");
 	if (r == 0)
 		r = exec_table_new(m, &m->execs);
 	if (r == 0)
 		r = loop_table_new(m, &m->loops);
 	if (r < 0)
 		return r;
+	keeper_table_find(m);
 	sandbox_table_sweep(m);
 	template_sweep(m);
 	pool_start(m);
 	return 0;
 }
 
+bool manager_is_adopting(const struct manager *m)
+{
+	return keeper_table_is_finding(m) || sandbox_table_is_adopting(m);
+}
+
+/* Whether the next daemon finds something running. */
+static bool is_left(const struct manager *m)
+{
+	return m->sandboxes && m->config && !m->config->stop_sandboxes &&
+	       manager_sandbox_count_in(m, SANDBOX_STATE_RUNNING) +
+			       manager_sandbox_count_in(m, SANDBOX_STATE_PAUSED) >
+		       0;
+}
+
 void manager_deinit(struct manager *m)
 {
+	m->leaving = is_left(m);
 	loop_table_free(m->loops);
 	m->loops = NULL;
 	if (m->execs)
@@ -233,10 +249,10 @@ void manager_deinit(struct manager *m)
 	home_cache_free(TAKE_PTR(m->homes));
 	keeper_table_free(m);
 	journal_free(TAKE_PTR(m->journal));
-	cgroups_free(TAKE_PTR(m->cgroups));
+	cgroups_free(TAKE_PTR(m->cgroups), m->leaving);
 	event_log_free(m->events);
 	m->events = NULL;
-	if (m->runtime_fd >= 0) {
+	if (m->runtime_fd >= 0 && !m->leaving) {
 		(void)path_remove_tree(m->runtime_fd, "sandboxes"); /* swept at the next start */
 		(void)path_remove_tree(m->runtime_fd, "keepers");
 	}
@@ -257,9 +273,9 @@ bool manager_stop(struct manager *m)
 		(void)sandbox_table_stop(m); /* asked again below */
 	}
 	if (!sandbox_table_busy(m))
-		return keeper_table_shutdown(m);
+		return keeper_table_shutdown(m, !m->config->stop_sandboxes);
 	/* a runtime that hangs is ended with its keeper; the boot then fails and is undone */
 	if (now - m->stop_at_ms > STOP_BOOT_MS && sandbox_table_boots_only(m))
-		(void)keeper_table_shutdown(m); /* busy until they are gone */
+		(void)keeper_table_shutdown(m, !m->config->stop_sandboxes); /* busy until they go */
 	return true;
 }

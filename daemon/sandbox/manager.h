@@ -58,6 +58,8 @@ struct manager {
 	bool is_root;
 	enum unit_manager units; /* who starts keepers as services; none: we start them */
 	bool stopping;           /* a clean stop is under way: nothing new is begun */
+	bool leaving;            /* its end: sandboxes and keepers live on */
+	bool same_boot;          /* the last daemon ran since the machine was started */
 	int64_t stop_at_ms;      /* when it began, CLOCK_MONOTONIC */
 	int64_t started_at_ms;   /* CLOCK_MONOTONIC */
 	bool project_quota;      /* disk-quota.c */
@@ -79,11 +81,15 @@ struct manager {
  * tables, instance id, cgroups; loads what the last run left and sweeps it. Returns 0 or negative
  * errno. */
 int manager_init(struct manager *m);
-/* Undoes it; every sandbox must be stopped before. */
+/* True while what an earlier daemon left is being taken over: clients are better not let in. */
+bool manager_is_adopting(const struct manager *m);
+/* Undoes it; what is to be stopped must be before. */
 void manager_deinit(struct manager *m);
 
-/* Begins a clean stop, or goes on with it: sandboxes first (cause daemon_stopped, files stay), then
- * keepers. True while something is still to be waited for; call again. */
+/* Begins a clean stop, or goes on with it: what was begun is finished; with [daemon] on_stop = stop
+ * all sandboxes are stopped (cause daemon_stopped, files stay), else those that run, and their
+ * keepers, are left to the next daemon. True while something is still to be waited for; call again.
+ */
 bool manager_stop(struct manager *m);
 
 /* The keeper of workspace owner OWNER, started when there is none. Returns 0 and calls DONE later

@@ -222,7 +222,7 @@ static void make_hostname(const char *name, char hostname[static HOSTNAME_SIZE])
 	hostname[i] = '\0';
 }
 
-static void fill_limits(const struct sandbox *s, struct keeper_limits *limits)
+void sandbox_fill_keeper_limits(const struct sandbox *s, struct keeper_limits *limits)
 {
 	limits->memory_bytes = s->facts.limits.memory_bytes;
 	limits->shm_bytes = s->facts.limits.shm_bytes;
@@ -253,7 +253,7 @@ static void send_claim(struct sandbox *s)
 	if (is_claimed_first(s))
 		claim.flags |= KEEPER_CLAIM_BEFORE;
 	make_hostname(s->facts.name, hostname);
-	fill_limits(s, &claim.limits);
+	sandbox_fill_keeper_limits(s, &claim.limits);
 	if (claim_message(m, &claim, &e) < 0) {
 		wire_message_done(m);
 		sandbox_boot_fail(s, &e);
@@ -309,7 +309,9 @@ static void on_init_lost(struct init_client *c, void *userdata)
 	struct sandbox *s = userdata;
 
 	(void)c;
-	if (s->phase == SANDBOX_PHASE_INIT)
+	if (s->adoption)
+		sandbox_adoption_init_lost(s); /* its keeper is being replaced */
+	else if (s->phase == SANDBOX_PHASE_INIT)
 		boot_fail_errno(s, -ECONNRESET, "sandbox-init ended");
 	else if (sandbox_is_spare(s))
 		spare_lost(s, "has ended");
@@ -319,7 +321,7 @@ static void on_init_lost(struct init_client *c, void *userdata)
 		sandbox_init_lost(s); /* during a claim the keeper says what happened */
 }
 
-static char *init_path(const struct sandbox *s)
+char *sandbox_init_path(const struct sandbox *s)
 {
 	return string_format("%s/sandboxes/%s/init.sock", s->manager->config->runtime_dir,
 			     s->facts.id);
@@ -331,14 +333,17 @@ static void connect_init(struct sandbox *s, int connection)
 	static const struct init_client_watch watch = { .on_ready = on_init_ready,
 							.on_lost = on_init_lost,
 							.on_slow = sandbox_nudge_init };
-	CLEANUP_STR char *path = init_path(s);
+	const int64_t orphan_ms = s->manager->config->orphan_ms;
+	CLEANUP_STR char *path = sandbox_init_path(s);
 	int r;
 
 	s->phase = SANDBOX_PHASE_INIT;
 	if (connection >= 0)
-		r = init_client_new_connected(&s->init, s->manager->base, connection, &watch, s);
+		r = init_client_new_connected(&s->init, s->manager->base, connection, orphan_ms,
+					      &watch, s);
 	else
-		r = path ? init_client_new(&s->init, s->manager->base, path, &watch, s) : -ENOMEM;
+		r = path ? init_client_new(&s->init, s->manager->base, path, orphan_ms, &watch, s)
+			 : -ENOMEM;
 	if (r < 0)
 		boot_fail_errno(s, r, "cannot connect to sandbox-init");
 }
@@ -377,7 +382,7 @@ static void go_on_without(struct sandbox *s)
 
 static void create_lost(struct sandbox *s)
 {
-	CLEANUP_STR char *path = init_path(s);
+	CLEANUP_STR char *path = sandbox_init_path(s);
 
 	s->keeper = NULL;
 	s->phase = SANDBOX_PHASE_ORPHAN;
@@ -414,7 +419,7 @@ static void on_created(struct keeper_client *k, int error, struct wire_message *
 
 static int listen_for_init(struct sandbox *s)
 {
-	CLEANUP_STR char *path = init_path(s);
+	CLEANUP_STR char *path = sandbox_init_path(s);
 	char dir[64];
 
 	if (!path)
@@ -425,12 +430,18 @@ static int listen_for_init(struct sandbox *s)
 	return fd_listen_unix(path, SOCK_SEQPACKET, 0600, 4);
 }
 
-static int fill_runtime(const struct sandbox *s, struct wire_message *m)
+uint32_t sandbox_keeper_runtime(const struct sandbox *s)
 {
 	static const uint32_t numbers[] = { [RUNTIME_CRUN] = KEEPER_RUNTIME_CRUN,
 					    [RUNTIME_RUNC] = KEEPER_RUNTIME_RUNC,
 					    [RUNTIME_RUNSC] = KEEPER_RUNTIME_RUNSC,
 					    [RUNTIME_HOST] = KEEPER_RUNTIME_HOST };
+
+	return numbers[sandbox_runtime(s)];
+}
+
+static int fill_runtime(const struct sandbox *s, struct wire_message *m)
+{
 	const struct config_runtime *runtime = config_runtime(s->manager->config, s->facts.runtime);
 	struct keeper_create *create = (void *)m->data;
 	char path[RUNTIME_PATH_MAX];
@@ -438,7 +449,7 @@ static int fill_runtime(const struct sandbox *s, struct wire_message *m)
 
 	if (r < 0)
 		return r;
-	create->runtime = numbers[runtime->type];
+	create->runtime = sandbox_keeper_runtime(s);
 	create->timeout_ms =
 		(uint32_t)(s->ops->timeout_ms > 0 ? s->ops->timeout_ms : runtime->timeout_ms);
 	return path[0] ? wire_add_string(m, offsetof(struct keeper_create, program), path) : 0;
@@ -455,7 +466,7 @@ static int fill_create(const struct sandbox *s, struct wire_message *m)
 	create->flags = is_create(s) ? KEEPER_CREATE_DISCARD : KEEPER_CREATE_REUSE;
 	if (s->facts.network == NETWORK_HOST)
 		create->flags |= KEEPER_CREATE_NETWORK_HOST;
-	fill_limits(s, &create->limits);
+	sandbox_fill_keeper_limits(s, &create->limits);
 	r = fill_runtime(s, m);
 	if (r == 0)
 		r = wire_add_string(m, offsetof(struct keeper_create, id), s->facts.id);

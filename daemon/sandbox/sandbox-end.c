@@ -7,6 +7,7 @@
 #include "sandbox/exec.h"
 #include "sandbox/init-client.h"
 #include "sandbox/keeper-client.h"
+#include "sandbox/runtime.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/spare.h"
 #include "store/sandboxes.h"
@@ -40,6 +41,8 @@ static void leave_run(struct sandbox *s)
 static void stopped(struct sandbox *s)
 {
 	leave_run(s);
+	if (s->undo_due)
+		sandbox_undo_later(s); /* its keeper was not the one that claimed it */
 	sandbox_op_end(s, NULL);
 }
 
@@ -53,7 +56,7 @@ static void on_killed(struct keeper_client *k, int error, struct wire_message *m
 		log_errno(LOG_LEVEL_ERROR, error, "sandbox %s: the keeper cannot kill it",
 			  s->facts.name);
 	if (error == -ECONNRESET || error == -ETIMEDOUT)
-		sandbox_undo_later(s);
+		s->undo_due = true;
 	stopped(s);
 }
 
@@ -210,13 +213,25 @@ static void on_undone(struct keeper_client *k, int error, struct wire_message *m
 		call_remove(s, k); /* even so: a sandbox must not be there for ever */
 }
 
+static void on_killed_first(struct keeper_client *k, int error, struct wire_message *m,
+			    void *userdata)
+{
+	struct sandbox *s = userdata;
+
+	if (error == -ECONNRESET || error == -ETIMEDOUT)
+		on_removed(k, error, m, s);
+	else if (sandbox_call_undo(s, k, on_undone) < 0)
+		call_remove(s, k);
+}
+
+/* Undone is what is not running. */
 static void on_remove_keeper(struct keeper_client *k, struct error *e, void *userdata)
 {
 	struct sandbox *s = userdata;
 
 	if (!k)
 		remove_failed(s, e);
-	else if (!s->undo_due || sandbox_call_undo(s, k, on_undone) < 0)
+	else if (!s->undo_due || sandbox_call_end(s, k, KEEPER_KILL, on_killed_first) < 0)
 		call_remove(s, k);
 }
 
@@ -322,11 +337,26 @@ static const char *ended_cause(const struct keeper_ended *ended)
 	return "sandbox_lost";
 }
 
+void sandbox_lose(struct sandbox *s, enum sandbox_state state, const char *cause)
+{
+	end_run(s, state, cause);
+	leave_run(s);
+}
+
+void sandbox_ended(struct sandbox *s, const struct keeper_ended *ended)
+{
+	const char *cause = ended_cause(ended);
+	const bool by_itself = strcmp(cause, "init_exited") == 0;
+
+	sandbox_lose(s, by_itself ? SANDBOX_STATE_STOPPED : SANDBOX_STATE_FAILED, cause);
+	if (s->undo_due)
+		sandbox_undo_later(s);
+}
+
 void sandbox_on_ended(struct manager *m, struct keeper_client *k, const char *id,
 		      const struct keeper_ended *ended)
 {
 	struct sandbox *s = table_find(&m->sandboxes->by_id, id);
-	const char *cause = ended_cause(ended);
 
 	if (!s || s->keeper != k) {
 		log_debug("a sandbox that is not ours ended, ignoring it");
@@ -337,10 +367,9 @@ void sandbox_on_ended(struct manager *m, struct keeper_client *k, const char *id
 	if (sandbox_is_claimed(s))
 		sandbox_warm_lost(s);
 	if (!sandbox_is_up(s))
-		return; /* a boot or an end is under way and hears of it by itself */
-	end_run(s, strcmp(cause, "init_exited") == 0 ? SANDBOX_STATE_STOPPED : SANDBOX_STATE_FAILED,
-		cause);
-	leave_run(s);
+		return;   /* a boot or an end is under way and hears of it by itself */
+	if (!s->adoption) /* else its init's connection tells */
+		sandbox_ended(s, ended);
 }
 
 /* Its connection ended. Usually the keeper tells how in the same moment; if not, this makes sure
@@ -356,6 +385,7 @@ void sandbox_init_lost(struct sandbox *s)
 
 struct lost_scope {
 	struct keeper_client *keeper;
+	struct manager *manager;
 };
 
 static bool lose_one(struct sandbox *s, void *userdata)
@@ -364,10 +394,17 @@ static bool lose_one(struct sandbox *s, void *userdata)
 
 	if (s->keeper != scope->keeper)
 		return true;
-	if (sandbox_is_up(s)) {
-		end_run(s, SANDBOX_STATE_FAILED, "keeper_lost");
-		leave_run(s);
+	if (sandbox_is_up(s) && s->adoption) {
+		return true; /* it hears of it in the answer, and tries again */
+	} else if (sandbox_is_up(s) && sandbox_runtime(s) == RUNTIME_RUNSC) {
+		sandbox_lose(s, SANDBOX_STATE_FAILED, "keeper_lost"); /* nobody else can enter it */
 		sandbox_undo_later(s);
+	} else if (sandbox_is_up(s)) {
+		s->keeper = NULL;
+		sandbox_freeze_lost(s);
+		views_drop(s); /* they are the next keeper's to make */
+		exec_table_spools_lost(scope->manager, s);
+		sandbox_adopt_later(s);
 	} else {
 		(void)sandbox_ref(s);
 		sandbox_boot_keeper_lost(s);
@@ -378,7 +415,7 @@ static bool lose_one(struct sandbox *s, void *userdata)
 
 void sandbox_keeper_lost(struct manager *m, struct keeper_client *k)
 {
-	struct lost_scope scope = { .keeper = k };
+	struct lost_scope scope = { .keeper = k, .manager = m };
 
 	manager_each_sandbox(m, lose_one, &scope);
 }

@@ -21,6 +21,7 @@
 struct disk_watch;
 struct pool;
 struct sandbox_orphan;
+struct sandbox_adoption;
 struct spare;
 struct workspace;
 
@@ -40,6 +41,7 @@ enum sandbox_verb {
 	SANDBOX_VERB_PAUSE,
 	SANDBOX_VERB_RESUME,
 	SANDBOX_VERB_COPY,
+	SANDBOX_VERB_ADOPT, /* of ours: sandbox-adopt.c */
 };
 
 /* One verb, waiting or (at the head) under way. Holds a reference to its sandbox. */
@@ -54,6 +56,7 @@ struct sandbox_op {
 	struct sandbox_copy *copy;    /* COPY; borrowed */
 	bool frozen;                  /* COPY: by this op */
 	bool awaited;                 /* CREATE, START: by a client; no spare is made meanwhile */
+	bool again;                   /* PAUSE, RESUME: its keeper was lost, and it is tried anew */
 	struct error error;           /* COPY: what it ends with */
 	struct sandbox_op *next;
 };
@@ -116,12 +119,13 @@ struct sandbox {
 	uint64_t pid_since;  /* process_since() of init; 0: not known */
 	uint32_t memory_version;
 	struct sandbox_freezing freezing;
-	uint32_t project;              /* its disk limit is the kernel's; 0: it is not */
-	struct disk_watch *disk_watch; /* NULL: it was never needed */
-	int64_t born_ms;               /* these three by CLOCK_BOOTTIME: its creation, */
-	int64_t active_ms;             /* the last time that it was not idle, */
-	int64_t not_before_ms;         /* when its end by time is tried again */
-	char *home;                    /* runtime host: the owner's, and his name; else NULL */
+	struct sandbox_adoption *adoption; /* under way; else NULL */
+	uint32_t project;                  /* its disk limit is the kernel's; 0: it is not */
+	struct disk_watch *disk_watch;     /* NULL: it was never needed */
+	int64_t born_ms;                   /* these three by CLOCK_BOOTTIME: its creation, */
+	int64_t active_ms;                 /* the last time that it was not idle, */
+	int64_t not_before_ms;             /* when its end by time is tried again */
+	char *home;                        /* runtime host: the owner's, and his name; else NULL */
 	char *user;
 	struct launch launch;
 	struct home_look *home_look; /* under way: sandbox-home.c */
@@ -184,6 +188,8 @@ int sandbox_submit(struct sandbox *s, enum sandbox_verb verb, sandbox_done *done
 		   const char *cause, enum sandbox_state end_state);
 /* The one that was just submitted. */
 struct sandbox_op *sandbox_last_op(struct sandbox *s);
+/* The op at the head waits for those behind it; false: there are none. */
+bool sandbox_op_postpone(struct sandbox *s);
 /* Ends the op at the head (E may be NULL: success) and begins the next. */
 void sandbox_op_end(struct sandbox *s, struct error *e);
 /* Kills what may live of a run and closes what belongs to it: init client, oom counter, socket
@@ -195,7 +201,8 @@ int sandbox_row_insert(struct sandbox *s);
 int sandbox_row_update(struct sandbox *s);
 /* The row of the spare that S was becomes that of S. Returns 0, -EEXIST (the name), -ENOSPC, … */
 int sandbox_row_claim(struct sandbox *s);
-/* Loads every row: what cannot be read is logged and skipped. CAUSE for those that ran. */
+/* Loads every row: what cannot be read is logged and skipped. Those that ran are taken over, or,
+ * with CAUSE, have ended with it. */
 int sandbox_rows_load(struct manager *m, const char *cause);
 
 /* ---- sandbox-boot.c ---- */
@@ -207,6 +214,22 @@ void sandbox_boot_interrupt(struct sandbox *s);
 /* Opens S's workspaces under the rules for its peer. Returns 0, or -1 with *RETERR. */
 int sandbox_open_workspaces(struct sandbox *s, struct error *reterr);
 void sandbox_close_workspaces(struct sandbox *s);
+
+/* ---- sandbox-adopt.c ---- */
+/* S runs and is in nobody's hands: an op takes it over, or finds that it has ended. */
+void sandbox_adopt_later(struct sandbox *s);
+void sandbox_adopt(struct sandbox *s); /* the op at the head is ADOPT */
+struct sandbox_adoption *sandbox_adoption_free(struct sandbox_adoption *a); /* returns NULL */
+/* S, whose adoption is under way, has lost its init. */
+void sandbox_adoption_init_lost(struct sandbox *s);
+bool sandbox_table_is_adopting(const struct manager *m);
+/* Whether a sandbox of OWNER runs. */
+bool sandbox_any_of(const struct manager *m, uid_t owner);
+
+/* ---- sandbox-boot.c, for sandbox-adopt.c ---- */
+char *sandbox_init_path(const struct sandbox *s); /* where its init listens; NULL: no memory */
+uint32_t sandbox_keeper_runtime(const struct sandbox *s); /* enum keeper_runtime */
+void sandbox_fill_keeper_limits(const struct sandbox *s, struct keeper_limits *limits);
 
 /* ---- sandbox-boot.c, for sandbox-warm.c ---- */
 void sandbox_boot_claim(struct sandbox *s); /* when the home was seen: KEEPER_CLAIM */
@@ -288,6 +311,12 @@ size_t sandbox_count_of(const struct manager *m, uid_t peer);
 /* ---- sandbox-end.c ---- */
 void sandbox_end(struct sandbox *s); /* the op at the head is STOP or REMOVE */
 void sandbox_init_lost(struct sandbox *s);
+/* Its run is over, and nobody is asked to end it: commands are lost, and what lives of it is
+ * killed.
+ */
+void sandbox_lose(struct sandbox *s, enum sandbox_state state, const char *cause);
+/* Its init has ended, as the keeper says. */
+void sandbox_ended(struct sandbox *s, const struct keeper_ended *ended);
 
 /* Sends KEEPER_KILL or KEEPER_REMOVE for S. Returns 0 or negative errno. */
 int sandbox_call_end(struct sandbox *s, struct keeper_client *k, uint16_t type,

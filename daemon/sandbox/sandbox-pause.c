@@ -162,6 +162,11 @@ static void fail(struct sandbox *s, int r)
 	CLEANUP_ERROR struct error e = { 0 };
 	bool pause = s->ops->verb == SANDBOX_VERB_PAUSE;
 
+	if (r == -ECONNRESET && sandbox_is_up(s) && !s->ops->again) {
+		s->ops->again = true;
+		event_active(&s->kick, 0, 0);
+		return;
+	}
 	if (!sandbox_is_up(s))
 		(void)error_set(&e, ERROR_INVALID_STATE, "sandbox",
 				sandbox_state_hint(s->facts.state), "sandbox %s is %s",
@@ -196,6 +201,8 @@ void sandbox_pause_now(struct sandbox *s)
 		sandbox_op_end(s, NULL);
 		return;
 	}
+	if (sandbox_is_up(s) && !s->keeper && sandbox_op_postpone(s))
+		return; /* the next keeper is about to take it over */
 	if (sandbox_is_up(s))
 		r = sandbox_freeze(s, pause, on_frozen, NULL);
 	if (r < 0)

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "sandbox/process.h"
 #include "sandbox/sandbox-internal.h"
 #include "store/sandboxes.h"
 #include "util/blob.h"
@@ -233,11 +234,15 @@ int sandbox_rows_load(struct manager *m, const char *cause)
 	if (r < 0)
 		return r;
 	for (s = m->sandboxes->first; s; s = s->next) {
-		if (s->facts.state != SANDBOX_STATE_RUNNING &&
-		    s->facts.state != SANDBOX_STATE_PAUSED)
+		if (sandbox_is_up(s) && !cause) {
+			s->pidfd = process_hold(s->facts.pid, s->pid_since);
+			sandbox_adopt_later(s);
 			continue;
+		}
 		s->facts.pid = 0;
 		s->pid_since = 0;
+		if (!sandbox_is_up(s))
+			continue;
 		sandbox_set_state(s, SANDBOX_STATE_STOPPED, cause);
 		if (s->facts.workspaces.count > 0)
 			sandbox_undo_later(s); /* if its keeper did not */

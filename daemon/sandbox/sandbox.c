@@ -174,6 +174,8 @@ static void on_kick(evutil_socket_t fd, short events, void *userdata)
 		sandbox_pause_now(s);
 	else if (s->ops->verb == SANDBOX_VERB_COPY)
 		sandbox_copy_begin(s);
+	else if (s->ops->verb == SANDBOX_VERB_ADOPT)
+		sandbox_adopt(s);
 	else
 		sandbox_end(s);
 }
@@ -243,9 +245,11 @@ void sandbox_release(struct sandbox *s)
 
 	sandbox_freeze_lost(s);
 	s->orphan = sandbox_orphan_free(s->orphan);
+	s->adoption = sandbox_adoption_free(s->adoption);
 	s->init = init_client_free(s->init);
 	views_drop(s);
-	process_kill(s->pidfd);
+	if (!m->leaving)
+		process_kill(s->pidfd);
 	s->pidfd = close_fd(s->pidfd);
 	s->oom_fd = close_fd(s->oom_fd);
 	s->oom_fd_checked = false;
@@ -255,7 +259,7 @@ void sandbox_release(struct sandbox *s)
 	s->pid_since = 0;
 	s->phase = SANDBOX_PHASE_NONE;
 	sandbox_close_workspaces(s);
-	if (s->facts.id) {
+	if (s->facts.id && !m->leaving) {
 		if (m->execs)
 			exec_table_hold(m, s, false); /* of the next run */
 		(void)snprintf(name, sizeof(name), "sandboxes/%s", s->facts.id);
@@ -299,6 +303,19 @@ struct sandbox_op *sandbox_last_op(struct sandbox *s)
 	for (op = s->ops; op->next; op = op->next)
 		;
 	return op;
+}
+
+bool sandbox_op_postpone(struct sandbox *s)
+{
+	struct sandbox_op *op = s->ops;
+
+	if (!op->next)
+		return false;
+	s->ops = op->next;
+	sandbox_last_op(s)->next = op;
+	op->next = NULL;
+	event_active(&s->kick, 0, 0);
+	return true;
 }
 
 void sandbox_op_end(struct sandbox *s, struct error *e)
@@ -465,12 +482,15 @@ size_t manager_sandbox_count_in(const struct manager *m, enum sandbox_state stat
 	return m->sandboxes->in_state[state];
 }
 
+/* What was begun is finished; but a sandbox that is being taken over the next daemon takes over. */
 bool sandbox_table_busy(const struct manager *m)
 {
+	const bool all = m->config->stop_sandboxes;
 	const struct sandbox *s;
 
 	for (s = m->sandboxes->first; s; s = s->next)
-		if (s->ops || sandbox_is_up(s))
+		if ((s->ops && (all || s->ops->verb != SANDBOX_VERB_ADOPT)) ||
+		    ((all || s->hidden) && sandbox_is_up(s)))
 			return true;
 	return false;
 }
@@ -481,9 +501,18 @@ bool sandbox_table_boots_only(const struct manager *m)
 	const struct sandbox *s;
 
 	for (s = m->sandboxes->first; s; s = s->next)
-		if (sandbox_is_up(s) || (s->ops && s->phase != SANDBOX_PHASE_CREATE))
+		if ((sandbox_is_up(s) && (m->config->stop_sandboxes || s->ops)) ||
+		    (s->ops && s->phase != SANDBOX_PHASE_CREATE))
 			return false;
 	return true;
+}
+
+/* What goes with the daemon: all, or what is its own and what is not finished. */
+static bool must_stop(const struct sandbox *s)
+{
+	if (s->manager->config->stop_sandboxes || s->hidden)
+		return s->ops || sandbox_is_up(s);
+	return s->ops && s->ops->verb != SANDBOX_VERB_ADOPT && !sandbox_is_up(s);
 }
 
 bool sandbox_table_stop(struct manager *m)
@@ -492,9 +521,8 @@ bool sandbox_table_stop(struct manager *m)
 
 	for (s = m->sandboxes->first; s; s = s->next) {
 		sandbox_boot_interrupt(s);
-		if ((s->ops || sandbox_is_up(s)) &&
-		    sandbox_submit(s, SANDBOX_VERB_STOP, NULL, NULL, "daemon_stopped",
-				   SANDBOX_STATE_STOPPED) < 0)
+		if (must_stop(s) && sandbox_submit(s, SANDBOX_VERB_STOP, NULL, NULL,
+						   "daemon_stopped", SANDBOX_STATE_STOPPED) < 0)
 			log_error("no memory to stop sandbox %s, its keeper will", s->facts.name);
 	}
 	return sandbox_table_busy(m);

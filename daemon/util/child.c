@@ -192,3 +192,9 @@ struct child *child_free(struct child *c)
 	(void)child_kill(c, SIGKILL); /* if it is gone, the event comes anyway */
 	return NULL;
 }
+
+struct child *child_release(struct child *c)
+{
+	child_destroy(c);
+	return NULL;
+}

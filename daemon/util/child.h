@@ -36,3 +36,5 @@ int child_kill(struct child *c, int signal); /* by pidfd; 0 or negative errno */
 /* Forgets it; a living child is killed and reaped later by nobody's callback, one that was only
  * watched goes on. Returns NULL. */
 struct child *child_free(struct child *c);
+/* Forgets it, and it lives on. Returns NULL. */
+struct child *child_release(struct child *c);

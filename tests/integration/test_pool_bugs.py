@@ -237,15 +237,18 @@ def test_restart(t):
         equal(c.call("sandbox.create")["launchType"], "cold", "the first has no spare")
         until(lambda: ready(c) == 1, 60, "one spare, since it was used")
         old = inits(d)
+        mine = {x["pid"] for x in c.call("sandbox.list")["sandboxes"]}
         getattr(d, end)()
-        until(lambda: not [p for p in old if p in daemon_module.process_table()], 30, f"gone after {end}")
         d.start()
         c = t.connect(daemon=d)
         equal(spare_count(c), 0, "at once")
-        until(lambda: not os.listdir(os.path.join(d.run, "sandboxes")), 30, "swept")
+        until(lambda: not [p for p in old - mine if p in daemon_module.process_table()], 30, f"gone after {end}")
+        kept = [x["id"] for x in c.call("sandbox.list")["sandboxes"] if x["state"] == "running"]
+        equal(len(kept), 0 if end == "stop" else 1, f"after {end}")
+        until(lambda: os.listdir(os.path.join(d.run, "sandboxes")) == kept, 30, "swept")
         equal(len(c.call("sandbox.list")["sandboxes"]), 1, "what is no spare")
         equal((inits(d), spare_count(c)), (set(), 0), f"after {end}")
-        c.call("sandbox.remove", {"sandbox": c.call("sandbox.list")["sandboxes"][0]["name"]})
+        c.call("sandbox.remove", {"sandbox": c.call("sandbox.list")["sandboxes"][0]["name"], "force": True})
         d.stop()
 
 

@@ -466,6 +466,23 @@ int keeper_client_spool_hold(struct keeper_client *k, const char *exec,
 	return 0;
 }
 
+int keeper_client_spool_adopt(struct keeper_client *k, const char *exec, keeper_reply *done,
+			      void *userdata)
+{
+	(void)k;
+	(void)exec;
+	(void)done;
+	(void)userdata;
+	return -ENOSYS; /* it is not there any more */
+}
+
+int keeper_client_spool_drop_stdin(struct keeper_client *k, const char *exec)
+{
+	(void)k;
+	(void)exec;
+	return 0;
+}
+
 int keeper_client_spool_remove(struct keeper_client *k, const char *exec)
 {
 	(void)k;

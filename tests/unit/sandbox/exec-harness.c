@@ -205,6 +205,12 @@ void expect(enum exec_cause cause, int code, int signal_number)
 	ck_assert_uint_eq(exec_running_in(&manager, &box), 0);
 }
 
+/* What it says between HELLO and LISTED. */
+static void say_nothing(void)
+{
+}
+void (*say_known)(void) = say_nothing;
+
 int64_t start_ms; /* 0: as long as always */
 unsigned slow;
 
@@ -219,7 +225,9 @@ void setup(void)
 	static struct init_client_watch watch = { .on_ready = on_ready,
 						  .on_lost = on_client_lost,
 						  .on_slow = on_slow };
-	struct wire_header hello = { 0 };
+	struct init_hello_reply hello = { 0 };
+	struct wire_header listed = { 0 };
+	const struct init_hello *heard;
 	int listening;
 
 	watch.start_ms = start_ms;
@@ -243,12 +251,16 @@ void setup(void)
 	assert(exec_table_new(&manager, &manager.execs) == 0);
 	listening = fd_listen_unix(socket_path, SOCK_SEQPACKET, 0600, 4);
 	assert(listening >= 0);
-	assert(init_client_new(&box.init, manager.base, socket_path, &watch, NULL) == 0);
+	assert(init_client_new(&box.init, manager.base, socket_path, ORPHAN_MS, &watch, NULL) == 0);
 	init_fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	assert(init_fd >= 0);
 	(void)close(listening);
-	(void)hear(INIT_HELLO);
+	heard = hear(INIT_HELLO);
+	ck_assert_uint_eq(heard->orphan_ms, ORPHAN_MS);
 	say(&hello, INIT_HELLO, sizeof(hello));
+	ck_assert(!ready);
+	say_known();
+	say(&listed, INIT_LISTED, sizeof(listed));
 	assert(ready);
 }
 

@@ -27,6 +27,9 @@ extern struct exec_run_params params;
 extern struct exec *exec;
 extern struct exec_follow *follow;
 
+/* What init tells of earlier execs; to be set before setup(). */
+extern void (*say_known)(void);
+
 void setup(void);
 void setup_impatient(void);
 void setup_patient(void);

@@ -325,7 +325,7 @@ START_TEST(cgroups_are_made_and_removed)
 	struct stat st;
 	int i, n;
 
-	ck_assert_int_eq(cgroups_new(&c, "testhost", geteuid() == 0, false), 0);
+	ck_assert_int_eq(cgroups_new(&c, "testhost", geteuid() == 0, false, false), 0);
 	n = cgroups_open_owner(c, &owner, out, fds);
 	ck_assert_int_ge(n, 0);
 	ck_assert(n > 0 || cgroups_controllers(c) == 0);
@@ -345,7 +345,7 @@ START_TEST(cgroups_are_made_and_removed)
 	ck_assert(!cgroups_hold(c, fds[0]));
 	(void)close(fds[0]);
 	ck_assert_int_eq(cgroups_remove_owner(c, 12345), 0);
-	cgroups_free(c);
+	cgroups_free(c, false);
 }
 END_TEST
 

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Execs that an earlier daemon began. Their rows say what they are, init says which of them run and
+ * which have ended, the keeper has their output, and a copy of what leads to their stdin. Until all
+ * three are together an exec is `adopting`: it counts as running, and what is asked of it waits.
+ *
+ * Whoever waited for one has lost his connection. If it was to end with that (onDisconnect cancel)
+ * he has RETURN_MS to come back; from then on it is as with any disconnect. */
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+
+#include "bounds.h"
+#include "macro.h"
+#include "sandbox/exec-internal.h"
+#include "sandbox/exec-stdin.h"
+#include "sandbox/exec-table-internal.h"
+#include "sandbox/init-client.h"
+#include "sandbox/keeper-client.h"
+#include "sandbox/manager.h"
+#include "sandbox/sandbox.h"
+#include "store/execs.h"
+#include "util/fd.h"
+#include "util/log.h"
+#include "util/time.h"
+
+/* ---- its client ---- */
+
+static void on_return_timer(evutil_socket_t fd, short what, void *userdata)
+{
+	struct exec *e = userdata;
+
+	(void)fd;
+	(void)what;
+	if (LIST_EMPTY(&e->followers) && e->facts.state != EXEC_STATE_ENDED) {
+		log_info("exec %s: its client has not come back, ending it", e->facts.id);
+		exec_end(e, EXEC_CAUSE_CANCELLED);
+	}
+}
+
+void exec_await_return(struct exec *e)
+{
+	static const struct timeval patience = { .tv_sec = RETURN_MS / 1000 };
+
+	if (!e->client_gone || e->facts.state == EXEC_STATE_ENDED || !LIST_EMPTY(&e->followers))
+		return;
+	if (event_add(&e->events->client, &patience) < 0)
+		log_error("exec %s: no memory to wait for its client, it goes on without",
+			  e->facts.id);
+}
+
+void exec_adopt_init(struct exec *e)
+{
+	evtimer_assign(&e->events->client, e->manager->base, on_return_timer, e);
+}
+
+/* ---- its output and its stdin ---- */
+
+static int attach_stdin(struct exec *e, int fd, bool terminal)
+{
+	int r = e->input ? 0 : exec_stdin_new(&e->input, e->manager->base);
+
+	if (r == 0)
+		r = exec_stdin_attach(e->input, fd, terminal);
+	else
+		(void)close_fd(fd);
+	return r;
+}
+
+/* Its size and, if it was open, its input. */
+static int take_terminal(struct exec *e, int master)
+{
+	int input;
+
+	e->terminal = master;
+	if (e->input_before != STORE_EXEC_INPUT_OPEN)
+		return 0;
+	input = fcntl(master, F_DUPFD_CLOEXEC, 3);
+	return input < 0 ? -errno : attach_stdin(e, input, true);
+}
+
+static int take_fds(struct exec *e, struct wire_message *m)
+{
+	const struct keeper_spool_adopt_reply *reply = (const void *)m->data;
+	uint32_t next = 0;
+	int fd, r = 0;
+
+	if (reply->has_stdin) {
+		fd = wire_take_fd(m, next++);
+		if (fd >= 0 && e->input_before == STORE_EXEC_INPUT_OPEN)
+			r = attach_stdin(e, fd, false);
+		else
+			(void)close_fd(fd);
+	}
+	if (reply->has_pty && r == 0) {
+		fd = wire_take_fd(m, next);
+		r = fd < 0 ? -EBADMSG : take_terminal(e, fd);
+	}
+	return r;
+}
+
+static void on_spool(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
+{
+	const struct keeper_spool_adopt_reply *reply = m ? (const void *)m->data : NULL;
+	struct exec *e = userdata;
+
+	(void)k;
+	if (error == 0 && m->size < sizeof(*reply))
+		error = -EBADMSG;
+	if (error == 0 && e->facts.state != EXEC_STATE_ENDED && !e->exited)
+		error = take_fds(e, m);
+	if (error == 0)
+		exec_spool_note(e, reply->streams);
+	else if (error != -ENOENT)
+		log_errno(LOG_LEVEL_WARNING, error, "exec %s: its keeper does not give it back",
+			  e->facts.id);
+	if (error < 0)
+		exec_spool_lost(e);
+	(void)exec_unref(e);
+}
+
+/* Nobody reads along at the moment, whoever did. */
+static void adopt_spool(struct exec *e)
+{
+	struct keeper_client *k = sandbox_keeper(e->sandbox);
+
+	if (!e->spool_opened || e->spool_finished)
+		return;
+	exec_hold(e, NULL);
+	if (k && keeper_client_spool_adopt(k, e->key, on_spool, e) == 0)
+		(void)exec_ref(e); /* on_spool() gives it back */
+	else
+		exec_spool_lost(e);
+}
+
+void exec_table_spools_lost(struct manager *m, struct sandbox *s)
+{
+	struct home *h = table_find(&m->execs->homes, sandbox_id(s));
+	struct exec *e;
+
+	if (!h)
+		return;
+	TAILQ_FOREACH(e, &h->execs, in_home)
+	if (e->phase > EXEC_PHASE_PREPARING && e->phase < EXEC_PHASE_ENDED && !e->spool_finishing &&
+	    e->spool_opened)
+		exec_spool_lost(e);
+}
+
+/* ---- the table's ---- */
+
+/* As if nobody had asked for it: his client asks again. */
+static void forget(struct exec *e)
+{
+	log_info("exec %s was never begun", e->facts.id);
+	exec_table_erase(e->manager->execs, e);
+}
+
+static void enter_view(struct exec *e)
+{
+	CLEANUP_ERROR struct error error = { 0 };
+
+	if (view_enter(e->sandbox, e->facts.stage, &e->view, &error) < 0)
+		log_warning("exec %s: the profile of its stage is another now: %s", e->facts.id,
+			    error.message ? error.message : "no memory");
+}
+
+static void adopt(struct exec *e)
+{
+	const bool begun = e->facts.state == EXEC_STATE_RUNNING;
+	int r;
+
+	e->adopting = false;
+	adopt_spool(e);
+	r = exec_take_over(e, sandbox_init(e->sandbox));
+	if (r == -ESRCH && !begun) {
+		forget(e);
+		return;
+	}
+	if (r < 0) { /* acknowledged, and what was to be written with it is lost */
+		exec_lose(e, EXEC_CAUSE_SANDBOX_LOST);
+		return;
+	}
+	if (e->facts.state != EXEC_STATE_ENDED) {
+		enter_view(e);
+		exec_await_return(e);
+	}
+	exec_table_save(e->manager->execs, e);
+}
+
+void exec_table_adopt(struct manager *m, struct sandbox *s)
+{
+	struct home *h = table_find(&m->execs->homes, sandbox_id(s));
+	struct exec *e, *next;
+
+	if (!h)
+		return;
+	for (e = TAILQ_FIRST(&h->execs); e; e = next) {
+		next = TAILQ_NEXT(e, in_home);
+		if (e->adopting)
+			adopt(e);
+	}
+}
+
+void exec_table_new_keeper(struct manager *m, struct sandbox *s)
+{
+	struct home *h = table_find(&m->execs->homes, sandbox_id(s));
+	struct exec *e;
+	int r;
+
+	if (!h)
+		return;
+	TAILQ_FOREACH(e, &h->execs, in_home)
+	{
+		if (!e->stranded)
+			continue;
+		e->stranded = false;
+		r = e->phase == EXEC_PHASE_PREPARING ? exec_spool_open(e, -1) : 0;
+		if (r < 0)
+			exec_fail_start(e, r);
+	}
+}
+
+bool exec_is_running(const struct manager *m, const char *key, bool *ret_known)
+{
+	const struct exec *e = exec_table_by_key(m->execs, key);
+
+	*ret_known = e != NULL;
+	return e && e->facts.state != EXEC_STATE_ENDED;
+}

@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A daemon that dies, or is stopped, and the next one, which takes everything over."""
+
+import contextlib
+import os
+import signal
+import time
+
+import daemon as daemon_module
+import lib
+from harness import exited, signaled, timeout
+from lib import check, equal, text_of, until
+
+KEEP = {"daemon": {"on_stop": "keep"}, "limits": {"pool_memory": "0"}}
+
+# Numbers, one line each, until somebody removes the file "go".
+COUNT = "i=0; while [ -e go ]; do i=$((i + 1)); echo $i; sleep 0.01; done; echo end; exit 7"
+
+
+def ours(t, d):
+    """Descendants of the runner that are not the shared daemon's."""
+    mine = daemon_module.descendants(os.getpid())
+    mine.pop(d.pid, None)
+    shared = daemon_module.descendants(t.daemon.pid)
+    return {p: c for p, c in mine.items() if p not in shared and p != t.daemon.pid}
+
+
+def keepers_of(t, d):
+    return [p for p, c in ours(t, d).items() if c.startswith("sandbox-keeper")]
+
+
+def kill_keepers(t, d):
+    """Those that are keepers, and their workers with them."""
+    pids = until(lambda: keepers_of(t, d), 5, "a keeper")
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return pids
+
+
+@contextlib.contextmanager
+def daemon(t, config=None):
+    """A daemon that leaves its sandboxes to the next. In the end nothing of them may be there."""
+    d = t.private_daemon(config or KEEP)
+    try:
+        yield d
+    finally:
+        if not d.alive():
+            d.start()
+        with d.client() as c:
+            for s in c.call("sandbox.list")["sandboxes"]:
+                c.call("sandbox.remove", {"sandbox": s["id"], "force": True}, timeout=30)
+        d.stop()
+        until(lambda: not ours(t, d), 10, f"left: {ours(t, d)}")
+    left = [p for p in daemon_module.cgroup_tree() if d.instance in p]
+    equal(left, [], "cgroups that are left")
+
+
+def restart(t, d, how="kill"):
+    """Another daemon, and a client of it."""
+    getattr(d, how)()
+    d.start()
+    return t.connect(daemon=d)
+
+
+def state(c, sandbox):
+    return c.call("sandbox.get", {"sandbox": sandbox["id"]})
+
+
+def read_all(c, exec_id, stream="stdout"):
+    data = b""
+    while True:
+        r = c.call("exec.read", {"execId": exec_id, "stream": stream, "from": len(data)})
+        data += text_of(r["data"])
+        if r["nextOffset"] == len(data) and (r["eof"] or not r["data"]):
+            return data
+
+
+def numbers(n):
+    return "".join(f"{i}\n" for i in range(1, n + 1))
+
+
+def check_count(data):
+    """Nothing is missing and nothing is there twice."""
+    lines = data.decode().splitlines()
+    equal(lines[-1], "end", "the last line")
+    equal("\n".join(lines[:-1]) + "\n", numbers(len(lines) - 1), "the lines before it")
+
+
+def counting(t, c, ws, **params):
+    """A sandbox with a command that counts, and has begun to."""
+    t.put(ws, "go", "")
+    s = c.call("sandbox.create", {"workspace": ws})
+    e = c.call(
+        "exec.run",
+        {"sandbox": s["name"], "command": ["/bin/sh", "-c", COUNT], "detach": True, **params},
+    )
+    until(lambda: len(read_all(c, e["execId"])) > 10, 10, "it counts")
+    return s, e
+
+
+def both_ways(test):
+    """A daemon that dies and one that is stopped leave the same."""
+
+    @timeout(120)
+    def killed(t):
+        test(t, "kill")
+
+    @timeout(120)
+    def stopped(t):
+        test(t, "stop")
+
+    killed.__doc__ = stopped.__doc__ = test.__doc__
+    return killed, stopped
+
+
+def running_command(t, how):
+    """The same processes go on, and their output is whole."""
+    ws = t.workspace()
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        s, e = counting(t, c, ws)
+        before = daemon_module.descendants(s["pid"])
+        c = restart(t, d, how)
+        got = state(c, s)
+        equal((got["state"], got["pid"]), ("running", s["pid"]), "the sandbox")
+        now = c.call("exec.get", {"execId": e["execId"]})
+        equal((now["state"], now["pid"]), ("running", e["pid"]), "the command")
+        check(set(before) & set(daemon_module.descendants(s["pid"])), "other processes")
+        size = len(read_all(c, e["execId"]))
+        until(lambda: len(read_all(c, e["execId"])) > size, 10, "it still counts")
+        os.unlink(ws + "/go")
+        r = c.call("exec.wait", {"execId": e["execId"]})
+        exited(r, 7)
+        check_count(read_all(c, e["execId"]))
+        exited(t.run(s, ["true"], client=c))
+
+
+test_running_command, test_running_command_stop = both_ways(running_command)
+
+
+def command_that_ended_meanwhile(t, how):
+    ws = t.workspace()
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        s, e = counting(t, c, ws)
+        getattr(d, how)()
+        os.unlink(ws + "/go")
+        until(lambda: len(daemon_module.descendants(s["pid"])) == 0, 10, "its end")
+        d.start()
+        c = t.connect(daemon=d)
+        r = c.call("exec.wait", {"execId": e["execId"]})
+        exited(r, 7)
+        check_count(read_all(c, e["execId"]))
+        # and so the one after that still has it
+        c = restart(t, d, how)
+        exited(c.call("exec.wait", {"execId": e["execId"]}), 7)
+
+
+test_command_that_ended_meanwhile, test_command_that_ended_meanwhile_stop = both_ways(
+    command_that_ended_meanwhile
+)
+
+
+@timeout(120)
+def test_attached_command(t):
+    """With the client's own descriptors: it never hears of it, and asks the next for the result."""
+    ws = t.workspace({"go": ""})
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        s = c.call("sandbox.create", {"workspace": ws})
+        r_end, w_end = os.pipe()
+        c.send(
+            "exec.run",
+            {
+                "sandbox": s["name"],
+                "command": ["/bin/sh", "-c", COUNT],
+                "stdout": {"fd": 0},
+                "execId": "mine",
+            },
+            [w_end],
+        )
+        os.close(w_end)
+        data = os.read(r_end, 100)
+        time.sleep(0.3)  # a command that is over sooner is not written down
+        c = restart(t, d)
+        rid = c.send("exec.wait", {"execId": "mine"})
+        data += os.read(r_end, 100)
+        os.unlink(ws + "/go")
+        exited(c.wait(rid), 7)
+        while more := os.read(r_end, 65536):
+            data += more
+        os.close(r_end)
+        check_count(data)
+
+
+@timeout(120)
+def test_stdin_and_terminal(t):
+    """What the daemon held open stays open, and its end comes when it is wanted."""
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        s = c.call("sandbox.create", {})
+        base = {"sandbox": s["name"], "detach": True, "stdin": "stream"}
+        e = c.call("exec.run", {**base, "command": ["cat"]})
+        tty = c.call("exec.run", {**base, "command": ["cat"], "tty": {"rows": 20, "cols": 70}})
+        c.call("exec.write", {"execId": e["execId"], "data": "before\n"})
+        c = restart(t, d)
+        for x in (e, tty):
+            equal(c.call("exec.get", {"execId": x["execId"]})["state"], "running", "state")
+        c.call("exec.write", {"execId": e["execId"], "data": "after\n"})
+        c.call("exec.resize", {"execId": tty["execId"], "rows": 33, "cols": 44})
+        c.call("exec.write", {"execId": tty["execId"], "data": "typed\n"})
+        for x in (e, tty):
+            c.call("exec.closeStdin", {"execId": x["execId"]})
+        r = exited(c.call("exec.wait", {"execId": e["execId"]}))
+        equal(r["stdout"], "before\nafter\n", "stdout")
+        r = exited(c.call("exec.wait", {"execId": tty["execId"]}))
+        check("typed" in r["output"], f"output of the terminal: {r['output']!r}")
+
+
+@timeout(120)
+def test_deadlines_go_on(t):
+    """A timeout is what it was, and one that is over meanwhile counts at once."""
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        s = c.call("sandbox.create", {})
+        base = {"sandbox": s["name"], "command": ["sleep", "1000"], "detach": True}
+        short = c.call("exec.run", {**base, "timeoutMs": 500})
+        long = c.call("exec.run", {**base, "timeoutMs": 600_000})
+        d.kill()
+        time.sleep(0.6)
+        d.start()
+        c = t.connect(daemon=d)
+        r = c.call("exec.wait", {"execId": short["execId"]})
+        equal(r["cause"], "timeout", "cause")
+        equal(c.call("exec.get", {"execId": long["execId"]})["state"], "running", "the other")
+        c.call("exec.cancel", {"execId": long["execId"]})
+        equal(c.call("exec.wait", {"execId": long["execId"]})["cause"], "cancelled", "cause")
+
+
+@timeout(120)
+def test_sandbox_that_ended_meanwhile(t):
+    """Its keeper knows how."""
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        s = c.call("sandbox.create", {})
+        e = c.call("exec.run", {"sandbox": s["name"], "command": ["sleep", "99"], "detach": True})
+        d.kill()
+        os.kill(s["pid"], signal.SIGKILL)
+        d.start()
+        c = t.connect(daemon=d)
+        got = state(c, s)
+        equal((got["state"], got["cause"]), ("failed", "sandbox_lost"), "the sandbox")
+        r = c.call("exec.wait", {"execId": e["execId"]})
+        equal(r["cause"], "sandbox_lost", "the command")
+        c.call("sandbox.start", {"sandbox": s["name"]})
+        exited(t.run(s, ["true"], client=c))
+
+
+@timeout(120)
+def test_paused_sandbox(t):
+    ws = t.workspace()
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        s, e = counting(t, c, ws)
+        c.call("sandbox.pause", {"sandbox": s["name"]})
+        c = restart(t, d)
+        equal(state(c, s)["state"], "paused", "state")
+        size = len(read_all(c, e["execId"]))
+        time.sleep(0.2)
+        equal(len(read_all(c, e["execId"])), size, "what it wrote while paused")
+        c.call("sandbox.resume", {"sandbox": s["name"]})
+        until(lambda: len(read_all(c, e["execId"])) > size, 10, "it counts again")
+        os.unlink(ws + "/go")
+        exited(c.call("exec.wait", {"execId": e["execId"]}), 7)
+
+
+def can_run(c, sandbox):
+    try:
+        return c.call("exec.run", {"sandbox": sandbox["name"], "command": ["true"]})["exitCode"] == 0
+    except lib.RpcError as e:
+        equal(e.kind, "unavailable", f"kind of {e}")
+        return False
+
+
+@timeout(120)
+def test_killed_keeper_is_replaced(t):
+    """Its sandboxes live on, and can be used and ended."""
+    ws = t.workspace()
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        s = c.call("sandbox.create", {"workspace": ws})
+        e = c.call("exec.run", {"sandbox": s["name"], "command": ["sleep", "99"], "detach": True})
+        old = kill_keepers(t, d)
+        until(lambda: set(keepers_of(t, d)) - set(old), 10, "a new keeper")
+        until(lambda: can_run(c, s), 10, "it can be used")
+        equal((state(c, s)["state"], state(c, s)["pid"]), ("running", s["pid"]), "the sandbox")
+        equal(t.sh(s, f"echo new >{ws}/file; cat {ws}/file", client=c), "new\n", "a command")
+        c.call("sandbox.pause", {"sandbox": s["name"]})
+        c.call("sandbox.resume", {"sandbox": s["name"]})
+        c.call("exec.cancel", {"execId": e["execId"]})
+        equal(c.call("exec.wait", {"execId": e["execId"]})["cause"], "cancelled", "the old one")
+        c.call("sandbox.stop", {"sandbox": s["name"]})
+        c.call("sandbox.start", {"sandbox": s["name"]})
+        exited(t.run(s, ["true"], client=c))
+
+
+@timeout(120)
+def test_killed_with_its_keeper(t):
+    """Nobody is left but init."""
+    ws = t.workspace()
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        s = c.call("sandbox.create", {"workspace": ws})
+        e = c.call("exec.run", {"sandbox": s["name"], "command": ["sleep", "99"], "detach": True})
+        d.kill()
+        kill_keepers(t, d)
+        d.start()
+        c = t.connect(daemon=d)
+        got = state(c, s)
+        equal((got["state"], got["pid"]), ("running", s["pid"]), "the sandbox")
+        equal(c.call("exec.get", {"execId": e["execId"]})["state"], "running", "the command")
+        equal(t.sh(s, f"echo new >{ws}/file; cat {ws}/file", client=c), "new\n", "a command")
+        c.call("exec.signal", {"execId": e["execId"], "signal": "TERM"})
+        signaled(c.call("exec.wait", {"execId": e["execId"]}), signal.SIGTERM)
+
+
+@timeout(120)
+def test_what_is_nobodys_goes(t):
+    """A create under way, a spare, a command without a row, a remove that had begun."""
+    config = {"daemon": {"on_stop": "keep"}}
+    with daemon(t, config) as d:
+        c = t.connect(daemon=d)
+        s = c.call("sandbox.create", {"name": "stays"})
+        until(lambda: c.call("system.info")["counts"]["spares"] > 0, 20, "a spare")
+        c.send("sandbox.create", {"name": "half"})
+        c.send("exec.run", {"sandbox": "stays", "command": ["sleep", "1000"]})
+        c.note("exec.started")
+        d.kill()
+        d.start()
+        c = t.connect(daemon=d)
+        until(lambda: not daemon_module.descendants(s["pid"]), 10, "the command is gone")
+        until(
+            lambda: [x["name"] for x in c.call("sandbox.list")["sandboxes"]] in (["stays"], ["stays", "half"]),
+            10,
+            "the list",
+        )
+        exited(t.run(s, ["true"], client=c))
+        inits = lambda: [p for p, comm in ours(t, d).items() if comm == "init"]
+        wanted = lambda: 1 + c.call("system.info")["counts"]["spares"] + len(
+            [x for x in c.call("sandbox.list")["sandboxes"] if x["name"] == "half"]
+        )
+        until(lambda: len(inits()) == wanted(), 20, f"inits {inits()}")
