@@ -180,7 +180,7 @@ def test_the_sandbox_of_git_is_nobodys(t):
     execs = client.call("exec.list", {})["execs"]
     equal({e["sandbox"] for e in execs}, set(made["sandboxes"]), "exec.list")
     check(os.path.exists(gitdir + "/locked"), "the lock is gone")
-    client.call("loop.destroy", {"loopId": made["loopId"]}, timeout=60)
+    client.call("loop.destroy", {"loopId": made["loopId"], "force": True}, timeout=60)
     check(not os.path.exists(gitdir + "/locked"), "still locked")
 
 

@@ -60,7 +60,7 @@ def test_completed(t):
     equal(r["artifacts"]["touchedFiles"], ["README", "new"], "since baseSha")
     r = run(t, lid, "true", artifacts="none")
     equal((r["artifacts"]["headSha"], r["artifacts"]["touchedFiles"]), (None, []), "none")
-    receipt = t.client.call("loop.destroy", {"loopId": lid})
+    receipt = t.client.call("loop.destroy", {"loopId": lid, "force": True}, timeout=60)
     equal(receipt["headSha"], head, "the receipt's headSha")
     equal(receipt["execs"], 4, "the receipt's execs")
 
@@ -401,7 +401,7 @@ def test_sandboxctl(t):
         check(said in p.stderr and p.stdout == b"", f"{args}: {p.stderr}")
     ctl("cancel", "--reason", "enough", lid)
     equal(json.loads(ctl("show", "-o", "json", lid))["reason"], "enough", "cancel")
-    receipt = ctl("rm", "--outcome", "failed", lid)
+    receipt = ctl("rm", "-f", "--outcome", "failed", lid)
     check(name in receipt and "failed" in receipt, receipt)
     equal(json.loads(ctl("rm", "-o", "json", lid))["outcome"], "failed", "the same again")
 
