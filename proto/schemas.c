@@ -370,6 +370,7 @@ static const struct field receipt_fields[] = {
 	{ "outputBytes", FIELD_INT64, R, .doc = "Kept output that was deleted." },
 	{ "worktreeUnlocked", FIELD_BOOL, R | N, .doc = "Whether `git worktree remove` is free again; null: workDir is no worktree." },
 	{ "headSha", FIELD_STRING, R | N, .doc = "HEAD of the worktree in the end, or after the last loop.run that looked." },
+	{ "refsChanged", FIELD_TEXTS, R | N, .doc = "Branches, tags and other refs that are not what they were when the loop was made, whoever changed them, but for the branch that it began on; at most 1000. null: that could not be told." },
 	{ "artifacts", FIELD_OBJECT, R | N, .fields = receipt_artifacts_fields, .doc = "What is kept of its work; null: no longer." },
 	END
 };

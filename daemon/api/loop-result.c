@@ -100,18 +100,19 @@ static struct json_object *value_logs(const char *log, const char *out, const ch
 	return o;
 }
 
-/* NULL: nothing was kept, or not so long. */
-static struct json_object *value_kept(const struct loop *l)
+/* null: nothing was kept, or not so long. */
+static void add_kept(struct json_object *receipt, const struct loop *l)
 {
+	struct json_object *o = NULL;
 	CLEANUP_KEPT struct loop_kept k;
-	struct json_object *o;
 
 	loop_kept_load(l, &k);
-	if (!k.looked)
-		return NULL;
-	o = value_found(&k.artifacts);
-	json_object_object_add(o, "logs", value_logs(k.log, k.out, k.err));
-	return o;
+	json_object_object_add(receipt, "refsChanged", k.refs_known ? value_list(&k.refs) : NULL);
+	if (k.looked) {
+		o = value_found(&k.artifacts);
+		json_object_object_add(o, "logs", value_logs(k.log, k.out, k.err));
+	}
+	json_object_object_add(receipt, "artifacts", o);
 }
 
 struct json_object *value_receipt(const struct loop *l)
@@ -136,7 +137,7 @@ struct json_object *value_receipt(const struct loop *l)
 				       ? NULL
 				       : json_object_new_boolean(r->lock == RECEIPT_LOCK_GONE));
 	json_object_object_add(o, "headSha", value_string(f->head_sha));
-	json_object_object_add(o, "artifacts", value_kept(l));
+	add_kept(o, l);
 	return o;
 }
 

@@ -20,7 +20,6 @@
 #include "util/fd.h"
 
 #define REF_SIZE 4096
-#define PACKED_REFS_MAX (8 * 1024 * 1024)
 #define REF_PREFIX "ref: "
 
 /* The first line of a plain file; negative errno. */
@@ -64,7 +63,7 @@ static int find_packed(int common, const char *name, char ret[static GIT_SHA_SIZ
 
 	if (fd < 0)
 		return fd;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > PACKED_REFS_MAX)
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > GIT_PACKED_REFS_MAX)
 		return -ENOENT;
 	file = fdopen(fd, "r");
 	if (!file)
@@ -97,19 +96,33 @@ static int resolve(int own, int common, char ret[static GIT_SHA_SIZE])
 	return find_packed(common, name, ret);
 }
 
-int git_head_read(const struct workspace *w, char ret[static GIT_SHA_SIZE])
+int git_open_directories(const struct workspace *w, int *ret_own, int *ret_common)
 {
 	const struct git_layout *git = workspace_git(w);
 	CLEANUP_FD int own = -1;
 	char path[PATH_MAX];
+	int common;
 
 	if (!git || git->kind == GIT_NONE)
 		return -ENOENT;
-	if (git->kind == GIT_REPOSITORY) {
-		own = fd_open_beneath(workspace_fd(w), ".git", O_PATH | O_DIRECTORY);
-		return own < 0 ? own : resolve(own, own, ret);
-	}
-	(void)snprintf(path, sizeof(path), "worktrees/%s", git->name);
-	own = fd_open_beneath(git->common_fd, path, O_PATH | O_DIRECTORY);
-	return own < 0 ? own : resolve(own, git->common_fd, ret);
+	(void)snprintf(path, sizeof(path), "worktrees/%s", git->name ? git->name : "");
+	own = git->kind == GIT_REPOSITORY
+		      ? fd_open_beneath(workspace_fd(w), ".git", O_PATH | O_DIRECTORY)
+		      : fd_open_beneath(git->common_fd, path, O_PATH | O_DIRECTORY);
+	if (own < 0)
+		return own;
+	common = fcntl(git->kind == GIT_REPOSITORY ? own : git->common_fd, F_DUPFD_CLOEXEC, 3);
+	if (common < 0)
+		return -errno;
+	*ret_own = TAKE_FD(own);
+	*ret_common = common;
+	return 0;
+}
+
+int git_head_read(const struct workspace *w, char ret[static GIT_SHA_SIZE])
+{
+	CLEANUP_FD int own = -1, common = -1;
+	int r = git_open_directories(w, &own, &common);
+
+	return r < 0 ? r : resolve(own, common, ret);
 }

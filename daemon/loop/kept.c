@@ -11,6 +11,7 @@
 
 #include "loop/artifacts-output.h"
 #include "loop/git-head.h"
+#include "loop/git-refs.h"
 #include "loop/loop-internal.h"
 #include "loop/run-text.h"
 #include "sandbox/exec.h"
@@ -26,6 +27,7 @@
 #define EXEC_CHARACTERS 8192 /* of each stream of each command */
 #define TEXT_CHARACTERS 262144
 #define COMMAND_CHARACTERS 200
+#define REFS_MAX 1000              /* that are named */
 #define KEPT_BYTES_MAX (256 << 20) /* of all loops; the oldest go */
 
 /* ---- logs ---- */
@@ -152,25 +154,138 @@ int loop_kept_save_logs(const struct loop *l, const struct loop_member *members,
 
 /* ---- where it began ---- */
 
+/* The commit, HEAD's branch or "", then the refs, as strings. Without refs: they are not known. */
+static int pack_beginning(const char *sha, const struct git_refs *refs, char **ret,
+			  size_t *ret_size)
+{
+	CLEANUP_STRINGS struct string_list all = { 0 };
+	size_t i;
+	int r = string_list_add(&all, sha);
+
+	if (r == 0 && refs)
+		r = string_list_add(&all, refs->head ? refs->head : "");
+	for (i = 0; r == 0 && refs && i < refs->refs.count; i++)
+		r = string_list_add(&all, refs->refs.items[i]);
+	return r < 0 ? r : strings_pack((const char *const *)all.items, all.count, ret, ret_size);
+}
+
+static int save_beginning(const struct loop *l, const struct workspace *w)
+{
+	CLEANUP_REFS struct git_refs refs = { 0 };
+	CLEANUP_STR char *block = NULL;
+	char sha[GIT_SHA_SIZE] = "";
+	size_t size = 0;
+	bool known;
+	int r;
+
+	if (git_head_read(w, sha) < 0)
+		sha[0] = '\0'; /* no commit yet, perhaps */
+	r = git_refs_read(w, &refs);
+	known = r == 0;
+	if (r == -ENOENT)
+		return 0; /* no repository */
+	if (!known)
+		(void)log_errno(LOG_LEVEL_INFO, r,
+				"loop %s: refs of its repository are not compared", l->facts.id);
+	r = pack_beginning(sha, known ? &refs : NULL, &block, &size);
+	return r < 0 ? r
+		     : store_loop_keep(l->manager->store, l->facts.peer, l->facts.id,
+				       STORE_KEPT_BEGINNING, (struct bytes){ block, size });
+}
+
 void loop_kept_save_beginning(const struct loop *l)
 {
 	struct workspace *w = NULL;
-	char sha[GIT_SHA_SIZE];
 	int r;
 
 	if (loop_open_work_dir(l->manager, l->facts.peer, l->facts.work_dir, &w, NULL) < 0)
 		return; /* the create says why */
-	r = git_head_read(w, sha);
+	r = save_beginning(l, w);
 	(void)workspace_free(w); /* returns NULL */
-	if (r < 0)
-		return;
-	r = store_loop_keep(l->manager->store, l->facts.peer, l->facts.id, STORE_KEPT_BEGINNING,
-			    (struct bytes){ sha, strlen(sha) + 1 });
 	if (r < 0)
 		(void)log_errno(LOG_LEVEL_WARNING, r,
 				"loop %s: its first commit cannot be stored, its patch will be "
 				"counted from HEAD",
 				l->facts.id);
+}
+
+/* NULL: it is not there. */
+static char *load(const struct loop *l, enum store_kept kind, size_t *ret_size)
+{
+	char *data = NULL;
+	int r = store_loop_kept(l->manager->store, l->facts.peer, l->facts.id, kind, &data,
+				ret_size);
+
+	if (r < 0 && r != -ENOENT && log_ratelimit())
+		(void)log_errno(LOG_LEVEL_WARNING, r,
+				"what was kept of loop %s cannot be read, going on without",
+				l->facts.id);
+	return data;
+}
+
+/* What save_beginning() stored. */
+static int load_beginning(const struct loop *l, struct string_list *ret)
+{
+	CLEANUP_STR char *data = NULL;
+	size_t size = 0;
+
+	data = load(l, STORE_KEPT_BEGINNING, &size);
+	return data ? strings_unpack(data, size, ret) : -ENOENT;
+}
+
+char *loop_kept_base(const struct loop *l)
+{
+	CLEANUP_STRINGS struct string_list lines = { 0 };
+
+	if (load_beginning(l, &lines) < 0 || lines.count == 0 || lines.items[0][0] == '\0')
+		return NULL;
+	return strdup(lines.items[0]);
+}
+
+/* ---- refs ---- */
+
+static int read_refs(const struct loop *l, struct git_refs *ret)
+{
+	struct workspace *w = NULL;
+	int r;
+
+	if (loop_open_work_dir(l->manager, l->facts.peer, l->facts.work_dir, &w, NULL) < 0)
+		return -ENOENT;
+	r = git_refs_read(w, ret);
+	(void)workspace_free(w); /* returns NULL */
+	return r;
+}
+
+int loop_kept_save_refs(const struct loop *l)
+{
+	CLEANUP_STRINGS struct string_list lines = { 0 }, changed = { 0 };
+	CLEANUP_REFS struct git_refs before = { 0 }, now = { 0 };
+	CLEANUP_STR char *block = NULL;
+	size_t i, size = 0;
+	int r = 0;
+
+	if (load_beginning(l, &lines) < 0 || lines.count < 2 || read_refs(l, &now) < 0)
+		return 0;
+	for (i = 2; r == 0 && i < lines.count; i++)
+		r = string_list_add(&before.refs, lines.items[i]);
+	if (r == 0)
+		r = git_refs_compare(&before, &now, lines.items[1], &changed);
+	while (changed.count > REFS_MAX)
+		free(TAKE_PTR(changed.items[--changed.count]));
+	if (r == 0)
+		r = strings_pack((const char *const *)changed.items, changed.count, &block, &size);
+	return r < 0 ? r
+		     : store_loop_keep(l->manager->store, l->facts.peer, l->facts.id,
+				       STORE_KEPT_REFS, (struct bytes){ block, size });
+}
+
+static void load_refs(const struct loop *l, struct loop_kept *k)
+{
+	CLEANUP_STR char *data = NULL;
+	size_t size = 0;
+
+	data = load(l, STORE_KEPT_REFS, &size);
+	k->refs_known = data && strings_unpack(data, size, &k->refs) == 0;
 }
 
 /* ---- artifacts ---- */
@@ -191,20 +306,6 @@ int loop_kept_save_artifacts(const struct loop *l, const struct artifacts_result
 
 /* ---- reading ---- */
 
-/* NULL: it is not there. */
-static char *load(const struct loop *l, enum store_kept kind, size_t *ret_size)
-{
-	char *data = NULL;
-	int r = store_loop_kept(l->manager->store, l->facts.peer, l->facts.id, kind, &data,
-				ret_size);
-
-	if (r < 0 && r != -ENOENT && log_ratelimit())
-		(void)log_errno(LOG_LEVEL_WARNING, r,
-				"what was kept of loop %s cannot be read, going on without",
-				l->facts.id);
-	return data;
-}
-
 static char *load_text(const struct loop *l, enum store_kept kind)
 {
 	CLEANUP_STR char *data = NULL;
@@ -212,18 +313,6 @@ static char *load_text(const struct loop *l, enum store_kept kind)
 
 	data = load(l, kind, &size);
 	return data ? run_text_tail(data, size, TEXT_CHARACTERS) : NULL;
-}
-
-char *loop_kept_base(const struct loop *l)
-{
-	CLEANUP_STRINGS struct string_list lines = { 0 };
-	CLEANUP_STR char *data = NULL;
-	size_t size = 0;
-
-	data = load(l, STORE_KEPT_BEGINNING, &size);
-	if (!data || strings_unpack(data, size, &lines) < 0 || lines.count == 0)
-		return NULL;
-	return strdup(lines.items[0]);
 }
 
 void loop_kept_load(const struct loop *l, struct loop_kept *ret)
@@ -239,6 +328,7 @@ void loop_kept_load(const struct loop *l, struct loop_kept *ret)
 			log_warning("what was kept of loop %s is damaged, going on without",
 				    l->facts.id);
 	}
+	load_refs(l, ret);
 	ret->log = load_text(l, STORE_KEPT_LOG);
 	ret->out = load_text(l, STORE_KEPT_STDOUT);
 	ret->err = load_text(l, STORE_KEPT_STDERR);
@@ -247,6 +337,7 @@ void loop_kept_load(const struct loop *l, struct loop_kept *ret)
 void loop_kept_deinit(struct loop_kept *k)
 {
 	artifacts_result_deinit(&k->artifacts);
+	string_list_deinit(&k->refs);
 	free(k->log);
 	free(k->out);
 	free(k->err);

@@ -252,6 +252,8 @@ static void keep_found(struct loop *l)
 {
 	int r = loop_kept_save_artifacts(l, &l->ops->found);
 
+	if (r == 0)
+		r = loop_kept_save_refs(l);
 	take_head(l);
 	if (r < 0 && !l->ops->force) {
 		(void)error_set_errno(&l->ops->error, r, "what loop %s made cannot be kept",

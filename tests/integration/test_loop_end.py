@@ -139,3 +139,21 @@ def test_rm(t):
     check(b"uncommitted changes: x" in p.stderr and b"--force" in p.stderr, p.stderr)
     p = t.ctl("loop", "rm", "--force", made["loopId"])
     equal(p.returncode, 0, f"{p}")
+
+
+@timeout(60)
+def test_refs_that_changed(t):
+    """The receipt names those that the loop's own branch is not."""
+    repo, tree, _ = worktree(t)
+    git(t, repo, "branch", "other")
+    git(t, repo, "tag", "kept")
+    git(t, repo, "pack-refs", "--all")
+    made = loop(t, tree)
+    run(t, made, "git commit -q --allow-empty -m 1; git branch new; git branch -q -f other; git stash list")
+    equal(destroy(t, made)["refsChanged"], ["refs/heads/new", "refs/heads/other"], "of a worktree")
+    equal(destroy(t, loop(t, tree))["refsChanged"], [], "of a loop that changed none")
+    equal(destroy(t, loop(t))["refsChanged"], None, "of no repository")
+    top = repository(t)
+    made = loop(t, top)
+    run(t, made, "git checkout -q -b mine; git commit -q --allow-empty -m 1; git tag v1")
+    equal(destroy(t, made)["refsChanged"], ["refs/heads/mine", "refs/tags/v1"], "of a repository")

@@ -447,6 +447,8 @@ export interface Receipt {
   worktreeUnlocked: boolean | null;
   /** HEAD of the worktree in the end, or after the last loop.run that looked. */
   headSha: string | null;
+  /** Branches, tags and other refs that are not what they were when the loop was made, whoever changed them, but for the branch that it began on; at most 1000. null: that could not be told. */
+  refsChanged: Array<Text> | null;
   /** What is kept of its work; null: no longer. */
   artifacts: {
     /** HEAD of the worktree; null: no commit, or no repository. */
