@@ -29,6 +29,7 @@
 #define HEAD_MAGIC "SQLite format 3"
 #define HEAD_SIZE 100
 #define HEAD_VERSION_AT 60 /* user_version, big-endian */
+#define VERSION_MAX 9999   /* beyond is no version, but damage */
 #define WAL_PAGES_MAX 8192 /* 32 MiB */
 
 int store_error(struct store *s, int code, const char *what)
@@ -99,6 +100,11 @@ static int migrate_one(struct store *s, int from)
 	return r;
 }
 
+static bool is_newer(int64_t version)
+{
+	return version > STORE_VERSION && version <= VERSION_MAX;
+}
+
 static int refuse_newer(const char *path, int64_t version)
 {
 	log_error("%s has version %lld, this sandboxd knows up to %d: it was used by a newer "
@@ -113,7 +119,10 @@ static int check_version(struct store *s, const char *path, int *ret)
 
 	if (r < 0 || (*ret >= 0 && *ret <= STORE_VERSION))
 		return r;
-	return refuse_newer(path, *ret);
+	if (is_newer(*ret))
+		return refuse_newer(path, *ret);
+	log_error("database: its version is %d", *ret);
+	return -EBADMSG;
 }
 
 /* Reads all of it: damage is found here, and not by whoever asks for a row. */
@@ -229,7 +238,7 @@ static int look_at(const char *path)
 		return 0; /* empty, or damaged */
 	memcpy(&version, head + HEAD_VERSION_AT, sizeof(version));
 	version = be32toh(version);
-	return version > STORE_VERSION ? refuse_newer(path, version) : 0;
+	return is_newer(version) ? refuse_newer(path, version) : 0;
 }
 
 int store_open(struct store **ret, const char *path, bool durable)

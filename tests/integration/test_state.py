@@ -122,12 +122,10 @@ def test_damaged(t):
 def test_read_only_at_the_start(t):
     disk = small_disk(t)
     try:
-        d = daemon_module.Daemon(t.suite.tools, state=disk + "/state")
-        t.daemons.append(d)
-        d.start()
+        d = t.private_daemon({"limits": {"pool_memory": "0"}}, state=disk + "/state")
         d.stop()
-        until_unused(d)
-        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        remount = ["mount", "-o", "remount,ro", disk]
+        until(lambda: subprocess.run(remount, check=False).returncode == 0, 20, "nobody writes")
         refuses_to_start(d, disk + "/state", "Read-only file system")
         subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
         d.start()

@@ -21,6 +21,8 @@
 #include "store/store.h"
 #include "util/path.h"
 
+#define ROUNDS 40
+
 static char dir[64];
 static char db[96];
 
@@ -222,6 +224,20 @@ static const char *meta(struct store *s, const char *key)
 	return copy;
 }
 
+START_TEST(a_version_that_is_none_is_damage)
+{
+	struct store *s = open_store();
+
+	ck_assert_int_eq(store_meta_set(s, "a", "b"), 0);
+	store_free(s);
+	raw("PRAGMA user_version = 1785358954");
+	s = open_store();
+	ck_assert_int_eq(count_files("state.db.damaged-"), 1);
+	ck_assert_str_eq(meta(s, "a"), "b");
+	store_free(s);
+}
+END_TEST
+
 /* Pages in the middle are lost: what is before and behind them is not. */
 START_TEST(rows_around_the_damage_are_kept)
 {
@@ -306,6 +322,42 @@ START_TEST(the_log_of_a_damaged_one_counts)
 }
 END_TEST
 
+static void cut(off_t size)
+{
+	ck_assert_int_eq(truncate(db, size), 0);
+}
+
+/* Whatever is damaged, wherever: it starts, and its rows are some of those that there were. */
+START_TEST(any_damage_is_survived)
+{
+	static char env[700];
+	struct store_sandbox row = sample_sandbox("id", "name");
+	struct store *s = open_store();
+	struct stat st;
+	char id[16];
+	int i;
+
+	row.env = (struct bytes){ env, sizeof(env) };
+	for (i = 0; i < 100; i++) {
+		(void)snprintf(id, sizeof(id), "id%03d", i);
+		row.id = row.name = id;
+		ck_assert_int_eq(store_sandbox_insert(s, &row), 0);
+	}
+	store_free(s);
+	ck_assert_int_eq(stat(db, &st), 0);
+	srand((unsigned)_i + 1);
+	for (i = 0; i < 1 + _i % 4; i++)
+		spoil(rand() % st.st_size, 1 + (size_t)rand() % 6000);
+	if (_i % 5 == 0)
+		cut(rand() % st.st_size);
+	s = open_store();
+	ck_assert_int_le(rows_of(s), 100);
+	row.id = row.name = "another";
+	ck_assert_int_eq(store_sandbox_insert(s, &row), 0);
+	store_free(s);
+}
+END_TEST
+
 START_TEST(no_space_for_a_new_one_changes_nothing)
 {
 	static char env[60000];
@@ -354,9 +406,11 @@ int main(void)
 	tcase_add_test(t, a_newer_log_is_refused);
 	tcase_add_test(t, what_cannot_be_read_is_refused);
 	tcase_add_test(t, what_is_no_database_is_saved_aside);
+	tcase_add_test(t, a_version_that_is_none_is_damage);
 	tcase_add_test(t, rows_around_the_damage_are_kept);
 	tcase_add_test(t, damage_under_an_open_one_is_an_error);
 	tcase_add_test(t, the_log_of_a_damaged_one_counts);
+	tcase_add_loop_test(t, any_damage_is_survived, 0, ROUNDS);
 	tcase_add_test(t, no_space_for_a_new_one_changes_nothing);
 	suite_add_tcase(suite, t);
 	runner = srunner_create(suite);
