@@ -210,8 +210,9 @@ static void thaw_to_die(const char *dir)
 	(void)write_in(dir, "freezer.state", "THAWED"); /* another controller's has no such file */
 }
 
-/* rmdir of DIR and the cgroups in it; files of cgroups go with their directory. */
-static int remove_cgroups(const char *dir, unsigned depth)
+static int remove_cgroups(const char *dir, unsigned depth);
+
+static int remove_cgroups_in(const char *dir, unsigned depth)
 {
 	DIR *d = opendir(dir);
 	const struct dirent *entry;
@@ -230,6 +231,14 @@ static int remove_cgroups(const char *dir, unsigned depth)
 			r = q; /* the others are gone or thawed, too */
 	}
 	(void)closedir(d); /* only read from */
+	return r;
+}
+
+/* rmdir of DIR and the cgroups in it; files of cgroups go with their directory. */
+static int remove_cgroups(const char *dir, unsigned depth)
+{
+	int r = remove_cgroups_in(dir, depth);
+
 	if (r == 0 && rmdir(dir) < 0 && errno != ENOENT) {
 		r = -errno;
 		thaw_to_die(dir);
@@ -575,7 +584,7 @@ int cgroups_use_service(struct cgroups *c, uid_t owner, pid_t pid)
 		return -ENOMEM;
 	}
 	if (s->dir) {
-		(void)remove_cgroups(s->dir, REMOVE_DEPTH); /* what systemd left of it */
+		(void)remove_cgroups_in(s->dir, REMOVE_DEPTH); /* empty, as we saw */
 		free(s->dir);
 	} else {
 		s->owner = owner;
@@ -707,8 +716,10 @@ int cgroups_remove_owner(struct cgroups *c, uid_t owner)
 		r = owner_dir(c, i, owner, &dir);
 		if (r == -ENOENT)
 			continue;
+		/* a service's own is systemd's, which would miss that it has become empty */
 		if (r == 0)
-			r = remove_cgroups(dir, REMOVE_DEPTH);
+			r = c->services ? remove_cgroups_in(dir, REMOVE_DEPTH)
+					: remove_cgroups(dir, REMOVE_DEPTH);
 		if (r < 0 && first == 0)
 			first = r;
 	}

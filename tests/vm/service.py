@@ -277,6 +277,10 @@ def test_user():
     as_user("sandboxctl", "create", "--name", "mine", "--memory", "128M", "shell", work)
     equal(as_user("systemctl", "--user", "is-active", "sandboxd.service"), "active", "the user's service")
     equal(as_user("sandboxctl", "exec", "mine", "cat", "/proc/self/cgroup"), "0::/", "its cgroup")
+    init = json.loads(as_user("sandboxctl", "-o", "json", "inspect", "mine"))["pid"]
+    place = run("cat", f"/proc/{init}/cgroup").removeprefix("0::")
+    check(f"/user@{uid}.service/sandboxd.slice/sandbox-keeper-{uid}-" in place, f"its place: {place}")
+    equal(run("cat", f"/sys/fs/cgroup{place}/memory.max"), str(128 << 20), "its limit")
     info = json.loads(as_user("sandboxctl", "-o", "json", "info"))
     check("memory" in info["cgroup"]["controllers"], f"controllers: {info['cgroup']}")
     as_user("sandboxctl", "rm", "mine")
