@@ -106,7 +106,7 @@ make_test_user() {
 }
 
 gcc_build() {
-	CC=gcc build_dir gcc --werror || return
+	CC=gcc build_dir gcc --werror -Dfaults=true || return
 	count 1 0
 }
 
@@ -133,7 +133,7 @@ stage_user() {
 }
 
 stage_asan() {
-	CC=clang build_dir asan --werror -Db_sanitize=address,undefined -Db_lundef=false || return
+	CC=clang build_dir asan --werror -Dfaults=true -Db_sanitize=address,undefined -Db_lundef=false || return
 	count 1 0
 	export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1:quarantine_size_mb=32
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1

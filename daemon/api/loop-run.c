@@ -22,6 +22,7 @@
 #include "sandbox/exec.h"
 #include "sandbox/journal.h"
 #include "sandbox/manager.h"
+#include "util/fault.h"
 
 struct waiting {
 	struct request *request;
@@ -135,7 +136,9 @@ static void on_result_kept(const struct loop_run_result *result, struct exec *e,
 	CLEANUP_STR char *text = value_to_text(value_loop_run_result(result, e));
 	struct keeping *k = userdata;
 
+	FAULT_POINT("run.collected");
 	journal_done(k->manager, k->peer, k->key, text);
+	FAULT_POINT("run.kept");
 	keeping_free(k);
 }
 

@@ -11,6 +11,7 @@
 #include "sandbox/journal.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
+#include "util/fault.h"
 
 static void on_made(struct sandbox *s, struct error *e, void *userdata)
 {
@@ -32,6 +33,7 @@ static void on_created(struct sandbox *s, struct error *e, void *userdata)
 		journal_forget(m, request_uid(r), p->idempotency_key); /* nothing is left of it */
 	else if (p->idempotency_key)
 		journal_done(m, request_uid(r), p->idempotency_key, NULL);
+	FAULT_POINT("create.done");
 	on_made(s, e, r);
 }
 

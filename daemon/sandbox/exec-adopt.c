@@ -16,6 +16,7 @@
 #include "sandbox/exec-stdin.h"
 #include "sandbox/exec-table-internal.h"
 #include "sandbox/init-client.h"
+#include "sandbox/journal.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
@@ -152,6 +153,8 @@ void exec_table_spools_lost(struct manager *m, struct sandbox *s)
 static void forget(struct exec *e)
 {
 	log_info("exec %s was never begun", e->facts.id);
+	if (e->keyed)
+		journal_exec_never_ran(e->manager, e->key);
 	exec_table_erase(e->manager->execs, e);
 }
 

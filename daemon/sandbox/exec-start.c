@@ -24,6 +24,7 @@
 #include "sandbox/manager.h"
 #include "sandbox/runtime.h"
 #include "sandbox/sandbox.h"
+#include "util/fault.h"
 #include "util/fd.h"
 #include "util/strings.h"
 #include "util/time.h"
@@ -354,6 +355,7 @@ static int record(struct exec *e, const char *id, const struct journal_call *cal
 	int r;
 
 	e->keyed = call != NULL;
+	FAULT_POINT("exec.checked");
 	if (exec_table_add(t, e, id, reterr) < 0)
 		return -1;
 	r = string_copy(sandbox_id(e->sandbox), &details.subject);
@@ -365,6 +367,7 @@ static int record(struct exec *e, const char *id, const struct journal_call *cal
 		(void)error_set_errno(reterr, r, "the exec could not be made");
 	else if (call)
 		r = journal_begin(e->manager, call, &details, reterr);
+	FAULT_POINT("exec.journaled");
 	if (r == 0) {
 		r = exec_table_commit(t, e, reterr);
 		if (r < 0 && call)
@@ -415,6 +418,7 @@ int exec_start_keyed(struct manager *m, struct sandbox *s, const struct exec_run
 		(void)exec_unref(e);
 		return -1;
 	}
+	FAULT_POINT("exec.recorded");
 	if (uid != AGENT_UID)
 		sandbox_note_foreign_user(s);
 	(void)run(e, params, gid); /* what went wrong there is in the result */

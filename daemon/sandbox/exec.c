@@ -30,6 +30,7 @@
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
 #include "store/execs.h"
+#include "util/fault.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/time.h"
@@ -256,8 +257,10 @@ static void end(struct exec *e)
 	r->truncated = is_cut(e);
 	event_exec_ended(e);
 	exec_table_ended(e->manager->execs, e);
+	FAULT_POINT("exec.ended");
 	if (e->keyed)
 		journal_exec_ended(e, e->key);
+	FAULT_POINT("exec.kept");
 	event_active(&e->events->news, 0, 0);
 }
 
@@ -429,6 +432,7 @@ static void on_started(void *userdata, const struct init_started *started, int m
 
 	if (e->phase != EXEC_PHASE_SPAWNING)
 		return;
+	FAULT_POINT("exec.started");
 	if (started->start_error != INIT_START_OK) {
 		exec_never_started(e, (enum init_start_error)started->start_error,
 				   -started->header.error);
@@ -459,6 +463,7 @@ static void on_exited(void *userdata, const struct init_exited *exited)
 	struct exec *e = userdata;
 	struct exec_result *r = &e->facts.result;
 
+	FAULT_POINT("exec.exited");
 	e->exited = true;
 	e->alive = exited->alive;
 	r->signal = exited->signal > 0 && exited->signal < NSIG ? exited->signal : 0;
@@ -568,6 +573,7 @@ void exec_spawn(struct exec *e, struct wire_message *m)
 		return;
 	}
 	r = init_client_exec(c, m, &watch, e, e->init_exec);
+	FAULT_POINT("exec.asked");
 	if (r < 0)
 		exec_fail_start(e, r);
 	else

@@ -81,7 +81,8 @@ struct manager {
  * tables, instance id, cgroups; loads what the last run left and sweeps it. Returns 0 or negative
  * errno. */
 int manager_init(struct manager *m);
-/* True while what an earlier daemon left is being taken over: clients are better not let in. */
+/* True while what an earlier daemon left is being taken over, or what it had half made removed:
+ * clients are better not let in. */
 bool manager_is_adopting(const struct manager *m);
 /* Undoes it; what is to be stopped must be before. */
 void manager_deinit(struct manager *m);

@@ -365,7 +365,7 @@ bool sandbox_table_is_adopting(const struct manager *m)
 	const struct sandbox *s;
 
 	for (s = m->sandboxes->first; s; s = s->next)
-		if (s->ops && s->ops->verb == SANDBOX_VERB_ADOPT)
+		if (s->ops && (s->ops->verb == SANDBOX_VERB_ADOPT || s->unfinished))
 			return true;
 	return false;
 }

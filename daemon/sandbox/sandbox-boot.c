@@ -25,6 +25,7 @@
 #include "sandbox/template.h"
 #include "sandbox/workspace.h"
 #include "store/sandboxes.h"
+#include "util/fault.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/strings.h"
@@ -175,6 +176,7 @@ void sandbox_boot_done(struct sandbox *s)
 	sandbox_close_workspaces(s);
 	sandbox_home_end(s);
 	sandbox_set_state(s, SANDBOX_STATE_RUNNING, NULL);
+	FAULT_POINT("create.running");
 	launch_step(&s->launch, LAUNCH_STEP_RUNNING);
 	launch_log(s);
 	sandbox_warm_judge(s, true);
@@ -200,6 +202,7 @@ static void on_claimed(struct keeper_client *k, int error, struct wire_message *
 	if (gave_up(s))
 		return;
 	launch_step(&s->launch, LAUNCH_STEP_CLAIMED);
+	FAULT_POINT("create.claimed");
 	s->undo_due = false; /* the new claim has taken it over */
 	s->warm_claimed = true;
 	if (sandbox_is_claimed(s))
@@ -296,6 +299,7 @@ static void on_init_ready(struct init_client *c, int error, void *userdata)
 	if (gave_up(s))
 		return;
 	launch_step(&s->launch, LAUNCH_STEP_HELLO);
+	FAULT_POINT("create.greeted");
 	if (sandbox_is_spare(s))
 		spare_ready(s);
 	else if (is_claimed_first(s))
@@ -356,6 +360,7 @@ static void take_created(struct sandbox *s, struct wire_message *m)
 	int connection = reply->init_fd < 0 ? -1 : wire_take_fd(m, (uint32_t)reply->init_fd);
 
 	launch_step(&s->launch, LAUNCH_STEP_CREATED);
+	FAULT_POINT("create.made");
 	memcpy(s->launch.keeper_us, reply->step_us, sizeof(s->launch.keeper_us));
 	s->facts.pid = reply->pid;
 	s->memory_version = reply->memory_version;

@@ -16,6 +16,7 @@
 #include "sandbox/workspace.h"
 #include "store/sandboxes.h"
 #include "store/store.h"
+#include "util/fault.h"
 #include "util/id.h"
 #include "util/log.h"
 #include "util/pairs.h"
@@ -455,7 +456,9 @@ static int record(struct sandbox *s, struct sandbox *spare, const struct sandbox
 			pool_give_back(spare);
 		return r;
 	}
+	FAULT_POINT("create.journaled");
 	r = spare ? claim(spare, s, p, done, userdata, reterr) : commit(s, done, userdata, reterr);
+	FAULT_POINT("create.recorded");
 	if (r < 0 && p->idempotency_key)
 		journal_forget(m, peer, p->idempotency_key);
 	return r;

@@ -101,6 +101,9 @@ struct sandbox {
 	struct pool *suspect; /* whose spare could not become it; NULL: none, or it is judged */
 	char *suspicion;      /* and why */
 	bool cancelled;       /* nobody wants the create under way */
+	/* An earlier daemon did not come to the end of its create: while it is being removed it
+	 * still has its name, which whoever wanted it asks for again. */
+	bool unfinished;
 	void (*on_progress)(const char *message, void *userdata);
 	void *progress_userdata;
 	struct string_list layers;

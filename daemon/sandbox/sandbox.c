@@ -549,6 +549,7 @@ void sandbox_table_sweep(struct manager *m)
 			continue;
 		}
 		log_info("removing sandbox %s, which was never finished", s->facts.name);
+		s->unfinished = !s->hidden;
 		if (s->facts.state == SANDBOX_STATE_CREATING)
 			sandbox_set_state(s, SANDBOX_STATE_FAILED, "never_finished");
 		(void)sandbox_submit(s, SANDBOX_VERB_REMOVE, NULL, NULL, NULL,

@@ -301,6 +301,13 @@ void journal_exec_dropped(struct manager *m, const char *exec_key)
 	assert(!"no call has a key");
 }
 
+void journal_exec_never_ran(struct manager *m, const char *exec_key)
+{
+	(void)m;
+	(void)exec_key;
+	assert(!"no call has a key");
+}
+
 void journal_entry_deinit(struct journal_entry *e)
 {
 	assert(!e->exec || e->subject);
