@@ -355,6 +355,7 @@ static const struct field receipt_artifacts_fields[] = {
 	{ "emptyBecause", FIELD_STRING, N, .doc = "Why there is no patch: a keyword, a colon, a sentence." },
 	{ "uncommitted", FIELD_BOOL, .doc = "HEAD did not have it all." },
 	{ "unreachableCommits", FIELD_BOOL, .doc = "HEAD had commits that no branch, tag or remote has." },
+	{ "gitsInside", FIELD_TEXTS, R, .doc = "Each .git below workDir, but its own, that was made or changed since: what git on the host would obey there." },
 	{ "logs", FIELD_OBJECT, R, .fields = logs_fields, .doc = "Of its last commands; invalid UTF-8 is replaced." },
 	END
 };

@@ -110,6 +110,7 @@ static void add_kept(struct json_object *receipt, const struct loop *l)
 	json_object_object_add(receipt, "refsChanged", k.refs_known ? value_list(&k.refs) : NULL);
 	if (k.looked) {
 		o = value_found(&k.artifacts);
+		json_object_object_add(o, "gitsInside", value_list(&k.artifacts.gits));
 		json_object_object_add(o, "logs", value_logs(k.log, k.out, k.err));
 	}
 	json_object_object_add(receipt, "artifacts", o);

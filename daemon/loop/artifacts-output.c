@@ -106,27 +106,36 @@ static void sort_names(struct string_list *l)
 	l->items[l->count] = NULL; /* there was at least one more, or the one that is there */
 }
 
-/* A list as long as may be was cut, perhaps within a name. */
-static int take_names(const struct record *record, struct artifacts_result *r)
+/* A list as long as MAX was cut, perhaps within a name. */
+static int take_list(const struct record *record, size_t max, struct string_list *ret)
 {
 	const char *at = record->value, *end = record->value + record->size, *nul;
 	int error;
 
-	if (r->touched.count > 0)
+	if (ret->count > 0)
 		return -EBADMSG;
-	r->touched_truncated = record->size >= ARTIFACTS_NAMES_BYTES_MAX;
 	while (at < end) {
 		nul = memchr(at, '\0', (size_t)(end - at));
 		if (!nul)
 			break;
-		error = nul == at ? -EBADMSG : string_list_add(&r->touched, at);
+		error = nul == at ? -EBADMSG : string_list_add(ret, at);
 		if (error < 0)
 			return error;
 		at = nul + 1;
 	}
-	if (at < end && !r->touched_truncated)
+	if (at < end && record->size < max)
 		return -EBADMSG;
-	sort_names(&r->touched);
+	sort_names(ret);
+	return 0;
+}
+
+static int take_names(const struct record *record, struct artifacts_result *r)
+{
+	int error = take_list(record, ARTIFACTS_NAMES_BYTES_MAX, &r->touched);
+
+	if (error < 0)
+		return error;
+	r->touched_truncated = record->size >= ARTIFACTS_NAMES_BYTES_MAX;
 	while (r->touched.count > ARTIFACTS_TOUCHED_MAX) {
 		free(r->touched.items[--r->touched.count]);
 		r->touched.items[r->touched.count] = NULL;
@@ -179,6 +188,8 @@ static int take_value(const struct record *record, struct artifacts_result *r)
 	}
 	if (strcmp(record->key, "touched") == 0)
 		return take_names(record, r);
+	if (strcmp(record->key, "gits") == 0)
+		return take_list(record, ARTIFACTS_GITS_BYTES_MAX, &r->gits);
 	if (strcmp(record->key, "more") == 0)
 		return take_flag(record, &r->touched_truncated);
 	if (strcmp(record->key, "patch") == 0)
@@ -226,14 +237,14 @@ static void put_flag(FILE *f, const char *key, bool flag)
 	put_text(f, key, flag ? "1" : "0");
 }
 
-static int put_names(FILE *f, const struct string_list *names)
+static int put_names(FILE *f, const char *key, const struct string_list *names)
 {
 	CLEANUP_STR char *block = NULL;
 	size_t size = 0;
 	int r = strings_pack((const char *const *)names->items, names->count, &block, &size);
 
 	if (r == 0)
-		put(f, "touched", block, size);
+		put(f, key, block, size);
 	return r;
 }
 
@@ -252,7 +263,9 @@ int artifacts_pack(const struct artifacts_result *r, char **ret, size_t *ret_siz
 		put_flag(f, "uncommitted", r->uncommitted);
 		put_flag(f, "unreachable", r->unreachable_commits);
 	}
-	e = put_names(f, &r->touched);
+	e = put_names(f, "touched", &r->touched);
+	if (e == 0)
+		e = put_names(f, "gits", &r->gits);
 	put_flag(f, "more", r->touched_truncated);
 	if (r->patch)
 		put(f, "patch", r->patch, r->patch_size);
@@ -277,6 +290,7 @@ void artifacts_result_deinit(struct artifacts_result *r)
 	free(r->head_sha);
 	free(r->base_sha);
 	string_list_deinit(&r->touched);
+	string_list_deinit(&r->gits);
 	free(r->patch);
 	free(r->empty_because);
 	*r = (struct artifacts_result){ 0 };

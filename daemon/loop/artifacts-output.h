@@ -8,6 +8,7 @@
 struct artifacts_result;
 
 #define ARTIFACTS_NAMES_BYTES_MAX (1u << 20) /* of touched, with their NULs */
+#define ARTIFACTS_GITS_BYTES_MAX (64u << 10) /* of gits */
 /* What the script prints besides names and patch, generously. */
 #define ARTIFACTS_RECORDS_BYTES_MAX 8192
 

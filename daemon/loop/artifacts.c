@@ -33,6 +33,7 @@ struct artifacts_job {
 	void *userdata;
 	char *work_dir;
 	char *base_sha;
+	int64_t since_ms;
 	uint64_t patch_max; /* 0: none wanted */
 	struct sandbox *sandbox;
 	struct exec *exec;
@@ -173,10 +174,11 @@ static void on_exec_ended(struct exec *e, void *userdata)
 static int start_script(struct artifacts_job *j, struct error *reterr)
 {
 	static const struct exec_follower follower = { .on_ended = on_exec_ended };
-	char patch_max[24], names_max[24];
+	char patch_max[24], names_max[24], since[24], gits_max[24];
 	const char *command[] = { "/bin/sh",   "-c",        artifacts_script,
 				  "artifacts", j->work_dir, j->base_sha ? j->base_sha : "",
-				  patch_max,   names_max,   NULL };
+				  patch_max,   names_max,   since,
+				  gits_max,    NULL };
 	const struct exec_run_params params = {
 		.command = { .items = command, .count = ARRAY_SIZE(command) - 1 },
 		.work_dir = "/",
@@ -184,14 +186,18 @@ static int start_script(struct artifacts_job *j, struct error *reterr)
 		.capture = CAPTURE_SEPARATE,
 		.timeout_ms = TIMEOUT_MS,
 		.grace_ms = 0,
-		.max_output_bytes = (int64_t)(j->patch_max + ARTIFACTS_NAMES_BYTES_MAX +
-					      ARTIFACTS_RECORDS_BYTES_MAX),
+		.max_output_bytes =
+			(int64_t)(j->patch_max + ARTIFACTS_NAMES_BYTES_MAX +
+				  ARTIFACTS_GITS_BYTES_MAX + ARTIFACTS_RECORDS_BYTES_MAX),
 		.on_disconnect = DISCONNECT_KEEP,
 	};
 	int fds[3] = { -1, -1, -1 };
 
 	(void)snprintf(patch_max, sizeof(patch_max), "%llu", (unsigned long long)j->patch_max);
 	(void)snprintf(names_max, sizeof(names_max), "%u", ARTIFACTS_NAMES_BYTES_MAX);
+	(void)snprintf(since, sizeof(since), j->since_ms > 0 ? "%lld.%03d" : "0",
+		       (long long)(j->since_ms / 1000), (int)(j->since_ms % 1000));
+	(void)snprintf(gits_max, sizeof(gits_max), "%u", ARTIFACTS_GITS_BYTES_MAX);
 	if (exec_start(j->manager, j->sandbox, &params, fds, &j->exec, reterr) < 0)
 		return -1;
 	if (exec_follow(j->exec, &follower, j, &j->follow) < 0) {
@@ -279,6 +285,7 @@ int artifacts_collect(struct manager *m, const struct artifacts_query *q, artifa
 	j->manager = m;
 	j->done = done;
 	j->userdata = userdata;
+	j->since_ms = q->since_ms;
 	if (q->want_patch)
 		j->patch_max = q->patch_max_bytes ? q->patch_max_bytes : ARTIFACTS_PATCH_MAX;
 	j->ending = event_new(m->base, -1, 0, on_ending, j);

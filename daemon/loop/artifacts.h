@@ -20,6 +20,7 @@ struct artifacts_query {
 	uid_t owner;          /* of the workspace: whose keeper looks at it */
 	const char *work_dir; /* canonical path of the workspace */
 	const char *base_sha; /* changes since this commit (hexadecimal); NULL: since HEAD */
+	int64_t since_ms;     /* CLOCK_REALTIME: which .git inside changed after it; 0: not asked */
 	bool want_patch;
 	uint64_t patch_max_bytes; /* a longer one is not given at all; 0: ARTIFACTS_PATCH_MAX */
 };
@@ -32,6 +33,8 @@ struct artifacts_result {
 	struct string_list touched; /* below work_dir, sorted, each once; a repository inside that
 				       belongs to nobody ends in '/' */
 	bool touched_truncated;     /* there are more */
+	struct string_list gits;    /* each .git below work_dir, but its own, that was made or
+				       changed since_ms; sorted */
 	void *patch;                /* NULL: empty_because says why, or none was wanted */
 	size_t patch_size;
 	bool patch_truncated;     /* it would have been longer than patch_max_bytes */

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# sh -c THIS - WORK_DIR BASE PATCH_MAX NAMES_MAX
+# sh -c THIS - WORK_DIR BASE PATCH_MAX NAMES_MAX SINCE GITS_MAX
 # What work in WORK_DIR left there since BASE (empty: HEAD), as records on stdout, each KEY, NUL,
-# length in bytes, NUL, value: head, base, uncommitted, unreachable, touched, then patch or failed,
+# length in bytes, NUL, value: head, base, uncommitted, unreachable, touched, gits, then patch or failed,
 # and end, without which it is not complete. PATCH_MAX 0: no patch is made.
+# SINCE 0: .git inside are not looked for; else those that changed after it, in seconds.
 #
 # It runs in a sandbox where WORK_DIR and what git keeps for it are read-only and whoever wrote them
 # may have wanted git to lie or to run something. So the index is a fresh one: the one that is there
@@ -10,7 +11,7 @@
 # system monitor, filters, diff drivers) are not run: they are not here, and would see half of it.
 # Only plumbing is used: it does not follow the user's taste in how a diff looks.
 set -u
-work=$1 base=$2 patch_max=$3 names_max=$4
+work=$1 base=$2 patch_max=$3 names_max=$4 since=$5 gits_max=$6
 file_max=67108864
 d=${TMPDIR:-/tmp}/artifacts.$$ # goes with the sandbox
 mkdir -p "$d/objects/info" || exit 1
@@ -171,6 +172,13 @@ emit unreachable "${lost:+1}"
 } | head -c "$names_max" >"$d/names"
 size_of "$d/names"
 emit_file touched "$d/names" "$size"
+if [ "$since" != 0 ]; then
+	find "$work" -mindepth 1 -path "$work/.git" -prune -o -name .git -prune \
+		-newerct "@$since" -printf '%P\0' | sort -z | head -c "$gits_max" >"$d/gits"
+	size_of "$d/gits"
+	emit_file gits "$d/gits" "$size"
+	size_of "$d/names"
+fi
 [ ! -e "$d/failed" ] || fail git_failed
 
 [ "$patch_max" -gt 0 ] || finish

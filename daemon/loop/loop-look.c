@@ -43,6 +43,7 @@ static int ask(struct loop *l, const struct workspace *w, struct error *reterr)
 					       .owner = workspace_owner(w),
 					       .work_dir = l->facts.work_dir,
 					       .base_sha = base,
+					       .since_ms = l->facts.created_at_ms,
 					       .want_patch = true };
 
 	return artifacts_collect(l->manager, &query, on_looked, l, &l->ops->job, reterr);

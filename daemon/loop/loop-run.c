@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "loop/artifacts-output.h"
 #include "loop/loop-run-internal.h"
 #include "loop/run-text.h"
 #include "sandbox/exec.h"
@@ -82,11 +83,7 @@ static void result_deinit(struct loop_run_result *r)
 	free(r->log);
 	string_list_deinit(&r->commands);
 	free(r->verification_output);
-	free(r->artifacts.head_sha);
-	free(r->artifacts.base_sha);
-	string_list_deinit(&r->artifacts.touched);
-	free(r->artifacts.patch);
-	free(r->artifacts.empty_because);
+	artifacts_result_deinit(&r->artifacts);
 }
 
 void loop_run_free(struct loop_run *r)

@@ -157,3 +157,16 @@ def test_refs_that_changed(t):
     made = loop(t, top)
     run(t, made, "git checkout -q -b mine; git commit -q --allow-empty -m 1; git tag v1")
     equal(destroy(t, made)["refsChanged"], ["refs/heads/mine", "refs/tags/v1"], "of a repository")
+
+
+@timeout(60)
+def test_repositories_inside(t):
+    """Those that were made are named, not those that were there."""
+    _, tree, _ = worktree(t)
+    os.mkdir(tree + "/old")
+    t.own(tree + "/old")
+    git(t, tree + "/old", "init", "-q")
+    made = loop(t, tree)
+    run(t, made, "mkdir -p a/b; git init -q a/b; echo x >file; cd a; echo gitdir: /x >.git")
+    a = destroy(t, made, force=True)["artifacts"]
+    equal(a["gitsInside"], ["a/.git", "a/b/.git"], "gitsInside")

@@ -467,6 +467,8 @@ export interface Receipt {
     uncommitted?: boolean;
     /** HEAD had commits that no branch, tag or remote has. */
     unreachableCommits?: boolean;
+    /** Each .git below workDir, but its own, that was made or changed since: what git on the host would obey there. */
+    gitsInside: Array<Text>;
     /** Of its last commands; invalid UTF-8 is replaced. */
     logs: {
       /** What was run when, and how it ended: a line for each. */

@@ -85,6 +85,7 @@ START_TEST(what_is_packed_is_read_again)
 	packed.empty_because = strdup("git_failed: it");
 	ck_assert_int_eq(string_list_add(&packed.touched, "a\nb"), 0);
 	ck_assert_int_eq(string_list_add(&packed.touched, "c"), 0);
+	ck_assert_int_eq(string_list_add(&packed.gits, "d/.git"), 0);
 	ck_assert_int_eq(artifacts_pack(&packed, &block, &size), 0);
 	artifacts_result_deinit(&packed);
 	ck_assert_int_eq(artifacts_parse(&result, block, size), 0);
@@ -94,6 +95,8 @@ START_TEST(what_is_packed_is_read_again)
 	ck_assert(result.touched_truncated);
 	ck_assert_uint_eq(result.touched.count, 2);
 	ck_assert_str_eq(result.touched.items[0], "a\nb");
+	ck_assert_uint_eq(result.gits.count, 1);
+	ck_assert_str_eq(result.gits.items[0], "d/.git");
 	ck_assert_uint_eq(result.patch_size, 2);
 	ck_assert_mem_eq(result.patch, "x", 2);
 	ck_assert_str_eq(result.empty_because, "git_failed: it");
@@ -259,7 +262,7 @@ static void look(const char *directory, const char *base, const char *patch_max)
 	(void)snprintf(command, sizeof(command),
 		       "cd /; base='%s'; [ -z \"$base\" ] || base=$(git -C %s/%s rev-parse "
 		       "\"$base\");"
-		       "TMPDIR=%s exec sh %s %s/%s \"$base\" %s 1048576",
+		       "TMPDIR=%s exec sh %s %s/%s \"$base\" %s 1048576 1.5 65536",
 		       base, top, directory, top, script, top, directory, patch_max);
 	f = popen(command, "r");
 	ck_assert_ptr_nonnull(f);
@@ -490,6 +493,8 @@ START_TEST(repositories_inside_are_named)
 	sh("cd r; git init -q sub; echo s >sub/s; cd sub; git add s; git commit -q -m s");
 	look("r", "", PATCH_MAX);
 	check_touched(FILES("sub/"));
+	ck_assert_uint_eq(result.gits.count, 1);
+	ck_assert_str_eq(result.gits.items[0], "sub/.git");
 	ck_assert(strncmp(result.empty_because, "no_changes: ", 12) == 0);
 	sh("cd r; git -c advice.addEmbeddedRepo=false add sub; git commit -q -m sub; "
 	   "echo more >>sub/s");
