@@ -12,6 +12,7 @@ import time
 
 import daemon as daemon_module
 import lib
+from harness import modes
 from lib import check, equal
 
 # Makes descriptor argv[1] the third, names this process as the one that it is for, becomes the rest.
@@ -116,6 +117,7 @@ def test_notify(t):
     equal(d.process.wait(30), 0, "a clean stop")
 
 
+@modes("root", "user")  # else there are two owners, and a pool of each
 def test_status_with_spares(t):
     """Spares are not what runs."""
     d = managed(t, config={"pool host": {"min": "1", "max": "1"}})
