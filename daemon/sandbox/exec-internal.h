@@ -56,6 +56,7 @@ struct exec {
 	bool keep_leftovers;
 	bool left_behind; /* processes of it live on, as its client wanted */
 	bool disk_full;   /* the keeper cannot append: no space */
+	bool output_lost; /* with the keeper that had its pipes */
 	bool stored;      /* has a row */
 	bool save_queued; /* in the table's saves, or (young) in its young */
 	bool young;

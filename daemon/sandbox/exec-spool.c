@@ -106,6 +106,7 @@ void exec_spool_measure(struct exec *e)
 void exec_spool_lost(struct exec *e)
 {
 	e->spool_finished = true;
+	e->output_lost = true; /* what was still in the pipes; the files are what is left */
 	exec_spool_measure(e);
 }
 
@@ -197,10 +198,9 @@ static void on_finished(struct keeper_client *k, int error, struct wire_message 
 		reply = (const void *)m->data;
 		exec_spool_note(e, reply->streams);
 	} else {
-		/* the files are what is left */
 		(void)log_errno(LOG_LEVEL_DEBUG, error, "exec %s: its spool was not finished",
 				e->facts.id);
-		exec_spool_measure(e);
+		exec_spool_lost(e);
 	}
 	exec_spool_closed(e);
 	(void)exec_unref(e);
@@ -215,8 +215,7 @@ bool exec_spool_finish(struct exec *e, uint32_t wait_ms)
 	if (e->spool_finishing)
 		return true;
 	if (!k || keeper_client_spool_finish(k, e->key, wait_ms, false, on_finished, e) < 0) {
-		e->spool_finished = true;
-		exec_spool_measure(e);
+		exec_spool_lost(e);
 		return false;
 	}
 	(void)exec_ref(e); /* on_finished() gives it back */

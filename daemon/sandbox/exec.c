@@ -227,7 +227,7 @@ static bool is_cut(const struct exec *e)
 	const struct keeper_stream_state *s;
 	size_t i;
 
-	if (e->disk_full)
+	if (e->disk_full || e->output_lost)
 		return true;
 	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
 		s = &e->facts.stream[i];

@@ -2,21 +2,37 @@
 """sandboxctl when its connection is cut or its daemon killed: it connects again and goes on where it was."""
 
 import hashlib
+import json
 import os
 import select
 import signal
 import socket
 import subprocess
 import threading
+import time
 
 from gitrepo import worktree
-from lib import check, equal, until
+from harness import timeout
+from lib import check, equal, text_of, until
 from test_loop import loop
 
 WRITER = """
 import hashlib, sys
 for n in range(int(sys.argv[1])):
     sys.stdout.buffer.write(hashlib.sha256(str(n).encode()).digest() * 2048)
+"""
+
+
+# half of it at once, the rest when it is told to
+SLOW_WRITER = """
+import hashlib, os, sys, time
+n = int(sys.argv[1])
+for i in range(n):
+    while i == n // 2 and not os.path.exists(sys.argv[2] + "/go"):
+        time.sleep(0.02)
+    sys.stdout.buffer.write(hashlib.sha256(str(i).encode()).digest() * 2048)
+    sys.stdout.buffer.flush()
+sys.exit(3)
 """
 
 
@@ -190,3 +206,55 @@ def test_a_loop_run_is_found_again(t):
         equal(proxy.connections, 3, "connections")
     finally:
         proxy.close()
+
+
+# ---- the daemon itself ----
+def spawn(t, d, *args):
+    env = {**os.environ, "SANDBOXD_SOCKET": d.socket}
+    return subprocess.Popen(
+        [t.suite.tools["sandboxctl"], *args], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def running(c, n):
+    return len(c.call("exec.list", {"filter": {"state": "running"}})["execs"]) == n
+
+
+@timeout(120)
+def test_daemon_is_killed(t):
+    """Twice, while commands run: every sandboxctl ends as if nothing had been."""
+    d = t.private_daemon({"limits": {"pool_memory": "0"}, "daemon": {"on_stop": "stop"}})
+    ws = t.workspace()
+    with d.client() as c:
+        s = c.call("sandbox.create", {"name": "a", "workspace": ws}, timeout=60)
+        slow = ["/usr/bin/python3", "-c", SLOW_WRITER, "24", ws]
+        e = detached(t, s, slow, client=c)
+        clients = {
+            "its own descriptors": spawn(t, d, "exec", "a", *slow),
+            "in the result": spawn(t, d, "-o", "json", "exec", "a", *slow),
+            "attach": spawn(t, d, "attach", e),
+            "logs": spawn(t, d, "logs", "-f", e),
+            "wait": spawn(t, d, "wait", e),
+        }
+        until(lambda: running(c, 3), 20, "three commands that run")
+    time.sleep(1)  # until their rows are saved
+    try:
+        for _ in range(2):
+            d.kill()
+            d.start()
+        with open(os.path.join(ws, "go"), "w", encoding="ascii"):
+            pass
+        for what, p in clients.items():
+            out, err = p.communicate(timeout=60)
+            equal((p.returncode, err), (0 if what == "logs" else 3, b""), what)
+            if what == "in the result":
+                out = text_of(json.loads(out)["stdout"])  # its last MiB
+            want = {"wait": b"", "in the result": written(24)[-1 << 20 :]}.get(what, written(24))
+            check(out == want, f"{what}: {len(out)} bytes")
+    finally:
+        for p in clients.values():
+            p.kill()
+            p.wait()
+    with d.client() as c:
+        c.call("sandbox.remove", {"sandbox": "a", "force": True})
