@@ -59,6 +59,7 @@
 #define EXEC_SPOOL_BYTES_MAX (64u * 1024 * 1024)   /* default maxOutputBytes, per stream */
 #define EXEC_STDIN_PENDING_MAX (16u * 1024 * 1024) /* bytes of exec.write not yet taken */
 #define EXEC_READ_BYTES_MAX (1024u * 1024)         /* one exec.read */
+#define EXEC_STALL_MS (5 * 60 * 1000)              /* [limits] stall_after */
 #define EVENTS_MAX 20000                           /* [limits] events_max: kept of each uid */
 #define EVENTS_KEPT_MS (72LL * 3600 * 1000)        /* [limits] events_kept */
 #define EVENTS_PENDING_MAX 4096                    /* that wait for the disk; more are lost */

@@ -33,6 +33,11 @@ static struct json_object *sandboxes(const struct loop *l)
 	return list;
 }
 
+static struct json_object *value_known(int64_t number)
+{
+	return number < 0 ? NULL : json_object_new_int64(number);
+}
+
 struct json_object *value_loop(const struct loop *l)
 {
 	const struct loop_facts *f = loop_facts(l);
@@ -54,7 +59,10 @@ struct json_object *value_loop(const struct loop *l)
 							       RUNTIME_HOST));
 	value_add_int(o, "execs", (int64_t)a.execs);
 	json_object_object_add(o, "alive", json_object_new_boolean(a.alive));
+	json_object_object_add(o, "aliveSince", value_time(a.alive_since_ms));
 	json_object_object_add(o, "lastOutputAt", value_time(a.last_output_at_ms));
+	json_object_object_add(o, "cpuMilli", value_known(a.cpu_milli));
+	json_object_object_add(o, "idleMs", value_known(a.idle_ms));
 	value_add_int(o, "cpuMs", (int64_t)a.cpu_ms);
 	json_object_object_add(o, "createdAt", value_time(f->created_at_ms));
 	json_object_object_add(o, "labels", value_pairs(&f->labels));

@@ -65,8 +65,10 @@ void method_loop_get(struct request *r, void *userdata)
 {
 	const struct loop *l = find(r, userdata);
 
-	if (l)
-		request_reply(r, value_loop(l));
+	if (!l)
+		return;
+	loop_sample(l);
+	request_reply(r, value_loop(l));
 }
 
 void method_loop_cancel(struct request *r, void *userdata)

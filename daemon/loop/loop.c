@@ -18,6 +18,7 @@
 #include "loop/loop-internal.h"
 #include "sandbox/config.h"
 #include "sandbox/event-log.h"
+#include "sandbox/exec-activity.h"
 #include "sandbox/exec.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/stage.h"
@@ -25,6 +26,7 @@
 #include "store/loops.h"
 #include "util/log.h"
 #include "util/pairs.h"
+#include "util/time.h"
 
 #define KEY_SIZE (NAME_LENGTH_MAX + 16)
 
@@ -441,6 +443,25 @@ enum network_mode loop_network(const struct loop *l)
 	return s ? sandbox_facts(s)->network : l->facts.network;
 }
 
+static void note_running(struct loop_activity *a, const struct exec *e)
+{
+	const struct exec_facts *f = exec_facts(e);
+	const struct exec_activity *x = exec_activity_of(e);
+	int64_t idle;
+
+	a->alive = true;
+	if (a->alive_since_ms == 0 || f->result.started_at_ms < a->alive_since_ms)
+		a->alive_since_ms = f->result.started_at_ms;
+	if (!x)
+		return;
+	a->cpu_ms += x->cpu_ms;
+	if (x->cpu_milli >= 0)
+		a->cpu_milli = (a->cpu_milli < 0 ? 0 : a->cpu_milli) + x->cpu_milli;
+	idle = time_monotonic_ms() - x->moved_ms;
+	if (a->idle_ms < 0 || idle < a->idle_ms)
+		a->idle_ms = idle;
+}
+
 static bool note_exec(struct exec *e, void *userdata)
 {
 	const struct exec_facts *f = exec_facts(e);
@@ -450,15 +471,27 @@ static bool note_exec(struct exec *e, void *userdata)
 	if (f->state == EXEC_STATE_ENDED)
 		a->cpu_ms += f->result.cpu_ms;
 	else
-		a->alive = true;
+		note_running(a, e);
 	if (f->last_output_at_ms > a->last_output_at_ms)
 		a->last_output_at_ms = f->last_output_at_ms;
 	return true;
 }
 
+void loop_sample(const struct loop *l)
+{
+	struct sandbox *s;
+	size_t i;
+
+	for (i = 0; i < l->facts.tools.count; i++) {
+		s = loop_sandbox(l, l->facts.tools.items[i]);
+		if (s)
+			exec_activity_look(s);
+	}
+}
+
 struct loop_activity loop_activity(const struct loop *l)
 {
-	struct loop_activity a = { 0 };
+	struct loop_activity a = { .cpu_milli = -1, .idle_ms = -1 };
 	const struct sandbox *s;
 	size_t i;
 

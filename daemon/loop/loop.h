@@ -54,9 +54,14 @@ struct loop_activity {
 	uint64_t execs;            /* that are running or can still be asked for */
 	bool alive;                /* one of them is running */
 	int64_t last_output_at_ms; /* 0: never */
-	uint64_t cpu_ms;           /* of those that ended */
+	int64_t alive_since_ms;    /* CLOCK_REALTIME: the first of those; 0: none */
+	uint64_t cpu_ms;           /* of those that ended, and of the others at the last look */
+	int64_t cpu_milli;         /* what they use, thousandths of a processor; -1: not known */
+	int64_t idle_ms;           /* for how long none of them did anything; -1: not known */
 };
 struct loop_activity loop_activity(const struct loop *l);
+/* Looks at its processes, so that the above is of now. */
+void loop_sample(const struct loop *l);
 
 /* Called once with the outcome of a verb. On failure E says why (callee keeps it). L lives during
  * the call at least. */

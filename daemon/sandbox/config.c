@@ -69,6 +69,7 @@ static const struct config_key limits_keys[] = {
 	CONFIG_KEY("spool_max", config_set_size, config, spool_max),
 	CONFIG_KEY("ttl", config_set_life, config, ttl_ms),
 	CONFIG_KEY("idle_timeout", config_set_life, config, idle_timeout_ms),
+	CONFIG_KEY("stall_after", config_set_duration, config, stall_after_ms),
 	CONFIG_KEY("events_max", config_set_count64, config, events_max),
 	CONFIG_KEY("events_kept", config_set_duration, config, events_kept_ms),
 	CONFIG_KEY("loops_kept", config_set_duration, config, loops_kept_ms),
@@ -359,6 +360,7 @@ int config_new(struct config **ret, uid_t uid)
 	c->sandboxes_per_uid = SANDBOXES_PER_UID_MAX;
 	c->spool_max = SPOOL_MAX_DEFAULT;
 	c->min_free = SPACE_FLOOR_DEFAULT;
+	c->stall_after_ms = EXEC_STALL_MS;
 	c->events_max = EVENTS_MAX;
 	c->events_kept_ms = EVENTS_KEPT_MS;
 	c->loops_kept_ms = LOOPS_KEPT_MS;

@@ -62,9 +62,10 @@ struct config {
 	int64_t ttl_ms;              /* the same; -1: none */
 	int64_t idle_timeout_ms;
 	uint64_t sandboxes_per_uid;
-	uint64_t min_free;   /* of the state directory's file system; SPACE_FLOOR_DEFAULT */
-	uint64_t spool_max;  /* of all execs together; 0: no limit */
-	uint64_t events_max; /* kept of each uid */
+	uint64_t min_free;      /* of the state directory's file system; SPACE_FLOOR_DEFAULT */
+	uint64_t spool_max;     /* of all execs together; 0: no limit */
+	int64_t stall_after_ms; /* of a command that does nothing; 0: never told */
+	uint64_t events_max;    /* kept of each uid */
 	int64_t events_kept_ms;
 	int64_t loops_kept_ms;        /* cancelled until swept, receipts until forgotten */
 	int64_t failed_loops_kept_ms; /* the same of a loop that failed */

@@ -2,6 +2,7 @@
 #include "sandbox/event.h"
 
 #include "sandbox/event-log.h"
+#include "sandbox/exec-activity.h"
 #include "sandbox/exec.h"
 #include "sandbox/manager.h"
 #include "sandbox/pool-internal.h"
@@ -184,5 +185,26 @@ void event_exec_ended(struct exec *e)
 	event_note_number(&n, "peakMemoryBytes", (int64_t)r->peak_memory_bytes);
 	event_note_number(&n, "leftovers", r->leftovers);
 	event_note_number(&n, "oomKills", (int64_t)r->oom_kills);
+	event_log_add(sandbox_manager(exec_sandbox(e)), &n);
+}
+
+void event_exec_stalled(struct exec *e, int64_t idle_ms, const struct exec_wait *wait)
+{
+	struct event_note n = event_about_exec(e, "exec.stalled");
+
+	event_note_number(&n, "idleMs", idle_ms);
+	event_note_text(&n, "waitsOn", wait->leader);
+	if (wait->name) {
+		event_note_text(&n, "process", wait->name);
+		event_note_text(&n, "processWaitsOn", wait->process);
+	}
+	event_log_add(sandbox_manager(exec_sandbox(e)), &n);
+}
+
+void event_exec_resumed(struct exec *e, int64_t idle_ms)
+{
+	struct event_note n = event_about_exec(e, "exec.resumed");
+
+	event_note_number(&n, "idleMs", idle_ms);
 	event_log_add(sandbox_manager(exec_sandbox(e)), &n);
 }

@@ -8,6 +8,7 @@
 
 struct event_note;
 struct exec;
+struct exec_wait;
 struct manager;
 struct sandbox;
 
@@ -20,6 +21,9 @@ void event_sandbox_state(struct sandbox *s, const char *from);
 
 void event_exec_started(struct exec *e);
 void event_exec_ended(struct exec *e);
+/* It does nothing for IDLE_MS; it does something again after that. */
+void event_exec_stalled(struct exec *e, int64_t idle_ms, const struct exec_wait *wait);
+void event_exec_resumed(struct exec *e, int64_t idle_ms);
 
 /* S hit LIMIT ("diskBytes", "pids"): USED of it, MAX are allowed; 0: not known. */
 void event_sandbox_limit(struct sandbox *s, const char *limit, uint64_t used, uint64_t max);

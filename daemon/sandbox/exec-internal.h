@@ -11,6 +11,7 @@
 #include "sandbox/exec.h"
 #include "sandbox/view.h"
 
+struct exec_activity;
 struct exec_follow;
 struct exec_stdin;
 struct home;
@@ -80,9 +81,10 @@ struct exec {
 	int64_t left_ms;              /* what it has left; -1: it is not set */
 	struct wire_message *request; /* INIT_EXEC until it can be sent; only as long as its data */
 	int child_fds[3];             /* stdin, stdout, stderr for init, until sent */
-	struct exec_stdin *input;     /* NULL: the command's stdin is not ours to write */
-	int terminal;                 /* master, for its size; -1 */
-	struct exec_events *events;   /* NULL: it has ended, and all know */
+	struct exec_activity *activity; /* NULL: nobody has looked */
+	struct exec_stdin *input;       /* NULL: the command's stdin is not ours to write */
+	int terminal;                   /* master, for its size; -1 */
+	struct exec_events *events;     /* NULL: it has ended, and all know */
 	LIST_HEAD(, exec_follow) followers;
 	struct exec_follow *next_told; /* where telling goes on, whoever unfollows */
 	struct home *home;             /* of its sandbox in the table; NULL when dropped */

@@ -18,6 +18,7 @@
 #include "sandbox/config.h"
 #include "sandbox/disk-watch.h"
 #include "sandbox/event-log.h"
+#include "sandbox/exec-activity.h"
 #include "sandbox/exec-table-internal.h"
 #include "sandbox/journal.h"
 #include "sandbox/manager.h"
@@ -311,6 +312,8 @@ int exec_table_enter(struct exec_table *t, struct exec *e, const char *key)
 	TAILQ_INSERT_TAIL(&h->execs, e, in_home);
 	TAILQ_INSERT_TAIL(&t->all, e, in_all);
 	(void)exec_ref(e);
+	if (e->facts.state != EXEC_STATE_ENDED)
+		exec_activity_begin(e);
 	return 0;
 }
 

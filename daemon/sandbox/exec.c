@@ -22,6 +22,7 @@
 #include "bounds.h"
 #include "macro.h"
 #include "sandbox/event.h"
+#include "sandbox/exec-activity.h"
 #include "sandbox/exec-internal.h"
 #include "sandbox/exec-stdin.h"
 #include "sandbox/exec-table.h"
@@ -255,6 +256,7 @@ static void end(struct exec *e)
 	r->oom_kills = kills > e->oom_kills_before ? kills - e->oom_kills_before : 0;
 	r->cause = cause_of(e);
 	r->truncated = is_cut(e);
+	exec_activity_end(e);
 	event_exec_ended(e);
 	exec_table_ended(e->manager->execs, e);
 	FAULT_POINT("exec.ended");
@@ -737,6 +739,7 @@ static void destroy(struct exec *e)
 	exec_drop_events(e);
 	forget(e);
 	drop_request(e);
+	exec_activity_end(e);
 	view_leave(&e->view, NULL);
 	for (i = 0; i < 3; i++)
 		e->child_fds[i] = close_fd(e->child_fds[i]);

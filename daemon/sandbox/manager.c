@@ -18,6 +18,7 @@
 #include "sandbox/disk-quota.h"
 #include "sandbox/event-log.h"
 #include "sandbox/event.h"
+#include "sandbox/exec-activity.h"
 #include "sandbox/journal.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/pool-set.h"
@@ -201,8 +202,10 @@ int manager_init(struct manager *m)
 	r = event_log_new(m, &m->events);
 	if (r == 0) {
 		event_daemon(m, EVENT_DAEMON_STARTED);
-		r = make_tables(m);
+		r = activity_new(m, &m->activity);
 	}
+	if (r == 0)
+		r = make_tables(m);
 	if (r == 0)
 		r = journal_new(m, &m->journal); /* before the rows change */
 	if (r == 0)
@@ -250,6 +253,7 @@ void manager_deinit(struct manager *m)
 	keeper_table_free(m);
 	journal_free(TAKE_PTR(m->journal));
 	cgroups_free(TAKE_PTR(m->cgroups), m->leaving);
+	activity_free(TAKE_PTR(m->activity));
 	event_log_free(m->events);
 	m->events = NULL;
 	if (m->runtime_fd >= 0 && !m->leaving) {

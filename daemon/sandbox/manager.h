@@ -13,6 +13,7 @@
 #include "params.h"
 #include "util/unit.h"
 
+struct activity; /* exec-activity.c */
 struct cgroups;
 struct config;
 struct event_base;
@@ -42,6 +43,7 @@ struct manager {
 	const struct config *config;
 	struct store *store;
 	struct event_log *events;
+	struct activity *activity;
 	struct sandbox_table *sandboxes;
 	struct keeper_table *keepers;
 	struct exec_table *execs;

@@ -118,6 +118,8 @@ struct sandbox {
 	int oom_fd;
 	bool oom_fd_checked; /* it really is a cgroup's */
 	uint64_t oom_told;   /* of its count, by events */
+	uint64_t pids_told;  /* the same of refusals by the limit on processes */
+	int64_t looked_ms;   /* CLOCK_MONOTONIC: exec-activity.c, the last time */
 	int pidfd;           /* of init, to end it without anybody's help; -1 */
 	uint64_t pid_since;  /* process_since() of init; 0: not known */
 	uint32_t memory_version;

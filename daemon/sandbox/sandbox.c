@@ -253,7 +253,7 @@ void sandbox_release(struct sandbox *s)
 	s->pidfd = close_fd(s->pidfd);
 	s->oom_fd = close_fd(s->oom_fd);
 	s->oom_fd_checked = false;
-	s->oom_told = 0;
+	s->oom_told = s->pids_told = 0;
 	s->keeper = NULL;
 	s->facts.pid = 0;
 	s->pid_since = 0;

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 
 import lib
 from harness import exited, timeout
@@ -289,6 +290,111 @@ def test_oom(t):
         check(e["data"]["kills"] >= 1, str(e))
         equal(e["data"]["memoryBytes"], 64 << 20, "the limit")
         equal(event(c, "exec.ended")["data"]["cause"], "oom", "and then its end")
+
+
+ACCEPT = "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); print('ready', flush=True); s.accept()"
+
+
+@timeout(120)
+def test_stalled(t):
+    """A command that does nothing is told, with what it waits for; one that does something is not."""
+    d = t.private_daemon(config={"limits": {"stall_after": "2s"}})
+    c = t.connect(daemon=d)
+    s = t.sandbox(client=c)
+    subscribe(c, filter={"sandbox": s["name"]}, types=["exec"])
+    runner = t.connect(daemon=d)
+
+    def start(name, command, **params):
+        runner.send("exec.run", {"sandbox": s["name"], "command": command, "execId": name, **params})
+        runner.note("exec.started", execId=name)
+
+    start("reads", ["cat"], stdin="stream", stream=True)
+    start("parent", ["sh", "-c", "sleep 1000; true"])
+    start("accepts", ["/usr/bin/python3", "-c", ACCEPT])
+    start("computes", ["sh", "-c", "while :; do :; done"])
+    start("writes", ["sh", "-c", "while :; do echo x; sleep 0.1; done"])
+    start("forks", ["sh", "-c", "while :; do sleep 0.05; done"])
+    want = {
+        "reads": {"waitsOn": "stdin"},
+        "parent": {"waitsOn": "child", "process": "sleep", "processWaitsOn": "timer"},
+        "accepts": {"waitsOn": "socket"},
+    }
+    waits = {}
+    while waits != want:  # on a slow disk a start may take so long that it is told, too
+        e = event(c, "exec.stalled", 60)
+        check(e["execId"] in want, f"{e} does something")
+        check(e["data"]["idleMs"] >= 2000, str(e))
+        waits[e["execId"]] = {k: v for k, v in e["data"].items() if k != "idleMs"}
+    runner.call("exec.write", {"execId": "reads", "data": "x\n"})
+    e = event(c, "exec.resumed", 60, execId="reads")
+    check(e["data"]["idleMs"] >= 2000, str(e))
+    e = event(c, "exec.stalled", 60)
+    equal(e["execId"], "reads", "once more, and only that one")
+    runner.call("sandbox.stop", {"sandbox": s["name"], "force": True})
+
+
+@timeout(120)
+def test_paused_is_not_stalled(t):
+    d = t.private_daemon(config={"limits": {"stall_after": "1s"}})
+    c = t.connect(daemon=d)
+    s = t.sandbox(client=c)
+    subscribe(c, filter={"sandbox": s["name"]})
+    runner = t.connect(daemon=d)
+    runner.send("exec.run", {"sandbox": s["name"], "command": ["sh", "-c", "while :; do :; done"]})
+    runner.note("exec.started")
+    c.call("sandbox.pause", {"sandbox": s["name"]})
+    time.sleep(3)
+    c.call("sandbox.resume", {"sandbox": s["name"]})
+    events = collect(c, lambda e: e["data"].get("from") == "paused")
+    equal(of_type(events, "exec.stalled"), [], "nothing was expected of it")
+    c.call("sandbox.stop", {"sandbox": s["name"], "force": True})
+
+
+@timeout(120)
+def test_loop_get_is_live(t):
+    lid = t.unique("l")
+    loop = t.client.call(
+        "loop.create", {"loopId": lid, "workDir": t.workspace(), "tools": ["shell"]}, timeout=60
+    )
+    t.sandboxes.append((t.client, loop["sandboxes"][0]))
+    get = lambda: t.client.call("loop.get", {"loopId": lid})  # noqa: E731
+    equal([get()[k] for k in ("alive", "aliveSince", "cpuMilli", "idleMs")], [False, None, None, None], "idle")
+    rid = t.client.send(
+        "exec.run", {"sandbox": loop["sandboxes"][0], "command": ["sh", "-c", "while :; do :; done"], "execId": lid}
+    )
+    started = t.client.note("exec.started", requestId=rid)
+    until(lambda: get()["cpuMs"] > 0, 30, "it computes", 0.2)
+    a = until(lambda: (lambda g: g if g["cpuMilli"] else None)(get()), 30, "it computes now", 0.2)
+    equal((a["alive"], a["aliveSince"]), (True, started["startedAt"]), "since when")
+    until(lambda: get()["cpuMs"] > a["cpuMs"], 30, "it goes on", 0.2)
+    t.client.call("exec.cancel", {"execId": lid})
+    t.client.wait(rid, 30)
+    rid = t.client.send("exec.run", {"sandbox": loop["sandboxes"][0], "command": ["sleep", "1000"], "execId": lid + "-2"})
+    t.client.note("exec.started", requestId=rid)
+    until(lambda: (get()["idleMs"] or 0) > 700, 30, "it does nothing", 0.2)
+    equal(get()["alive"], True, "alive")
+    t.client.call("exec.cancel", {"execId": lid + "-2"})
+    t.client.wait(rid, 30)
+    t.client.call("loop.destroy", {"loopId": lid, "force": True}, timeout=60)
+
+
+FORKS = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22; do sleep 1000 & done; sleep 1000"
+
+
+@timeout(120)
+def test_limit_on_processes(t):
+    if "pids" not in str(t.client.call("system.info")["cgroup"]):
+        return
+    d = t.private_daemon(config={"limits": {"stall_after": "1s"}})
+    c = t.connect(daemon=d)
+    s = t.sandbox(client=c, limits={"pids": 16})
+    subscribe(c, filter={"sandbox": s["name"]})
+    runner = t.connect(daemon=d)
+    # a shell that cannot fork ends; the one around it stays, so that somebody looks
+    runner.send("exec.run", {"sandbox": s["name"], "command": ["sh", "-c", f"(sh -c '{FORKS}'); sleep 1000"]})
+    e = event(c, "sandbox.limit", 60)
+    equal((e["data"]["limit"], e["data"]["max"]), ("pids", 16), "which")
+    c.call("sandbox.stop", {"sandbox": s["name"], "force": True})
 
 
 def watch(t, d, *args):

@@ -403,10 +403,16 @@ export interface Loop {
   execs: number;
   /** Whether one of them is running. */
   alive: boolean;
+  /** When the first of those that are running began. */
+  aliveSince: string | null;
   /** When one of them wrote something last. */
   lastOutputAt: string | null;
-  /** Processor time of those that have ended. */
+  /** Processor time of those that have ended, and of the others; loop.get looks, a list has it of the last look. */
   cpuMs: number;
+  /** What they use now, thousandths of a processor: since the look before. Null: nobody has looked, or it cannot be seen. */
+  cpuMilli: number | null;
+  /** For how long none of those that are running wrote, computed, read or wrote files, as far as was seen; null as above. */
+  idleMs: number | null;
   /** When it was made. */
   createdAt: string;
   /** As given at create. */

@@ -122,11 +122,13 @@ START_TEST(arena_gives_zeroed_aligned_memory)
 
 	for (size_t size = 1; size < 10000; size += 37) {
 		unsigned char *p = arena_alloc(&a, 1, size);
+		unsigned bits = 0;
 
 		ck_assert_ptr_nonnull(p);
 		ck_assert_uint_eq((uintptr_t)p % _Alignof(max_align_t), 0);
-		for (size_t i = 0; i < size; i++)
-			ck_assert_uint_eq(p[i], 0);
+		for (size_t i = 0; i < size; i++) /* an assertion each would take seconds */
+			bits |= p[i];
+		ck_assert_uint_eq(bits, 0);
 		memset(p, 0xff, size);
 	}
 	ck_assert_ptr_null(arena_alloc(&a, SIZE_MAX / 2, 3));

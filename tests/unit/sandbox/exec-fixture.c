@@ -16,6 +16,7 @@
 #include "sandbox/disk-watch.h"
 #include "sandbox/event-log.h"
 #include "sandbox/event.h"
+#include "sandbox/exec-activity.h"
 #include "sandbox/journal.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/runtime.h"
@@ -252,6 +253,16 @@ void event_log_set_writer(struct manager *m, void (*fn)(void *userdata), void *u
 	(void)m;
 	(void)fn;
 	(void)userdata;
+}
+
+void exec_activity_begin(struct exec *e)
+{
+	(void)e;
+}
+
+void exec_activity_end(struct exec *e)
+{
+	(void)e;
 }
 
 void event_exec_started(struct exec *e)
