@@ -36,6 +36,14 @@ await c.call("sandbox.gte", { sandbox: "a" });
 await c.sandbox.get();
 await c.system.ping();
 await c.system.info().then(i => i.limits.lineBytes + 1);
+for await (const event of c.events.watch({ cursor: "oldest", filter: { sandbox: "a" }, types: ["exec"] })) {
+  const cursor: string = event.cursor;
+  if (event.type === "events.gap") void event.cursor;
+  void cursor;
+  break;
+}
+// @ts-expect-error an unknown parameter
+c.events.watch({ from: "oldest" });
 const o: number = (await execInSandbox("a", ["x"], { env: { A: "b" }, timeout: 3 })).exitCode;
 const b: boolean = await isSandboxAvailable();
 await spawnTool("l", "claude", ["-p"], { auth: async () => ({ A: "b" }) });

@@ -44,6 +44,45 @@ test("the next call after a cut connects again", async () => {
   }
 });
 
+test("events: none is missing and none comes twice over cuts", async () => {
+  const seen = [];
+  const wanted = new Set();
+  const { cursor, subscription } = await direct.events.subscribe();
+  await direct.events.unsubscribe({ subscription });
+  const all = (async () => {
+    for await (const event of client.events.watch({ cursor, filter: { sandbox: SANDBOX }, types: ["exec.ended"] })) {
+      seen.push(event);
+      if (event.execId === "last") return;
+    }
+  })();
+  for (let i = 0; i < 10; i++) {
+    const execId = `events-${i}`;
+    wanted.add(execId);
+    await direct.exec.run({ sandbox: SANDBOX, command: ["true"], execId });
+    if (i % 3 === 1) proxy.cut();
+  }
+  await direct.exec.run({ sandbox: SANDBOX, command: ["true"], execId: "last" });
+  await all;
+  assert.deepEqual(seen.map((e) => e.execId), [...wanted, "last"]);
+  assert.equal(new Set(seen.map((e) => e.cursor)).size, seen.length);
+});
+
+test("events: a signal and a break end it, what is kept can be read again", async () => {
+  const abort = new AbortController();
+  const waiting = (async () => {
+    for await (const event of client.events.watch({ filter: { loopId: "none" } }, { signal: abort.signal })) assert.fail(event.type);
+  })();
+  await sleep(100);
+  abort.abort();
+  await assert.rejects(waiting, { name: "AbortError" });
+  const first = [];
+  for await (const event of client.events.watch({ cursor: "oldest" })) if (first.push(event.cursor) === 3) break;
+  const again = [];
+  for await (const event of client.events.watch({ cursor: first[0] })) if (again.push(event.cursor) === 2) break;
+  assert.deepEqual(again, first.slice(1));
+  await assert.rejects(client.events.watch({ cursor: "x" }).next(), { kind: "invalid_params", field: "cursor" });
+});
+
 test("what only asks is asked again", async () => {
   const { execId } = await direct.exec.run({ sandbox: SANDBOX, command: ["sleep", "0.5"], detach: true });
   const wait = client.exec.wait({ execId });

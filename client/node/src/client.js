@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Connection } from "./connection.js";
 import { CLOSED, NOT_RUNNING, SandboxdError, isLost } from "./errors.js";
 import { ExecRun } from "./exec.js";
+import { watch } from "./watch.js";
 
 const RECONNECT_MS = 60_000; // so long the daemon keeps commands for clients that are away
 const RECONNECT_STEP_MS = 50;
@@ -48,8 +49,9 @@ export class SandboxdClient {
   constructor(options = {}) {
     this.#path = options.socket;
     this.#options = options;
-    for (const name of ["rpc", "system", "sandbox", "secret", "audit", "network", "template", "pool", "events"])
+    for (const name of ["rpc", "system", "sandbox", "secret", "audit", "network", "template", "pool"])
       this[name] = group(this, name);
+    this.events = group(this, "events", { watch: (params, opts) => watch(this, params, opts) });
     const run = (method) => (params, opts) =>
       params?.detach ? this.call(method, params, opts) : new ExecRun(this, { method, params }, opts);
     this.loop = group(this, "loop", { run: run("loop.run") });

@@ -87,6 +87,11 @@ export class Connection {
     this.#socket.resume();
   }
 
+  /** Keeps the process alive until the connection ends. */
+  ref() {
+    this.#socket.ref();
+  }
+
   /** Ends it; what is in flight rejects with ERROR. */
   close(error) {
     this.#end(error);

@@ -118,11 +118,29 @@ export interface LoopGroup extends Omit<Group<"loop">, "run"> {
   ): LoopRun<E>;
 }
 
-type Groups = { readonly [G in Exclude<GroupName, "exec" | "loop">]: Group<G> };
+/** An event, or in its place those that are not kept any more: list what there is, and go on. */
+export type WatchedEvent =
+  | Notifications["events.event"]
+  | (Notifications["events.gap"] & { type: "events.gap"; cursor: string });
+
+export interface EventsGroup extends Group<"events"> {
+  /**
+   * What happens, on a connection of its own, until it is left by break or SIGNAL fires (it throws an
+   * AbortError). When the connection is lost it goes on behind the last event, without loss or
+   * repetition. Who reads slowly holds back nobody.
+   */
+  watch(
+    params?: Params<"events.subscribe">,
+    options?: { signal?: AbortSignal },
+  ): AsyncGenerator<WatchedEvent, void, undefined>;
+}
+
+type Groups = { readonly [G in Exclude<GroupName, "exec" | "loop" | "events">]: Group<G> };
 
 export interface SandboxdClient extends Groups {
   readonly loop: LoopGroup;
   readonly exec: ExecGroup;
+  readonly events: EventsGroup;
 }
 
 export class SandboxdClient {
