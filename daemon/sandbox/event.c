@@ -153,7 +153,7 @@ struct event_note event_about_exec(const struct exec *e, const char *type)
 
 void event_exec_started(struct exec *e)
 {
-	struct event_note n = event_about_exec(e, "exec.started");
+	struct event_note n = event_about_exec(e, EVENT_EXEC_STARTED);
 	const struct exec_facts *f = exec_facts(e);
 
 	if (sandbox_is_hidden(exec_sandbox(e)))
@@ -165,7 +165,7 @@ void event_exec_started(struct exec *e)
 
 void event_exec_ended(struct exec *e)
 {
-	struct event_note n = event_about_exec(e, "exec.ended");
+	struct event_note n = event_about_exec(e, EVENT_EXEC_ENDED);
 	const struct exec_result *r = &exec_facts(e)->result;
 
 	event_sandbox_look_oom(exec_sandbox(e)); /* first, as it may be why */

@@ -19,6 +19,8 @@ void event_daemon(struct manager *m, const char *type);
 /* S is in its state now; FROM is the one before, NULL: it is new. */
 void event_sandbox_state(struct sandbox *s, const char *from);
 
+#define EVENT_EXEC_STARTED "exec.started"
+#define EVENT_EXEC_ENDED "exec.ended"
 void event_exec_started(struct exec *e);
 void event_exec_ended(struct exec *e);
 /* It does nothing for IDLE_MS; it does something again after that. */
@@ -43,6 +45,9 @@ struct pool;
 void event_pool_ready(const struct pool *p);  /* one more spare waits */
 void event_pool_failed(const struct pool *p); /* one could not be made */
 void event_pool_set(const struct pool *p);    /* by pool.set */
+
+/* Of execs that ended with an earlier daemon, once the execs of this one are known. */
+void event_end_lost(struct manager *m);
 
 /* A note about S, or about E in its sandbox. */
 struct event_note event_about_sandbox(const struct sandbox *s, const char *type);

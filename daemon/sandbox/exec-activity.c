@@ -271,7 +271,7 @@ static void on_stats(const struct stats *stats, struct error *e, void *userdata)
 	uint64_t hits = stats ? stats->counters.pids_max_events : 0;
 
 	(void)e; /* the keeper is going, or busy: the next time */
-	if (stats && hits > s->pids_told && sandbox_is_up(s))
+	if (stats && s->pids_told != PIDS_TOLD_UNKNOWN && hits > s->pids_told && sandbox_is_up(s))
 		event_sandbox_limit(s, "pids", 0, s->facts.limits.pids);
 	if (stats)
 		s->pids_told = hits;

@@ -608,16 +608,16 @@ void exec_table_free(struct exec_table *t)
 	if (!t)
 		return;
 	event_log_set_writer(t->manager, NULL, NULL);
-	exec_rows_flush(t);
+	TAILQ_FOREACH(e, &t->all, in_all)
+	if (!t->manager->leaving && e->facts.state != EXEC_STATE_ENDED)
+		exec_force_end(e);
+	exec_rows_flush(t); /* their ends, too: they are told once */
 	while ((e = TAILQ_FIRST(&t->all))) {
 		if (e->facts.state == EXEC_STATE_ENDED) {
 			drop(t, e, false);
-		} else if (t->manager->leaving) {
+		} else {
 			exec_leave(e);
 			drop_running(t, e, false);
-		} else {
-			exec_force_end(e);
-			drop(t, e, false);
 		}
 	}
 	(void)event_del(&t->save_event);

@@ -535,10 +535,12 @@ int exec_take_over(struct exec *e, struct init_client *c)
 	if (r < 0)
 		return r;
 	e->watched = true;
-	if (e->phase == EXEC_PHASE_SPAWNING)
-		exec_set_phase(e, EXEC_PHASE_RUNNING);
 	if (a.pid > 0)
 		e->facts.pid = a.pid;
+	if (e->phase == EXEC_PHASE_SPAWNING) {
+		exec_set_phase(e, EXEC_PHASE_RUNNING);
+		event_exec_started(e); /* the last daemon died before it was told */
+	}
 	if (e->input_before == STORE_EXEC_INPUT_CUT && e->ending == EXEC_CAUSE_MAX) {
 		log_warning("exec %s: the rest of its stdin was lost with the last daemon, "
 			    "ending it",

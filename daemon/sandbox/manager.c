@@ -216,6 +216,7 @@ int manager_init(struct manager *m)
 		r = loop_table_new(m, &m->loops);
 	if (r < 0)
 		return r;
+	event_end_lost(m);
 	keeper_table_find(m);
 	sandbox_table_sweep(m);
 	template_sweep(m);

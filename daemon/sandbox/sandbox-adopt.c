@@ -214,8 +214,12 @@ static void take_running(struct sandbox *s, struct wire_message *m)
 		s->pid_since = process_since(reply->pid);
 	}
 	s->memory_version = reply->memory_version;
-	if (s->oom_fd < 0)
+	if (s->oom_fd < 0) {
 		s->oom_fd = wire_take_fd(m, 0); /* -1 where memory is not limited */
+		/* what the last daemon told is not told again */
+		(void)sandbox_new_oom_kills(s);
+		s->pids_told = PIDS_TOLD_UNKNOWN;
+	}
 	/* one that is new does not know what was done for it outside */
 	if ((reply->flags & KEEPER_ADOPT_CLAIMED) == 0)
 		s->undo_due = s->facts.workspaces.count > 0;

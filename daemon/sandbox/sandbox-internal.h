@@ -44,6 +44,8 @@ enum sandbox_verb {
 	SANDBOX_VERB_ADOPT, /* of ours: sandbox-adopt.c */
 };
 
+#define PIDS_TOLD_UNKNOWN UINT64_MAX
+
 /* One verb, waiting or (at the head) under way. Holds a reference to its sandbox. */
 struct sandbox_op {
 	enum sandbox_verb verb;

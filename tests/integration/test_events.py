@@ -196,6 +196,34 @@ def test_over_a_restart(t):
 
 
 @timeout(90)
+def test_every_start_has_an_end(t):
+    """Of a command that only the killed daemon knew, too."""
+    d = t.private_daemon()
+    c = t.connect(daemon=d)
+    cursor = subscribe(c)["cursor"]
+    s = t.sandbox(client=c)
+    runner = t.connect(daemon=d)
+    runner.send("exec.run", {"sandbox": s["name"], "command": ["sleep", "1000"], "capture": "none", "execId": "quiet"})
+    runner.send("exec.run", {"sandbox": s["name"], "command": ["sleep", "1000"], "detach": True, "execId": "kept"})
+    for _ in range(2):
+        event(c, "exec.started")
+    d.kill()
+    d.start()
+    c = t.connect(daemon=d)
+    for e in c.call("exec.list")["execs"]:
+        if e["state"] != "ended":
+            c.call("exec.cancel", {"execId": e["execId"]})
+    subscribe(c, cursor, types=["exec"])
+    last = {}
+    while [n for n in ("quiet", "kept") if last.get(n) != ["exec.started", "exec.ended"]]:
+        e = c.note("events.event", 30)
+        last.setdefault(e["execId"], []).append(e["type"])
+        check(len(last[e["execId"]]) <= 2, f"more than an end: {last}")
+        if (e["execId"], e["type"]) == ("kept", "exec.ended"):
+            equal(e["data"]["cause"], "cancelled", "it went on until it was cancelled")
+
+
+@timeout(90)
 def test_retention(t):
     """What is kept is bounded; a cursor from before it says so, and where to go on."""
     d = t.private_daemon(config={"limits": {"events_max": 40}})
