@@ -253,6 +253,29 @@ def test_retention(t):
         equal((e.kind, e.data["oldest"].split("-")[0]), ("invalid_state", first.split("-")[0]), wrong)
 
 
+@timeout(120)
+def test_slow_reader(t):
+    """Who does not read is waited for, with what may be unsent at most, and misses nothing."""
+    c = t.connect()
+    start = subscribe(c)["cursor"]
+    s = t.sandbox()
+    for _ in range(8):
+        rids = [t.client.send("exec.run", {"sandbox": s["name"], "command": ["true"], "storyId": "s" * 128}) for _ in range(100)]
+        for rid in rids:
+            exited(t.client.wait(rid, 60))
+    slow = t.connect()
+    names = [subscribe(slow, start, filter={"sandbox": s["name"]})["subscription"] for _ in range(16)]
+    exited(t.run(s, ["true"]))  # nobody else waits
+    seen = {n: [] for n in names}
+    while any(len(x) < 1604 for x in seen.values()):
+        e = slow.note("events.event", 60)
+        seen[e["subscription"]].append(number(e["cursor"]))
+    for n in names:
+        equal(len(seen[n]), 1604, "two states, 801 commands")
+        equal(seen[n], sorted(set(seen[n])), "in order, once")
+    equal(len({tuple(x) for x in seen.values()}), 1, "all the same")
+
+
 def of_type(events, type_):
     return [e for e in events if e["type"] == type_]
 
