@@ -394,6 +394,10 @@ static bool lose_one(struct sandbox *s, void *userdata)
 
 	if (s->keeper != scope->keeper)
 		return true;
+	/* a boot knows what it has done; else it may end, or be ending, without the next keeper
+	 * having been told of what this one made outside */
+	if (s->phase == SANDBOX_PHASE_NONE)
+		s->undo_due = s->facts.workspaces.count > 0;
 	if (sandbox_is_up(s) && s->adoption) {
 		return true; /* it hears of it in the answer, and tries again */
 	} else if (sandbox_is_up(s) && sandbox_runtime(s) == RUNTIME_RUNSC) {
