@@ -234,6 +234,8 @@ int table_print(const struct column *columns, struct json_object *array)
 
 static void print_member(const char *prefix, const char *key, struct json_object *value)
 {
+	CLEANUP_STR char *clean = NULL;
+	const char *text;
 	char path[128];
 
 	(void)snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", key);
@@ -244,13 +246,14 @@ static void print_member(const char *prefix, const char *key, struct json_object
 		}
 		return;
 	}
-	printf("%-28s %s\n", path,
-	       value ? json_object_is_type(value, json_type_string)
+	text = value ? json_object_is_type(value, json_type_string)
 			       ? json_object_get_string(value)
 			       : json_object_to_json_string_ext(
 					 value,
 					 JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-		     : "-");
+		     : "-";
+	clean = text ? strdup(text) : NULL; /* it may be a stranger's */
+	printf("%-28s %s\n", path, clean ? message_clean(clean) : "?");
 }
 
 int table_print_object(struct json_object *object)

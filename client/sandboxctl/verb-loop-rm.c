@@ -7,6 +7,22 @@
 #include "rpc-params.h"
 #include "verbs.h"
 
+/* Texts and long lists are for -o json: here it is said that they are there. */
+static void shorten(struct json_object *receipt)
+{
+	struct json_object *artifacts, *value;
+
+	if (!json_object_object_get_ex(receipt, "artifacts", &artifacts) || !artifacts)
+		return;
+	if (json_object_object_get_ex(artifacts, "touchedFiles", &value))
+		json_object_object_add(artifacts, "touchedFiles",
+				       json_object_new_uint64(json_object_array_length(value)));
+	if (json_object_object_get_ex(artifacts, "patch", &value) && value)
+		json_object_object_add(artifacts, "patch",
+				       json_object_new_string("kept, -o json shows it"));
+	json_object_object_del(artifacts, "logs");
+}
+
 static int destroy_one(struct ctl *ctl, const char *loop)
 {
 	struct json_object *params = params_from_options(&ctl->options);
@@ -17,7 +33,10 @@ static int destroy_one(struct ctl *ctl, const char *loop)
 	json_object_object_add(params, "loopId", json_object_new_string(loop));
 	if (ctl_call(ctl, "loop.destroy", params, &receipt) < 0)
 		return -1;
-	return ctl->json ? ctl_print_json(receipt, false) : table_print_object(receipt);
+	if (ctl->json)
+		return ctl_print_json(receipt, false);
+	shorten(receipt);
+	return table_print_object(receipt);
 }
 
 int verb_loop_rm(struct ctl *ctl)

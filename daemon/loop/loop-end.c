@@ -360,6 +360,8 @@ void loop_destroy_begin(struct loop *l)
 		destroy_failed(l);
 		return;
 	}
+	if (l->facts.tools.count == 0)
+		l->ops->force = true; /* its create was interrupted: nothing of it is there */
 	if (l->ops->force)
 		stop_first(l);
 	else

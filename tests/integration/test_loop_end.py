@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is there of a loop's work when it goes: refused if it would be lost, kept if that is forced."""
 
+import json
 import os
 import shutil
 
@@ -108,22 +109,24 @@ def test_a_command_that_starts_meanwhile(t):
     """Between the question and git's answer: it is not ended."""
     _, tree, _ = worktree(t)
     made = loop(t, tree)
-    rid = t.client.send("loop.destroy", {"loopId": made["loopId"]})
-    run_id = t.client.send("exec.run", {"sandbox": made["sandboxes"][0], "command": ["sleep", "100"]})
-    t.client.note("exec.started")
-    answer = t.client.wait_raw(rid, 60)
-    if "error" in answer:  # the usual case: it had started when git was done
-        check("running execs" in answer["error"]["message"], answer)
-        destroy(t, made, force=True)
-    check(t.client.wait(run_id, 60)["cause"] in ("cancelled", "sandbox_lost"), "it ended with the loop")
+    params = {"sandbox": made["sandboxes"][0], "command": ["sleep", "100"]}
+    lines = [
+        {"jsonrpc": "2.0", "id": "destroy", "method": "loop.destroy", "params": {"loopId": made["loopId"]}},
+        {"jsonrpc": "2.0", "id": "run", "method": "exec.run", "params": params},
+    ]
+    t.client.raw(b"".join(json.dumps(x).encode() + b"\n" for x in lines))  # both are there at once
+    e = t.client.wait_raw("destroy", 60)["error"]
+    check("running execs" in e["message"], e)
+    destroy(t, made, force=True)
+    equal(t.client.wait_raw("run", 60)["result"]["cause"], "cancelled", "it ended with the loop")
 
 
 @timeout(60)
 def test_time_is_over(t):
     """What nobody destroys keeps its patch, too."""
     _, tree, _ = worktree(t)
-    made = loop(t, tree, ttlMs=3000)
-    run(t, made, "echo x >x")
+    t.put(tree, "x", "x\n")
+    made = loop(t, tree, ttlMs=1000)
     until(lambda: t.client.call("loop.get", {"loopId": made["loopId"]})["state"] == "destroyed", 30, "ttl")
     receipt = destroy(t, made)
     equal((receipt["outcome"], receipt["artifacts"]["touchedFiles"]), ("expired", ["x"]), "receipt")
@@ -133,12 +136,17 @@ def test_time_is_over(t):
 def test_rm(t):
     _, tree, _ = worktree(t)
     made = loop(t, tree)
-    run(t, made, "echo x >x")
+    run(t, made, "echo x >x; printf '\\033[2J' >y")
     p = t.ctl("loop", "rm", made["loopId"])
     equal(p.returncode, 1, "status")
     check(b"uncommitted changes: x" in p.stderr and b"--force" in p.stderr, p.stderr)
     p = t.ctl("loop", "rm", "--force", made["loopId"])
     equal(p.returncode, 0, f"{p}")
+    shown = dict(line.split(None, 1) for line in p.stdout.decode().splitlines())
+    equal((shown["artifacts.touchedFiles"], shown["headSha"]), ("2", git(t, tree, "rev-parse", "HEAD").strip()), "shown")
+    check(shown["artifacts.patch"].startswith("kept") and b"\033" not in p.stdout, p.stdout)
+    p = t.ctl("loop", "rm", "-o", "json", made["loopId"])
+    check(b"+x" in text_of(json.loads(p.stdout)["artifacts"]["patch"]), "with -o json")
 
 
 @timeout(60)
