@@ -5,12 +5,13 @@
 # one more failure. What it prints goes to build/test-logs/STAGE.log. One plain line at the end has the
 # sum.
 
-stages='unit root owner user asan o3 valgrind fuzz lint node demo vm'
+stages='unit root owner user torture asan o3 valgrind fuzz lint node demo vm'
 
 describe_unit='gcc -Werror, every unit test'
 describe_root='integration and escape: root daemon, owner 0; that the bench works'
 describe_owner='integration and escape: root daemon, another owner'
 describe_user='integration and escape: ordinary user, newuidmap'
+describe_torture='clients that go on while all around them is killed, held and filled, 60 s'
 describe_asan='clang with ASan, UBSan and LSan: unit tests, integration and escape as root'
 describe_o3='clang -O3 -Werror, every unit test'
 describe_valgrind='valgrind over the unit tests of proto and rpc'
@@ -132,6 +133,14 @@ stage_user() {
 	gcc_build && make_test_user && integration gcc user
 }
 
+# The seed is always the same, so that what a run finds can be looked for again; what happens at the
+# same time as what is another matter.
+stage_torture() {
+	gcc_build || return
+	counted 500 "${root_words[@]}" python3 tests/torture/torture --build "$root/build/gcc" \
+		--seconds "${SANDBOXD_TORTURE_SECONDS:-60}" --seed "${SANDBOXD_TORTURE_SEED:-1}"
+}
+
 stage_asan() {
 	CC=clang build_dir asan --werror -Dfaults=true -Db_sanitize=address,undefined -Db_lundef=false || return
 	count 1 0
@@ -245,7 +254,7 @@ run_stage() (
 # Lanes beside each other, although there are two cores: integration tests mostly wait. All need the
 # gcc build, which the first stage makes. The owner's and the user's are one user of the host, who has
 # only so many inotify instances: one after the other.
-lanes=('root vm demo' 'owner user' 'o3 valgrind fuzz lint node asan')
+lanes=('root vm demo' 'owner user torture' 'o3 valgrind fuzz lint node asan')
 
 run_all_stages() {
 	local stage lane pids='' pid

@@ -142,6 +142,9 @@ int exec_spool_open(struct exec *e, int terminal);
 /* Closes the spool after at most WAIT_MS; exec_spool_closed() follows, from the loop, unless this
  * returns false: nothing to wait for. */
 bool exec_spool_finish(struct exec *e, uint32_t wait_ms);
+/* At the start, all rows loaded: removes the files of commands that have none. Their daemon or
+ * keeper was killed before it could. */
+void exec_spools_sweep(struct exec_table *t, int state_fd);
 /* Nobody reads its pipes any more: what there is is in the files. */
 void exec_spool_lost(struct exec *e);
 void exec_spool_note(struct exec *e, const struct keeper_stream_state *streams);

@@ -435,5 +435,7 @@ int exec_rows_load(struct exec_table *t)
 	for (i = 0; r == 0 && i < l.orphans.count; i++)
 		(void)store_exec_delete(t->manager->store, l.orphans.items[i]); /* logged there */
 	string_list_deinit(&l.orphans);
+	if (r == 0)
+		exec_spools_sweep(t, t->manager->state_fd);
 	return r;
 }

@@ -6,8 +6,10 @@
  * followed (RESOLVE_NO_SYMLINKS), and only a plain file with one name that belongs to whom the
  * directory belongs is read. */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,6 +27,7 @@
 #include "util/time.h"
 
 #define SPOOL_NAME_SIZE 192 /* key, dot, stream */
+#define SWEEP_MAX 100000    /* files of one owner, who could make any number */
 
 static const char *const suffixes[KEEPER_STREAM_MAX] = {
 	[KEEPER_STREAM_STDOUT] = "stdout",
@@ -87,6 +90,63 @@ void exec_spool_remove(const struct exec *e)
 		(void)unlinkat(dir, name, 0); /* absent when nothing was written */
 	}
 }
+
+/* ---- files that are nobody's ---- */
+
+/* The key in the name of a spool's file, or NULL. */
+static const char *key_of(const char *name, char key[static SPOOL_NAME_SIZE])
+{
+	const char *dot = strrchr(name, '.');
+	size_t i;
+
+	if (!dot || dot == name || (size_t)(dot - name) >= SPOOL_NAME_SIZE)
+		return NULL;
+	memcpy(key, name, (size_t)(dot - name));
+	key[dot - name] = '\0';
+	for (i = 0; i < KEEPER_STREAM_MAX; i++)
+		if (strcmp(dot + 1, suffixes[i]) == 0)
+			return key;
+	return NULL;
+}
+
+static void sweep_owner(struct exec_table *t, int owners, const char *owner)
+{
+	char path[NAME_MAX + 8], key[SPOOL_NAME_SIZE];
+	unsigned budget = SWEEP_MAX;
+	struct dirent *entry;
+	DIR *d;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/spool", owner);
+	fd = fd_open_beneath(owners, path, O_RDONLY | O_DIRECTORY);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		(void)close_fd(fd); /* it has none */
+		return;
+	}
+	while (budget-- > 0 && (entry = readdir(d)))
+		if (key_of(entry->d_name, key) && !exec_table_by_key(t, key))
+			(void)unlinkat(dirfd(d), entry->d_name, 0); /* next time, then */
+	(void)closedir(d);
+}
+
+void exec_spools_sweep(struct exec_table *t, int state_fd)
+{
+	int fd = fd_open_beneath(state_fd, "owners", O_RDONLY | O_DIRECTORY);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!d) {
+		(void)close_fd(fd);
+		return;
+	}
+	while ((entry = readdir(d)))
+		if (entry->d_name[0] != '.')
+			sweep_owner(t, dirfd(d), entry->d_name);
+	(void)closedir(d);
+}
+
+/* ---- how much there is ---- */
 
 void exec_spool_measure(struct exec *e)
 {

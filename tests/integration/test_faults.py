@@ -344,3 +344,22 @@ def test_descriptors_out(t):
     equal(c.note("exec.data")["data"], "hello\n", "what was followed")
     exited(t.run(c.call("sandbox.create", {"name": "b"}, timeout=60), ["true"], client=c))
     equal(d.stop(), 0, "its end")
+
+
+@modes("root", "user")
+def test_output_of_nobody_is_swept(t):
+    """What a killed daemon or keeper could not remove any more goes with the next start."""
+    d = t.private_daemon({"limits": {"pool_memory": "0"}})
+    with d.client() as c:
+        s = c.call("sandbox.create", {"name": "a"}, timeout=60)
+        r = t.run(s, ["echo", "kept"], client=c, idempotencyKey="k")
+    spool = os.path.join(d.state, "owners", str(t.suite.owner), "spool")
+    with open(os.path.join(spool, "nobody.stdout"), "w", encoding="ascii") as f:
+        f.write("left")
+    d.kill()
+    d.start()
+    check("nobody.stdout" not in os.listdir(spool), f"{os.listdir(spool)}")
+    with d.client() as c:
+        got = c.call("exec.read", {"execId": r["execId"], "stream": "stdout"})
+        equal(got["data"], "kept\n", "what is somebody's")
+        c.call("sandbox.remove", {"sandbox": "a"})
