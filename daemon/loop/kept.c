@@ -270,8 +270,10 @@ int loop_kept_save_refs(const struct loop *l)
 		r = string_list_add(&before.refs, lines.items[i]);
 	if (r == 0)
 		r = git_refs_compare(&before, &now, lines.items[1], &changed);
-	while (changed.count > REFS_MAX)
-		free(TAKE_PTR(changed.items[--changed.count]));
+	while (changed.count > REFS_MAX) {
+		changed.count--;
+		free(TAKE_PTR(changed.items[changed.count]));
+	}
 	if (r == 0)
 		r = strings_pack((const char *const *)changed.items, changed.count, &block, &size);
 	return r < 0 ? r
