@@ -452,6 +452,7 @@ def watch(t, d, *args):
     """sandboxctl events, and a function that reads its next line."""
     p = subprocess.Popen(
         [t.suite.tools["sandboxctl"], *args],
+        bufsize=0,  # or select() would not see lines that were read along with another
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "SANDBOXD_SOCKET": d.socket},
