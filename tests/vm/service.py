@@ -224,6 +224,29 @@ def test_restart():
         s.close()
 
 
+def test_living_sandboxes():
+    """What runs goes on under the next daemon, whether the last was stopped, was killed or hung."""
+    pid = state("first")["pid"]
+    counter = "i=0; while sleep 0.2; do i=$((i+1)); echo $i; done"
+    execution = ctl("exec", "-d", "first", "sh", "-c", counter)
+
+    def written():
+        return ctl("logs", execution).split()
+
+    for what in (("restart", "sandboxd.service"), ("kill", "--kill-who=main", "-s", "KILL", "sandboxd.service")):
+        before = main_pid()
+        run("systemctl", *what)
+        until("another daemon", lambda old=before: main_pid() not in (0, old))
+        info = state("first")
+        equal((info["state"], info["pid"]), ("running", pid), f"the sandbox after {what[0]}")
+        seen = len(written())
+        until("more output", lambda so_far=seen: len(written()) > so_far)
+    ctl("cancel", execution)
+    numbers = written()
+    equal(numbers, [str(n + 1) for n in range(len(numbers))], "all that it wrote, once")
+    equal(ctl("exec", "first", "echo", "alive"), "alive", "a command")
+
+
 def test_watchdog():
     """A daemon that hangs is ended and started again; its clients wait."""
     write(DROP_INS + "/watchdog.conf", "[Service]\nWatchdogSec=4\n")
@@ -343,7 +366,7 @@ def test_nothing_is_left():
 
 TESTS = {
     "first": [test_installed, test_activation, test_closed, test_tmp_and_home, test_journal, test_oom, test_reload, test_reexec,
-              test_restart, test_watchdog, test_stop_and_start, test_user, test_group],
+              test_restart, test_living_sandboxes, test_watchdog, test_stop_and_start, test_user, test_group],
     "before-cut": [test_before_cut],
     "after-cut": [test_after_cut, test_nothing_is_left],
 }
