@@ -113,30 +113,42 @@ static int read_config(const struct daemon *d, struct config **ret)
 	return r;
 }
 
+static void keep_config(const struct daemon *d, const char *why)
+{
+	log_error("the configuration cannot be used, going on with the old one: %s", why);
+	service_reloaded(d->service, why);
+}
+
+static void use_config(struct daemon *d, struct config *new)
+{
+	char fixed[128];
+
+	reload_list_fixed(d->config, new, fixed, sizeof(fixed));
+	reload_apply(&d->manager, new);
+	config_unref(d->config); /* goes with its last user */
+	d->config = new;
+	log_notice("the configuration was read again%s%s",
+		   fixed[0] ? ", after a restart also: " : "", fixed);
+	service_reloaded(d->service, NULL);
+}
+
 /* All of it, or nothing: half of a configuration is what nobody wrote. */
 static void reload(struct daemon *d)
 {
 	CLEANUP(config_unrefp) struct config *new = NULL;
-	char fixed[128];
+	char conflict[512];
 	int r;
 
 	service_reloading(d->service);
 	r = read_config(d, &new);
-	if (r < 0 || new->problems > 0) {
-		const char *problem = r < 0 ? strerror(-r) : new->first_problem;
-
-		log_error("the configuration cannot be used, going on with the old one: %s",
-			  problem ? problem : strerror(ENOMEM));
-		service_reloaded(d->service, problem ? problem : strerror(ENOMEM));
-		return;
-	}
-	reload_list_fixed(d->config, new, fixed, sizeof(fixed));
-	reload_apply(&d->manager, new);
-	config_unref(d->config); /* goes with its last user */
-	d->config = TAKE_PTR(new);
-	log_notice("the configuration was read again%s%s",
-		   fixed[0] ? ", after a restart also: " : "", fixed);
-	service_reloaded(d->service, NULL);
+	if (r < 0)
+		keep_config(d, strerror(-r));
+	else if (new->problems > 0)
+		keep_config(d, new->first_problem ? new->first_problem : strerror(ENOMEM));
+	else if (reload_conflicts(&d->manager, new, conflict, sizeof(conflict)))
+		keep_config(d, conflict);
+	else
+		use_config(d, TAKE_PTR(new));
 }
 
 /* ---- clean stop ---- */

@@ -12,8 +12,38 @@
 #include "sandbox/manager.h"
 #include "sandbox/pool-set.h"
 #include "sandbox/reload.h"
+#include "sandbox/sandbox.h"
 #include "util/log.h"
 #include "util/strings.h"
+
+struct conflict {
+	const struct config *old, *new;
+	const struct sandbox_facts *found; /* NULL: none */
+};
+
+static bool check_runtime(struct sandbox *s, void *userdata)
+{
+	struct conflict *c = userdata;
+	const struct sandbox_facts *f = sandbox_facts(s);
+	const struct config_runtime *was = config_runtime(c->old, f->runtime);
+	const struct config_runtime *is = config_runtime(c->new, f->runtime);
+
+	/* a spare that does not fit any more goes by itself */
+	if (was && (!is || is->type != was->type) && !sandbox_is_spare(s))
+		c->found = f;
+	return !c->found;
+}
+
+bool reload_conflicts(struct manager *m, const struct config *config, char *text, size_t size)
+{
+	struct conflict c = { .old = m->config, .new = config };
+
+	manager_each_sandbox(m, check_runtime, &c);
+	if (c.found)
+		(void)snprintf(text, size, "[runtime %s] is what sandbox %s was made with",
+			       c.found->runtime, c.found->name); /* cut if longer */
+	return c.found != NULL;
+}
 
 static size_t add_name(char *text, size_t size, size_t n, const char *name)
 {

@@ -2,8 +2,15 @@
 #pragma once
 /* Another configuration for a daemon that runs. */
 
+#include <stdbool.h>
+#include <stddef.h>
+
 struct config;
 struct manager;
+
+/* Why M cannot use CONFIG, although nothing in it is wrong: a runtime that a sandbox was made with
+ * is gone, or of another type. Returns true with a sentence in TEXT. */
+bool reload_conflicts(struct manager *m, const struct config *config, char *text, size_t size);
 
 /* What is different between the configurations and counts only from the next start on: the names of
  * its keys, separated by commas, into TEXT; empty: nothing. */

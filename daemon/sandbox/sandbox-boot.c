@@ -442,7 +442,8 @@ uint32_t sandbox_keeper_runtime(const struct sandbox *s)
 					    [RUNTIME_RUNSC] = KEEPER_RUNTIME_RUNSC,
 					    [RUNTIME_HOST] = KEEPER_RUNTIME_HOST };
 
-	return numbers[sandbox_runtime(s)];
+	/* one that is not configured any more: what most are */
+	return numbers[sandbox_runtime(s) < RUNTIME_TYPE_MAX ? sandbox_runtime(s) : RUNTIME_CRUN];
 }
 
 static int fill_runtime(const struct sandbox *s, struct wire_message *m)

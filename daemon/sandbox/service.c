@@ -42,7 +42,8 @@ struct service {
 	char *problem;         /* of the last reload */
 };
 
-static void __attribute__((format(printf, 3, 4)))
+/* False: the queue is full (only with MSG_DONTWAIT). */
+static bool __attribute__((format(printf, 3, 4)))
 notify(const struct service *s, int flags, const char *format, ...)
 {
 	char text[TEXT_MAX];
@@ -50,18 +51,22 @@ notify(const struct service *s, int flags, const char *format, ...)
 	int n;
 
 	if (s->socket < 0)
-		return;
+		return true;
 	va_start(args, format);
 	n = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	if (n < 0)
-		return;
+		return true;
 	if ((size_t)n >= sizeof(text))
 		n = (int)sizeof(text) - 1;
 	if (sendto(s->socket, text, (size_t)n, flags | MSG_NOSIGNAL,
-		   (const struct sockaddr *)&s->address, s->address_size) < 0 &&
-	    errno != EAGAIN && log_ratelimit())
+		   (const struct sockaddr *)&s->address, s->address_size) >= 0)
+		return true;
+	if (errno == EAGAIN)
+		return false;
+	if (log_ratelimit())
 		(void)log_errno(LOG_LEVEL_WARNING, -errno, "telling the service manager, going on");
+	return true;
 }
 
 /* ---- what runs ---- */
@@ -97,8 +102,8 @@ static void update_status(struct service *s, int flags, const char *before)
 	describe(s, text);
 	if (!before[0] && strcmp(text, s->status) == 0)
 		return;
-	memcpy(s->status, text, sizeof(text));
-	notify(s, flags, "%sSTATUS=%s", before, text);
+	if (notify(s, flags, "%sSTATUS=%s", before, text)) /* else with the next look */
+		memcpy(s->status, text, sizeof(text));
 }
 
 static void on_status_timer(evutil_socket_t fd, short events, void *userdata)
@@ -117,7 +122,7 @@ static void on_watchdog_timer(evutil_socket_t fd, short events, void *userdata)
 
 	(void)fd;
 	(void)events;
-	notify(s, MSG_DONTWAIT, "WATCHDOG=1");
+	(void)notify(s, MSG_DONTWAIT, "WATCHDOG=1"); /* again in half the time */
 }
 
 static int arm(struct service *s)
@@ -146,7 +151,7 @@ void service_ready(struct service *s)
 
 void service_stopping(struct service *s)
 {
-	notify(s, 0, "STOPPING=1\nSTATUS=Stopping");
+	(void)notify(s, 0, "STOPPING=1\nSTATUS=Stopping"); /* waits */
 }
 
 void service_reloading(struct service *s)
@@ -154,8 +159,9 @@ void service_reloading(struct service *s)
 	struct timespec now;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail on Linux */
-	notify(s, 0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=Reading the configuration",
-	       (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+	(void)notify(s, 0,                          /* waits */
+		     "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=Reading the configuration",
+		     (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
 }
 
 void service_reloaded(struct service *s, const char *problem)

@@ -187,6 +187,26 @@ def test_bad_reload(t):
     equal(t.sandbox(c, tool="shell", workspace=t.workspace())["limits"]["pids"], 300, "the new one")
 
 
+def test_reload_keeps_runtimes(t):
+    """A runtime that a sandbox was made with cannot be taken from it, nor become another."""
+    mine = {"runtime mine": {"type": "crun", "path": "/usr/bin/crun"}}
+    d = managed(t, config=mine)
+    begin(t, d)
+    c = t.connect(daemon=d)
+    s = t.sandbox(c, tool="shell", workspace=t.workspace(), runtime="mine")
+    for config in ({"limits": {"pids": "200"}}, {"runtime mine": {"type": "runc", "path": "/usr/sbin/runc"}}):
+        d.write_config(config)
+        text = d.reload()
+        check(f"[runtime mine] is what sandbox {s['name']} was made with" in text, text)
+    d.write_config({**mine, "limits": {"pids": "200"}})
+    check("old configuration" not in d.reload(), "with it")
+    t.sh(s, "true", client=c)
+    c.call("sandbox.remove", {"sandbox": s["name"]})
+    t.sandboxes.pop()
+    d.write_config({"limits": {"pids": "200"}})
+    check("old configuration" not in d.reload(), "without it, when nobody needs it")
+
+
 def ask(path):
     """A connection that has sent a request, and its file."""
     s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
