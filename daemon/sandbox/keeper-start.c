@@ -191,7 +191,8 @@ static int start_process(struct keeper_client *k, int listener, char **ret_reaso
 	if (r == 0)
 		r = alone ? start_child(k, &p) : keeper_service_start(k, &p);
 	if (r < 0)
-		*ret_reason = alone ? TAKE_PTR(binary) : strdup("systemd cannot be asked for it");
+		*ret_reason = alone ? TAKE_PTR(binary)
+				    : strdup("systemd cannot be asked for it over D-Bus");
 	return r;
 }
 

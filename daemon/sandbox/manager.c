@@ -138,6 +138,7 @@ static void look_for_runtime(const struct manager *m)
 			    m->config->runtime);
 }
 
+/* The system's service is closed to much that keepers do, a user's is not. */
 static void find_unit_manager(struct manager *m)
 {
 	int r;
@@ -150,10 +151,15 @@ static void find_unit_manager(struct manager *m)
 		log_info("keepers are services of systemd");
 		return;
 	}
+	if (m->units == UNIT_MANAGER_SYSTEM) {
+		log_errno(LOG_LEVEL_WARNING, r,
+			  "no sandbox can be made until systemd can be asked over D-Bus");
+		return;
+	}
 	m->units = UNIT_MANAGER_NONE;
 	log_errno(LOG_LEVEL_WARNING, r,
-		  "systemd cannot be asked for services (is D-Bus installed?): keepers belong to "
-		  "this one and its sandboxes end with it");
+		  "systemd cannot be asked over D-Bus (dbus-user-session): keepers belong to this "
+		  "service, and sandboxes end with it");
 }
 
 static int make_tables(struct manager *m)

@@ -7,7 +7,7 @@ import subprocess
 
 import daemon as daemon_module
 from harness import exited, result_text, timeout
-from lib import check, equal, until
+from lib import RpcError, check, equal, until
 
 MIB = 1 << 20
 HOG = "b=[]\nfor i in range(300): b.append(b'x'*(1<<20))"
@@ -29,6 +29,15 @@ def cgroup_of(pid):
         return f.read().strip().removeprefix("0::")
 
 
+def taken_over(t, s, client):
+    """Whether commands can be run in S again."""
+    try:
+        return exited(t.run(s, ["true"], client=client))
+    except RpcError as e:
+        equal(e.kind, "unavailable", str(e))
+        return False
+
+
 class Service(daemon_module.Daemon):
     """A daemon that systemd starts; PID follows what systemd says."""
 
@@ -44,13 +53,13 @@ class Service(daemon_module.Daemon):
     def alive(self):
         return show(self.unit, "ActiveState") in ("active", "activating", "deactivating", "reloading")
 
-    def start(self, timeout=60):
+    def start(self, *more):
         properties = ["Type=notify", "KillMode=mixed", "Delegate=yes", "Slice=sandboxd.slice", "Restart=always"]
         properties += ["RestartSec=100ms", "CollectMode=inactive-or-failed", "StandardError=append:" + self.log]
-        properties += HARDENING
+        properties += [*HARDENING, *more]
         command = ["systemd-run", "--quiet", "--unit", self.unit]
         command += [f"--property={p}" for p in properties]
-        subprocess.run([*command, *self.command()], check=True, timeout=timeout)
+        subprocess.run([*command, *self.command()], check=True, timeout=60)
         with self.client() as c:
             self.instance = c.call("system.info")["instanceId"]
         return self
@@ -104,28 +113,47 @@ if os.environ.get("SANDBOXD_TEST_SYSTEMD") == "1":
         equal(show(keeper[0], "ActiveState"), "active", "the keeper after an oom")
 
     @timeout(180)
-    def test_the_daemon_is_started_again(t):
-        """Killed while sandboxes run: systemd starts it again, and it works."""
-        d = Service(t).start()
-        s = t.sandbox(client=t.connect(daemon=d))
-        old = d.pid
-        os.kill(old, signal.SIGKILL)
-        until(lambda: d.pid not in (0, old) and d.answers(), 60, "a new daemon")
-        c = t.connect(daemon=d)
-        t.sandboxes[-1] = (c, s["name"])
-        state = c.call("sandbox.get", {"sandbox": s["name"]})["state"]
-        if state != "running":
-            c.call("sandbox.start", {"sandbox": s["name"]}, timeout=60)
-        equal(t.sh(s, "echo works", client=c), "works\n", "an exec")
+    def test_sandboxes_outlive_the_daemon(t):
+        """Killed and started again by systemd, then restarted by it: the same init, in the same cgroup."""
+        d = Service(t, {"daemon": {"on_stop": "keep"}}).start()
+        s = t.sandbox(client=t.connect(daemon=d), limits={"memoryBytes": 64 * MIB})
+        place = cgroup_of(s["pid"])
+        for restart in (lambda: os.kill(d.pid, signal.SIGKILL), lambda: systemctl("restart", d.unit)):
+            old = d.pid
+            restart()
+            until(lambda: d.pid not in (0, old) and d.answers(), 60, "a new daemon")
+            c = t.connect(daemon=d)
+            t.sandboxes[-1] = (c, s["name"])
+            now = c.call("sandbox.get", {"sandbox": s["name"]})
+            equal((now["state"], now["pid"]), ("running", s["pid"]), "the sandbox")
+            equal(cgroup_of(s["pid"]), place, "its place")
+            equal(len(d.keepers()), 1, "keepers")
+            equal(t.sh(s, "echo works", client=c), "works\n", "an exec")
 
     @timeout(180)
     def test_a_killed_keeper_is_replaced(t):
+        """The next one moves to where the sandboxes are, and makes new ones there, with their limits."""
         d = Service(t).start()
         c = t.connect(daemon=d)
-        t.sandbox(client=c)
+        s = t.sandbox(client=c)
         (old,) = d.keepers()
         systemctl("kill", "--signal=KILL", "--kill-whom=main", old)
         until(lambda: show(old, "ActiveState") in ("failed", "inactive"), 30, "the service ends")
-        s = t.sandbox(client=c, limits={"memoryBytes": 64 * MIB})
-        equal(t.sh(s, "echo works", client=c), "works\n", "an exec")
-        equal(len([k for k in d.keepers() if show(k, "ActiveState") == "active"]), 1, "new keepers")
+        until(lambda: c.call("sandbox.get", {"sandbox": s["name"]})["state"] != "creating", 30, "it is looked at")
+        now = c.call("sandbox.get", {"sandbox": s["name"]})
+        equal((now["state"], now["pid"]), ("running", s["pid"]), f"the sandbox: {now}")
+        until(lambda: taken_over(t, s, c), 30, "an exec in it")
+        n = t.sandbox(client=c, limits={"memoryBytes": 64 * MIB})
+        equal(t.sh(n, "echo works", client=c), "works\n", "an exec in a new one")
+        new = [k for k in d.keepers() if show(k, "ActiveState") == "active"]
+        equal(len(new), 1, f"keepers {d.keepers()}")
+        check(cgroup_of(show(new[0], "MainPID")).startswith(os.path.dirname(cgroup_of(s["pid"]))), "its place")
+
+    @timeout(180)
+    def test_without_a_bus(t):
+        """No keeper can be asked for: an error that says so, and the daemon lives."""
+        d = Service(t).start("Environment=DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent")
+        e = t.connect(daemon=d).error("sandbox.create", {"name": t.unique()})
+        equal(e.kind, "runtime_failed", str(e))
+        check("over D-Bus" in e.message, str(e))
+        check(d.answers(), "the daemon")
