@@ -186,6 +186,17 @@ static void take_event_fds(struct init_event *e, struct msghdr *msg, uint32_t *r
 	}
 }
 
+/* One of another sandboxd than ours, which we cannot lead on. */
+static bool is_other_version(const struct init_event *e)
+{
+	if (e->size < sizeof(e->u.header) || e->u.header.version == INIT_WIRE_VERSION)
+		return false;
+	log_error("a sandbox's init speaks version %u, this sandboxd version %d: its sandbox is "
+		  "lost, a start brings it back with its files",
+		  e->u.header.version, INIT_WIRE_VERSION);
+	return true;
+}
+
 /* As wire_receive(), without its 192 KB. Returns 1, 0 at the end, negative errno. */
 static int receive_event(int fd, struct init_event *e)
 {
@@ -218,8 +229,8 @@ static int receive_event(int fd, struct init_event *e)
 		count = 1;
 	}
 	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || e->size < sizeof(e->u.header) ||
-	    e->u.header.size != e->size || e->u.header.version != INIT_WIRE_VERSION || count > 1 ||
-	    e->u.header.n_fds != count) {
+	    e->u.header.size != e->size || count > 1 || e->u.header.n_fds != count ||
+	    is_other_version(e)) {
 		e->fd = close_fd(e->fd);
 		return -EBADMSG;
 	}

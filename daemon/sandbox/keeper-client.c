@@ -5,7 +5,7 @@
  *
  * Calls are answered from the event loop only: a message that cannot be sent marks the keeper dead
  * through the wake event instead of calling back at once. A keeper that leaves a request unanswered
- * beyond its time is hung: it is killed, which ends its sandboxes too. */
+ * beyond its time is hung: it is killed, and another one takes its sandboxes over. */
 
 #include "sandbox/keeper-client.h"
 
@@ -424,7 +424,7 @@ static void on_timer(evutil_socket_t fd, short events, void *userdata)
 	for (p = k->pending; p; p = p->next) {
 		if (p->deadline_ms > now)
 			continue;
-		log_error("the keeper of uid %u does not answer, killing it and its sandboxes",
+		log_error("the keeper of uid %u does not answer, killing it",
 			  (unsigned)k->owner.uid);
 		k->timed_out = true;
 		keeper_die(k);
@@ -499,7 +499,12 @@ static void on_readable(evutil_socket_t fd, short events, void *userdata)
 		if (r == -EMFILE)
 			r = 1; /* our shortage: who waits for descriptors finds none */
 		if (r <= 0 || wire_head(m)->version != KEEPER_WIRE_VERSION) {
-			if (r != 0 && r != -ECONNRESET)
+			if (r > 0 && wire_head(m)->version != KEEPER_WIRE_VERSION)
+				log_error("the keeper of uid %u speaks version %u, this sandboxd "
+					  "version %d: another keeper takes its sandboxes over",
+					  (unsigned)k->owner.uid, wire_head(m)->version,
+					  KEEPER_WIRE_VERSION);
+			else if (r != 0 && r != -ECONNRESET)
 				log_warning("the keeper of uid %u sends nonsense, killing it",
 					    (unsigned)k->owner.uid);
 			if (r > 0)
