@@ -362,6 +362,8 @@ static int adopt(struct daemon *d)
 			r = -EIO;
 	if (timer)
 		event_free(timer);
+	if (r == 0)
+		manager_adopted(&d->manager);
 	return r;
 }
 

@@ -705,6 +705,33 @@ bool cgroups_hold(const struct cgroups *c, int fd)
 	return false;
 }
 
+static void sweep(const char *root, bool (*used)(uid_t owner, void *userdata), void *userdata)
+{
+	DIR *d = opendir(root);
+	const struct dirent *entry;
+	unsigned long owner;
+	char *end;
+
+	while (d && (entry = readdir(d))) {
+		CLEANUP_STR char *dir = string_format("%s/%s", root, entry->d_name);
+
+		owner = strtoul(entry->d_name, &end, 10);
+		if (dir && end != entry->d_name && *end == '\0' && !used((uid_t)owner, userdata))
+			(void)remove_cgroups(dir, REMOVE_DEPTH); /* else with the whole root */
+	}
+	if (d)
+		(void)closedir(d); /* only read from */
+}
+
+void cgroups_sweep(struct cgroups *c, bool (*used)(uid_t owner, void *userdata), void *userdata)
+{
+	size_t i;
+
+	for (i = 0; i < c->n; i++)
+		if (c->roots[i])
+			sweep(c->roots[i], used, userdata);
+}
+
 int cgroups_remove_owner(struct cgroups *c, uid_t owner)
 {
 	int r, first = 0;

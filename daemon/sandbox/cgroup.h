@@ -61,5 +61,7 @@ int cgroups_place_keeper(struct cgroups *c, uid_t owner, pid_t keeper);
 /* Whether FD is in one of our hierarchies. Asks no file system, so that one which never answers (a
  * foreign FUSE) does not stop us. */
 bool cgroups_hold(const struct cgroups *c, int fd);
+/* Removes the directories of those owners that are not USED. */
+void cgroups_sweep(struct cgroups *c, bool (*used)(uid_t owner, void *userdata), void *userdata);
 /* Removes OWNER's directories. Returns 0, or -EBUSY while processes are in them. */
 int cgroups_remove_owner(struct cgroups *c, uid_t owner);

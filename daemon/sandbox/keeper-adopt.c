@@ -202,3 +202,13 @@ void keeper_table_find(struct manager *m)
 		meet(m, dirfd(d), entry->d_name);
 	(void)closedir(d); /* only read from */
 }
+
+bool keeper_table_is_finding(const struct manager *m)
+{
+	const struct keeper_client *k;
+
+	for (k = m->keepers->list; k; k = k->next)
+		if (k->found && k->state == KEEPER_STATE_STARTING)
+			return true;
+	return false;
+}

@@ -752,14 +752,9 @@ static void on_shutdown_done(struct keeper_client *k, int error, struct wire_mes
 	(void)userdata;
 }
 
-bool keeper_table_is_finding(const struct manager *m)
+bool keeper_table_has(const struct manager *m, uid_t owner)
 {
-	const struct keeper_client *k;
-
-	for (k = m->keepers->list; k; k = k->next)
-		if (k->found && k->state == KEEPER_STATE_STARTING)
-			return true;
-	return false;
+	return find_keeper(m, owner) != NULL;
 }
 
 bool keeper_table_shutdown(struct manager *m, bool idle_only)

@@ -63,6 +63,8 @@ int keeper_table_new(struct manager *m, struct keeper_table **ret);
 void keeper_table_free(struct manager *m);
 /* Connects to all keepers of an earlier daemon. What they have and nobody knows ends. */
 void keeper_table_find(struct manager *m);
+/* Whether there is one for OWNER. */
+bool keeper_table_has(const struct manager *m, uid_t owner);
 /* True while one of them has not said what it has. */
 bool keeper_table_is_finding(const struct manager *m);
 /* Asks every keeper to end, but (IDLE_ONLY) those that have sandboxes; true while one of these

@@ -235,6 +235,39 @@ bool manager_is_adopting(const struct manager *m)
 	return keeper_table_is_finding(m) || sandbox_table_is_adopting(m);
 }
 
+static bool has_something(uid_t owner, void *userdata)
+{
+	const struct manager *m = userdata;
+
+	return keeper_table_has(m, owner) || sandbox_any_of(m, owner);
+}
+
+/* Each has a directory for its socket while it runs. */
+static void sweep_sockets(const struct manager *m)
+{
+	int fd = openat(m->runtime_fd, "sandboxes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	const struct sandbox *s;
+
+	if (!d) {
+		(void)close_fd(fd);
+		return;
+	}
+	while ((entry = readdir(d))) {
+		s = table_find(&m->sandboxes->by_id, entry->d_name);
+		if (entry->d_name[0] != '.' && (!s || (!sandbox_is_up(s) && !s->ops)))
+			(void)path_remove_tree(dirfd(d), entry->d_name); /* with the next start */
+	}
+	(void)closedir(d); /* only read from */
+}
+
+void manager_adopted(struct manager *m)
+{
+	cgroups_sweep(m->cgroups, has_something, m);
+	sweep_sockets(m);
+}
+
 /* Whether the next daemon finds something running. */
 static bool is_left(const struct manager *m)
 {

@@ -86,6 +86,8 @@ int manager_init(struct manager *m);
 /* True while what an earlier daemon left is being taken over, or what it had half made removed:
  * clients are better not let in. */
 bool manager_is_adopting(const struct manager *m);
+/* It is, or was given up: what nobody has taken over of cgroups and runtime directories goes. */
+void manager_adopted(struct manager *m);
 /* Undoes it; what is to be stopped must be before. */
 void manager_deinit(struct manager *m);
 

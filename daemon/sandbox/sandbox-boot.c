@@ -643,7 +643,8 @@ static bool start_begins(struct sandbox *s)
 	case SANDBOX_STATE_FAILED:
 		break;
 	case SANDBOX_STATE_RUNNING:
-		sandbox_op_end(s, NULL);
+		if (!sandbox_waits_for_keeper(s))
+			sandbox_op_end(s, NULL);
 		return false;
 	case SANDBOX_STATE_CREATING:
 	case SANDBOX_STATE_PAUSED:

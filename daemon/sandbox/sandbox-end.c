@@ -12,6 +12,7 @@
 #include "sandbox/spare.h"
 #include "store/sandboxes.h"
 #include "util/log.h"
+#include "util/strings.h"
 
 /* KEEPER_KILL or KEEPER_REMOVE */
 int sandbox_call_end(struct sandbox *s, struct keeper_client *k, uint16_t type, keeper_reply *done)
@@ -70,8 +71,10 @@ static void end_run(struct sandbox *s, enum sandbox_state state, const char *cau
 static void stop_now(struct sandbox *s)
 {
 	end_run(s, s->ops->end_state, s->ops->cause);
-	if (!s->keeper || sandbox_call_end(s, s->keeper, KEEPER_KILL, on_killed) < 0)
-		stopped(s);
+	if (s->keeper && sandbox_call_end(s, s->keeper, KEEPER_KILL, on_killed) == 0)
+		return;
+	s->undo_due = s->facts.workspaces.count > 0; /* it died just now */
+	stopped(s);
 }
 
 static void on_execs_ended(struct sandbox *s, void *userdata)
@@ -245,13 +248,18 @@ static void want_keeper(struct sandbox *s)
 
 static void remove_now(struct sandbox *s)
 {
+	CLEANUP_STR char *path = NULL;
+
 	s->removing = true;
 	if (sandbox_is_up(s))
 		end_run(s, SANDBOX_STATE_STOPPED, s->ops->cause ? s->ops->cause : "removed");
 	else
 		sandbox_save(s);
 	s->retried = false;
-	want_keeper(s);
+	path = s->leftover ? sandbox_init_path(s) : NULL;
+	s->leftover = false;
+	if (!path || !sandbox_orphan_end(s, path, want_keeper))
+		want_keeper(s);
 }
 
 static void on_execs_ended_first(struct sandbox *s, void *userdata)
@@ -281,6 +289,8 @@ static void remove_begin(struct sandbox *s)
 
 void sandbox_end(struct sandbox *s)
 {
+	if (sandbox_waits_for_keeper(s))
+		return;
 	if (s->ops->verb == SANDBOX_VERB_STOP)
 		stop_begin(s);
 	else
@@ -399,7 +409,8 @@ static bool lose_one(struct sandbox *s, void *userdata)
 	if (s->phase == SANDBOX_PHASE_NONE)
 		s->undo_due = s->facts.workspaces.count > 0;
 	if (sandbox_is_up(s) && s->adoption) {
-		return true; /* it hears of it in the answer, and tries again */
+		s->keeper = NULL; /* it had asked all that it wanted: once more, then */
+		sandbox_adopt_later(s);
 	} else if (sandbox_is_up(s) && sandbox_runtime(s) == RUNTIME_RUNSC) {
 		sandbox_lose(s, SANDBOX_STATE_FAILED, "keeper_lost"); /* nobody else can enter it */
 		sandbox_undo_later(s);

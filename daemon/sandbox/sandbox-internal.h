@@ -93,6 +93,7 @@ struct sandbox {
 	bool hidden;
 	bool foreign_user;
 	bool removing; /* what a remove has begun, another daemon finishes */
+	bool leftover; /* of an earlier daemon and its keeper, and perhaps something lives of it */
 	bool retried;  /* the keeper ended just when it was asked: once more with a new one */
 	bool undo_due; /* a claim has left something outside, and its keeper is gone */
 	bool in_table;
@@ -195,8 +196,9 @@ int sandbox_submit(struct sandbox *s, enum sandbox_verb verb, sandbox_done *done
 		   const char *cause, enum sandbox_state end_state);
 /* The one that was just submitted. */
 struct sandbox_op *sandbox_last_op(struct sandbox *s);
-/* The op at the head waits for those behind it; false: there are none. */
-bool sandbox_op_postpone(struct sandbox *s);
+/* S runs and has lost its keeper: true when the next one is about to take it over. The op at the
+ * head begins again behind that. */
+bool sandbox_waits_for_keeper(struct sandbox *s);
 /* Ends the op at the head (E may be NULL: success) and begins the next. */
 void sandbox_op_end(struct sandbox *s, struct error *e);
 /* Kills what may live of a run and closes what belongs to it: init client, oom counter, socket

@@ -201,8 +201,8 @@ void sandbox_pause_now(struct sandbox *s)
 		sandbox_op_end(s, NULL);
 		return;
 	}
-	if (sandbox_is_up(s) && !s->keeper && sandbox_op_postpone(s))
-		return; /* the next keeper is about to take it over */
+	if (sandbox_waits_for_keeper(s))
+		return;
 	if (sandbox_is_up(s))
 		r = sandbox_freeze(s, pause, on_frozen, NULL);
 	if (r < 0)

@@ -106,6 +106,19 @@ static void on_undone(struct keeper_client *k, int error, struct wire_message *m
 	finish(userdata, error);
 }
 
+static void on_gone(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
+{
+	struct sandbox *s = userdata;
+	int r = error;
+
+	(void)m;
+	if (error != -ECONNRESET && error != -ETIMEDOUT)
+		r = sandbox_call_undo(s, k, on_undone);
+	if (r < 0)
+		finish(s, r);
+}
+
+/* A keeper that took it over, and has just seen it end, may still be tidying up. */
 static void on_keeper(struct keeper_client *k, struct error *e, void *userdata)
 {
 	struct sandbox *s = userdata;
@@ -113,7 +126,7 @@ static void on_keeper(struct keeper_client *k, struct error *e, void *userdata)
 
 	(void)e; /* logged where it happened */
 	if (k)
-		r = sandbox_call_undo(s, k, on_undone);
+		r = sandbox_call_end(s, k, KEEPER_KILL, on_gone);
 	if (r < 0)
 		finish(s, r);
 }

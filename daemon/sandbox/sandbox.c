@@ -305,11 +305,11 @@ struct sandbox_op *sandbox_last_op(struct sandbox *s)
 	return op;
 }
 
-bool sandbox_op_postpone(struct sandbox *s)
+bool sandbox_waits_for_keeper(struct sandbox *s)
 {
 	struct sandbox_op *op = s->ops;
 
-	if (!op->next)
+	if (!sandbox_is_up(s) || s->keeper || !op->next)
 		return false;
 	s->ops = op->next;
 	sandbox_last_op(s)->next = op;
@@ -550,6 +550,7 @@ void sandbox_table_sweep(struct manager *m)
 		}
 		log_info("removing sandbox %s, which was never finished", s->facts.name);
 		s->unfinished = !s->hidden;
+		s->leftover = !keeper_table_has(m, s->facts.owner); /* else that ends it */
 		if (s->facts.state == SANDBOX_STATE_CREATING)
 			sandbox_set_state(s, SANDBOX_STATE_FAILED, "never_finished");
 		(void)sandbox_submit(s, SANDBOX_VERB_REMOVE, NULL, NULL, NULL,

@@ -353,3 +353,24 @@ def test_what_is_nobodys_goes(t):
             [x for x in c.call("sandbox.list")["sandboxes"] if x["name"] == "half"]
         )
         until(lambda: len(inits()) == wanted(), 20, f"inits {inits()}")
+
+
+@timeout(120)
+def test_everything_killed(t):
+    """Nothing but files is left, and no directory that only those needed who are dead."""
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        s = c.call("sandbox.create", {})
+        t.sh(s, "echo kept >~/kept", client=c)
+        d.kill()
+        kill_keepers(t, d)
+        os.kill(s["pid"], signal.SIGKILL)
+        until(lambda: not ours(t, d), 10, "all are dead")
+        d.start()
+        c = t.connect(daemon=d)
+        got = state(c, s)
+        equal((got["state"], got["cause"]), ("failed", "sandbox_lost"), "the sandbox")
+        until(lambda: not [p for p in daemon_module.cgroup_tree() if s["id"] in p], 10, "its cgroups")
+        equal(os.listdir(os.path.join(d.run, "sandboxes")), [], "sockets")
+        c.call("sandbox.start", {"sandbox": s["name"]})
+        equal(t.sh(s, "cat ~/kept", client=c), "kept\n", "files")

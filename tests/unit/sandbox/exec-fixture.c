@@ -48,7 +48,7 @@ struct sandbox *sandbox_unref(struct sandbox *s)
 
 enum sandbox_state sandbox_state(const struct sandbox *s)
 {
-	return s->init ? SANDBOX_STATE_RUNNING : SANDBOX_STATE_STOPPED;
+	return s->init || s->runs ? SANDBOX_STATE_RUNNING : SANDBOX_STATE_STOPPED;
 }
 
 void sandbox_note_activity(struct sandbox *s)
@@ -305,14 +305,14 @@ void journal_exec_ended(const struct exec *e, const char *exec_key)
 	abort(); /* no call has a key */
 }
 
-void journal_exec_dropped(struct manager *m, const char *exec_key)
+void journal_exec_never_ran(struct manager *m, const char *exec_key)
 {
 	(void)m;
 	(void)exec_key;
 	abort(); /* no call has a key */
 }
 
-void journal_exec_never_ran(struct manager *m, const char *exec_key)
+void journal_exec_dropped(struct manager *m, const char *exec_key)
 {
 	(void)m;
 	(void)exec_key;
@@ -400,12 +400,25 @@ int store_exec_load(struct store *s, store_exec_row *fn, void *userdata)
 						.command = "true",
 						.command_size = 5,
 						.state = EXEC_STATE_RUNNING,
-						.detached = true };
+						.detached = true,
+						.run = { .init_exec = OLD_EXEC,
+							 .deadline_ms = -1,
+							 .left_ms = -1,
+							 .grace_ms = 60,
+							 .ending = EXEC_CAUSE_MAX } };
+	struct store_exec young = mine;
 	static const struct store_exec orphan = { .id = "7.gone", .sandbox = "nobox", .peer = 7 };
 
 	(void)s;
 	assert(fn(&mine, userdata) == 0);
 	rows = 2;
+	if (stored.never_begun) {
+		young.id = "young";
+		young.state = EXEC_STATE_STARTING;
+		young.run.init_exec = YOUNG_EXEC;
+		assert(fn(&young, userdata) == 0);
+		rows++;
+	}
 	load_others(fn, userdata);
 	load_ended(fn, userdata, box_id, stored.of_box);
 	return fn(&orphan, userdata);

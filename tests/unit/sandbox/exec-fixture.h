@@ -17,6 +17,7 @@ struct sandbox {
 	bool has_keeper;
 	bool has_users;
 	bool hidden;
+	bool runs; /* although its init is not connected yet */
 	uint64_t oom_kills;
 	struct sandbox_facts facts;
 };
@@ -28,9 +29,13 @@ extern unsigned told_started, told_ended; /* events */
 extern int batch_error;                   /* what the end of a batch answers */
 extern int insert_error;                  /* and an insert */
 
+#define OLD_EXEC 77 /* init's number of the one of the box that ran */
+#define YOUNG_EXEC 78
+
 /* Ended execs that an earlier daemon has stored: of the box, and of each of others beside it. */
 #define OTHERS_MAX 600
 struct stored_execs {
+	bool never_begun; /* and one of the box that may never have been */
 	unsigned of_box;
 	unsigned others;
 	unsigned of_each;

@@ -211,6 +211,7 @@ static void say_nothing(void)
 }
 void (*say_known)(void) = say_nothing;
 
+bool box_runs;
 int64_t start_ms; /* 0: as long as always */
 unsigned slow;
 
@@ -239,7 +240,7 @@ void setup(void)
 		.base = event_base_new(), .config = &config, .uid = 7, .state_fd = -1
 	};
 	manager.state_fd = open(directory, O_PATH | O_CLOEXEC);
-	box = (struct sandbox){ .has_keeper = true, .has_users = true };
+	box = (struct sandbox){ .has_keeper = true, .has_users = true, .runs = box_runs };
 	box.facts = (struct sandbox_facts){ .id = box_id, .name = box_name, .peer = 7, .owner = 7 };
 	said = malloc(sizeof(*said));
 	keeper_begin(manager.base);

@@ -27,6 +27,7 @@ extern struct exec_run_params params;
 extern struct exec *exec;
 extern struct exec_follow *follow;
 
+extern bool box_runs; /* before its init is connected; to be set before setup() */
 /* What init tells of earlier execs; to be set before setup(). */
 extern void (*say_known)(void);
 
