@@ -110,7 +110,8 @@ static void start_one(void)
 	    exec_payload_build(&fuzz.message, &payload) < 0)
 		return;
 	*w = (struct watched){ 0 };
-	if (init_client_exec(fuzz.client, &fuzz.message, &watch, w, &w->number) < 0)
+	w->number = init_client_number(fuzz.client);
+	if (init_client_exec(fuzz.client, &fuzz.message, &watch, w, w->number) < 0)
 		w->number = 0;
 }
 
@@ -199,7 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(fuzz.execs, 0, sizeof(fuzz.execs));
 	fuzz.lost = false;
-	if (init_client_new(&fuzz.client, fuzz.base, fuzz.path, &watch, NULL) < 0)
+	if (init_client_new(&fuzz.client, fuzz.base, fuzz.path, 0, &watch, NULL) < 0)
 		abort();
 	socket = accept4(fuzz.listener, NULL, NULL, SOCK_CLOEXEC);
 	if (socket < 0)

@@ -174,6 +174,12 @@ class Daemon:
             self.run,
         ]
 
+    def can_come_back(self):
+        """Whether a daemon can start again while its sandboxes live. Not in a cgroup of its own: those of
+        its keepers are below it, and then it takes no process any more. What a service manager does there
+        is tested by tests/vm/service.py."""
+        return not self.own_cgroup()
+
     def own_cgroup(self):
         """In a virtual machine each daemon gets a cgroup for itself alone (tests/vm/inside): one that
         holds other processes cannot hand controllers down."""

@@ -196,6 +196,16 @@ def test_attached_command(t):
         check_count(data)
 
 
+def writes(c, e, text):
+    """False while the keeper has not given its stdin back yet."""
+    try:
+        c.call("exec.write", {"execId": e["execId"], "data": text})
+    except lib.RpcError as error:
+        equal(error.kind, "invalid_state", "why not")
+        return False
+    return True
+
+
 @timeout(120)
 def test_stdin_and_terminal(t):
     """What the daemon held open stays open, and its end comes when it is wanted."""
@@ -209,9 +219,9 @@ def test_stdin_and_terminal(t):
         c = restart(t, d)
         for x in (e, tty):
             equal(c.call("exec.get", {"execId": x["execId"]})["state"], "running", "state")
-        c.call("exec.write", {"execId": e["execId"], "data": "after\n"})
+        until(lambda: writes(c, e, "after\n"), 30, "its stdin is there again")
         c.call("exec.resize", {"execId": tty["execId"], "rows": 33, "cols": 44})
-        c.call("exec.write", {"execId": tty["execId"], "data": "typed\n"})
+        until(lambda: writes(c, tty, "typed\n"), 30, "its terminal is there again")
         for x in (e, tty):
             c.call("exec.closeStdin", {"execId": x["execId"]})
         r = exited(c.call("exec.wait", {"execId": e["execId"]}))

@@ -61,6 +61,9 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
+	/* valgrind has descriptors of its own beyond the limit; the stage leaves out what has this
+	 * tag */
+	tcase_set_tags(tcase, "clone");
 	tcase_add_test(tcase, no_room_for_descriptors);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
