@@ -19,6 +19,7 @@
 #include "sandbox/event-log.h"
 #include "sandbox/event.h"
 #include "sandbox/exec-activity.h"
+#include "sandbox/instance.h"
 #include "sandbox/journal.h"
 #include "sandbox/keeper-client.h"
 #include "sandbox/pool-set.h"
@@ -28,7 +29,6 @@
 #include "sandbox/workspace.h"
 #include "store/store.h"
 #include "util/fd.h"
-#include "util/id.h"
 #include "util/log.h"
 #include "util/path.h"
 #include "util/strings.h"
@@ -38,36 +38,19 @@
 #define BOOT_ID_MAX 64
 #define STOP_BOOT_MS 2000 /* that a boot under way gets at a clean stop */
 
-_Static_assert(INSTANCE_ID_SIZE == SHORT_ID_SIZE, "an instance id is a short id");
-
-/* The state directory's own name for itself, made once. */
-static int load_instance(struct manager *m)
-{
-	CLEANUP_STR char *text = NULL;
-	int r;
-
-	r = store_meta_get(m->store, "instance", &text);
-	if (r < 0)
-		return r;
-	if (text && strlen(text) == INSTANCE_ID_SIZE - 1) {
-		memcpy(m->instance, text, INSTANCE_ID_SIZE);
-		return 0;
-	}
-	r = id_make_short(m->instance);
-	return r < 0 ? r : store_meta_set(m->store, "instance", m->instance);
-}
-
 /* Whether what an earlier daemon left can still run. */
-static void load_boot(struct manager *m)
+static void load_boot(struct manager *m, bool is_new)
 {
 	CLEANUP_STR char *now = NULL;
 	CLEANUP_STR char *before = NULL;
 
 	if (fd_read_file(AT_FDCWD, BOOT_ID, BOOT_ID_MAX, &now, NULL) < 0)
 		return;
-	m->same_boot = store_meta_get(m->store, "boot", &before) == 0 && before &&
-		       strcmp(now, before) == 0;
-	if (!m->same_boot && store_meta_set(m->store, "boot", now) < 0)
+	if (store_meta_get(m->store, "boot", &before) < 0)
+		return;
+	/* a database that was lost: it can be, and asking does no harm */
+	m->same_boot = before ? strcmp(now, before) == 0 : !is_new;
+	if ((!before || !m->same_boot) && store_meta_set(m->store, "boot", now) < 0)
 		log_warning("the database does not take the boot id, going on");
 }
 
@@ -187,6 +170,7 @@ static int make_tables(struct manager *m)
 
 int manager_init(struct manager *m)
 {
+	bool is_new = false;
 	int r;
 
 	m->started_at_ms = time_monotonic_ms();
@@ -196,9 +180,9 @@ int manager_init(struct manager *m)
 	if (r == 0)
 		r = find_places(m);
 	if (r == 0)
-		r = load_instance(m);
+		r = instance_load(m, &is_new);
 	if (r == 0) {
-		load_boot(m);
+		load_boot(m, is_new);
 		r = make_runtime_dirs(m);
 	}
 	if (r < 0)

@@ -4,8 +4,10 @@
 import os
 import sqlite3
 import subprocess
+import time
 
 import daemon as daemon_module
+import test_adopt
 from harness import exited, modes, refused, timeout
 from lib import check, equal, until
 from test_faults import drop_disk, small_disk, try_create, until_unused
@@ -27,6 +29,17 @@ def contents(d):
 
 def saved_aside(d):
     return [n for n in os.listdir(d.state) if n.startswith("state.db.damaged-") and not n.endswith("-wal")]
+
+
+def lose_page(d, table):
+    """The first one of TABLE."""
+    db = sqlite3.connect(database(d))
+    page = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]
+    size = db.execute("PRAGMA page_size").fetchone()[0]
+    db.close()
+    with open(database(d), "r+b") as f:
+        f.seek((page - 1) * size)
+        f.write(b"x" * size)
 
 
 def refuses_to_start(d, *words):
@@ -101,13 +114,7 @@ def test_damaged(t):
         c.call("sandbox.create", {"name": "kept"}, timeout=60)
         exited(t.run("kept", ["/bin/sh", "-c", "echo here >/home/agent/file"], client=c))
     d.stop()
-    db = sqlite3.connect(database(d))
-    page = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'pools'").fetchone()[0]
-    size = db.execute("PRAGMA page_size").fetchone()[0]
-    db.close()
-    with open(database(d), "r+b") as f:
-        f.seek((page - 1) * size)
-        f.write(b"x" * size)
+    lose_page(d, "pools")
     d.start()
     equal((len(saved_aside(d)), d.instance), (1, instance), d.log_tail())
     with d.client() as c:
@@ -116,6 +123,64 @@ def test_damaged(t):
         equal(exited(t.run("kept", ["cat", "/home/agent/file"], client=c))["stdout"], "here\n", "file")
         c.call("sandbox.remove", {"sandbox": "kept", "force": True}, timeout=60)
     d.stop()
+
+
+@timeout(90)
+def test_damaged_while_sandboxes_live(t):
+    """The daemon dies and a page is lost: what is on others is taken over, running."""
+    with test_adopt.daemon(t) as d:
+        c = t.connect(daemon=d)
+        ws = t.workspace()
+        s, e = test_adopt.counting(t, c, ws)
+        d.kill()
+        lose_page(d, "pools")
+        d.start()
+        equal(len(saved_aside(d)), 1, d.log_tail())
+        c = t.connect(daemon=d)
+        now = test_adopt.state(c, s)
+        equal((now["state"], now["pid"]), ("running", s["pid"]), "the sandbox")
+        os.unlink(ws + "/go")
+        equal(c.call("exec.wait", {"execId": e["execId"]}, timeout=30)["exitCode"], 7, "the command")
+        test_adopt.check_count(test_adopt.read_all(c, e["execId"]))
+
+
+def beats(ws):
+    """Whether somebody writes the file again that is removed here."""
+    try:
+        os.unlink(ws + "/beat")
+    except FileNotFoundError:
+        return False
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        if os.path.exists(ws + "/beat"):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@timeout(90)
+def test_lost_while_sandboxes_live(t):
+    """All rows are lost: what nobody can reach any more ends, and the next daemon works."""
+    with test_adopt.daemon(t) as d:
+        c = t.connect(daemon=d)
+        ws = t.workspace()
+        c.call("sandbox.create", {"name": "lost", "workspace": ws}, timeout=60)
+        script = "while :; do date +%N >beat; sleep 0.02; done"
+        run = {"sandbox": "lost", "command": ["/bin/sh", "-c", script], "workDir": ws, "detach": True}
+        c.call("exec.run", run)
+        until(lambda: beats(ws), 20, "it runs")
+        d.kill()
+        for name in contents(d):
+            with open(os.path.join(d.state, name), "wb") as f:
+                f.write(b"garbage" * 1000)
+        instance = d.instance
+        d.start()
+        equal((len(saved_aside(d)), d.instance), (1, instance), d.log_tail())
+        c = t.connect(daemon=d)
+        until(lambda: not beats(ws), 20, "the command of the one that is not known ends")
+        equal(c.call("sandbox.list")["sandboxes"], [], "sandboxes")
+        s = c.call("sandbox.create", {"workspace": ws}, timeout=60)
+        equal(exited(t.run(s, ["echo", "new"], client=c))["stdout"], "new\n", "a new one")
 
 
 @modes("root", "owner")
