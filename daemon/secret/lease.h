@@ -32,12 +32,18 @@ struct lease_request {
 	const char *secret;
 	int64_t ttl_ms; /* > 0; [secrets] max_ttl at most */
 	enum lease_holder holder;
-	const char *holder_id; /* exec id, sandbox id or loop id; NULL with CLIENT */
+	uid_t holder_peer;     /* whose exec or loop, for their ids are his own */
+	const char *holder_id; /* exec id (it need not run yet), sandbox id or loop id; NULL with
+				* CLIENT */
 	const char *loop_id;   /* the rest is for the audit */
 	const char *sandbox;
 	const char *stage;
 	bool renew; /* again and again near its end, as long as the holder lives */
 };
+
+/* When its holder ends a lease does, by itself: an exec from exec.c, a sandbox when it does not run
+ * any more, a loop when it is cancelled or destroyed. Only an exec that was never begun has to be
+ * told of, by lease_end(). */
 
 /* L NULL: E says why. V is borrowed. Never called from inside lease_acquire(). */
 typedef void lease_done(struct lease *l, struct secret_value *v, struct error *e, void *userdata);
@@ -55,6 +61,7 @@ struct lease_facts {
 	const char *secret;
 	uid_t owner;
 	enum lease_holder holder;
+	uid_t holder_peer;
 	const char *holder_id; /* "" with CLIENT */
 	int64_t created_at_ms; /* CLOCK_REALTIME */
 	int64_t expires_at_ms;
@@ -62,14 +69,17 @@ struct lease_facts {
 };
 const struct lease_facts *lease_facts(const struct lease *l);
 struct lease *lease_find(struct manager *m, uid_t peer, const char *id, struct error *reterr);
-int lease_renew(struct manager *m, struct lease *l, int64_t ttl_ms, struct error *reterr);
+/* Asks the provider again; the value is dropped. Returns and calls as lease_acquire() does, V is
+ * NULL. */
+int lease_renew(struct manager *m, struct lease *l, int64_t ttl_ms, lease_done *done,
+		void *userdata, struct lease_pending **ret_pending, struct error *reterr);
 
 enum lease_end { LEASE_END_RELEASED, LEASE_END_EXPIRED, LEASE_END_REVOKED };
 /* It is over, and freed. KILL: the exec that holds it ends with cause lease_revoked. */
 void lease_end(struct manager *m, struct lease *l, enum lease_end why, bool kill);
 /* All of a holder, when it ends. */
-void lease_end_for(struct manager *m, enum lease_holder holder, const char *holder_id,
-		   enum lease_end why, bool kill);
+void lease_end_for(struct manager *m, enum lease_holder holder, uid_t holder_peer,
+		   const char *holder_id, enum lease_end why, bool kill);
 /* All of PEER (0 of the system daemon: of everybody). Returns how many. */
 unsigned lease_end_all(struct manager *m, uid_t peer, bool kill);
 void lease_each(struct manager *m, uid_t peer, bool (*fn)(struct lease *l, void *userdata),

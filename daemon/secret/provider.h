@@ -38,8 +38,9 @@ typedef void provider_done(struct provider_grant *g, struct error *e, void *user
 
 struct provider {
 	const char *name; /* in the configuration */
-	/* Returns 1: *RET is filled, DONE is not called; 0: DONE comes later, unless *RET_PENDING
-	 * is given to cancel() first; -1 with *RETERR. Blocks nobody. */
+	/* CALL and what is in it are good during the call only. Returns 1: *RET is filled, DONE is
+	 * not called; 0: DONE comes later, unless *RET_PENDING is given to cancel() first; -1 with
+	 * *RETERR. Blocks nobody. */
 	int (*lease)(const struct provider_call *call, provider_done *done, void *userdata,
 		     struct provider_grant *ret, struct provider_pending **ret_pending,
 		     struct error *reterr);
@@ -61,5 +62,9 @@ extern const struct provider provider_systemd;
 extern const struct provider provider_command;
 extern const struct provider provider_agent_secrets;
 
-/* By its name in the configuration; NULL: unknown. */
-const struct provider *provider_find(const char *name);
+/* Who has what PEER knows as NAME; fills *RET but for ttl_ms. *RET is good until the configuration
+ * is read again: not kept. NULL with *RETERR: no name, or its section is broken. */
+const struct provider *provider_of(struct manager *m, uid_t peer, const char *name,
+				   struct provider_call *ret, struct error *reterr);
+/* Whether PEER could probably lease NAME, without asking anybody else. */
+bool provider_has(struct manager *m, uid_t peer, const char *name);
