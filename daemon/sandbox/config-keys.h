@@ -52,6 +52,8 @@ extern const struct config_section config_section_tool;    /* config-tool.c */
 extern const struct config_section config_section_stage;   /* config-stage.c */
 extern const struct config_section config_section_pool;    /* config-pool.c */
 extern const struct config_section config_section_runtime; /* config-runtime.c */
+extern const struct config_section config_section_secrets; /* config-secret.c */
+extern const struct config_section config_section_secret;
 
 extern const char config_built_in_tools[]; /* made from tools.conf */
 

@@ -91,8 +91,9 @@ static const struct config_section section_network = { .name = "network",
 						       .n_keys = ARRAY_SIZE(network_keys) };
 
 static const struct config_section *const sections[] = {
-	&section_daemon,      &section_limits,       &section_network,     &config_section_runtime,
-	&config_section_tool, &config_section_stage, &config_section_pool,
+	&section_daemon,         &section_limits,         &section_network,
+	&config_section_runtime, &config_section_tool,    &config_section_stage,
+	&config_section_pool,    &config_section_secrets, &config_section_secret,
 };
 
 /* The section of TEXT, and the NAME in it ("" where sections have none); NULL: there is none. */
@@ -349,7 +350,7 @@ int config_new(struct config **ret, uid_t uid)
 	c->socket_group = strdup("sandboxd");
 	c->runtime = strdup(CONFIG_RUNTIME_DEFAULT);
 	if (!c->runtime_dir || !c->socket_group || !c->runtime || config_add_runtimes(c) < 0 ||
-	    stages_new(&c->stages) < 0)
+	    config_add_secrets(c) < 0 || stages_new(&c->stages) < 0)
 		return -ENOMEM;
 	if (!c->state_dir || !c->config_dir) /* no usable HOME: the command line may still say */
 		c->config_dir = c->config_dir ? c->config_dir : strdup("/nonexistent");

@@ -10,6 +10,7 @@
 
 #include "macro.h"
 #include "params.h"
+#include "sandbox/config-secret.h"
 #include "sandbox/runtime.h"
 #include "util/log.h"
 
@@ -73,6 +74,7 @@ struct config {
 	struct tool_profile *tools; /* the built-in ones first; tool.h finds one */
 	struct stages *stages;      /* the built-in ones, as [stage NAME] changes them */
 	struct config_pool *pools;  /* [pool NAME], as the files have them */
+	struct config_secrets secrets;
 	uint64_t pool_memory_bytes; /* of all spares together; 0: there are none */
 	unsigned problems;          /* unknown keys, bad values: all were logged with file:line */
 	char *first_problem;        /* "FILE:LINE: what"; NULL: none */
@@ -96,6 +98,7 @@ uint32_t config_pool_room(const struct config *c);
 
 /* For config_new(): the built-in ones. Returns 0 or -ENOMEM. */
 int config_add_runtimes(struct config *c);
+int config_add_secrets(struct config *c);
 int config_parse_level(const char *text, enum log_level *ret);
 /* From the command line: an absolute path, or one below the working directory. Logged. */
 int config_set_dir(char **field, const char *option, const char *path);

@@ -62,6 +62,9 @@ void reload_list_fixed(const struct config *old, const struct config *new, char 
 		{ "socket_group", !string_equal(old->socket_group, new->socket_group) },
 		{ "libexec_dir", !string_equal(old->libexec_dir, new->libexec_dir) },
 		{ "seccomp_profile", !string_equal(old->seccomp_profile, new->seccomp_profile) },
+		{ "[secrets] key",
+		  old->secrets.key != new->secrets.key ||
+			  !string_equal(old->secrets.passphrase, new->secrets.passphrase) },
 	};
 	size_t i, n = 0;
 

@@ -36,6 +36,9 @@ struct provider_grant {
 /* G NULL: E says why, without a value in it. Never called from inside lease(). */
 typedef void provider_done(struct provider_grant *g, struct error *e, void *userdata);
 
+/* E NULL: it is in its place, and on disk. */
+typedef void provider_replaced(struct error *e, void *userdata);
+
 struct provider {
 	const char *name; /* in the configuration */
 	/* CALL and what is in it are good during the call only. Returns 1: *RET is filled, DONE is
@@ -48,9 +51,10 @@ struct provider {
 	/* The provider's own lease is not needed any more: told once, not waited for. NULL: nothing
 	 * to tell. */
 	void (*revoke)(const struct provider_call *call, const char *remote_id);
-	/* Replaces the value at its place, atomically. NULL: it cannot. */
+	/* Replaces the value at its place, atomically. Returns 0, and DONE is called once when it
+	 * is on disk or cannot be, never from inside; or -1 with *RETERR. NULL: it cannot. */
 	int (*replace)(const struct provider_call *call, const struct bytes *value,
-		       struct error *reterr);
+		       provider_replaced *done, void *userdata, struct error *reterr);
 	/* Whether lease() would probably find it, without asking anybody else. */
 	bool (*has)(const struct provider_call *call);
 };

@@ -3,6 +3,7 @@
 /* A secret's value in memory: locked (where RLIMIT_MEMLOCK allows), left out of core files, zeroed
  * before it is given back. Shared by counting, so that it is in memory once. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,9 @@
 #define SECRET_NAME_MAX 64             /* bytes, without NUL: [A-Za-z0-9_.-], no leading dot */
 
 struct secret_value;
+
+/* Whether NAME can be a secret's. */
+bool secret_name_is_good(const char *name);
 
 /* SIZE bytes (at most SECRET_VALUE_MAX), zeroed, for the caller to fill by *RET_DATA; a NUL follows
  * them. Returns 0 or -ENOMEM. */

@@ -14,6 +14,7 @@
 #define VAULT_KEY_BYTES 32
 
 struct config;
+struct event_base;
 struct vault;
 
 /* What is listed of a secret; never its value. Strings live until the vault changes. */
@@ -25,20 +26,30 @@ struct vault_entry {
 	int64_t updated_at_ms;
 };
 
-/* Opens the one in STATE_FD (a directory), or makes an empty one; its key comes from where CONFIG
- * says. One that cannot be opened (wrong key, damaged) is left untouched: *RET is made all the
- * same, and each call on it answers why. Returns 0 or negative errno. */
-int vault_new(int state_fd, const struct config *config, struct vault **ret);
-void vault_free(struct vault *v); /* NULL is fine */
+/* Opens the one in STATE_FD (a directory, borrowed), or makes an empty one; its key comes from
+ * where CONFIG says. Blocks: for the start of the daemon. One that cannot be opened (wrong key,
+ * damaged) is left untouched: *RET is made all the same, and each call on it answers why. Returns 0
+ * or negative errno. */
+int vault_new(struct event_base *base, int state_fd, const struct config *config,
+	      struct vault **ret);
+/* What is being written is given up: its callbacks get ERROR_CANCELLED. NULL is fine. */
+void vault_free(struct vault *v);
 DEFINE_CLEANUP(struct vault *, vault_free);
+/* Whether something is being written. */
+bool vault_is_busy(const struct vault *v);
+
+/* E NULL: it is on disk. */
+typedef void vault_done(struct error *e, void *userdata);
 
 /* All return 0, or -1 with *RETERR, which names the field "secret" or "value" where they are at
- * fault. */
+ * fault. A change is on disk, and is seen, when DONE is called: once, never from inside the call,
+ * and only after a 0. VALUE is borrowed for the call. */
 int vault_set(struct vault *v, uid_t owner, const char *name, const struct bytes *value,
-	      struct error *reterr);
+	      vault_done *done, void *userdata, struct error *reterr);
+int vault_remove(struct vault *v, uid_t owner, const char *name, vault_done *done, void *userdata,
+		 struct error *reterr);
 int vault_get(struct vault *v, uid_t owner, const char *name, struct secret_value **ret,
 	      struct error *reterr);
-int vault_remove(struct vault *v, uid_t owner, const char *name, struct error *reterr);
 bool vault_has(const struct vault *v, uid_t owner, const char *name);
 /* Calls FN for each of OWNER, by name, until it returns false. */
 int vault_each(struct vault *v, uid_t owner, bool (*fn)(const struct vault_entry *, void *userdata),
