@@ -50,6 +50,15 @@ static const struct field workspace_fields[] = {
 	END
 };
 
+static const struct field secret_use_fields[] = {
+	{ "name", FIELD_STRING, R, AT(secret_use_params, name), BETWEEN(1, 64), .doc = "Which one." },
+	{ "env", FIELD_STRING, AT(secret_use_params, env), BETWEEN(1, 256), .doc = "The variable that it becomes; with no form: as the tool says, else its name in capitals." },
+	{ "file", FIELD_STRING, AT(secret_use_params, file), BETWEEN(1, 4095), .doc = "The file that it becomes, in the agent's home." },
+	{ "stdin", FIELD_BOOL, AT(secret_use_params, in), .doc = "It is what the command reads." },
+	{ "ttlMs", FIELD_INT64, AT(secret_use_params, ttl_ms), BETWEEN(1, FIELD_INT_MAX), .doc = "How long it is lent; absent: as configured, and renewed while the command runs." },
+	END
+};
+
 static const struct field network_fields[] = {
 	{ "mode", FIELD_ENUM, R, AT(network_params, mode), .values = network_modes, .unavailable_values = 1u << NETWORK_GATEWAY, .doc = "What can be reached." },
 	{ "policy", FIELD_STRING, U, AT(network_params, policy), BETWEEN(1, 16), .doc = "What happens to hosts not listed: allow or deny." },
@@ -146,7 +155,7 @@ static const struct field exec_run_fields[] = {
 	{ "fds", FIELD_INT64, D, AT(exec_run_params, fds), BETWEEN(0, RPC_FDS_MAX), .doc = "How many descriptors this request takes from the queue." },
 	{ "capture", FIELD_ENUM, AT(exec_run_params, capture), .values = capture_modes, .fallback = CAPTURE_SEPARATE, .doc = "What to keep of what it writes." },
 	{ "files", FIELD_OBJECTS, AT(exec_run_params, files), BETWEEN(0, FILES_MAX), NESTED(file_fields, file_params), .doc = "Written before it starts." },
-	{ "secrets", FIELD_ANY, U, AT(exec_run_params, secrets_given), .doc = "Secrets to lend it." },
+	{ "secrets", FIELD_OBJECTS, U, AT(exec_run_params, secrets), BETWEEN(0, EXEC_SECRETS_MAX), NESTED(secret_use_fields, secret_use_params), .shorthand = "name", .doc = "Secrets to lend it, leased before it starts." },
 	{ "timeoutMs", FIELD_INT64, AT(exec_run_params, timeout_ms), BETWEEN(1, FIELD_INT_MAX), .doc = "TERM after this time, KILL after the grace." },
 	{ "graceMs", FIELD_INT64, D, AT(exec_run_params, grace_ms), MS, .fallback = EXEC_GRACE_MS, .doc = "Between TERM and KILL." },
 	{ "leftovers", FIELD_ENUM, AT(exec_run_params, leftovers), .values = leftovers_modes, .fallback = LEFTOVERS_KILL, .doc = "What happens to processes that outlive it." },
@@ -196,7 +205,7 @@ static const struct field loop_run_fields[] = {
 	{ "baseSha", FIELD_STRING, AT(loop_run_params, base_sha), BETWEEN(1, 64), .doc = "Commit from which artifacts are counted; absent: HEAD at the start." },
 	{ "profile", FIELD_ANY, U, AT(loop_run_params, profile_given), .doc = "Another profile of the tool." },
 	{ "env", FIELD_ENV, AT(loop_run_params, env), .doc = "On top of the sandbox's." },
-	{ "secrets", FIELD_ANY, U, AT(loop_run_params, secrets_given), .doc = "Secrets to lend it." },
+	{ "secrets", FIELD_OBJECTS, U, AT(loop_run_params, secrets), BETWEEN(0, EXEC_SECRETS_MAX), NESTED(secret_use_fields, secret_use_params), .shorthand = "name", .doc = "Secrets to lend it, leased before it starts." },
 	{ "files", FIELD_OBJECTS, AT(loop_run_params, files), BETWEEN(0, FILES_MAX), NESTED(file_fields, file_params), .doc = "Written before it starts." },
 	{ "workDir", FIELD_STRING, AT(loop_run_params, work_dir), BETWEEN(1, 4095), .doc = "Absent: the loop's." },
 	{ "timeoutMs", FIELD_INT64, AT(loop_run_params, timeout_ms), BETWEEN(1, FIELD_INT_MAX), .doc = "TERM after this time, KILL after the grace; also of each verification command. Absent: the tool's own." },

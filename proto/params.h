@@ -52,6 +52,21 @@ struct workspaces_params {
 	size_t count;
 };
 
+/* A secret that is lent to a command. Of env, file and in at most one is given; none: as the tool
+ * says, else the variable that is called like it. */
+struct secret_use_params {
+	const char *name;
+	const char *env;  /* the variable that it becomes */
+	const char *file; /* the file, below the agent's home */
+	bool in;          /* "stdin": what the command reads */
+	int64_t ttl_ms;   /* -1: as configured, and renewed while the command runs */
+};
+
+struct secret_uses_params {
+	const struct secret_use_params *items;
+	size_t count;
+};
+
 enum network_mode { NETWORK_UNSET, NETWORK_NONE, NETWORK_GATEWAY, NETWORK_HOST };
 
 struct network_params {
@@ -178,7 +193,7 @@ struct loop_run_params {
 	const char *base_sha;
 	bool profile_given;
 	struct pairs env;
-	bool secrets_given;
+	struct secret_uses_params secrets;
 	struct files_params files;
 	const char *work_dir;
 	int64_t timeout_ms;
@@ -226,7 +241,7 @@ struct exec_run_params {
 	int64_t fds;
 	enum capture_mode capture;
 	struct files_params files;
-	bool secrets_given;
+	struct secret_uses_params secrets;
 	int64_t timeout_ms;
 	int64_t grace_ms;
 	enum leftovers_mode leftovers;

@@ -11,7 +11,7 @@
 #include "session.h"
 #include "terminal.h"
 
-/* NAME[=ENV]: {"secret": NAME, "env": ENV} */
+/* NAME[=ENV]: {"name": NAME, "env": ENV} */
 static void add_secret(struct json_object *params, const char *text)
 {
 	struct json_object *secrets = NULL;
@@ -23,7 +23,7 @@ static void add_secret(struct json_object *params, const char *text)
 		secrets = json_object_new_array();
 		json_object_object_add(params, "secrets", secrets);
 	}
-	json_object_object_add(secret, "secret", json_object_new_string_len(text, n));
+	json_object_object_add(secret, "name", json_object_new_string_len(text, n));
 	if (equals)
 		json_object_object_add(secret, "env", json_object_new_string(equals + 1));
 	json_object_array_add(secrets, secret);

@@ -3,8 +3,8 @@
  * what they can do, configuration alone can.
  *
  * Two kinds of keys have lists. Words (prompt, run, with, hosts) are said at once, and the last one
- * counts. Lines (install, check, seed) are said one by one, and a file that says one begins anew,
- * so that a section in sandboxd.conf replaces a built-in recipe instead of adding to it. */
+ * counts. Lines (install, check, secret, seed) are said one by one, and a file that says one begins
+ * anew, so that a section in sandboxd.conf replaces a built-in recipe instead of adding to it. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -80,42 +80,21 @@ static int set_hosts(const char *value, void *field)
 	return set_words(value, field);
 }
 
-/* Those that a sandbox sets itself would be lost. */
 static int set_env(const char *value, void *field)
 {
-	static const char *const ours[] = { "PATH", "HOME", "USER", "LOGNAME" };
-	CLEANUP_STR char *key = NULL;
-	size_t i, length = strcspn(value, "=");
+	size_t length = strcspn(value, "=");
+	CLEANUP_STR char *key = strndup(value, length);
 
-	if (strspn(value, LETTERS DIGITS "_") != length || length == 0 || !value[length] ||
-	    strchr(DIGITS, value[0]))
+	if (!key)
+		return -ENOMEM;
+	if (!value[length] || !tool_may_set(key))
 		return -EINVAL;
-	key = strndup(value, length);
-	for (i = 0; key && i < ARRAY_SIZE(ours); i++)
-		if (strcmp(key, ours[i]) == 0)
-			return -EINVAL;
-	return key ? string_list_set_env(field, key, value + length + 1) : -ENOMEM;
-}
-
-/* "~/…" or "/home/agent/…". Returns what is below the home; NULL: it is not. */
-static const char *below_home(const char *path)
-{
-	CLEANUP_STR char *full = NULL;
-	const char *rest;
-
-	if (strncmp(path, "~/", 2) == 0)
-		rest = path + 2;
-	else if (strncmp(path, TOOL_HOME "/", strlen(TOOL_HOME "/")) == 0)
-		rest = path + strlen(TOOL_HOME "/");
-	else
-		return NULL;
-	full = string_format("/%s", rest);
-	return full && rest[0] && path_is_clean(full) ? rest : NULL;
+	return string_list_set_env(field, key, value + length + 1);
 }
 
 static int set_overlay(const char *value, void *field)
 {
-	const char *path = below_home(value);
+	const char *path = tool_below_home(value);
 	struct string_list *list = field;
 	size_t i;
 
@@ -177,7 +156,7 @@ static int set_check(void *object, const char *argument, const char *value)
 
 static int set_seed(void *object, const char *argument, const char *value)
 {
-	const char *path = below_home(argument);
+	const char *path = tool_below_home(argument);
 	struct tool_profile *p = object;
 	struct tool_seed *seed;
 
@@ -185,6 +164,21 @@ static int set_seed(void *object, const char *argument, const char *value)
 		return -EINVAL;
 	seed = tool_profile_seed(p, path);
 	return seed ? add_line(p, &seed->content, value) : -ENOMEM;
+}
+
+static int set_secret(void *object, const char *argument, const char *value)
+{
+	struct tool_profile *p = object;
+	struct tool_secret *s = NULL;
+	int r = value[0] ? tool_secret_parse(value, &s) : 0;
+
+	(void)argument;
+	if (r < 0)
+		return r;
+	if (p->secrets.file != p->n_files || !s)
+		tool_secrets_deinit(&p->secrets);
+	p->secrets.file = p->n_files;
+	return s ? tool_secrets_add(&p->secrets, s) : 0;
 }
 
 static const struct config_key keys[] = {
@@ -204,6 +198,7 @@ static const struct config_key keys[] = {
 	CONFIG_KEY("bin", set_bin, tool_profile, bin),
 	{ .name = "install", .set_in = set_install },
 	{ .name = "check", .set_in = set_check },
+	{ .name = "secret", .set_in = set_secret },
 	{ .name = "seed", .set_in = set_seed, .has_argument = true },
 };
 

@@ -54,6 +54,7 @@ void tool_profile_free(struct tool_profile *p)
 	string_list_deinit(&p->env);
 	string_list_deinit(&p->hosts);
 	string_list_deinit(&p->overlays);
+	tool_secrets_deinit(&p->secrets);
 	string_list_deinit(&p->prompt);
 	string_list_deinit(&p->run);
 	free(p);

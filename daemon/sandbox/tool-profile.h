@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "macro.h"
+#include "sandbox/tool-secret.h"
 #include "util/strings.h"
 
 #define TOOL_HOME "/home/agent"
@@ -42,6 +43,7 @@ struct tool_profile {
 	struct string_list hosts;
 	/* Files of the workspace owner's home that are shown read-only; below the home. */
 	struct string_list overlays;
+	struct tool_secrets secrets; /* that its agent is lent when it runs */
 	/* One headless run, reading the prompt on stdin: argv, where the word "{model}" stands for
 	 * model_flag and a model, "{args}" for the caller's arguments. Empty: it takes no prompt.
 	 */

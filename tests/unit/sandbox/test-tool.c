@@ -141,6 +141,70 @@ START_TEST(built_in_tools_are_sections_like_any_other)
 }
 END_TEST
 
+START_TEST(tools_say_which_secrets_their_agent_is_lent)
+{
+	const struct tool_profile *claude = tool_find(config, "claude");
+	const struct tool_secret *s = tool_secrets_find(&claude->secrets, "claude_oauth_token");
+
+	ck_assert_ptr_nonnull(s);
+	ck_assert_ptr_eq(s, tool_secrets_find(&claude->secrets, "claude_setup_token"));
+	ck_assert_str_eq(s->names.items[0], "claude_setup_token");
+	ck_assert_str_eq(s->env, "CLAUDE_CODE_OAUTH_TOKEN");
+	ck_assert_ptr_null(s->file);
+	ck_assert_ptr_null(tool_secrets_find(&claude->secrets, "claude_oauth"));
+	s = tool_secrets_find(&tool_find(config, "codex")->secrets, "codex_auth_json");
+	ck_assert_str_eq(s->file, ".codex/auth.json");
+	ck_assert_ptr_null(s->env);
+	ck_assert_ptr_null(tool_find(config, "shell")->secrets.first);
+}
+END_TEST
+
+START_TEST(a_file_replaces_the_secrets_of_a_tool)
+{
+	const struct tool_secrets *l = &tool_find(config, "pi")->secrets;
+
+	load("[tool pi]\nsecret = a | b.c -> env A_B\nsecret = d->file /home/agent/.d/e/f\n");
+	ck_assert_uint_eq(config->problems, 0);
+	ck_assert_str_eq(l->first->names.items[1], "b.c");
+	ck_assert_str_eq(l->first->env, "A_B");
+	ck_assert_str_eq(l->first->next->file, ".d/e/f");
+	ck_assert_ptr_null(l->first->next->next);
+	load("[tool pi]\nsecret =\n");
+	ck_assert_ptr_null(l->first);
+}
+END_TEST
+
+START_TEST(refuses_what_is_no_secret_of_a_tool)
+{
+	static const char *const bad[] = {
+		"a",
+		"a -> ",
+		"-> env A",
+		"a -> env",
+		"a -> env 1",
+		"a -> env A=B",
+		"a -> env PATH",
+		"a || b -> env A",
+		".a -> env A",
+		"a b -> env A",
+		"a -> file /etc/x/y",
+		"a -> file ~/x",
+		"a -> file ~/.x/../y",
+		"a -> fil ~/.x/y",
+		"a -> env A B",
+		"a -> env 'A",
+	};
+	char text[128];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		(void)snprintf(text, sizeof(text), "[tool shell]\nsecret = %s\n", bad[i]);
+		load(text);
+		ck_assert_msg(config->problems == i + 1, "%s was taken", bad[i]);
+	}
+	ck_assert_ptr_null(tool_find(config, "shell")->secrets.first);
+}
+END_TEST
+
 static const char *seed_line(const struct tool_profile *p, const char *path, size_t i)
 {
 	for (const struct tool_seed *s = p->seeds; s; s = s->next)
@@ -415,6 +479,9 @@ int main(void)
 	tcase_add_test(cases, refuses_what_is_no_exact_version);
 	tcase_add_test(cases, names_the_tools_there_are);
 	tcase_add_test(cases, built_in_tools_are_sections_like_any_other);
+	tcase_add_test(cases, tools_say_which_secrets_their_agent_is_lent);
+	tcase_add_test(cases, a_file_replaces_the_secrets_of_a_tool);
+	tcase_add_test(cases, refuses_what_is_no_secret_of_a_tool);
 	tcase_add_test(cases, codex_runs_without_a_sandbox_of_its_own);
 	tcase_add_test(cases, a_file_replaces_lines_and_adds_to_environment);
 	tcase_add_test(cases, a_tool_of_words_alone);
