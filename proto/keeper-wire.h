@@ -347,7 +347,15 @@ enum keeper_spool_stream {
  * keep_stdin, fds[0] is the write end of the command's stdin: a copy that the keeper holds for a
  * daemon that comes back, until DROP_STDIN, FINISH or REMOVE; streams may be 0 then. The file
  * <state>/spool/<exec>.<stdout|stderr|output> is made at the first byte. Beyond max_bytes the
- * oldest bytes are punched out; offsets stay. */
+ * oldest bytes are punched out; offsets stay.
+ *
+ * With has_masks, the last fd is a memfd, sealed against everything: what the files must not hold,
+ * KEEPER_MASKS_SIZE_MAX bytes at most: again and again a uint32_t, KEEPER_MASK_MIN to
+ * KEEPER_MASK_MAX, and so many bytes, unaligned. Each of these is stars in the file. */
+#define KEEPER_MASK_MIN 8
+#define KEEPER_MASK_MAX (64 * 1024)
+#define KEEPER_MASKS_SIZE_MAX (64 * 1024 * 1024)
+
 struct keeper_spool_open {
 	struct wire_header header;
 	struct wire_str exec;
@@ -356,6 +364,8 @@ struct keeper_spool_open {
 	uint32_t pty;
 	uint32_t keep_stdin;
 	uint64_t max_bytes;
+	uint32_t has_masks;
+	uint32_t reserved;
 };
 
 /* Reads what is still coming until every pipe is at its end or wait_ms went by, closes, and answers

@@ -9,10 +9,11 @@
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "dumpable.h"
 
 #define ENTER_STACK_SIZE (64u * 1024)
 
@@ -58,6 +59,6 @@ int enter_run(int pidfd, int flags, int (*function)(void *arg), void *arg)
 	saved = errno;
 	if (pid >= 0)
 		(void)waitpid(pid, NULL, __WALL); /* it has ended: vfork */
-	(void)prctl(PR_SET_DUMPABLE, 1);
+	dumpable_restore();
 	return pid < 0 ? -saved : e.result;
 }

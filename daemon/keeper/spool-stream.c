@@ -3,7 +3,8 @@
  * the pipe, so a full disk blocks the producer and loses nothing. Splicing to a file holds the
  * pipe's lock for as long as the file takes, and the producer waits: the pages of a fast one are
  * first moved, not copied, into a pipe between, and it fills its own again meanwhile. A pty cannot
- * be spliced everywhere, so it is read, and what was not written waits in `pending`.
+ * be spliced everywhere, so it is read, and what was not written waits in `pending`. So is a pipe
+ * whose bytes have to be looked at (mask.h).
  *
  * Beyond max_bytes the oldest bytes are punched out, some at a time: offsets never change. */
 
@@ -19,6 +20,7 @@
 
 #include "keeper-wire.h"
 #include "macro.h"
+#include "mask.h"
 
 #define PUNCH_MIN (1u << 20)
 #define BLOCK 4096u
@@ -44,6 +46,9 @@ void stream_deinit(struct stream *s)
 	free(s->pending);
 	s->pending = NULL;
 	s->n_pending = 0;
+	masks_memory_free(s->held, KEEPER_MASK_MAX);
+	s->held = NULL;
+	s->n_held = s->n_shown = 0;
 }
 
 /* A reader that waits for the rest of a character must get it, however small the spool. */
@@ -68,7 +73,7 @@ void stream_let_go(struct stream *s)
 		waiting = PTY_MAX;
 	else
 		(void)ioctl(s->source, FIONREAD, &waiting); /* cannot fail on a pipe */
-	s->extra = (uint64_t)waiting + s->n_pending + s->n_between +
+	s->extra = (uint64_t)waiting + s->n_pending + s->n_between + s->n_held +
 		   1; /* and one, to see the end behind it */
 	if (held > room(s))
 		s->extra += held - room(s);
@@ -211,10 +216,24 @@ static int64_t write_pending(struct stream *s)
 	return appended(s, n);
 }
 
+/* SIZE bytes at DATA go to the file, now or later. */
+static int64_t write_later(struct stream *s, int dir, const char *name, const uint8_t *data,
+			   size_t size)
+{
+	int r;
+
+	s->pending = malloc(size);
+	if (!s->pending)
+		return failed(s, -ENOMEM); /* these bytes are lost, and it is said */
+	memcpy(s->pending, data, size);
+	s->n_pending = size;
+	r = open_file(s, dir, name);
+	return r < 0 ? failed(s, r) : write_pending(s);
+}
+
 static int64_t pump_pty(struct stream *s, int dir, const char *name, uint8_t *buffer)
 {
 	ssize_t n;
-	int r;
 
 	if (s->n_pending > 0)
 		return write_pending(s);
@@ -225,17 +244,90 @@ static int64_t pump_pty(struct stream *s, int dir, const char *name, uint8_t *bu
 		s->eof = true;
 		return 0;
 	}
-	s->pending = malloc((size_t)n);
-	if (!s->pending)
-		return failed(s, -ENOMEM); /* these bytes are lost, and it is said */
-	memcpy(s->pending, buffer, (size_t)n);
-	s->n_pending = (size_t)n;
-	r = open_file(s, dir, name);
-	return r < 0 ? failed(s, r) : write_pending(s);
+	return write_later(s, dir, name, buffer, (size_t)n);
+}
+
+/* ---- with masks ---- */
+
+/* Looks at the SIZE bytes at BUFFER, held ones first, and writes what is settled. */
+static int64_t settle(struct stream *s, int dir, const char *name, uint8_t *buffer, size_t size)
+{
+	size_t done = masks_apply(s->masks, buffer, size, s->eof);
+	size_t shown = s->n_shown < done ? s->n_shown : done;
+
+	s->n_held = size - done;
+	memcpy(s->held, buffer + done, s->n_held);
+	explicit_bzero(buffer + done, s->n_held);
+	/* Shown bytes have their place. If that fails, too few for a secret stay. */
+	if (shown > 0)
+		(void)!pwrite(s->file, buffer, shown, (off_t)(s->end - s->n_shown));
+	s->n_shown -= shown;
+	return done > shown ? write_later(s, dir, name, buffer + shown, done - shown) : 0;
+}
+
+static int64_t pump_masked(struct stream *s, int dir, const char *name, uint8_t *buffer)
+{
+	int64_t moved = 0;
+	size_t held;
+	ssize_t n;
+
+	if (s->n_pending > 0)
+		return write_pending(s);
+	if (!s->held)
+		s->held = masks_memory(KEEPER_MASK_MAX);
+	if (!s->held)
+		return failed(s, -ENOMEM); /* the bytes stay in the pipe */
+	while (moved == 0 && s->n_pending == 0 && !s->eof) {
+		held = s->n_held;
+		n = read(s->source, buffer + held, STREAM_CHUNK - held);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return 0;
+		s->eof = n <= 0; /* a pty says EIO */
+		memcpy(buffer, s->held, held);
+		moved = settle(s, dir, name, buffer, held + (n > 0 ? (size_t)n : 0));
+	}
+	if (s->n_pending > 0)
+		s->eof = false; /* found again when that is written */
+	return moved;
+}
+
+bool stream_can_show(const struct stream *s)
+{
+	return s->n_held > s->n_shown && s->n_held < KEEPER_MASK_MIN && s->n_pending == 0;
+}
+
+bool stream_show(struct stream *s, int dir, const char *name)
+{
+	ssize_t n = -1;
+
+	if (stream_can_show(s) && open_file(s, dir, name) == 0)
+		n = pwrite(s->file, s->held + s->n_shown, s->n_held - s->n_shown, (off_t)s->end);
+	if (n <= 0)
+		return false; /* with what comes next */
+	s->n_shown += (size_t)n;
+	s->end += (uint64_t)n;
+	return true;
+}
+
+void stream_flush(struct stream *s, int dir, const char *name)
+{
+	CLEANUP_STR char *rest = NULL;
+	size_t n = s->n_held;
+
+	if (n == 0 || s->n_pending > 0)
+		return;
+	rest = malloc(n);
+	if (!rest)
+		return;
+	memcpy(rest, s->held, n);
+	s->eof = true;
+	(void)settle(s, dir, name, (uint8_t *)rest, n); /* an error is in the stream */
 }
 
 int64_t stream_pump(struct stream *s, int dir, const char *name, uint8_t *buffer)
 {
 	s->error = 0; /* set again by what fails now */
+	if (s->masks)
+		return pump_masked(s, dir, name, buffer);
 	return s->pty ? pump_pty(s, dir, name, buffer) : pump_pipe(s, dir, name);
 }

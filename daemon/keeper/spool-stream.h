@@ -8,6 +8,8 @@
 
 #define STREAM_CHUNK (1u << 20)
 
+struct masks;
+
 struct stream {
 	bool used;
 	bool pty;
@@ -24,6 +26,10 @@ struct stream {
 	size_t n_between; /* bytes in it */
 	uint8_t *pending; /* read from a pty, not yet written */
 	size_t n_pending;
+	const struct masks *masks; /* what must not get into the file; borrowed; NULL: nothing */
+	uint8_t *held;             /* may be the beginning of such a thing */
+	size_t n_held;
+	size_t n_shown; /* of them, which are in the file all the same */
 };
 
 void stream_init(struct stream *s);
@@ -40,3 +46,12 @@ void stream_let_go(struct stream *s);
  * STREAM_CHUNK bytes. Returns bytes moved (> 0), 0 when nothing is there now or the stream has
  * ended (s->eof), or negative errno when the file took nothing (s->error is set; data stays). */
 int64_t stream_pump(struct stream *s, int dir, const char *name, uint8_t *buffer);
+
+/* Whether there is held so little that it gives nothing away, and is not in the file. */
+bool stream_can_show(const struct stream *s);
+/* Puts it there: its producer may wait for an answer to it. What is a secret's after all is covered
+ * in the file later. Returns whether there is more in the file. */
+bool stream_show(struct stream *s, int dir, const char *name);
+
+/* Nothing comes after what was pumped: what was held gets into the file. */
+void stream_flush(struct stream *s, int dir, const char *name);

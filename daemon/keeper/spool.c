@@ -20,10 +20,12 @@
 #include "hash.h"
 #include "keeper-wire.h"
 #include "macro.h"
+#include "mask.h"
 #include "spool-stream.h"
 
 #define SPOOL_NOTIFY_MS 4
 #define SPOOL_RETRY_MS 500
+#define SPOOL_SHOW_MS 50   /* a few bytes that may begin a secret wait so long for the next */
 #define SPOOL_FULL_MS 5000 /* a full disk at the end: time to make room before bytes are lost */
 #define SPOOL_PIPE_SIZE (1 << 20)
 #define SPOOL_BIG_MAX 8    /* execs with large pipes: an owner has 64 MiB of them in all */
@@ -46,6 +48,8 @@ struct spool {
 	struct timer notify;
 	struct timer retry;
 	struct timer finish;
+	struct timer show;
+	struct masks *masks; /* NULL: nothing is to be covered */
 	struct keeper_stream_state told[KEEPER_STREAM_MAX];
 	bool dirty;
 	bool finishing;
@@ -149,6 +153,8 @@ static void spool_free(struct spool *s)
 	timer_cancel(all->loop, &s->notify);
 	timer_cancel(all->loop, &s->retry);
 	timer_cancel(all->loop, &s->finish);
+	timer_cancel(all->loop, &s->show);
+	masks_free(s->masks);
 	free(s);
 	all->on_change(all->userdata);
 }
@@ -200,6 +206,8 @@ static bool pump(struct spool_stream *t)
 	}
 	if (n != 0 || t->stream.eof)
 		s->dirty = true;
+	if (stream_can_show(&t->stream))
+		timer_set(s->all->loop, &s->show, SPOOL_SHOW_MS);
 	return n > 0;
 }
 
@@ -255,6 +263,17 @@ static void on_retry(void *userdata)
 	after_pump(s);
 }
 
+static void on_show(void *userdata)
+{
+	struct spool *s = userdata;
+	size_t i;
+
+	for (i = 0; i < KEEPER_STREAM_MAX; i++)
+		if (stream_show(&s->streams[i].stream, s->all->dir, s->streams[i].file))
+			s->dirty = true;
+	after_pump(s);
+}
+
 /* Time is up: what is in the pipes now still counts. */
 static void on_finish_time(void *userdata)
 {
@@ -269,6 +288,8 @@ static void on_finish_time(void *userdata)
 		s->patient = true;
 		timer_set(s->all->loop, &s->finish, SPOOL_FULL_MS);
 	} else {
+		for (i = 0; i < KEEPER_STREAM_MAX; i++)
+			stream_flush(&s->streams[i].stream, s->all->dir, s->streams[i].file);
 		finish(s);
 	}
 }
@@ -295,6 +316,7 @@ static struct spool *spool_new(struct spools *all, const char *exec, uint64_t ma
 	s->notify = (struct timer){ .on_time = on_notify, .userdata = s };
 	s->retry = (struct timer){ .on_time = on_retry, .userdata = s };
 	s->finish = (struct timer){ .on_time = on_finish_time, .userdata = s };
+	s->show = (struct timer){ .on_time = on_show, .userdata = s };
 	(void)snprintf(s->exec, sizeof(s->exec), "%s", exec);
 	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
 		s->streams[i].spool = s;
@@ -340,6 +362,7 @@ static int start_stream(struct spool *s, size_t i, int source, bool pty)
 
 	t->stream.used = true;
 	t->stream.pty = pty;
+	t->stream.masks = s->masks;
 	t->stream.source = source;
 	t->watch.fd = source;
 	return loop_watch(s->all->loop, &t->watch, EPOLLIN);
@@ -399,6 +422,19 @@ static int check_open(const struct spools *all, const struct keeper_spool_open *
 	return find(all, exec) ? -EEXIST : 0;
 }
 
+/* The last descriptor of M, behind a pty's master or a stdin. */
+static int take_masks(struct spool *s, const struct keeper_spool_open *request,
+		      struct wire_message *m)
+{
+	const size_t before = request->pty || request->keep_stdin ? 1 : 0;
+	CLEANUP_FD int fd = -1;
+
+	if (!request->has_masks)
+		return 0;
+	fd = wire_take_fd(m, before);
+	return fd < 0 ? -EBADF : masks_new(fd, &s->masks);
+}
+
 void spools_open(struct spools *all, struct wire_message *m)
 {
 	const struct keeper_spool_open *request = (const void *)m->data;
@@ -414,6 +450,8 @@ void spools_open(struct spools *all, struct wire_message *m)
 		s = spool_new(all, exec, request->max_bytes);
 		r = s ? 0 : -ENOMEM;
 	}
+	if (r == 0)
+		r = take_masks(s, request, m);
 	if (r == 0 && request->keep_stdin)
 		r = s->stdin_end = wire_take_fd(m, 0);
 	if (r >= 0)

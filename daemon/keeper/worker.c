@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dumpable.h"
 #include "files.h"
 #include "macro.h"
 
@@ -184,6 +185,7 @@ static void __attribute__((noreturn)) run_child(const struct worker_job *job, in
 	memcpy(keep, job->fds, sizeof(job->fds));
 	keep[job->n_fds] = answer;
 	close_others(keep, job->n_fds + 1);
+	dumpable_begin();
 	answer_fd = answer;
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);

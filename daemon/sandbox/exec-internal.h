@@ -84,6 +84,7 @@ struct exec {
 	struct exec_activity *activity; /* NULL: nobody has looked */
 	struct exec_stdin *input;       /* NULL: the command's stdin is not ours to write */
 	int terminal;                   /* master, for its size; -1 */
+	int masks;                      /* spool-mask.h, until the spool is opened; -1 */
 	struct exec_events *events;     /* NULL: it has ended, and all know */
 	LIST_HEAD(, exec_follow) followers;
 	struct exec_follow *next_told; /* where telling goes on, whoever unfollows */

@@ -220,6 +220,7 @@ int exec_spool_open(struct exec *e, int terminal)
 					 .uid = e->uid,
 					 .pty = terminal,
 					 .keep_stdin = -1,
+					 .masks = -1,
 					 .max_bytes = e->facts.spool_max };
 	int r;
 
@@ -228,6 +229,7 @@ int exec_spool_open(struct exec *e, int terminal)
 		return -ECONNRESET;
 	}
 	request.keep_stdin = copy_stdin(e);
+	request.masks = TAKE_FD(e->masks);
 	r = keeper_client_spool_open(k, &request, on_opened, e);
 	if (r < 0)
 		return r;

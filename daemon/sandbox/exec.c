@@ -722,7 +722,7 @@ int exec_new(struct exec **ret, struct manager *m, struct sandbox *s)
 	e->peer = sandbox_facts(s)->peer;
 	e->ending = EXEC_CAUSE_MAX;
 	e->timeout_ms = e->deadline_ms = e->left_ms = -1;
-	e->terminal = -1;
+	e->terminal = e->masks = -1;
 	e->child_fds[0] = e->child_fds[1] = e->child_fds[2] = -1;
 	e->facts.result.exit_code = -1;
 	LIST_INIT(&e->followers);
@@ -747,6 +747,7 @@ static void destroy(struct exec *e)
 		e->child_fds[i] = close_fd(e->child_fds[i]);
 	e->input = exec_stdin_free(e->input);
 	e->terminal = close_fd(e->terminal);
+	e->masks = close_fd(e->masks);
 	(void)sandbox_unref(e->sandbox);
 	free(e->facts.id);
 	free(e->facts.stage);

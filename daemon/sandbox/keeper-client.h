@@ -31,6 +31,7 @@ struct spool_request {
 	uid_t uid;        /* as the sandbox sees it; translated here */
 	int pty;          /* master, taken over; -1 */
 	int keep_stdin;   /* write end of stdin for the keeper to hold, taken over; -1 */
+	int masks;        /* spool-mask.h, taken over; -1: nothing is to be covered */
 	uint64_t max_bytes;
 };
 int keeper_client_spool_open(struct keeper_client *k, const struct spool_request *request,

@@ -29,9 +29,12 @@ int keeper_client_spool_open(struct keeper_client *k, const struct spool_request
 	open_request->max_bytes = request->max_bytes;
 	open_request->pty = request->pty >= 0;
 	open_request->keep_stdin = request->keep_stdin >= 0;
+	open_request->has_masks = request->masks >= 0;
 	r = request->pty >= 0 ? wire_add_fd(m, request->pty) : 0;
 	if (r >= 0 && request->keep_stdin >= 0)
 		r = wire_add_fd(m, request->keep_stdin);
+	if (r >= 0 && request->masks >= 0)
+		r = wire_add_fd(m, request->masks);
 	if (r >= 0)
 		r = wire_add_string(m, offsetof(struct keeper_spool_open, exec), request->exec);
 	if (r < 0) {

@@ -472,6 +472,7 @@ int keeper_client_spool_open(struct keeper_client *k, const struct spool_request
 {
 	(void)k;
 	(void)close_fd(request->pty);
+	(void)close_fd(request->masks);
 	answer_later(done, userdata, request->pty < 0 ? request->streams : 0);
 	return 0;
 }
