@@ -65,6 +65,8 @@
 #define EVENTS_KEPT_MS (72LL * 3600 * 1000)        /* [limits] events_kept */
 #define EVENTS_PENDING_MAX 4096                    /* that wait for the disk; more are lost */
 #define EVENT_TYPES_MAX 32                         /* in one subscription */
+#define LEASES_PER_UID_MAX 4096                    /* of secrets, those waited for included */
+#define LEASE_TTL_MIN_MS 1000
 /* What limits may be asked for. Below the least nothing starts; above the most the kernel refuses.
  */
 #define SANDBOX_MEMORY_MIN (8 * 1024 * 1024)

@@ -23,6 +23,7 @@
 #include "sandbox/sandbox.h"
 #include "sandbox/stage.h"
 #include "sandbox/workspace.h"
+#include "secret/lease.h"
 #include "store/loops.h"
 #include "util/log.h"
 #include "util/pairs.h"
@@ -142,6 +143,9 @@ void loop_set_state(struct loop *l, enum loop_state state)
 		    "loop %s: %s -> %s", l->facts.id, loop_state_to_string(l->facts.state),
 		    loop_state_to_string(state));
 	l->facts.state = state;
+	if (state != LOOP_STATE_ACTIVE)
+		lease_end_for(l->manager, LEASE_HOLDER_LOOP, l->facts.peer, l->facts.id,
+			      LEASE_END_RELEASED, false);
 	loop_tell_state(l);
 }
 

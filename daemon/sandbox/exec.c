@@ -30,6 +30,7 @@
 #include "sandbox/journal.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
+#include "secret/lease.h"
 #include "store/execs.h"
 #include "util/fault.h"
 #include "util/fd.h"
@@ -257,6 +258,8 @@ static void end(struct exec *e)
 	r->cause = cause_of(e);
 	r->truncated = is_cut(e);
 	exec_activity_end(e);
+	lease_end_for(e->manager, LEASE_HOLDER_EXEC, e->peer, e->facts.id, LEASE_END_RELEASED,
+		      false);
 	event_exec_ended(e);
 	exec_table_ended(e->manager->execs, e);
 	FAULT_POINT("exec.ended");

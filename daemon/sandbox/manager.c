@@ -27,6 +27,8 @@
 #include "sandbox/pool.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/workspace.h"
+#include "secret/lease.h"
+#include "secret/provider-env.h"
 #include "store/store.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -204,6 +206,10 @@ int manager_init(struct manager *m)
 		r = exec_table_new(m, &m->execs);
 	if (r == 0)
 		r = loop_table_new(m, &m->loops);
+	if (r == 0)
+		r = env_secrets_new(m, &m->env_secrets);
+	if (r == 0)
+		r = lease_table_new(m, &m->leases);
 	if (r < 0)
 		return r;
 	event_end_lost(m);
@@ -271,6 +277,9 @@ void manager_deinit(struct manager *m)
 	if (m->templates)
 		template_table_free(TAKE_PTR(m->templates));
 	sandbox_table_free(m);
+	if (m->leases) /* those of what has ended are gone */
+		lease_table_free(TAKE_PTR(m->leases));
+	env_secrets_free(TAKE_PTR(m->env_secrets));
 	pool_table_free(TAKE_PTR(m->pools));
 	pool_settings_table_free(TAKE_PTR(m->pool_settings));
 	home_cache_free(TAKE_PTR(m->homes));

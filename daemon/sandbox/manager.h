@@ -16,6 +16,7 @@
 struct activity; /* exec-activity.c */
 struct cgroups;
 struct config;
+struct env_secrets; /* secret/provider-env.c */
 struct event_base;
 struct event_log;  /* event-log.c */
 struct exec_table; /* exec.c */
@@ -24,6 +25,7 @@ struct home_cache;    /* sandbox-home.c */
 struct journal;       /* journal.c */
 struct keeper_client; /* keeper-client.c */
 struct keeper_table;  /* keeper-client.c */
+struct lease_table;   /* secret/lease.c */
 struct loop_table;    /* loop/loop.c */
 struct pool_table;    /* pool.c */
 struct manager;
@@ -49,6 +51,8 @@ struct manager {
 	struct exec_table *execs;
 	struct home_cache *homes;
 	struct loop_table *loops;
+	struct lease_table *leases;
+	struct env_secrets *env_secrets;
 	struct pool_table *pools;
 	struct template_table *templates;
 	struct pool_settings_table *pool_settings;

@@ -13,6 +13,7 @@
 #include "sandbox/pool-set.h"
 #include "sandbox/reload.h"
 #include "sandbox/sandbox.h"
+#include "secret/provider-env.h"
 #include "util/log.h"
 #include "util/strings.h"
 
@@ -79,5 +80,6 @@ void reload_apply(struct manager *m, const struct config *config)
 	m->config = config;
 	log_set_level(config->log_level);
 	exec_table_reconfigure(m);
+	env_secrets_take(m->env_secrets, config);
 	pool_start(m); /* the pools that are new in it; those that exist take its settings */
 }

@@ -25,6 +25,7 @@
 #include "sandbox/process.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/spare.h"
+#include "secret/lease.h"
 #include "store/sandboxes.h"
 #include "util/log.h"
 #include "util/pairs.h"
@@ -113,6 +114,9 @@ void sandbox_set_state(struct sandbox *s, enum sandbox_state state, const char *
 	} else if (state != SANDBOX_STATE_PAUSED) {
 		disk_watch_end(s);
 	}
+	if (state != SANDBOX_STATE_RUNNING && state != SANDBOX_STATE_PAUSED)
+		lease_end_for(s->manager, LEASE_HOLDER_SANDBOX, s->facts.peer, s->facts.id,
+			      LEASE_END_RELEASED, false);
 	sandbox_timers_touch(s);
 	if (state == SANDBOX_STATE_STOPPED || state == SANDBOX_STATE_FAILED)
 		remove_if_wanted(s);

@@ -30,7 +30,7 @@ struct lease_request {
 	uid_t owner; /* whose secret: the peer */
 	pid_t pid;   /* of the peer, for the audit; 0: the daemon itself */
 	const char *secret;
-	int64_t ttl_ms; /* > 0; [secrets] max_ttl at most */
+	int64_t ttl_ms; /* LEASE_TTL_MIN_MS to max_ttl of the secret or of [secrets] */
 	enum lease_holder holder;
 	uid_t holder_peer;     /* whose exec or loop, for their ids are his own */
 	const char *holder_id; /* exec id (it need not run yet), sandbox id or loop id; NULL with

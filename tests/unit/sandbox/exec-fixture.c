@@ -21,6 +21,7 @@
 #include "sandbox/keeper-client.h"
 #include "sandbox/runtime.h"
 #include "sandbox/view.h"
+#include "secret/lease.h"
 #include "store/execs.h"
 #include "store/store.h"
 
@@ -49,6 +50,17 @@ struct sandbox *sandbox_unref(struct sandbox *s)
 enum sandbox_state sandbox_state(const struct sandbox *s)
 {
 	return s->init || s->runs ? SANDBOX_STATE_RUNNING : SANDBOX_STATE_STOPPED;
+}
+
+unsigned leases_ended;
+
+void lease_end_for(struct manager *m, enum lease_holder holder, uid_t holder_peer,
+		   const char *holder_id, enum lease_end why, bool kill)
+{
+	(void)m;
+	(void)holder_peer;
+	assert(holder == LEASE_HOLDER_EXEC && holder_id[0] && why == LEASE_END_RELEASED && !kill);
+	leases_ended++;
 }
 
 void sandbox_note_activity(struct sandbox *s)

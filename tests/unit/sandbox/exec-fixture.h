@@ -26,6 +26,7 @@ extern struct sandbox box;
 extern char box_id[], box_name[];
 extern unsigned rows;
 extern unsigned told_started, told_ended; /* events */
+extern unsigned leases_ended;             /* how often those of an exec were */
 extern int batch_error;                   /* what the end of a batch answers */
 extern int insert_error;                  /* and an insert */
 

@@ -39,8 +39,10 @@ START_TEST(own_descriptors_go_straight_to_init)
 	wire_message_done(said);
 	say_started(number, INIT_START_OK, 0);
 	ck_assert_int_eq(exec_facts(exec)->pid, 42);
+	ck_assert_uint_eq(leases_ended, 0);
 	say_exited(number, 3, 0, 0);
 	expect(EXEC_CAUSE_EXITED, 3, 0);
+	ck_assert_uint_eq(leases_ended, 1);
 	ck_assert_uint_eq(exec_facts(exec)->result.cpu_ms, 5);
 	ck_assert_uint_eq(exec_facts(exec)->streams, 0);
 	ck_assert_uint_eq(spool.finishes, 0);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rows of leases. One is written before its value is handed over. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "sandbox/manager.h"
+#include "secret/lease-internal.h"
+#include "store/leases.h"
+#include "util/log.h"
+#include "util/strings.h"
+#include "util/time.h"
+
+static struct store_lease row_of(const struct lease *l)
+{
+	const struct lease_facts *f = &l->facts;
+
+	return (struct store_lease){ .id = f->id,
+				     .owner = f->owner,
+				     .secret = f->secret,
+				     .holder = lease_holder_to_string(f->holder),
+				     .holder_peer = f->holder_peer,
+				     .holder_id = f->holder_id,
+				     .loop_id = l->loop_id,
+				     .sandbox = l->sandbox,
+				     .stage = l->stage,
+				     .remote_id = l->remote_id,
+				     .ttl_ms = l->ttl_ms,
+				     .renew = f->renew,
+				     .created_at_ms = f->created_at_ms,
+				     .expires_at_ms = f->expires_at_ms };
+}
+
+int lease_row_insert(struct manager *m, const struct lease *l)
+{
+	const struct store_lease row = row_of(l);
+
+	return store_lease_insert(m->store, &row);
+}
+
+int lease_row_update(struct manager *m, const struct lease *l)
+{
+	const struct store_lease row = row_of(l);
+
+	return store_lease_update(m->store, &row);
+}
+
+void lease_row_delete(struct manager *m, const struct lease *l)
+{
+	int r = store_lease_delete(m->store, l->facts.id);
+
+	if (r < 0 && log_ratelimit())
+		log_errno(LOG_LEVEL_ERROR, r,
+			  "the end of a lease cannot be recorded: it ends again with the next "
+			  "daemon, or expires");
+}
+
+/* ---- loading ---- */
+
+static int load(const struct store_lease *row, void *userdata)
+{
+	struct lease_table *t = userdata;
+	struct lease_request request = { .owner = row->owner,
+					 .secret = row->secret,
+					 .ttl_ms = row->ttl_ms,
+					 .holder_peer = row->holder_peer,
+					 .holder_id = row->holder_id,
+					 .loop_id = row->loop_id,
+					 .sandbox = row->sandbox,
+					 .stage = row->stage,
+					 .renew = row->renew };
+	struct lease *l;
+	int r;
+
+	if (lease_holder_from_string(row->holder, &request.holder) < 0) {
+		log_warning("a lease of an unknown kind is in the database, ignoring it");
+		return 0;
+	}
+	r = lease_new(&request, row->id, &l);
+	if (r == 0)
+		r = string_copy(row->remote_id, &l->remote_id);
+	if (r == 0) {
+		l->facts.created_at_ms = row->created_at_ms;
+		l->facts.expires_at_ms = row->expires_at_ms;
+		r = lease_enter(t, l);
+	}
+	if (r < 0)
+		lease_free(l);
+	return r;
+}
+
+int lease_rows_load(struct lease_table *t)
+{
+	return store_lease_load(t->manager->store, load, t);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All leases, from the moment when they are there to their end. The table owns them; whoever ends
+ * one must not touch it any more. Nobody is asked whether one may end: the provider is told, and
+ * that the row is gone is tried once. */
+
+#include "secret/lease.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sandbox/manager.h"
+#include "secret/lease-internal.h"
+#include "util/strings.h"
+
+const struct lease_facts *lease_facts(const struct lease *l)
+{
+	return &l->facts;
+}
+
+bool lease_may_see(const struct lease *l, uid_t peer)
+{
+	return peer == 0 || l->facts.owner == peer;
+}
+
+struct lease *lease_find(struct manager *m, uid_t peer, const char *id, struct error *reterr)
+{
+	struct lease *l = table_find(&m->leases->by_id, id);
+
+	if (l && lease_may_see(l, peer) && !lease_is_over(l))
+		return l;
+	(void)error_set(reterr, ERROR_NOT_FOUND, "leaseId", NULL,
+			"there is no lease %s, or not any more", id);
+	error_set_resource(reterr, "lease %s", id);
+	return NULL;
+}
+
+/* ---- ending ---- */
+
+static void end(struct lease_table *t, struct lease *l, enum lease_end why, bool kill)
+{
+	struct manager *m = t->manager;
+
+	lease_drop_pending(t, l);
+	(void)table_remove(&t->by_id, l->facts.id);
+	TAILQ_REMOVE(&t->all, l, in_all);
+	lease_row_delete(m, l);
+	lease_give_back(m, l);
+	if (why != LEASE_END_RELEASED)
+		lease_tell_end(m, l, why);
+	if (kill)
+		lease_holder_kill(m, l);
+	lease_free(l);
+}
+
+void lease_end(struct manager *m, struct lease *l, enum lease_end why, bool kill)
+{
+	end(m->leases, l, why, kill);
+}
+
+void lease_end_for(struct manager *m, enum lease_holder holder, uid_t holder_peer,
+		   const char *holder_id, enum lease_end why, bool kill)
+{
+	struct lease *l, *next;
+
+	for (l = m->leases ? TAILQ_FIRST(&m->leases->all) : NULL; l; l = next) {
+		next = TAILQ_NEXT(l, in_all);
+		if (l->facts.holder == holder && l->facts.holder_peer == holder_peer &&
+		    strcmp(l->facts.holder_id, holder_id) == 0)
+			end(m->leases, l, why, kill);
+	}
+}
+
+unsigned lease_end_all(struct manager *m, uid_t peer, bool kill)
+{
+	struct lease *l, *next;
+	unsigned count = 0;
+
+	lease_drop_new(m->leases, peer);
+	for (l = TAILQ_FIRST(&m->leases->all); l; l = next) {
+		next = TAILQ_NEXT(l, in_all);
+		if (!lease_may_see(l, peer))
+			continue;
+		end(m->leases, l, LEASE_END_REVOKED, kill);
+		count++;
+	}
+	return count;
+}
+
+void lease_each(struct manager *m, uid_t peer, bool (*fn)(struct lease *l, void *userdata),
+		void *userdata)
+{
+	struct lease *l;
+
+	TAILQ_FOREACH(l, &m->leases->all, in_all)
+	if (lease_may_see(l, peer) && !lease_is_over(l) && !fn(l, userdata))
+		return;
+}
+
+/* ---- one ---- */
+
+void lease_free(struct lease *l)
+{
+	if (!l)
+		return;
+	free(l->id);
+	free(l->secret);
+	free(l->holder_id);
+	free(l->loop_id);
+	free(l->sandbox);
+	free(l->stage);
+	free(l->remote_id);
+	free(l);
+}
+
+static int copy_strings(struct lease *l, const struct lease_request *r, const char *id)
+{
+	const struct {
+		const char *from;
+		char **to;
+	} strings[] = {
+		{ id, &l->id },
+		{ r->secret, &l->secret },
+		{ r->holder_id ? r->holder_id : "", &l->holder_id },
+		{ r->loop_id, &l->loop_id },
+		{ r->sandbox, &l->sandbox },
+		{ r->stage, &l->stage },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(strings); i++)
+		if (string_copy(strings[i].from, strings[i].to) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+int lease_new(const struct lease_request *r, const char *id, struct lease **ret)
+{
+	struct lease *l = calloc(1, sizeof(*l));
+	char made[ID_SIZE];
+	int error = l ? 0 : -ENOMEM;
+
+	if (error == 0 && !id)
+		error = id_make(made);
+	if (error == 0)
+		error = copy_strings(l, r, id ? id : made);
+	if (error < 0) {
+		lease_free(l);
+		return error;
+	}
+	l->facts = (struct lease_facts){ .id = l->id,
+					 .secret = l->secret,
+					 .owner = r->owner,
+					 .holder = r->holder,
+					 .holder_peer = r->holder_peer,
+					 .holder_id = l->holder_id,
+					 .renew = r->renew };
+	l->pid = r->pid;
+	l->ttl_ms = r->ttl_ms;
+	*ret = l;
+	return 0;
+}
+
+/* ---- the table ---- */
+
+int lease_enter(struct lease_table *t, struct lease *l)
+{
+	int r = table_add(&t->by_id, l->id, l);
+
+	if (r < 0)
+		return r;
+	TAILQ_INSERT_TAIL(&t->all, l, in_all);
+	lease_timer_set(t, l);
+	return 0;
+}
+
+/* What expired while there was no daemon has expired, and what its holder did not survive ends. */
+static void end_lost(struct lease_table *t)
+{
+	struct lease *l, *next;
+
+	for (l = TAILQ_FIRST(&t->all); l; l = next) {
+		next = TAILQ_NEXT(l, in_all);
+		if (lease_is_over(l))
+			end(t, l, LEASE_END_EXPIRED, false);
+		else if (!lease_holder_lives(t->manager, l))
+			end(t, l, LEASE_END_RELEASED, false);
+	}
+}
+
+int lease_table_new(struct manager *m, struct lease_table **ret)
+{
+	struct lease_table *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	t->manager = m;
+	TAILQ_INIT(&t->all);
+	LIST_INIT(&t->pending);
+	r = lease_timer_init(t);
+	if (r == 0)
+		r = lease_rows_load(t);
+	if (r < 0) {
+		lease_table_free(t);
+		return r;
+	}
+	end_lost(t);
+	*ret = t;
+	return 0;
+}
+
+void lease_table_free(struct lease_table *t)
+{
+	struct lease_pending *p;
+	struct lease *l;
+
+	if (!t)
+		return;
+	while ((p = LIST_FIRST(&t->pending)))
+		lease_forget(p); /* its client is gone already */
+	while ((l = TAILQ_FIRST(&t->all))) {
+		TAILQ_REMOVE(&t->all, l, in_all);
+		lease_free(l);
+	}
+	table_deinit(&t->by_id);
+	lease_timer_deinit(t);
+	free(t);
+}
