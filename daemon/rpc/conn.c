@@ -459,6 +459,7 @@ int conn_new(struct conn **ret, struct server *s, int fd, const struct ucred *pe
 	c->fd = fd;
 	c->hangup_fd = -1;
 	c->uid = peer->uid;
+	c->pid = peer->pid;
 	c->read = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, c);
 	c->write = event_new(base, fd, EV_WRITE, on_writable, c);
 	c->work = evtimer_new(base, on_work, c);
@@ -523,6 +524,11 @@ struct server *conn_server(const struct conn *c)
 uid_t conn_uid(const struct conn *c)
 {
 	return c->uid;
+}
+
+pid_t conn_pid(const struct conn *c)
+{
+	return c->pid;
 }
 
 bool conn_is_dead(const struct conn *c)

@@ -29,6 +29,7 @@ void conn_reap(struct conn *c, bool last);
 
 struct server *conn_server(const struct conn *c);
 uid_t conn_uid(const struct conn *c);
+pid_t conn_pid(const struct conn *c);
 bool conn_is_dead(const struct conn *c);
 /* More than RPC_OUTPUT_HIGH bytes were unsent and not fewer than RPC_OUTPUT_LOW since. */
 bool conn_is_congested(const struct conn *c);

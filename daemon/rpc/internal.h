@@ -48,6 +48,7 @@ struct conn {
 	LIST_ENTRY(conn) reap_link;
 	bool to_reap;
 	uid_t uid;
+	pid_t pid;
 	int fd;
 	int hangup_fd; /* a duplicate, watched while we do not read: see watch_hangup() */
 	struct event *read;

@@ -110,6 +110,11 @@ uid_t request_uid(const struct request *r)
 	return conn_uid(r->conn);
 }
 
+pid_t request_pid(const struct request *r)
+{
+	return conn_pid(r->conn);
+}
+
 struct json_object *request_id(const struct request *r)
 {
 	return r->id;

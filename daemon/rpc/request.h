@@ -20,6 +20,7 @@ struct request;
 const void *request_params(const struct request *r);
 
 uid_t request_uid(const struct request *r); /* SO_PEERCRED of its connection */
+pid_t request_pid(const struct request *r); /* the same: who connected; it may be gone */
 
 /* The id as JSON text, for requestId in notifications. NULL for a notification. */
 struct json_object *request_id(const struct request *r); /* borrowed */
