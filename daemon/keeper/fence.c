@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* user.* sysctls belong to the user namespace of the process that opens them, not to the mount they
- * are opened through, so the helper enters only the user namespace and uses the keeper's own /proc:
- * nothing the sandbox could have prepared is touched. */
+ * are opened through. The keeper's own /proc would do, but there the kernel keeps one entry "user"
+ * for each user namespace under the same name, and looks at all of them for a new one: with a
+ * thousand sandboxes that takes milliseconds. So the sandbox's own is used, in which nothing but
+ * our init has run yet, and a copy of that mount: in the sandbox /proc/sys is read-only. */
 
 #include "fence.h"
 
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,26 +32,12 @@ static const struct {
 	const char *path;
 	const char *value;
 } limits[] = {
-	{ "/proc/sys/user/max_user_namespaces", "0" },
-	{ "/proc/sys/user/max_mnt_namespaces", STRING(SANDBOX_MNT_NAMESPACES_MAX) },
+	{ "sys/user/max_user_namespaces", "0" },
+	{ "sys/user/max_mnt_namespaces", STRING(SANDBOX_MNT_NAMESPACES_MAX) },
 	/* inotify counts per host user: what one sandbox takes, its owner lacks */
-	{ "/proc/sys/user/max_inotify_instances", "64" },
-	{ "/proc/sys/user/max_inotify_watches", "32768" },
+	{ "sys/user/max_inotify_instances", "64" },
+	{ "sys/user/max_inotify_watches", "32768" },
 };
-
-static int limit_inside(void *arg)
-{
-	size_t i;
-	int r;
-
-	(void)arg;
-	for (i = 0; i < ARRAY_SIZE(limits); i++) {
-		r = file_put_at(AT_FDCWD, limits[i].path, limits[i].value);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
 
 int fence_loopback_up(void *arg)
 {
@@ -64,14 +53,28 @@ int fence_loopback_up(void *arg)
 	return 0;
 }
 
-int fence_raise(int pidfd, bool own_network)
+static int raise_inside(void *arg)
 {
+	const bool *own_network = arg;
+	int proc = open_tree(AT_FDCWD, "/proc", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	size_t i;
 	int r;
 
-	r = enter_run(pidfd, 0, limit_inside, NULL);
-	if (r < 0 || !own_network)
-		return r;
-	return enter_run(pidfd, CLONE_NEWNET, fence_loopback_up, NULL);
+	if (proc < 0)
+		return -errno;
+	for (i = 0; i < ARRAY_SIZE(limits); i++) {
+		r = file_put_at(proc, limits[i].path, limits[i].value);
+		if (r < 0)
+			return r;
+	}
+	/* the copy is left to the worker's end: taking a mount away waits for all processors */
+	return *own_network ? fence_loopback_up(NULL) : 0;
+}
+
+int fence_raise(int pidfd, bool own_network)
+{
+	return enter_run(pidfd, CLONE_FILES | CLONE_NEWNS | (own_network ? CLONE_NEWNET : 0),
+			 raise_inside, &own_network);
 }
 
 int fence_check_seccomp(pid_t pid)

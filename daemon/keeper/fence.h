@@ -6,7 +6,8 @@
 #include <sys/types.h>
 
 /* From outside: no new user namespaces, few mount namespaces and inotify objects; loopback up when
- * it has a network of its own. Returns 0 or negative errno: then the sandbox must not be used. */
+ * it has a network of its own. For a worker: a descriptor stays open until it ends. Returns 0 or
+ * negative errno: then the sandbox must not be used. */
 int fence_raise(int pidfd, bool own_network);
 
 /* In the network namespace of the caller. Returns 0 or negative errno; ARG is not used. */

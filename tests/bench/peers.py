@@ -214,12 +214,6 @@ class Docker:
         )
 
 
-def docker(bench):
-    if not hasattr(bench, "docker"):
-        bench.docker = Docker(bench)
-    return bench.docker
-
-
 # ---- redis ----
 class Redis:
     """A redis-server on a Unix socket, without persistence and without TCP."""

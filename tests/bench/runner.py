@@ -64,6 +64,14 @@ class Bench:
         spread(self.top)
         self.daemons = {}
         self.closers = []
+        self.peers = {}
+
+    def peer(self, make, *args):
+        """MAKE(bench, ARGS): the same one in every load, for what it starts runs on."""
+        key = (make, *args)
+        if key not in self.peers:
+            self.peers[key] = make(self, *args)
+        return self.peers[key]
 
     # ---- daemons ----
     def start_daemon(self, name, config=None):

@@ -18,7 +18,7 @@ def until_running(bench):
 
     what = "cold create until init answers"
     bench.turns(
-        "create-crun", what, "crun run of true, same config", 200, ours, SameConfig(bench).run, 1.25
+        "create-crun", what, "crun run of true, same config", 200, ours, bench.peer(SameConfig).run, 1.25
     )
     bench.turns(
         "create-crun-spec", what, "crun run of true, crun spec's config", 200, ours,
@@ -49,7 +49,7 @@ def one_command(bench):
 
     what = "sandboxctl create, exec of true, rm: a shell and three processes"
     bench.turns("once-srt", what, "srt true (sandbox-runtime)", 60, ours, peers.sandbox_runtime(bench))
-    bench.turns("once-docker", what, "docker run --rm of true", 30, ours, peers.docker(bench).run_true)
+    bench.turns("once-docker", what, "docker run --rm of true", 30, ours, bench.peer(peers.Docker).run_true)
 
 
 ROWS = (until_running, one_command)

@@ -90,9 +90,9 @@ def whole_process(bench):
         "ctl-nsenter", "nsenter into the same sandbox", 500,
         lambda n: bench.numbers("process", n, *nsenter, "/bin/true"), 0.75,
     )
-    row("ctl-crun", "crun exec", 300, peers.CrunExec(bench, "crun").run, 0.35)
-    row("ctl-runc", "runc exec", 60, peers.CrunExec(bench, "runc").run)
-    row("ctl-docker", "docker exec", 60, peers.docker(bench).exec_true)
+    row("ctl-crun", "crun exec", 300, bench.peer(peers.CrunExec, "crun").run, 0.35)
+    row("ctl-runc", "runc exec", 60, bench.peer(peers.CrunExec, "runc").run)
+    row("ctl-docker", "docker exec", 60, bench.peer(peers.Docker).exec_true)
 
 
 ROWS = (own_fds, captured, node, stage, whole_process)
