@@ -88,6 +88,11 @@
 
 #define JOURNAL_KEYS_MAX 100000 /* idempotency keys that are kept at once */
 
+/* ---- secrets ---- */
+#define VAULT_SECRETS_PER_UID_MAX 256
+#define VAULT_BYTES_PER_UID_MAX (4u * 1024 * 1024)
+#define VAULT_BYTES_MAX (32u * 1024 * 1024) /* of all users */
+
 /* ---- processes of ours ---- */
 #define KEEPER_IDLE_MS 60000              /* a keeper without sandboxes ends after this */
 #define SANDBOX_LIFE_MIN_MS 1000          /* of ttlMs and idleTimeoutMs */

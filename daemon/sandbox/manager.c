@@ -29,6 +29,7 @@
 #include "sandbox/workspace.h"
 #include "secret/lease.h"
 #include "secret/provider-env.h"
+#include "secret/vault.h"
 #include "store/store.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -199,6 +200,8 @@ int manager_init(struct manager *m)
 	if (r == 0)
 		r = make_tables(m);
 	if (r == 0)
+		r = vault_new(m->base, m->state_fd, m->config, &m->vault);
+	if (r == 0)
 		r = journal_new(m, &m->journal); /* before the rows change */
 	if (r == 0)
 		r = sandbox_rows_load(m, m->same_boot ? NULL : "host_crash");
@@ -286,6 +289,7 @@ void manager_deinit(struct manager *m)
 	keeper_table_free(m);
 	journal_free(TAKE_PTR(m->journal));
 	cgroups_free(TAKE_PTR(m->cgroups), m->leaving);
+	vault_free(TAKE_PTR(m->vault));
 	activity_free(TAKE_PTR(m->activity));
 	event_log_free(m->events);
 	m->events = NULL;
@@ -310,7 +314,8 @@ bool manager_stop(struct manager *m)
 		(void)sandbox_table_stop(m); /* asked again below */
 	}
 	if (!sandbox_table_busy(m))
-		return keeper_table_shutdown(m, !m->config->stop_sandboxes);
+		return keeper_table_shutdown(m, !m->config->stop_sandboxes) ||
+		       vault_is_busy(m->vault);
 	/* a runtime that hangs is ended with its keeper; the boot then fails and is undone */
 	if (now - m->stop_at_ms > STOP_BOOT_MS && sandbox_table_boots_only(m))
 		(void)keeper_table_shutdown(m, !m->config->stop_sandboxes); /* busy until they go */

@@ -36,6 +36,7 @@ struct server;
 struct store;
 struct string_list;
 struct template_table; /* template.c */
+struct vault;          /* secret/vault.c */
 struct workspace_policy;
 
 #define INSTANCE_ID_SIZE 9 /* 8 characters and NUL */
@@ -57,6 +58,7 @@ struct manager {
 	struct template_table *templates;
 	struct pool_settings_table *pool_settings;
 	struct journal *journal;
+	struct vault *vault;
 	struct cgroups *cgroups;
 	struct server *server;
 	char instance[INSTANCE_ID_SIZE]; /* of the state dir; in every cgroup and directory name */

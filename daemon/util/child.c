@@ -12,12 +12,15 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define CHILD_FDS_MAX 8
 /* Copies go above every target number, so that no dup2 overwrites one. */
 #define CHILD_FD_FLOOR 16
+#define CHILD_BROKEN 255 /* how a copy of us ends that could not begin */
 
 struct child {
 	struct event *event;
@@ -122,6 +125,21 @@ static int spawn_with_fds(const struct child_config *config, pid_t *ret)
 	return r;
 }
 
+/* Of C, which has a pid; ends it if it cannot. */
+static int watch_own(struct child *c, const struct child_config *config)
+{
+	c->pidfd = pidfd_open(c->pid, 0);
+	if (c->pidfd >= 0)
+		c->event =
+			event_new(config->base, c->pidfd, EV_READ | EV_PERSIST, on_exit_event, c);
+	if (!c->event || event_add(c->event, NULL) < 0) {
+		(void)kill(c->pid, SIGKILL); /* not reaped, so the number is still ours */
+		(void)waitpid(c->pid, NULL, 0);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 int child_start(struct child **ret, const struct child_config *config)
 {
 	CLEANUP(child_destroyp) struct child *c = calloc(1, sizeof(*c));
@@ -133,19 +151,69 @@ int child_start(struct child **ret, const struct child_config *config)
 	c->ended = config->ended;
 	c->userdata = config->userdata;
 	r = spawn_with_fds(config, &c->pid);
-	if (r < 0)
-		return r;
-	c->pidfd = pidfd_open(c->pid, 0);
-	if (c->pidfd >= 0)
-		c->event =
-			event_new(config->base, c->pidfd, EV_READ | EV_PERSIST, on_exit_event, c);
-	if (!c->event || event_add(c->event, NULL) < 0) {
-		(void)kill(c->pid, SIGKILL); /* not reaped, so the number is still ours */
-		(void)waitpid(c->pid, NULL, 0);
-		return -ENOMEM;
+	if (r == 0)
+		r = watch_own(c, config);
+	if (r == 0)
+		*ret = TAKE_PTR(c);
+	return r;
+}
+
+/* Ends the process if it cannot. */
+static void take_fds(const struct child_config *config)
+{
+	int copies[CHILD_FDS_MAX];
+	size_t i;
+
+	for (i = 0; i < config->n_fds; i++) {
+		copies[i] = config->fds[i] >= 0 ? fcntl(config->fds[i], F_DUPFD, CHILD_FD_FLOOR)
+						: open("/dev/null", O_RDWR);
+		if (copies[i] < 0)
+			_exit(CHILD_BROKEN);
 	}
-	*ret = TAKE_PTR(c);
-	return 0;
+	for (i = 0; i < config->n_fds; i++)
+		if (dup2(copies[i], (int)i) < 0)
+			_exit(CHILD_BROKEN);
+	/* ours may be what somebody waits for the end of */
+	if (close_range((unsigned)config->n_fds, ~0u, 0) < 0)
+		_exit(CHILD_BROKEN);
+}
+
+static void __attribute__((noreturn))
+be_copy(const struct child_config *config, pid_t parent, child_main *run, void *argument)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(CHILD_BROKEN);
+	take_fds(config);
+	_exit(run(argument));
+}
+
+int child_fork(struct child **ret, const struct child_config *config, child_main *run,
+	       void *argument)
+{
+	CLEANUP(child_destroyp) struct child *c = calloc(1, sizeof(*c));
+	pid_t parent = getpid();
+	sigset_t all, before;
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	if (config->n_fds > CHILD_FDS_MAX)
+		return -EINVAL;
+	c->pidfd = -1;
+	c->ended = config->ended;
+	c->userdata = config->userdata;
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &before); /* our handlers write to our own pipes */
+	c->pid = fork();
+	if (c->pid == 0)
+		be_copy(config, parent, run, argument);
+	r = c->pid < 0 ? -errno : 0;
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	if (r == 0)
+		r = watch_own(c, config);
+	if (r == 0)
+		*ret = TAKE_PTR(c);
+	return r;
 }
 
 int child_watch(struct child **ret, const struct child_config *config, pid_t pid, int pidfd)

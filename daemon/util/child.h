@@ -28,6 +28,13 @@ struct child_config {
 /* Starts it with every signal at its default and nothing blocked. Returns 0 or negative errno (also
  * when exec fails). */
 int child_start(struct child **ret, const struct child_config *config);
+/* The same for a copy of this process, which calls RUN and ends with what that returns (0 to 255):
+ * for what may wait for a disk. argv and envp do not count; it has CONFIG's descriptors and no
+ * other, every signal is blocked, and it is killed when this process ends. RUN uses neither
+ * libevent nor stdio. */
+typedef int child_main(void *argument);
+int child_fork(struct child **ret, const struct child_config *config, child_main *run,
+	       void *argument);
 /* Watches process PID, which is not our child and whose PIDFD is taken over, also on failure. Of
  * CONFIG the base and the callback count. Returns 0 or negative errno. */
 int child_watch(struct child **ret, const struct child_config *config, pid_t pid, int pidfd);

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Inside vault*.c.
+ *
+ * secrets.vault is a header in plain and a body that is encrypted as a whole, with the header as
+ * its associated data. The body has all secrets of all users; each value in it is encrypted once
+ * more, and stays so in memory until it is asked for. All keys come from one, by purpose. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sandbox/config-secret.h"
+#include "secret/vault.h"
+#include "util/child.h"
+#include "util/table.h"
+
+#define VAULT_FILE "secrets.vault"
+#define VAULT_KEY_FILE "secrets.key"
+#define VAULT_NEW_PREFIX ".secrets-new-" /* of files that were not finished */
+
+/* Why it cannot be used. */
+enum vault_problem {
+	VAULT_OK,
+	VAULT_KEY_MISSING,   /* there is a vault, and no key for it */
+	VAULT_KEY_MALFORMED, /* what should be one is none */
+	VAULT_KEY_EXPOSED,   /* others than its owner can read it */
+	VAULT_KEY_OTHER,     /* made with a passphrase and it is a key, or the reverse */
+	VAULT_KEY_WRONG,
+	VAULT_DAMAGED,
+	VAULT_TOO_NEW,
+	VAULT_NO_CREDENTIAL, /* the service has none of that name */
+	VAULT_PROBLEM_MAX,
+};
+
+enum vault_kdf { VAULT_KDF_NONE, VAULT_KDF_ARGON2ID };
+
+/* As it is on disk, in the byte order of the machine. */
+struct vault_header {
+	char magic[8];
+	uint32_t version;
+	uint32_t kdf;
+	uint64_t kdf_passes;
+	uint64_t kdf_memory; /* bytes */
+	uint8_t kdf_salt[16];
+	uint8_t key_check[16]; /* derived from the key: tells a wrong one from a damaged file */
+	uint8_t nonce[24];
+};
+
+/* ---- vault-file.c. What reads and writes here waits for the disk ---- */
+
+/* Return 0, negative errno, or an enum vault_problem. */
+int vault_header_read(int state_fd, struct vault_header *ret);
+int vault_header_check(const struct vault_header *h, const uint8_t key[VAULT_KEY_BYTES]);
+/* A header for a vault without secrets under KEY, whose kdf fields are set. */
+void vault_header_init(struct vault_header *h, const uint8_t key[VAULT_KEY_BYTES]);
+/* The whole file for SECRETS (struct vault_secret *), freed by the caller. A new nonce is in it. */
+int vault_encode(const struct vault_header *h, const uint8_t key[VAULT_KEY_BYTES],
+		 const struct table *secrets, uint8_t **ret, size_t *ret_size);
+/* Adds what is in DATA to SECRETS, also on failure. *RET_HEADER is its header. */
+int vault_decode(const uint8_t *data, size_t size, const uint8_t key[VAULT_KEY_BYTES],
+		 struct vault_header *ret_header, struct table *secrets);
+/* NAME in DIR_FD becomes DATA, all or nothing, 0600 and on disk. */
+int vault_file_write(int dir_fd, const char *name, const void *data, size_t size);
+
+/* ---- vault-key.c ---- */
+
+struct vault_source {
+	enum secret_key_source kind;
+	char *passphrase; /* a path, or the name of a credential */
+};
+
+/* Finds the key, and makes what does not exist yet: a key file, a vault without secrets. Waits for
+ * the disk, and for Argon2id. Returns 0, negative errno, or an enum vault_problem. */
+int vault_unlock(int state_fd, const struct vault_source *source, uint8_t ret_key[VAULT_KEY_BYTES]);
+
+/* ---- vault-secret.c ---- */
+
+struct vault_secret {
+	struct vault_entry facts; /* name is owned */
+	uint8_t *sealed;          /* nonce, then the value's ciphertext */
+};
+
+#define VAULT_SECRET_KEY_SIZE (SECRET_NAME_MAX + 16)
+/* The key of a secret in a table: in order of owner, then name. */
+void vault_secret_key(uid_t owner, const char *name, char ret[static VAULT_SECRET_KEY_SIZE]);
+size_t vault_sealed_size(size_t size); /* of a value of SIZE bytes */
+/* VALUE NULL: sealed is left for the caller to fill. 0 or -ENOMEM. */
+int vault_secret_new(const struct vault_entry *facts, const struct bytes *value,
+		     const uint8_t key[VAULT_KEY_BYTES], struct vault_secret **ret);
+void vault_secret_free(struct vault_secret *s); /* NULL is fine */
+DEFINE_CLEANUP(struct vault_secret *, vault_secret_free);
+/* 0, -ENOMEM, or VAULT_DAMAGED. */
+int vault_secret_open(const struct vault_secret *s, const uint8_t key[VAULT_KEY_BYTES],
+		      struct secret_value **ret);
+
+/* A key for CONTEXT, derived from KEY; zeroed by the caller after use. */
+void vault_subkey(const uint8_t key[VAULT_KEY_BYTES], const char context[8],
+		  uint8_t ret[VAULT_KEY_BYTES]);
+
+/* ---- vault.c ---- */
+
+struct change {
+	uid_t owner;
+	char *name;
+	struct vault_secret *secret;   /* NULL: it goes */
+	struct vault_secret *replaced; /* of the table, or of a change before; set in a batch */
+	vault_done *done;
+	void *userdata;
+	struct change *next;
+};
+
+struct vault {
+	struct event_base *base;
+	int state_fd; /* borrowed */
+	struct vault_source source;
+	struct vault_header header;
+	struct secret_value *key; /* NULL: shut */
+	struct table secrets;     /* struct vault_secret */
+	struct change *queue;     /* in order */
+	struct change *batch;     /* what CHILD writes */
+	struct table next;        /* the table with it */
+	struct child *child;      /* writes, or looks for the key */
+	struct event *settle;     /* CHILD has ended */
+	int outcome;              /* its: 0 or negative errno */
+	int problem;              /* why it is shut: negative errno, or enum vault_problem */
+	int key_fd;               /* where a key that is looked for comes from; -1 */
+	int64_t retry_at_ms;      /* CLOCK_MONOTONIC */
+	int64_t retry_ms;
+};
+
+/* Of v->child, whatever it does. */
+child_ended vault_child_ended;
+
+/* ---- vault-open.c ---- */
+
+/* Opens it, waiting for the disk and for Argon2id. Returns 0 and it is open, or negative errno or
+ * an enum vault_problem. */
+int vault_open_now(struct vault *v);
+/* It cannot be opened now: PROBLEM as vault_open_now() has it. */
+void vault_shut(struct vault *v, int problem);
+/* 0: it is open. Else -1 with *RETERR, and it is tried again. */
+int vault_check_open(struct vault *v, struct error *reterr);
+/* The child that tried has ended. */
+void vault_key_found(struct vault *v);
+int vault_set_problem(int problem, struct error *reterr);
+void vault_free_secrets(struct table *t);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A vault without a key is shut. A call to a shut one answers why, and lets a child try again, less
+ * and less often: Argon2id and the disk take their time, and guessing is slow. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bounds.h"
+#include "secret/vault-internal.h"
+#include "util/child.h"
+#include "util/fd.h"
+#include "util/log.h"
+#include "util/time.h"
+
+#define VAULT_FILE_MAX (VAULT_BYTES_MAX + 4096)
+#define RETRY_FIRST_MS 1000
+#define RETRY_MAX_MS 60000
+
+/* ---- why it is shut ---- */
+
+static const struct {
+	const char *what;
+	const char *hint;
+} problems[VAULT_PROBLEM_MAX] = {
+	[VAULT_KEY_MISSING] = { "its key is not there",
+				"bring the file back that [secrets] key means (secrets.key in the "
+				"state directory)" },
+	[VAULT_KEY_MALFORMED] = { "what should have its key has none",
+				  "a key is 32 bytes or 64 hexadecimal digits, a passphrase one "
+				  "line "
+				  "of text" },
+	[VAULT_KEY_EXPOSED] = { "others can read the file that has its key",
+				"chmod 600 the file, and think of changing what is in the store" },
+	[VAULT_KEY_OTHER] = { "[secrets] key is of another kind than what it was made with",
+			      "set [secrets] key to what it was" },
+	[VAULT_KEY_WRONG] = { "the key or passphrase is not the one it was made with",
+			      "mend what [secrets] key names" },
+	[VAULT_DAMAGED] = { "secrets.vault is damaged",
+			    "bring it back from a backup, or move it away and set the secrets "
+			    "anew" },
+	[VAULT_TOO_NEW] = { "secrets.vault is of a newer version",
+			    "install that version of sandboxd again" },
+	[VAULT_NO_CREDENTIAL] = { "the service has not the credential that [secrets] key names",
+				  "add LoadCredential= or LoadCredentialEncrypted= to its unit, "
+				  "and restart it" },
+};
+
+static const char *problem_text(int problem)
+{
+	return problem < 0 ? strerror(-problem) : problems[problem].what;
+}
+
+int vault_set_problem(int problem, struct error *reterr)
+{
+	const char *hint = problem < 0 ? "see sandboxd's log" : problems[problem].hint;
+
+	if (error_is_shortage(-problem))
+		return error_set(reterr, ERROR_LIMIT_REACHED, NULL, NULL,
+				 "The store of secrets cannot be used: %s.", problem_text(problem));
+	return error_set(reterr, ERROR_UNAVAILABLE, NULL, hint,
+			 "The store of secrets cannot be used: %s.", problem_text(problem));
+}
+
+/* ---- opening ---- */
+
+static bool free_secret(void *value, void *userdata)
+{
+	(void)userdata;
+	vault_secret_free(value);
+	return true;
+}
+
+void vault_free_secrets(struct table *t)
+{
+	table_each(t, free_secret, NULL);
+	table_deinit(t);
+}
+
+/* The file's content with KEY, which becomes the vault's if it is the right one. */
+static int load(struct vault *v, struct secret_value *key)
+{
+	CLEANUP_STR char *data = NULL;
+	struct table secrets = { 0 };
+	size_t size = 0;
+	int r = fd_read_file(v->state_fd, VAULT_FILE, VAULT_FILE_MAX, &data, &size);
+
+	if (r == 0)
+		r = vault_decode((const uint8_t *)data, size, secret_value_data(key), &v->header,
+				 &secrets);
+	if (r != 0) {
+		vault_free_secrets(&secrets);
+		return r;
+	}
+	v->secrets = secrets;
+	v->key = secret_value_ref(key);
+	return 0;
+}
+
+void vault_shut(struct vault *v, int problem)
+{
+	v->problem = problem;
+	v->retry_ms = v->retry_ms > 0 ? v->retry_ms * 2 : RETRY_FIRST_MS;
+	if (v->retry_ms > RETRY_MAX_MS)
+		v->retry_ms = RETRY_MAX_MS;
+	v->retry_at_ms = time_monotonic_ms() + v->retry_ms;
+	if (log_ratelimit())
+		log_warning("the store of secrets cannot be used: %s, going on without it",
+			    problem_text(problem));
+}
+
+/* Waits for the disk, and for Argon2id. */
+int vault_open_now(struct vault *v)
+{
+	CLEANUP(secret_value_unrefp) struct secret_value *key = NULL;
+	uint8_t *bytes;
+	int r = secret_value_new(VAULT_KEY_BYTES, &key, &bytes);
+
+	if (r == 0)
+		r = vault_unlock(v->state_fd, &v->source, bytes);
+	return r == 0 ? load(v, key) : r;
+}
+
+/* What the child that looks for the key says. */
+struct finding {
+	int problem;
+	uint8_t key[VAULT_KEY_BYTES];
+};
+
+/* In a child: 0 is the state directory, 1 a pipe. */
+static int look_for_key(void *argument)
+{
+	struct finding f = { 0 };
+	const struct vault_source *source = argument;
+
+	f.problem = vault_unlock(STDIN_FILENO, source, f.key);
+	return write(STDOUT_FILENO, &f, sizeof(f)) == sizeof(f) ? 0 : EIO;
+}
+
+static void try_again(struct vault *v)
+{
+	int pipe_fds[2], fds[2];
+	const struct child_config config = {
+		.base = v->base, .fds = fds, .n_fds = 2, .ended = vault_child_ended, .userdata = v
+	};
+	int r;
+
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return;
+	fds[0] = v->state_fd;
+	fds[1] = pipe_fds[1];
+	r = child_fork(&v->child, &config, look_for_key, &v->source);
+	(void)close_fd(pipe_fds[1]);
+	if (r < 0) {
+		(void)close_fd(pipe_fds[0]); /* the next call tries it again */
+		return;
+	}
+	v->key_fd = pipe_fds[0];
+}
+
+void vault_key_found(struct vault *v)
+{
+	CLEANUP(secret_value_unrefp) struct secret_value *key = NULL;
+	struct finding f = { .problem = v->outcome < 0 ? v->outcome : -EIO };
+	uint8_t *bytes;
+	int r;
+
+	if (v->outcome == 0 && read(v->key_fd, &f, sizeof(f)) != sizeof(f))
+		f.problem = -EIO;
+	v->key_fd = close_fd(v->key_fd);
+	r = f.problem;
+	if (r == 0)
+		r = secret_value_new(VAULT_KEY_BYTES, &key, &bytes);
+	if (r == 0) {
+		memcpy(bytes, f.key, sizeof(f.key));
+		r = load(v, key);
+	}
+	sodium_memzero(&f, sizeof(f));
+	if (r != 0) {
+		vault_shut(v, r);
+		return;
+	}
+	v->retry_ms = 0;
+	log_notice("the store of secrets can be used now");
+}
+
+/* 0: it is open. Else -1 with *RETERR. */
+int vault_check_open(struct vault *v, struct error *reterr)
+{
+	if (v->key)
+		return 0;
+	if (!v->child && time_monotonic_ms() >= v->retry_at_ms)
+		try_again(v);
+	return vault_set_problem(v->problem, reterr);
+}
