@@ -28,6 +28,7 @@
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/workspace.h"
 #include "secret/lease.h"
+#include "secret/provider-agent-secrets.h"
 #include "secret/provider-env.h"
 #include "secret/vault.h"
 #include "store/store.h"
@@ -283,6 +284,7 @@ void manager_deinit(struct manager *m)
 	if (m->leases) /* those of what has ended are gone */
 		lease_table_free(TAKE_PTR(m->leases));
 	env_secrets_free(TAKE_PTR(m->env_secrets));
+	provider_agent_secrets_stop(m);
 	pool_table_free(TAKE_PTR(m->pools));
 	pool_settings_table_free(TAKE_PTR(m->pool_settings));
 	home_cache_free(TAKE_PTR(m->homes));

@@ -28,6 +28,7 @@ struct keeper_table;  /* keeper-client.c */
 struct lease_table;   /* secret/lease.c */
 struct loop_table;    /* loop/loop.c */
 struct pool_table;    /* pool.c */
+struct provider_pending;
 struct manager;
 struct sandbox;
 struct sandbox_table;       /* sandbox.c */
@@ -60,6 +61,8 @@ struct manager {
 	struct journal *journal;
 	struct vault *vault;
 	struct cgroups *cgroups;
+	struct provider_pending *agent_secrets; /* revocations under way */
+	unsigned provider_commands;             /* under way: secret/provider-command.c */
 	struct server *server;
 	char instance[INSTANCE_ID_SIZE]; /* of the state dir; in every cgroup and directory name */
 	uid_t uid;                       /* whose daemon this is; 0: the system daemon */

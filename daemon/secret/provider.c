@@ -12,6 +12,8 @@
 #include "sandbox/manager.h"
 
 static const struct provider *const providers[] = {
+	&provider_agent_secrets,
+	&provider_command,
 	&provider_env,
 	&provider_systemd,
 };

@@ -13,6 +13,7 @@
 
 #define PROVIDER_TIMEOUT_MS 10000 /* one that does not answer is cut off then */
 #define PROVIDER_REMOTE_ID_MAX 256
+#define PROVIDER_COMMANDS_MAX 256 /* that run at once */
 
 struct config_secret; /* config-secret.h: a [secret NAME] section */
 struct manager;
