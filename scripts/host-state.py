@@ -13,7 +13,7 @@ import os
 import stat
 import sys
 
-PROGRAMS = {"sandboxd", "sandbox-keeper", "sandbox-init", "sandboxctl", "crun"}
+PROGRAMS = {"sandboxd", "sandbox-broker", "sandbox-keeper", "sandbox-init", "sandboxctl", "crun"}
 # Nodes that come and go with terminals and programs.
 TRANSIENT = ("/dev/pts/", "/dev/shm/", "/dev/mqueue/", "/dev/fd", "/dev/char/", "/dev/block/")
 

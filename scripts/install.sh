@@ -5,7 +5,7 @@
 # conflicts with Debian's npm package.
 
 packages_build='meson ninja-build pkg-config gcc libc6-dev libevent-dev libjson-c-dev libsystemd-dev
-	check libsqlite3-dev libseccomp-dev libinih-dev libsodium-dev musl-tools scdoc python3'
+	check libsqlite3-dev libseccomp-dev libinih-dev libsodium-dev libcurl4-openssl-dev musl-tools scdoc python3'
 # What the daemon runs and reads: the runtime, newuidmap, the seccomp profile.
 packages_runtime='crun uidmap golang-github-containers-common'
 packages_demo="$packages_runtime"
