@@ -93,7 +93,9 @@ static bool is_given_up(const struct sandbox *s)
  * instance, fails because of that. */
 void sandbox_boot_fail(struct sandbox *s, struct error *e)
 {
-	bool with_keeper = s->phase == SANDBOX_PHASE_INIT || s->phase == SANDBOX_PHASE_CLAIM;
+	/* it, or the one before it, may have made something */
+	bool with_keeper =
+		s->phase == SANDBOX_PHASE_INIT || s->phase == SANDBOX_PHASE_CLAIM || s->retried;
 	uint16_t type = is_create(s) ? KEEPER_REMOVE : KEEPER_KILL;
 
 	if (sandbox_is_claimed(s) && !is_given_up(s)) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parts that are missing, fail late or hang, and a full disk: an error, nothing left, life goes on."""
 
+import glob
 import os
 import resource
 import shutil
@@ -141,6 +142,33 @@ def test_crun_hangs_and_the_client_goes(t):
         refused(e, "cancelled", "timeout", "runtime_failed")
     d.stop(40)
     until(lambda: not left_of(t, d), 15, f"left: {left_of(t, d)}")
+
+
+@timeout(120)
+def test_keeper_dies_in_a_create_that_fails_then(t):
+    """Once more with a new keeper, but its runtime is gone: what the first one made is not left."""
+    path = t.workspace() + "/crun"
+    os.chmod(os.path.dirname(path), 0o755)
+    shutil.copy(fake(t, "hang"), path)
+    d = t.private_daemon({"runtime crun": {"path": path}, "limits": {"pool_memory": "0"}})
+    c = t.connect(daemon=d)
+    uppers = os.path.join(d.state, "owners/*/upper/*")  # without the dot of a prepared one
+    rid = c.send("sandbox.create", {"name": "half"})
+    until(lambda: glob.glob(uppers + "/data"), 20, "the keeper begins")
+    os.unlink(path)
+    for pid in daemon_module.descendants(d.pid):  # the runtime last: the daemon waits for its end
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    try:
+        c.wait(rid, 60)
+        raise AssertionError("created without a runtime")
+    except lib.RpcError as e:
+        refused(e, "runtime_failed", "unavailable", "internal_error")
+    clean_after(t, d, c, "half")
+    until(lambda: not glob.glob(uppers), 10, f"files: {glob.glob(uppers)}")
+    d.stop()
 
 
 def test_crun_crashes(t):
