@@ -92,6 +92,9 @@ enum init_exec_flags {
 	/* behind the others, in this order: namespaces that the command enters before it starts */
 	INIT_EXEC_HAS_MOUNTS = 1 << 6,
 	INIT_EXEC_HAS_NETWORK = 1 << 7,
+	/* there are secrets in the payload: no core file of the command, and the message is
+	 * overwritten when it is done with */
+	INIT_EXEC_SECRET = 1 << 8,
 };
 
 /* The payload, unaligned and without padding: workdir NUL, argc strings each with NUL, envc strings

@@ -5,11 +5,13 @@
 #include <json-c/json.h>
 
 #include "api/api.h"
+#include "api/exec-lease.h"
 #include "api/exec-stream.h"
 #include "api/result.h"
 #include "api/values.h"
 #include "macro.h"
 #include "params.h"
+#include "sandbox/exec-secrets.h"
 #include "sandbox/exec.h"
 #include "sandbox/journal.h"
 #include "sandbox/manager.h"
@@ -49,11 +51,12 @@ static void follow(struct request *r, struct manager *m, struct exec *e, bool jo
 	exec_stream_begin(r, e, &config);
 }
 
-/* Returns 0 when the request was or will be answered, or -1 with *RETERR. */
-static int run(struct request *r, struct manager *m, const struct journal_call *call,
-	       struct error *reterr)
+/* Takes SECRETS. Returns 0 when the request was or will be answered, or -1 with *RETERR. */
+static int start(struct request *r, struct manager *m, const struct journal_call *call,
+		 struct exec_secrets *secrets, struct error *reterr)
 {
 	const struct exec_run_params *p = request_params(r);
+	const struct exec_start_more more = { .call = call, .secrets = secrets };
 	int fds[3] = { -1, -1, -1 };
 	struct sandbox *s;
 	struct exec *exec;
@@ -63,9 +66,10 @@ static int run(struct request *r, struct manager *m, const struct journal_call *
 	if (!s || take_fds(r, p, fds, reterr) < 0) {
 		for (i = 0; i < 3; i++)
 			fds[i] = close_fd(fds[i]);
+		exec_secrets_free(secrets);
 		return -1;
 	}
-	if (exec_start_keyed(m, s, p, fds, call, NULL, &exec, reterr) < 0)
+	if (exec_start_with(m, s, p, fds, &more, &exec, reterr) < 0)
 		return -1;
 	follow(r, m, exec, false);
 	(void)exec_unref(exec);
@@ -111,6 +115,45 @@ static int run_again(struct request *r, struct manager *m, const struct journal_
 		return reply_kept(r, &entry, reterr);
 	journal_forget(m, call->peer, call->key); /* its daemon ended before it was forked */
 	return 1;
+}
+
+/* ---- a new one ---- */
+
+/* Whoever had to wait for secrets may have been overtaken by the same call. */
+static int start_late(struct request *r, struct manager *m, const struct journal_call *call,
+		      struct exec_secrets *secrets, struct error *reterr)
+{
+	int result = call ? run_again(r, m, call, reterr) : 1;
+
+	if (result > 0)
+		return start(r, m, call, secrets, reterr);
+	exec_secrets_free(secrets);
+	return result;
+}
+
+/* Its secrets, and then it. Returns as start(). */
+static int run(struct request *r, struct manager *m, const struct journal_call *call,
+	       struct error *reterr)
+{
+	const struct exec_run_params *p = request_params(r);
+	struct sandbox *s = sandbox_find(m, request_uid(r), p->sandbox, reterr);
+	const struct exec_secrets_query query = { .peer = request_uid(r),
+						  .pid = request_pid(r),
+						  .sandbox = s,
+						  .uses = &p->secrets,
+						  .command = p->command,
+						  .env = &p->env,
+						  .has_stdin =
+							  p->in.kind != STDIN_NULL || p->tty.given,
+						  .exec_id = p->exec_id,
+						  .stage = p->stage };
+	struct exec_secrets *secrets = NULL;
+	int result;
+
+	if (!s || exec_secrets_acquire(m, &query, &secrets, reterr) < 0)
+		return -1;
+	result = exec_lease_wait(r, m, call, secrets, start_late, reterr);
+	return result > 0 ? start(r, m, call, secrets, reterr) : result;
 }
 
 static int run_keyed(struct request *r, struct manager *m, struct error *reterr)

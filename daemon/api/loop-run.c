@@ -14,11 +14,13 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "api/exec-lease.h"
 #include "api/exec-stream.h"
 #include "api/loop-result.h"
 #include "api/values.h"
 #include "macro.h"
 #include "params.h"
+#include "sandbox/exec-secrets.h"
 #include "sandbox/exec.h"
 #include "sandbox/journal.h"
 #include "sandbox/manager.h"
@@ -200,13 +202,13 @@ static void begin(struct request *r, struct manager *m, struct loop_run *run, bo
 	(void)exec_unref(e);
 }
 
-/* Returns 0 when the request was or will be answered, or -1 with *RETERR. */
+/* Takes SECRETS. Returns 0 when the request was or will be answered, or -1 with *RETERR. */
 static int start(struct request *r, struct manager *m, const struct journal_call *call,
-		 struct error *reterr)
+		 struct exec_secrets *secrets, struct error *reterr)
 {
 	struct loop_run *run;
 
-	if (loop_run_start(m, request_uid(r), request_params(r), call, &run, reterr) < 0)
+	if (loop_run_start(m, request_uid(r), request_params(r), call, secrets, &run, reterr) < 0)
 		return -1;
 	if (call)
 		keep_result(run, m, call);
@@ -289,6 +291,34 @@ static int run_again(struct request *r, struct manager *m, const struct journal_
 	return 1;
 }
 
+/* ---- a new one ---- */
+
+/* Whoever had to wait for secrets may have been overtaken by the same call. */
+static int start_late(struct request *r, struct manager *m, const struct journal_call *call,
+		      struct exec_secrets *secrets, struct error *reterr)
+{
+	int result = call ? run_again(r, m, call, reterr) : 1;
+
+	if (result > 0)
+		return start(r, m, call, secrets, reterr);
+	exec_secrets_free(secrets);
+	return result;
+}
+
+/* Its secrets, and then it. Returns as start(). */
+static int run(struct request *r, struct manager *m, const struct journal_call *call,
+	       struct error *reterr)
+{
+	struct exec_secrets *secrets = NULL;
+	int result;
+
+	if (loop_run_lease(m, request_uid(r), request_pid(r), request_params(r), &secrets, reterr) <
+	    0)
+		return -1;
+	result = exec_lease_wait(r, m, call, secrets, start_late, reterr);
+	return result > 0 ? start(r, m, call, secrets, reterr) : result;
+}
+
 static int run_keyed(struct request *r, struct manager *m, struct error *reterr)
 {
 	struct journal_call call;
@@ -296,7 +326,7 @@ static int run_keyed(struct request *r, struct manager *m, struct error *reterr)
 
 	journal_call_loop_run(&call, request_uid(r), request_params(r));
 	result = run_again(r, m, &call, reterr);
-	return result > 0 ? start(r, m, &call, reterr) : result;
+	return result > 0 ? run(r, m, &call, reterr) : result;
 }
 
 void method_loop_run(struct request *r, void *userdata)
@@ -304,6 +334,6 @@ void method_loop_run(struct request *r, void *userdata)
 	const struct loop_run_params *p = request_params(r);
 	CLEANUP_ERROR struct error e = { 0 };
 
-	if ((p->idempotency_key ? run_keyed(r, userdata, &e) : start(r, userdata, NULL, &e)) < 0)
+	if ((p->idempotency_key ? run_keyed(r, userdata, &e) : run(r, userdata, NULL, &e)) < 0)
 		request_fail(r, &e);
 }

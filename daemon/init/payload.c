@@ -95,7 +95,7 @@ bool payload_request_ok(const struct init_exec *e, size_t message_size, size_t n
 	const uint32_t known = INIT_EXEC_TTY | INIT_EXEC_HAS_STDIN | INIT_EXEC_HAS_STDOUT |
 			       INIT_EXEC_HAS_STDERR | INIT_EXEC_PAYLOAD_FD |
 			       INIT_EXEC_STDERR_TO_STDOUT | INIT_EXEC_HAS_MOUNTS |
-			       INIT_EXEC_HAS_NETWORK;
+			       INIT_EXEC_HAS_NETWORK | INIT_EXEC_SECRET;
 
 	if ((e->flags & ~known) != 0 || count_fds(e->flags) != n_fds)
 		return false;

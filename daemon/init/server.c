@@ -315,30 +315,38 @@ static int parse_and_start(struct server *s, int c, const struct init_exec *e, c
 	return 0;
 }
 
-static int handle_exec(struct server *s, int c)
+static int parse_fd_and_start(struct server *s, int c, const struct init_exec *e)
 {
-	struct init_exec e;
 	char *map = NULL;
-	int r;
+	int r = map_payload(s, s->in.fds[0], (size_t)e->payload_size, &map);
 
-	memcpy(&e, s->in.data, sizeof(e));
-	if (!payload_request_ok(&e, s->in.size, s->in.n_fds))
-		return -EBADMSG;
-	if (jobs_find(&s->jobs, e.exec) || s->jobs.count == INIT_EXECS_MAX) {
-		refuse_start(s, c, &e, s->jobs.count == INIT_EXECS_MAX ? -ENOSPC : -EEXIST);
-		return 0;
-	}
-	if ((e.flags & INIT_EXEC_PAYLOAD_FD) == 0)
-		return parse_and_start(s, c, &e, (char *)s->in.data + e.payload_offset);
-	r = map_payload(s, s->in.fds[0], (size_t)e.payload_size, &map);
 	if (r == -EBADMSG)
 		return r;
 	if (r < 0) {
-		refuse_start(s, c, &e, r);
+		refuse_start(s, c, e, r);
 		return 0;
 	}
-	r = parse_and_start(s, c, &e, map);
-	(void)munmap(map, (size_t)e.payload_size); /* cannot fail: we mapped it */
+	r = parse_and_start(s, c, e, map);
+	(void)munmap(map, (size_t)e->payload_size); /* cannot fail: we mapped it */
+	return r;
+}
+
+static int handle_exec(struct server *s, int c)
+{
+	struct init_exec e;
+	int r = 0;
+
+	memcpy(&e, s->in.data, sizeof(e));
+	if (!payload_request_ok(&e, s->in.size, s->in.n_fds))
+		r = -EBADMSG;
+	else if (jobs_find(&s->jobs, e.exec) || s->jobs.count == INIT_EXECS_MAX)
+		refuse_start(s, c, &e, s->jobs.count == INIT_EXECS_MAX ? -ENOSPC : -EEXIST);
+	else if ((e.flags & INIT_EXEC_PAYLOAD_FD) != 0)
+		r = parse_fd_and_start(s, c, &e);
+	else
+		r = parse_and_start(s, c, &e, (char *)s->in.data + e.payload_offset);
+	if ((e.flags & INIT_EXEC_SECRET) != 0)
+		explicit_bzero(s->in.data, sizeof(s->in.data));
 	return r;
 }
 

@@ -7,6 +7,7 @@
 
 #include "loop/git-head.h"
 #include "loop/loop-run-internal.h"
+#include "sandbox/exec-secrets.h"
 #include "sandbox/exec.h"
 #include "sandbox/journal.h"
 #include "sandbox/sandbox.h"
@@ -176,7 +177,7 @@ static int follow(struct loop_run *r, const struct strings *argv)
 }
 
 static int start_tool(struct loop_run *r, struct sandbox *s, const struct loop_run_params *p,
-		      const struct strings *argv, const struct journal_call *call,
+		      const struct strings *argv, const struct exec_start_more *more,
 		      struct error *reterr)
 {
 	const struct exec_run_params params = {
@@ -197,7 +198,7 @@ static int start_tool(struct loop_run *r, struct sandbox *s, const struct loop_r
 	int fds[3] = { -1, -1, -1 };
 	int e;
 
-	if (exec_start_keyed(r->manager, s, &params, fds, call, r->base_sha, &r->exec, reterr) < 0)
+	if (exec_start_with(r->manager, s, &params, fds, more, &r->exec, reterr) < 0)
 		return -1;
 	e = follow(r, argv);
 	if (e == 0)
@@ -228,32 +229,6 @@ static int make(struct loop *l, const struct tool_choice *choice, struct sandbox
 	return 0;
 }
 
-static int start(struct loop *l, const char *spec, const struct loop_run_params *p,
-		 const struct journal_call *call, struct loop_run **ret, struct error *reterr)
-{
-	const struct tool_prompt prompt = { p->model, p->args };
-	CLEANUP_STRINGS struct string_list argv = { 0 };
-	struct tool_choice choice;
-	struct loop_run *r = NULL;
-	struct sandbox *s;
-
-	if (tool_choose(l->manager->config, spec, "tool", &choice, reterr) < 0)
-		return -1;
-	s = find_sandbox(l, spec, reterr);
-	if (!s || check_network(s, p->stage, choice.profile, reterr) < 0 ||
-	    tool_prompt_command(&choice, &prompt, &argv, reterr) < 0 ||
-	    make(l, &choice, s, p, &r, reterr) < 0)
-		return -1;
-	note_head(r);
-	if (start_tool(r, s, p, &(struct strings){ (const char *const *)argv.items, argv.count },
-		       call, reterr) < 0) {
-		loop_run_free(r);
-		return -1;
-	}
-	*ret = r;
-	return 0;
-}
-
 /* Returns the loop and the tool as it has it, or NULL with *RETERR. */
 static struct loop *find(struct manager *m, uid_t peer, const struct loop_run_params *p,
 			 const char **ret_spec, struct error *reterr)
@@ -269,15 +244,80 @@ static struct loop *find(struct manager *m, uid_t peer, const struct loop_run_pa
 	return NULL;
 }
 
-int loop_run_start(struct manager *m, uid_t peer, const struct loop_run_params *p,
-		   const struct journal_call *call, struct loop_run **ret, struct error *reterr)
-{
-	const char *spec = NULL;
-	struct loop *l = find(m, peer, p, &spec, reterr);
+/* What a call is about, all of it checked. */
+struct pick {
+	struct loop *loop;
+	struct tool_choice choice;
+	struct sandbox *sandbox;
+	struct string_list argv;
+};
 
-	if (!l || start(l, spec, p, call, ret, reterr) < 0)
+static void pick_deinit(struct pick *k)
+{
+	string_list_deinit(&k->argv);
+}
+
+static struct strings words_of(const struct string_list *l)
+{
+	return (struct strings){ (const char *const *)l->items, l->count };
+}
+
+static int pick(struct manager *m, uid_t peer, const struct loop_run_params *p, struct pick *ret,
+		struct error *reterr)
+{
+	const struct tool_prompt prompt = { p->model, p->args };
+	const char *spec = NULL;
+
+	ret->loop = find(m, peer, p, &spec, reterr);
+	if (!ret->loop || tool_choose(m->config, spec, "tool", &ret->choice, reterr) < 0)
 		return -1;
-	(*ret)->peer = peer;
+	ret->sandbox = find_sandbox(ret->loop, spec, reterr);
+	if (!ret->sandbox || check_network(ret->sandbox, p->stage, ret->choice.profile, reterr) < 0)
+		return -1;
+	return tool_prompt_command(&ret->choice, &prompt, &ret->argv, reterr);
+}
+
+int loop_run_lease(struct manager *m, uid_t peer, pid_t pid, const struct loop_run_params *p,
+		   struct exec_secrets **ret, struct error *reterr)
+{
+	CLEANUP(pick_deinit) struct pick k = { 0 };
+	struct exec_secrets_query query = { .peer = peer,
+					    .pid = pid,
+					    .uses = &p->secrets,
+					    .env = &p->env,
+					    .has_stdin = true,
+					    .stage = p->stage };
+
+	if (pick(m, peer, p, &k, reterr) < 0)
+		return -1;
+	query.sandbox = k.sandbox;
+	query.command = words_of(&k.argv);
+	return exec_secrets_acquire(m, &query, ret, reterr);
+}
+
+int loop_run_start(struct manager *m, uid_t peer, const struct loop_run_params *p,
+		   const struct journal_call *call, struct exec_secrets *secrets,
+		   struct loop_run **ret, struct error *reterr)
+{
+	CLEANUP(exec_secrets_freep) struct exec_secrets *lent = secrets;
+	CLEANUP(pick_deinit) struct pick k = { 0 };
+	struct exec_start_more more = { .call = call };
+	struct strings argv;
+	struct loop_run *r = NULL;
+
+	if (pick(m, peer, p, &k, reterr) < 0 ||
+	    make(k.loop, &k.choice, k.sandbox, p, &r, reterr) < 0)
+		return -1;
+	note_head(r);
+	argv = words_of(&k.argv);
+	more.base_sha = r->base_sha;
+	more.secrets = TAKE_PTR(lent);
+	if (start_tool(r, k.sandbox, p, &argv, &more, reterr) < 0) {
+		loop_run_free(r);
+		return -1;
+	}
+	r->peer = peer;
+	*ret = r;
 	return 0;
 }
 

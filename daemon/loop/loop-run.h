@@ -45,12 +45,18 @@ struct loop_run_waiter {
 	struct loop_run_waiter *next;
 };
 
-/* Starts the tool. Returns 0 and the run in *RET (which belongs to itself, and needs
- * loop_run_wait() or loop_run_leave()), or -1 with *RETERR: then nothing ran. P need not live
- * longer. CALL: its key, NULL if it has none. */
+/* Leases what P and the tool of its run name. Returns 0 and *RET (NULL: nothing is needed), or -1
+ * with *RETERR. */
+struct exec_secrets;
+int loop_run_lease(struct manager *m, uid_t peer, pid_t pid, const struct loop_run_params *p,
+		   struct exec_secrets **ret, struct error *reterr);
+/* Starts the tool with SECRETS (taken; NULL: it needs none). Returns 0 and the run in *RET (which
+ * belongs to itself, and needs loop_run_wait() or loop_run_leave()), or -1 with *RETERR: then
+ * nothing ran. P need not live longer. CALL: its key, NULL if it has none. */
 struct journal_call;
 int loop_run_start(struct manager *m, uid_t peer, const struct loop_run_params *p,
-		   const struct journal_call *call, struct loop_run **ret, struct error *reterr);
+		   const struct journal_call *call, struct exec_secrets *secrets,
+		   struct loop_run **ret, struct error *reterr);
 /* Goes on with a run whose tool, E, an earlier daemon started with HEAD at BASE_SHA (NULL: not
  * known), as P says: what follows the tool, and the result. As loop_run_start(). */
 int loop_run_resume(struct manager *m, uid_t peer, const struct loop_run_params *p, struct exec *e,

@@ -13,6 +13,7 @@
 
 struct exec_activity;
 struct exec_follow;
+struct exec_secrets;
 struct exec_stdin;
 struct home;
 struct init_client;
@@ -81,6 +82,7 @@ struct exec {
 	int64_t left_ms;              /* what it has left; -1: it is not set */
 	struct wire_message *request; /* INIT_EXEC until it can be sent; only as long as its data */
 	int child_fds[3];             /* stdin, stdout, stderr for init, until sent */
+	struct exec_secrets *secrets; /* their values until it runs; NULL: it has none */
 	struct exec_activity *activity; /* NULL: nobody has looked */
 	struct exec_stdin *input;       /* NULL: the command's stdin is not ours to write */
 	int terminal;                   /* master, for its size; -1 */
@@ -125,6 +127,12 @@ void exec_row_written(struct exec *e);
 /* Init C is asked what became of E, which an earlier daemon began. Returns 0 and leads it on;
  * -ESRCH: init does not know it; -ENOMEM. */
 int exec_take_over(struct exec *e, struct init_client *c);
+
+/* ---- exec-start.c ---- */
+/* M, its request, has its secrets in it: they are overwritten. */
+void exec_wipe(const struct exec *e, struct wire_message *m);
+/* Whoever is to have them has them. */
+void exec_drop_secrets(struct exec *e);
 
 /* ---- exec-follow.c ---- */
 enum exec_telling { EXEC_TELL_STARTED, EXEC_TELL_OUTPUT, EXEC_TELL_ENDED };

@@ -79,15 +79,18 @@ int exec_payload_check_files(const struct files_params *files, struct error *ret
 	return 0;
 }
 
-static size_t env_size(char *const *env, uint32_t *ret_count)
+static size_t env_size(const struct exec_payload *p, uint32_t *ret_count)
 {
-	size_t size = 0;
-	uint32_t count = 0;
+	char *const *env = p->env;
+	size_t i, size = 0;
+	uint32_t count = (uint32_t)p->n_more;
 
 	for (; *env; env++) {
 		size += strlen(*env) + 1;
 		count++;
 	}
+	for (i = 0; i < p->n_more; i++)
+		size += strlen(p->more[i].name) + p->more[i].value.size + 2;
 	*ret_count = count;
 	return size;
 }
@@ -95,7 +98,7 @@ static size_t env_size(char *const *env, uint32_t *ret_count)
 static size_t args_size(const struct exec_payload *p)
 {
 	uint32_t envc;
-	size_t i, size = env_size(p->env, &envc);
+	size_t i, size = env_size(p, &envc);
 
 	for (i = 0; i < p->command.count; i++)
 		size += strlen(p->command.items[i]) + 1;
@@ -106,7 +109,7 @@ bool exec_payload_fits(const struct exec_payload *p)
 {
 	uint32_t envc;
 
-	(void)env_size(p->env, &envc);
+	(void)env_size(p, &envc);
 	return args_size(p) <= EXEC_ARGS_BYTES_MAX && p->command.count <= ARGV_MAX &&
 	       envc <= ENV_MAX;
 }
@@ -121,6 +124,14 @@ static size_t payload_size(const struct exec_payload *p)
 	return size;
 }
 
+static void put_variable(struct cursor *c, const struct exec_variable *v)
+{
+	put(c, v->name, strlen(v->name));
+	put(c, "=", 1);
+	put(c, v->value.data, v->value.size);
+	put(c, "", 1);
+}
+
 static void fill(const struct exec_payload *p, void *memory)
 {
 	struct cursor c = { memory };
@@ -132,6 +143,8 @@ static void fill(const struct exec_payload *p, void *memory)
 		put_string(&c, p->command.items[i]);
 	for (env = p->env; *env; env++)
 		put_string(&c, *env);
+	for (i = 0; i < p->n_more; i++)
+		put_variable(&c, &p->more[i]);
 	for (i = 0; i < p->files.count; i++) {
 		const struct file_params *f = &p->files.items[i];
 		struct init_file file = { .mode = f->mode,
@@ -170,7 +183,7 @@ int exec_payload_build(struct wire_message *m, const struct exec_payload *p)
 
 	wire_begin(m, INIT_WIRE_VERSION, INIT_EXEC, 0, sizeof(*request));
 	request->argc = (uint32_t)p->command.count;
-	(void)env_size(p->env, &request->envc);
+	(void)env_size(p, &request->envc);
 	request->filec = (uint32_t)p->files.count;
 	request->payload_size = size;
 	if (size <= WIRE_MESSAGE_MAX - sizeof(*request)) {

@@ -9,10 +9,18 @@
 #include "params.h"
 #include "wire.h"
 
+/* A variable whose value is copied nowhere else on its way. It holds no NUL. */
+struct exec_variable {
+	const char *name;
+	struct bytes value;
+};
+
 struct exec_payload {
 	const char *work_dir;
 	struct strings command;
-	char *const *env; /* "K=V", NULL-terminated */
+	char *const *env;                 /* "K=V", NULL-terminated */
+	const struct exec_variable *more; /* and these: none of them is in env */
+	size_t n_more;
 	struct files_params files;
 };
 

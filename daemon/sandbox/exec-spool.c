@@ -228,8 +228,14 @@ int exec_spool_open(struct exec *e, int terminal)
 		(void)close_fd(terminal);
 		return -ECONNRESET;
 	}
+	if (e->masks >= 0)
+		request.masks = fcntl(e->masks, F_DUPFD_CLOEXEC, 3);
+	if (e->masks >= 0 && request.masks < 0) {
+		r = -errno;
+		(void)close_fd(terminal);
+		return r;
+	}
 	request.keep_stdin = copy_stdin(e);
-	request.masks = TAKE_FD(e->masks);
 	r = keeper_client_spool_open(k, &request, on_opened, e);
 	if (r < 0)
 		return r;

@@ -16,6 +16,7 @@
 #include "macro.h"
 #include "sandbox/exec-internal.h"
 #include "sandbox/exec-payload.h"
+#include "sandbox/exec-secrets.h"
 #include "sandbox/exec-stdin.h"
 #include "sandbox/exec-table.h"
 #include "sandbox/init-client.h"
@@ -24,6 +25,7 @@
 #include "sandbox/manager.h"
 #include "sandbox/runtime.h"
 #include "sandbox/sandbox.h"
+#include "secret/value.h"
 #include "util/fault.h"
 #include "util/fd.h"
 #include "util/strings.h"
@@ -176,6 +178,18 @@ static int make_input_pipe(struct exec *e, size_t size)
 	return r;
 }
 
+/* A secret can be what the command reads. */
+static struct stdin_params input_of(const struct exec *e, const struct exec_run_params *p)
+{
+	const struct exec_secret *s = exec_secrets_stdin(e->secrets);
+
+	if (!s)
+		return p->in;
+	return (struct stdin_params){ .kind = STDIN_BYTES,
+				      .data = { secret_value_data(s->value),
+						secret_value_size(s->value) } };
+}
+
 static int prepare_input(struct exec *e, const struct stdin_params *in)
 {
 	struct stdin_waiter *none = NULL;
@@ -216,12 +230,38 @@ static const char *default_work_dir(const struct exec *e)
 	return sandbox_default_workdir(e->sandbox);
 }
 
+/* A secret counts more than what the sandbox has under its name. */
+static bool is_replaced(const char *assignment, const struct exec_payload *p)
+{
+	size_t i, length = strcspn(assignment, "=");
+
+	for (i = 0; i < p->n_more; i++)
+		if (strlen(p->more[i].name) == length &&
+		    memcmp(p->more[i].name, assignment, length) == 0)
+			return true;
+	return false;
+}
+
+static void drop_replaced(char **env, const struct exec_payload *p)
+{
+	char **to = env;
+
+	for (; *env; env++) {
+		if (is_replaced(*env, p))
+			free(*env);
+		else
+			*to++ = *env;
+	}
+	*to = NULL;
+}
+
 /* Builds the request in M. Returns 0, -E2BIG (it cannot be tried), or negative errno. */
 static int build(struct exec *e, struct wire_message *m, const struct exec_run_params *p,
 		 uint32_t gid)
 {
 	struct init_exec *request = (struct init_exec *)(void *)m->data;
 	struct exec_payload payload = { .command = p->command, .files = p->files };
+	struct exec_variable more[EXEC_VARIABLES_MAX];
 	char **env = NULL;
 	int r;
 
@@ -230,6 +270,10 @@ static int build(struct exec *e, struct wire_message *m, const struct exec_run_p
 	if (r == 0 && p->tty.given)
 		r = add_term(&env);
 	payload.env = env;
+	payload.more = more;
+	payload.n_more = exec_secrets_variables(e->secrets, more);
+	if (r == 0 && payload.n_more > 0)
+		drop_replaced(env, &payload);
 	if (r == 0)
 		r = exec_payload_fits(&payload) ? exec_payload_build(m, &payload) : -E2BIG;
 	strings_free(env);
@@ -240,6 +284,8 @@ static int build(struct exec *e, struct wire_message *m, const struct exec_run_p
 	if (sandbox_runtime(e->sandbox) == RUNTIME_HOST)
 		keeper_client_owner(sandbox_keeper(e->sandbox), &request->uid, &request->gid);
 	request->nproc_limit = sandbox_nproc_limit(e->sandbox);
+	if (e->secrets)
+		request->flags |= INIT_EXEC_SECRET;
 	if (p->tty.given) {
 		request->flags |= INIT_EXEC_TTY;
 		request->rows = p->tty.rows;
@@ -248,6 +294,18 @@ static int build(struct exec *e, struct wire_message *m, const struct exec_run_p
 	if ((e->facts.streams & STREAM(OUTPUT)) != 0 && !p->tty.given)
 		request->flags |= INIT_EXEC_STDERR_TO_STDOUT;
 	return 0;
+}
+
+void exec_wipe(const struct exec *e, struct wire_message *m)
+{
+	if (e->secrets)
+		explicit_bzero(m->data, m->size);
+}
+
+void exec_drop_secrets(struct exec *e)
+{
+	exec_secrets_forget(e->secrets);
+	e->masks = close_fd(e->masks);
 }
 
 /* Keeps M until the pipes are there. */
@@ -333,8 +391,10 @@ static int run(struct exec *e, const struct exec_run_params *p, uint32_t gid)
 	struct wire_message *m = exec_table_message(e->manager->execs);
 	int r = build(e, m, p, gid);
 
-	if (r == 0)
+	if (r == 0) {
 		r = view_ready(&e->view) ? launch(e, m) : launch_later(e, m);
+		exec_wipe(e, m);
+	}
 	if (r == -E2BIG) {
 		exec_never_started(e, INIT_START_TOO_BIG, E2BIG);
 		return 0;
@@ -347,13 +407,16 @@ static int run(struct exec *e, const struct exec_run_params *p, uint32_t gid)
 }
 
 /* Makes it known: in the table, and where it can be asked for again, on disk. */
-static int record(struct exec *e, const char *id, const struct journal_call *call,
-		  const char *base_sha, struct error *reterr)
+static int record(struct exec *e, const char *id, const struct exec_start_more *more,
+		  struct error *reterr)
 {
+	const struct journal_call *call = more->call;
 	struct exec_table *t = e->manager->execs;
 	CLEANUP_JOURNAL_ENTRY struct journal_entry details = { 0 };
 	int r;
 
+	if (e->secrets)
+		id = e->secrets->exec_id;
 	e->keyed = call != NULL;
 	FAULT_POINT("exec.checked");
 	if (exec_table_add(t, e, id, reterr) < 0)
@@ -362,7 +425,7 @@ static int record(struct exec *e, const char *id, const struct journal_call *cal
 	if (r == 0)
 		r = string_copy(e->key, &details.exec);
 	if (r == 0)
-		r = string_copy(base_sha, &details.base_sha);
+		r = string_copy(more->base_sha, &details.base_sha);
 	if (r < 0)
 		(void)error_set_errno(reterr, r, "the exec could not be made");
 	else if (call)
@@ -378,11 +441,13 @@ static int record(struct exec *e, const char *id, const struct journal_call *cal
 	return r;
 }
 
-int exec_start_keyed(struct manager *m, struct sandbox *s, const struct exec_run_params *params,
-		     int fds[3], const struct journal_call *call, const char *base_sha,
-		     struct exec **ret, struct error *reterr)
+int exec_start_with(struct manager *m, struct sandbox *s, const struct exec_run_params *params,
+		    int fds[3], const struct exec_start_more *more, struct exec **ret,
+		    struct error *reterr)
 {
+	CLEANUP(exec_secrets_freep) struct exec_secrets *secrets = more->secrets;
 	struct view_use view = { 0 };
+	struct stdin_params in;
 	struct exec *e = NULL;
 	uint32_t uid, gid;
 	int r = -1;
@@ -391,6 +456,8 @@ int exec_start_keyed(struct manager *m, struct sandbox *s, const struct exec_run
 	    check_tty(s, params, reterr) == 0 &&
 	    exec_parse_user(params->user, &uid, &gid, reterr) == 0)
 		r = check_user(s, uid, gid, reterr);
+	if (r == 0)
+		r = exec_secrets_check(secrets, reterr);
 	if (r == 0)
 		r = view_enter(s, params->stage, &view, reterr);
 	if (r < 0) {
@@ -411,13 +478,18 @@ int exec_start_keyed(struct manager *m, struct sandbox *s, const struct exec_run
 		return error_set_errno(reterr, r, "the exec could not be made");
 	}
 	memcpy(e->child_fds, fds, sizeof(e->child_fds));
-	r = prepare_input(e, &params->in);
+	e->secrets = TAKE_PTR(secrets);
+	in = input_of(e, params);
+	r = prepare_input(e, &in);
+	if (r == 0 && e->facts.streams != 0)
+		r = exec_secrets_masks(e->secrets, &e->masks);
 	if (r < 0)
-		(void)error_set_errno(reterr, r, "the command's stdin cannot be made");
-	if (r < 0 || record(e, params->exec_id, call, base_sha, reterr) < 0) {
+		(void)error_set_errno(reterr, r, "the command's stdin and output cannot be made");
+	if (r < 0 || record(e, params->exec_id, more, reterr) < 0) {
 		(void)exec_unref(e);
 		return -1;
 	}
+	exec_secrets_bind(e->secrets);
 	FAULT_POINT("exec.recorded");
 	if (uid != AGENT_UID)
 		sandbox_note_foreign_user(s);
@@ -429,5 +501,5 @@ int exec_start_keyed(struct manager *m, struct sandbox *s, const struct exec_run
 int exec_start(struct manager *m, struct sandbox *s, const struct exec_run_params *params,
 	       int fds[3], struct exec **ret, struct error *reterr)
 {
-	return exec_start_keyed(m, s, params, fds, NULL, NULL, ret, reterr);
+	return exec_start_with(m, s, params, fds, &(struct exec_start_more){ 0 }, ret, reterr);
 }

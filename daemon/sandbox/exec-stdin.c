@@ -56,13 +56,20 @@ struct exec_stdin {
 	TAILQ_HEAD(, stdin_waiter) waiters;
 };
 
+/* What a command reads may be a secret. */
+static void chunk_free(struct chunk *c)
+{
+	explicit_bzero(c->data, c->size);
+	free(c);
+}
+
 static void drop_chunks(struct exec_stdin *s)
 {
 	struct chunk *c;
 
 	while ((c = STAILQ_FIRST(&s->chunks))) {
 		STAILQ_REMOVE_HEAD(&s->chunks, entry);
-		free(c);
+		chunk_free(c);
 	}
 	s->pending = 0;
 }
@@ -173,7 +180,7 @@ static int flush(struct exec_stdin *s)
 		if (r < 0)
 			return r;
 		STAILQ_REMOVE_HEAD(&s->chunks, entry);
-		free(c);
+		chunk_free(c);
 	}
 	if (s->closing)
 		finish(s);

@@ -18,12 +18,14 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bounds.h"
 #include "macro.h"
 #include "sandbox/event.h"
 #include "sandbox/exec-activity.h"
 #include "sandbox/exec-internal.h"
+#include "sandbox/exec-secrets.h"
 #include "sandbox/exec-stdin.h"
 #include "sandbox/exec-table.h"
 #include "sandbox/init-client.h"
@@ -247,6 +249,7 @@ static void end(struct exec *e)
 
 	exec_set_phase(e, EXEC_PHASE_ENDED);
 	disarm(e);
+	exec_drop_secrets(e);
 	(void)event_del(&e->events->disk);
 	(void)event_del(&e->events->client);
 	e->input = exec_stdin_free(e->input);
@@ -458,6 +461,7 @@ static void on_started(void *userdata, const struct init_started *started, int m
 	}
 	if (e->ending != EXEC_CAUSE_MAX)
 		terminate(e);
+	exec_drop_secrets(e);
 	event_exec_started(e);
 	exec_table_save(e->manager->execs, e);
 	exec_tell(e, EXEC_TELL_STARTED);
@@ -601,6 +605,7 @@ static void drop_request(struct exec *e)
 	if (!e->request)
 		return;
 	wire_message_done(e->request);
+	exec_wipe(e, e->request);
 	free(e->request);
 	e->request = NULL;
 }
@@ -750,7 +755,8 @@ static void destroy(struct exec *e)
 		e->child_fds[i] = close_fd(e->child_fds[i]);
 	e->input = exec_stdin_free(e->input);
 	e->terminal = close_fd(e->terminal);
-	e->masks = close_fd(e->masks);
+	exec_drop_secrets(e);
+	exec_secrets_free(e->secrets);
 	(void)sandbox_unref(e->sandbox);
 	free(e->facts.id);
 	free(e->facts.stage);

@@ -11,7 +11,9 @@
 #include "params.h"
 
 struct exec;
-struct exec_table; /* all execs of the daemon, by id; in struct manager */
+struct exec_secrets; /* exec-secrets.h */
+struct exec_table;   /* all execs of the daemon, by id; in struct manager */
+struct journal_call;
 struct manager;
 struct sandbox;
 
@@ -59,16 +61,21 @@ struct exec_follower {
 };
 
 /* Starts one. FDS are the client's stdin/stdout/stderr or -1, taken over whatever happens. Returns
- * 0 and a reference in *RET, or -1 with *RETERR (then nothing ran). */
+ * 0 and a reference in *RET, or -1 with *RETERR (then nothing ran). Of PARAMS secrets do not count:
+ * those that were leased do. */
 int exec_start(struct manager *m, struct sandbox *s, const struct exec_run_params *params,
 	       int fds[3], struct exec **ret, struct error *reterr);
 
-/* The same for CALL, which has a key: it is in the journal before anything else of it is seen.
- * BASE_SHA (NULL: none) is kept with it. */
-struct journal_call;
-int exec_start_keyed(struct manager *m, struct sandbox *s, const struct exec_run_params *params,
-		     int fds[3], const struct journal_call *call, const char *base_sha,
-		     struct exec **ret, struct error *reterr);
+/* What else a command can have; each may be NULL. */
+struct exec_start_more {
+	const struct journal_call *call; /* that has a key: it is in the journal before anything
+					  * else of it is seen, */
+	const char *base_sha;            /* and this is kept with it */
+	struct exec_secrets *secrets;    /* all there; taken over whatever happens */
+};
+int exec_start_with(struct manager *m, struct sandbox *s, const struct exec_run_params *params,
+		    int fds[3], const struct exec_start_more *more, struct exec **ret,
+		    struct error *reterr);
 /* The one that the journal has under EXEC_KEY; NULL: it is not there (any more). */
 struct exec *exec_of_key(struct manager *m, const char *exec_key);
 

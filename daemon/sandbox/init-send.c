@@ -16,6 +16,7 @@
 static void queued_free(struct queued *q)
 {
 	wire_message_done(q->message);
+	explicit_bzero(q->message->data, q->message->size); /* there may be secrets in it */
 	free(q->message);
 	free(q);
 }

@@ -272,7 +272,7 @@ def test_bad_run(t):
         ({**good, "baseSha": "HEAD"}, -32602, "baseSha"),
         ({**good, "baseSha": "--help"}, -32602, "baseSha"),
         ({**good, "profile": "x"}, -32005, "profile"),
-        ({**good, "secrets": ["x"]}, -32005, "secrets"),
+        ({**good, "secrets": [{"name": "x", "stdin": True}]}, -32602, "secrets[0].stdin"),
         ({**good, "idempotencyKey": ""}, -32602, "idempotencyKey"),
         ({**good, "env": {"A=B": "x"}}, -32602, "env.A=B"),
         ({**good, "files": [{"path": "x"}]}, -32602, "files[0].data"),

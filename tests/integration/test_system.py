@@ -132,15 +132,6 @@ def test_later_params_are_refused(t):
     check(not bad, "; ".join(bad))
 
 
-def test_secrets_param_is_refused(t):
-    s = t.sandbox()
-    e = t.client.error(
-        "exec.run", {"sandbox": s["name"], "command": ["true"], "secrets": [{"name": "x"}]}
-    )
-    check(e.code in (-32005, -32602), str(e))
-    equal(e.field, "secrets", "field")
-
-
 def test_gives_no_method_for_spaces(t):
     for name in ("system.ping ", " system.ping", "SYSTEM.PING", "system", "system.", "rpc.cancel2"):
         e = t.client.error(name)

@@ -659,6 +659,19 @@ export interface Methods {
       baseSha?: string;
       /** On top of the sandbox's. */
       env?: { [key: string]: string };
+      /** Secrets to lend it, leased before it starts. */
+      secrets?: Array<string | {
+        /** Which one. */
+        name: string;
+        /** The variable that it becomes; with no form: as the tool says, else its name in capitals. */
+        env?: string;
+        /** The file that it becomes, in the agent's home. */
+        file?: string;
+        /** It is what the command reads. */
+        stdin?: boolean;
+        /** How long it is lent; absent: as configured, and renewed while the command runs. */
+        ttlMs?: number;
+      }>;
       /** Written before it starts. */
       files?: Array<{
         /** Relative from workDir. */
@@ -943,6 +956,19 @@ export interface Methods {
         data: TextParam;
         /** Permissions, octal. */
         mode?: string;
+      }>;
+      /** Secrets to lend it, leased before it starts. */
+      secrets?: Array<string | {
+        /** Which one. */
+        name: string;
+        /** The variable that it becomes; with no form: as the tool says, else its name in capitals. */
+        env?: string;
+        /** The file that it becomes, in the agent's home. */
+        file?: string;
+        /** It is what the command reads. */
+        stdin?: boolean;
+        /** How long it is lent; absent: as configured, and renewed while the command runs. */
+        ttlMs?: number;
       }>;
       /** TERM after this time, KILL after the grace. */
       timeoutMs?: number;

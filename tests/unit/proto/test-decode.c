@@ -174,7 +174,7 @@ static const struct {
 	  "network.allow" },
 	{ CREATE, "{\"network\":{\"mode\":\"none\",\"block\":[]}}", ERROR_UNAVAILABLE,
 	  "network.block" },
-	{ RUN, "{" COMMAND ",\"secrets\":[]}", ERROR_UNAVAILABLE, "secrets" },
+	{ RUN, "{" COMMAND ",\"secrets\":[\"a\",{}]}", ERROR_INVALID_PARAMS, "secrets[1].name" },
 	{ RUN, "{" COMMAND ",\"idempotencyKey\":7}", ERROR_INVALID_PARAMS, "idempotencyKey" },
 	{ "sandbox.stop", "{\"sandbox\":\"a\",\"force\":1}", ERROR_INVALID_PARAMS, "force" },
 	{ "sandbox.start", "{\"sandbox\":\"a\",\"timeoutMs\":0}", ERROR_INVALID_PARAMS,

@@ -44,9 +44,13 @@ struct stored_execs {
 extern struct stored_execs stored;
 extern struct sandbox others[OTHERS_MAX];
 
+extern unsigned leases_given_back; /* those of commands that never began */
+extern bool lease_is_gone;
+
 struct fake_spool {
 	int error; /* what opening answers */
 	uint32_t finishes;
+	uint32_t masked; /* opened with something to cover */
 };
 extern struct fake_spool spool;
 

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets on their way into commands: named by the call or by the tool, and gone with the command."""
+
+import os
+import signal
+import sqlite3
+
+from gitrepo import worktree
+from harness import exited, invalid, refused
+from lib import check, equal, text_of, until
+from test_loop import loop
+
+ALPHA = "planted-alpha-0123456789"
+BETA = "planted-beta-9876543210"
+STARS = "*" * len(ALPHA)
+
+CONFIG = """
+[limits]
+pool_memory = 0
+[secret alpha.one]
+provider = env
+variable = PLANTED_ALPHA
+[secret beta]
+provider = env
+variable = PLANTED_BETA
+[secret empty-here]
+provider = env
+variable = PLANTED_NOWHERE
+[tool shell]
+secret = not_there|beta -> env TOOL_TOKEN
+secret = alpha.one -> env MADE_OF_ALPHA
+"""
+
+
+def secretive(t, more=""):
+    """A daemon that has secrets, and a client of it."""
+    d = t.private_daemon(CONFIG + more, env={"PLANTED_ALPHA": ALPHA + "\n", "PLANTED_BETA": BETA})
+    return d, t.connect(daemon=d)
+
+
+def leases(d):
+    """What the daemon has lent, as it is stored."""
+    with sqlite3.connect(f"file:{d.state}/state.db?mode=ro", uri=True) as db:
+        return db.execute("SELECT secret, holder_id FROM leases ORDER BY secret").fetchall()
+
+
+def lines(r, stream="stdout"):
+    return text_of(r.get(stream)).decode().splitlines()
+
+
+def spelled(name):
+    """A shell script that prints a variable so that nothing knows it again."""
+    return f'printf %s "${name}" | sed "s/./&-/g"; echo'
+
+
+def reads(value):
+    return "-".join(value) + "-"
+
+
+def test_in_the_environment_of_one_command(t):
+    d, c = secretive(t)
+    s = t.sandbox(client=c, env={"GREETING": "of the sandbox"})
+    script = ";".join(spelled(v) for v in ("ALPHA_ONE", "GREETING", "BETA")) + "; ulimit -Hc; ulimit -Sc"
+    r = exited(t.run(s, ["/bin/sh", "-c", script], client=c,
+                     secrets=["alpha.one", {"name": "beta", "env": "GREETING"}]))
+    equal(lines(r), [reads(ALPHA), reads(BETA), "", "0", "0"], "what the command has")
+    equal(leases(d), [], "leases that are left")
+    r = exited(t.run(s, ["/bin/sh", "-c", script], client=c, capture="merged"))
+    equal(lines(r, "output")[:3], ["", reads("of the sandbox"), ""], "what the next one has")
+    # as soon as it is printed as it is, nobody has it again
+    r = exited(t.run(s, ["/bin/sh", "-c", "echo 1 $ALPHA_ONE 2; echo $ALPHA_ONE >&2"], client=c,
+                     secrets=["alpha.one"]))
+    equal((lines(r), lines(r, "stderr")), ([f"1 {STARS} 2"], [STARS]), "what was printed")
+    for answer in (r, c.call("exec.get", {"execId": r["execId"]}), c.call("exec.list"),
+                   c.call("sandbox.get", {"sandbox": s["id"]})):
+        check(ALPHA not in str(answer), f"{answer}")
+
+
+def test_what_a_command_reads(t):
+    _, c = secretive(t)
+    s = t.sandbox(client=c)
+    r = exited(t.run(s, ["/bin/sh", "-c", "wc -c; env | grep -c PLANT"], client=c,
+                     secrets=[{"name": "alpha.one", "stdin": True}]), 1)
+    equal(lines(r), [str(len(ALPHA) + 1), "0"], "bytes on stdin, and a newline is one of them")
+
+
+def test_those_of_the_tool(t):
+    d, c = secretive(t)
+    s = t.sandbox(client=c, tool="shell")
+    script = spelled("TOOL_TOKEN") + ";" + spelled("MADE_OF_ALPHA")
+    r = exited(t.run(s, ["sh", "-c", script], client=c))
+    equal(lines(r), [reads(BETA), reads(ALPHA)], "what the tool's own program has")
+    r = exited(t.run(s, ["sh", "-c", script], client=c, env={"TOOL_TOKEN": "mine"}))
+    equal(lines(r), [reads("mine"), reads(ALPHA)], "what the call has set is not lent")
+    r = exited(t.run(s, ["sh", "-c", script], client=c, secrets=["alpha.one", {"name": "beta", "env": "B"}]))
+    equal(lines(r), ["", reads(ALPHA)], "no form is the tool's, another form is instead of it")
+    r = exited(t.run(s, ["env"], client=c))
+    check("TOKEN" not in str(lines(r)) and "ALPHA" not in str(lines(r)), f"not for any command: {lines(r)}")
+    # without the tool in its sandbox it is a command like any other
+    other = t.sandbox(client=c)
+    r = exited(t.run(other, ["sh", "-c", script], client=c))
+    equal(lines(r), ["", ""], "a shell of another sandbox")
+    equal(leases(d), [], "leases that are left")
+
+
+def test_a_run_but_not_what_verifies_it(t):
+    d, c = secretive(t)
+    _, tree, _ = worktree(t)
+    lid = loop(t, tree, client=c)["loopId"]
+    params = {"loopId": lid, "tool": "shell", "secrets": [{"name": "alpha.one", "env": "GIVEN"}],
+              "prompt": "; ".join(map(spelled, ("GIVEN", "TOOL_TOKEN"))) + "; echo $GIVEN",
+              "verificationCommands": ["echo v$GIVEN$TOOL_TOKEN"], "idempotencyKey": "k"}
+    r = c.call("loop.run", params, timeout=60)
+    equal(r["state"], "completed", f"{r}")
+    equal(r["output"].splitlines(), [reads(ALPHA), reads(BETA), STARS], "what the tool has")
+    equal(r["artifacts"]["verification"]["output"].splitlines()[-1], "v", "what verifies it has none")
+    equal(leases(d), [], "leases that are left")
+    again = c.call("loop.run", params)
+    equal(again["requestId"], r["requestId"], "the same run")
+    c.call("loop.destroy", {"loopId": lid, "force": True}, timeout=60)
+
+
+def test_what_cannot_be(t):
+    d, c = secretive(t)
+    s = t.sandbox(client=c, tool="shell")
+    bad = [
+        ([{"name": ".x"}], {}, "secrets[0].name"),
+        ([{"name": "x" * 65}], {}, "secrets[0].name"),
+        ([{}], {}, "secrets[0].name"),
+        (["beta", {"name": "beta", "env": "A=B"}], {}, "secrets[1].env"),
+        ([{"name": "beta", "env": "A", "stdin": True}], {}, "secrets[0]"),
+        ([{"name": "beta", "env": "A"}, {"name": "alpha.one", "env": "A"}], {}, "secrets[1]"),
+        ([{"name": "beta", "env": "A"}], {"env": {"A": "x"}}, "secrets[0].env"),
+        ([{"name": "beta", "stdin": True}], {"stdin": {"text": "x"}}, "secrets[0].stdin"),
+        ([{"name": "beta", "stdin": True}], {"tty": {"rows": 1, "cols": 1}}, "secrets[0].stdin"),
+        ([{"name": "beta", "file": "/etc/passwd"}], {}, "secrets[0].file"),
+        ([{"name": "beta", "file": "~/x"}], {}, "secrets[0].file"),
+        ([{"name": "beta", "ttlMs": 0}], {}, "secrets[0].ttlMs"),
+        ([{"name": "beta", "ttlMs": 1 << 50}], {}, "secrets[0].ttlMs"),
+        (["beta"] * 33, {}, "secrets"),
+        ("beta", {}, "secrets"),
+    ]
+    for secrets, more, field in bad:
+        e = c.error("exec.run", {"sandbox": s["name"], "command": ["touch", "/tmp/ran"], "secrets": secrets, **more})
+        invalid(e, field)
+    e = c.error("exec.run", {"sandbox": s["name"], "command": ["touch", "/tmp/ran"], "secrets": ["empty-here"]})
+    check(e.code in (-32001, -32005) and e.field == "secrets[0].name", f"{e}")
+    equal(t.run(s, ["ls", "/tmp/ran"], client=c)["exitCode"], 2, "nothing of it ran")
+    # what is refused later gives back what was leased before
+    e = c.error("exec.run", {"sandbox": s["name"], "command": ["true"], "secrets": ["beta"], "workDir": "x"})
+    invalid(e, "workDir")
+    equal(leases(d), [], "leases that are left")
+    c.call("sandbox.stop", {"sandbox": s["name"]})
+    refused(c.error("exec.run", {"sandbox": s["name"], "command": ["true"], "secrets": ["beta"]}), "invalid_state")
+    equal(leases(d), [], "leases that are left")
+
+
+def test_the_next_daemon_knows_who_has_what(t):
+    d = t.private_daemon(CONFIG.replace("[limits]", "[daemon]\non_stop = keep\n[limits]"),
+                         env={"PLANTED_ALPHA": ALPHA, "PLANTED_BETA": BETA})
+    try:
+        with d.client() as c:
+            s = c.call("sandbox.create", {"name": "b", "workspace": t.workspace()}, timeout=60)
+            x = t.run(s, ["/bin/sh", "-c", "while [ ! -e go ]; do sleep 0.02; done; echo $ALPHA_ONE"], client=c,
+                      secrets=["alpha.one"], detach=True)
+            equal(leases(d), [("alpha.one", x["execId"])], "leases")
+            d.process.send_signal(signal.SIGKILL)
+            d.process.wait(10)
+        d.start()
+        with d.client() as c:
+            equal(leases(d), [("alpha.one", x["execId"])], "leases of the next daemon")
+            with open(os.path.join(s["workspaces"][0]["path"], "go"), "wb"):
+                pass
+            r = c.call("exec.wait", {"execId": x["execId"]}, timeout=60)
+            equal((r["cause"], lines(r)), ("exited", [STARS]), f"{r}")
+            until(lambda: not leases(d), 10, "the lease ends with its command")
+    finally:
+        if not d.alive():
+            d.start()
+        with d.client() as c:
+            for s in c.call("sandbox.list")["sandboxes"]:
+                c.call("sandbox.remove", {"sandbox": s["id"], "force": True}, timeout=30)
+
+
+def test_by_sandboxctl(t):
+    d, c = secretive(t)
+    s = t.sandbox(client=c, tool="shell")
+    script = spelled("ALPHA_ONE") + ";" + spelled("MINE")
+    p = t.ctl("exec", "--secret", "alpha.one=ALPHA_ONE", "--secret", "beta=MINE", s["name"], "env", "-u", "X",
+              "sh", "-c", script, daemon=d)
+    equal((p.returncode, p.stdout.decode().splitlines()), (0, [reads(ALPHA), reads(BETA)]), p.stderr.decode())
