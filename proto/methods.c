@@ -318,6 +318,21 @@ static const struct field pool_set_fields[] = {
 	END
 };
 
+static const struct field audit_list_fields[] = {
+	{ "limit", FIELD_INT64, D, AT(audit_list_params, limit), BETWEEN(1, LIST_LIMIT_MAX), .fallback = LIST_LIMIT_DEFAULT, .doc = "At most so many." },
+	{ "after", FIELD_INT64, AT(audit_list_params, after), BETWEEN(0, FIELD_INT_MAX), .doc = "Those behind the entry of this seq, 0: from the first; absent: the newest." },
+	END
+};
+static const struct field audit_noted_fields[] = {
+	{ "count", FIELD_INT64, R, AT(audit_noted_params, count), BETWEEN(1, FIELD_INT_MAX), .doc = "Its entry." },
+	{ "hash", FIELD_STRING, R, AT(audit_noted_params, hash), BETWEEN(64, 64), .doc = "Its hash." },
+	END
+};
+static const struct field audit_verify_fields[] = {
+	{ "noted", FIELD_OBJECT, FIELD_GIVEN, AT(audit_verify_params, noted), NESTED(audit_noted_fields, audit_noted_params), .doc = "A head of earlier, from the journal or an AuditReport: the log must lead through it." },
+	END
+};
+
 static const struct field events_subscribe_fields[] = {
 	{ "cursor", FIELD_STRING, AT(events_subscribe_params, cursor), BETWEEN(1, 64), .doc = "Where to go on, from an earlier event or subscription, or \"oldest\"; absent: only what happens from now on." },
 	{ "filter", FIELD_OBJECT, AT(events_subscribe_params, filter), NESTED(filter_fields, filter_params), .doc = "Absent: all of the caller's." },
@@ -380,8 +395,8 @@ const struct method methods[METHOD_MAX] = {
 	[METHOD_SECRET_RENEW] = { "secret.renew", 0, .doc = "Makes a lease last longer." },
 	[METHOD_SECRET_REVOKE] = { "secret.revoke", 0, .doc = "Ends a lease." },
 	[METHOD_SECRET_REVOKE_ALL] = { "secret.revokeAll", 0, .doc = "Ends every lease." },
-	[METHOD_AUDIT_LIST] = { "audit.list", RO, .doc = "Entries of the audit log." },
-	[METHOD_AUDIT_VERIFY] = { "audit.verify", RO, .doc = "Checks the audit log." },
+	[METHOD_AUDIT_LIST] = { "audit.list", A | RO, PARAMS(audit_list_fields, audit_list_params), &schema_audit_list, "What was done with the caller's secrets; root: with everybody's." },
+	[METHOD_AUDIT_VERIFY] = { "audit.verify", A | RO, PARAMS(audit_verify_fields, audit_verify_params), &schema_audit_report, "Whether the audit log is as it was written." },
 	[METHOD_NETWORK_GET] = { "network.get", RO, .doc = "What a sandbox can reach." },
 	[METHOD_NETWORK_SET] = { "network.set", 0, .doc = "Changes what a sandbox can reach." },
 	[METHOD_NETWORK_LOG] = { "network.log", RO, .doc = "What a sandbox tried to reach." },

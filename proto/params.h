@@ -318,6 +318,20 @@ struct pool_set_params {
 	bool reset;
 };
 
+struct audit_list_params {
+	int64_t limit;
+	int64_t after; /* -1: not given */
+};
+
+struct audit_noted_params {
+	bool given;
+	int64_t count;
+	const char *hash;
+};
+struct audit_verify_params {
+	struct audit_noted_params noted;
+};
+
 struct events_subscribe_params {
 	const char *cursor;
 	struct filter_params filter;

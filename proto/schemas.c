@@ -291,6 +291,58 @@ static const struct field template_list_fields[] = {
 };
 const struct schema schema_template_list = { "TemplateList", template_list_fields, "Templates." };
 
+static const struct field audit_entry_fields[] = {
+	{ "seq", FIELD_INT64, R, .doc = "Its number, from 1." },
+	{ "at", FIELD_TIME, R, .doc = "When." },
+	{ "uid", FIELD_INT64, R, .doc = "Whose doing it was." },
+	{ "pid", FIELD_INT64, R, .doc = "The client's process; 0: the daemon itself." },
+	{ "exe", FIELD_STRING, .doc = "What ran as that pid." },
+	{ "action", FIELD_STRING, R, .doc = "set, remove, lease, renew, release, expire, revoke, refresh; begin: a new file." },
+	{ "result", FIELD_STRING, R, .doc = "ok, or the kind of the error." },
+	{ "secret", FIELD_STRING, .doc = "Its name." },
+	{ "leaseId", FIELD_STRING, .doc = "Of the lease." },
+	{ "provider", FIELD_STRING, .doc = "Where the secret comes from." },
+	{ "loopId", FIELD_STRING, .doc = "For which loop." },
+	{ "sandbox", FIELD_STRING, .doc = "For which sandbox." },
+	{ "execId", FIELD_STRING, .doc = "For which command." },
+	{ "stage", FIELD_STRING, .doc = "In which stage." },
+	{ "key", FIELD_STRING, .doc = "begin: under which key the file is." },
+	{ "prev", FIELD_STRING, .doc = "begin: the hash that it goes on from." },
+	{ "mac", FIELD_STRING, R, .doc = "HMAC of the entry before and of this one: its hash." },
+	END
+};
+static const struct schema schema_audit_entry = { "AuditEntry", audit_entry_fields, "Who did what with which secret." };
+
+static const struct field audit_list_fields[] = {
+	{ "entries", FIELD_REFS, R, .schema = &schema_audit_entry, .doc = "By seq." },
+	END
+};
+const struct schema schema_audit_list = { "AuditList", audit_list_fields, "Entries of the audit log, as they are there: only audit.verify checks them." };
+
+static const char *const audit_reasons[] = { "missing", "damaged", "changed", "key", "unreadable", NULL };
+static const char *const audit_againsts[] = { "head", "noted", NULL };
+static const struct field audit_head_fields[] = {
+	{ "count", FIELD_INT64, R, .doc = "The last entry." },
+	{ "hash", FIELD_STRING, R, .doc = "Its mac." },
+	END
+};
+static const struct field audit_problem_fields[] = {
+	{ "entry", FIELD_INT64, R, .doc = "The first that is not as it was." },
+	{ "file", FIELD_STRING, R, .doc = "Where it is or should be, in audit/ of the state directory." },
+	{ "reason", FIELD_ENUM, R, .values = audit_reasons, .doc = "What is wrong; changed: with it or what is before it; key: it was written under another." },
+	{ "against", FIELD_ENUM, R, .values = audit_againsts, .doc = "What it contradicts." },
+	END
+};
+static const struct field audit_report_fields[] = {
+	{ "ok", FIELD_BOOL, R, .doc = "All of it is as it was written." },
+	{ "first", FIELD_INT64, R, .doc = "The oldest entry that is kept." },
+	{ "checked", FIELD_INT64, R, .doc = "How many entries are as they were written, from there on." },
+	{ "head", FIELD_OBJECT, R, .fields = audit_head_fields, .doc = "What they have to lead to: the daemon keeps it beside the log." },
+	{ "problem", FIELD_OBJECT, R | N, .fields = audit_problem_fields, .doc = "null: none." },
+	END
+};
+const struct schema schema_audit_report = { "AuditReport", audit_report_fields, "What a check of the audit log found." };
+
 static const struct field pool_fields[] = {
 	{ "template", FIELD_STRING, R, .doc = "What its spares start from." },
 	{ "owner", FIELD_INT64, R, .doc = "Uid of the user for whom they are." },
@@ -398,8 +450,6 @@ static const struct field openrpc_fields[] = {
 };
 const struct schema schema_openrpc = { "OpenRPC", openrpc_fields, "An OpenRPC document." };
 
-/* clang-format on */
-
 const struct schema *const schemas[] = {
 	&schema_openrpc,
 	&schema_system_info,
@@ -414,6 +464,9 @@ const struct schema *const schemas[] = {
 	&schema_exec_chunk,
 	&schema_template,
 	&schema_template_list,
+	&schema_audit_entry,
+	&schema_audit_list,
+	&schema_audit_report,
 	&schema_pool,
 	&schema_pool_list,
 	&schema_loop,
@@ -422,4 +475,7 @@ const struct schema *const schemas[] = {
 	&schema_loop_run_result,
 	&schema_subscription,
 };
+
+/* clang-format on */
+
 const size_t schemas_count = ARRAY_SIZE(schemas);

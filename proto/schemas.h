@@ -17,6 +17,8 @@ extern const struct schema schema_exec_result;
 extern const struct schema schema_exec_chunk;
 extern const struct schema schema_template;
 extern const struct schema schema_template_list;
+extern const struct schema schema_audit_list;
+extern const struct schema schema_audit_report;
 extern const struct schema schema_pool;
 extern const struct schema schema_pool_list;
 extern const struct schema schema_loop;

@@ -41,6 +41,7 @@ enum option_id {
 	OPTION_DRY_RUN,
 	OPTION_NO_AUTOSTART,
 	OPTION_TYPE,
+	OPTION_NOTED,
 };
 
 enum option_kind {

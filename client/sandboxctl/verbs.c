@@ -195,6 +195,14 @@ static const struct option_row pool_set_options[] = {
 	{ "reset", OPTION_NONE, 0, FLAG, .param = "reset", .help = "as sandboxd.conf has it again" },
 	END
 };
+static const struct option_row audit_options[] = {
+	{ "tail", OPTION_NONE, 0, .kind = OPTION_KIND_COUNT, .argument = "N", "limit", "the newest so many, 1000 at most" },
+	END
+};
+static const struct option_row audit_verify_options[] = {
+	{ "noted", OPTION_NOTED, 0, STRING("COUNT:HASH"), .help = "a head that was noted earlier; the log must lead through it" },
+	END
+};
 static const struct option_row template_rm_options[] = {
 	{ "force", OPTION_NONE, 'f', FLAG, .param = "force", .help = "even if it is in use" },
 	END
@@ -298,6 +306,20 @@ static const struct column pool_columns[] = {
 	{ NULL, NULL, COLUMN_TEXT },
 };
 
+static const struct column audit_columns[] = {
+	{ "SEQ", "seq", COLUMN_TEXT },
+	{ "AT", "at", COLUMN_TEXT },
+	{ "UID", "uid", COLUMN_TEXT },
+	{ "PID", "pid", COLUMN_TEXT },
+	{ "ACTION", "action", COLUMN_TEXT },
+	{ "RESULT", "result", COLUMN_TEXT },
+	{ "SECRET", "secret", COLUMN_TEXT },
+	{ "SANDBOX", "sandbox", COLUMN_TEXT },
+	{ "EXEC", "execId", COLUMN_TEXT },
+	{ "PROGRAM", "exe", COLUMN_TEXT },
+	{ NULL, NULL, COLUMN_TEXT },
+};
+
 #define CALL(m, p) .run = verb_call, .method = (m), .operand_param = (p)
 #define COMMON .style = OPERANDS_ANYWHERE, .failure = 1
 
@@ -332,6 +354,8 @@ const struct verb verbs[] = {
 	{ "template inspect", "TEMPLATE...", "show all about templates", no_options, 1, MANY, COMMON, verb_inspect, "template.get", "template", NULL, NULL },
 	{ "pool ls", "", "list pools of spares, and how often one was there", no_options, 0, 0, COMMON, verb_list, "pool.list", NULL, "pools", pool_columns },
 	{ "pool set", "TEMPLATE", "say how many spares of a template to keep", pool_set_options, 1, 1, COMMON, verb_pool_set, "pool.set", "template", NULL, pool_columns },
+	{ "audit verify", "", "check that the audit log is as it was written", audit_verify_options, 0, 0, COMMON, verb_audit_verify, "audit.verify", NULL, NULL, NULL },
+	{ "audit", "", "show who did what with which secret", audit_options, 0, 0, COMMON, verb_audit, "audit.list", NULL, "entries", audit_columns },
 	{ "events", "", "show what happens, until a signal", events_options, 0, 0, COMMON, .run = verb_events },
 	{ "df", "", "show what takes disk space", no_options, 0, 0, COMMON, .run = verb_df, .columns = df_columns },
 	{ "prune", "", "remove stopped sandboxes and old layers of tools", prune_options, 0, 0, COMMON, .run = verb_prune, .columns = prune_columns },

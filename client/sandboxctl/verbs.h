@@ -43,6 +43,8 @@ int verb_stats(struct ctl *ctl);
 int verb_completion(struct ctl *ctl);
 int verb_pool_set(struct ctl *ctl);
 int verb_df(struct ctl *ctl);
+int verb_audit(struct ctl *ctl);
+int verb_audit_verify(struct ctl *ctl);
 int verb_events(struct ctl *ctl);
 int verb_prune(struct ctl *ctl);
 int verb_inspect(struct ctl *ctl);

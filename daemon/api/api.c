@@ -44,6 +44,8 @@ method_handler *const api_handlers[METHOD_MAX] = {
 	[METHOD_TEMPLATE_REMOVE] = method_template_remove,
 	[METHOD_POOL_LIST] = method_pool_list,
 	[METHOD_POOL_SET] = method_pool_set,
+	[METHOD_AUDIT_LIST] = method_audit_list,
+	[METHOD_AUDIT_VERIFY] = method_audit_verify,
 	[METHOD_EVENTS_SUBSCRIBE] = method_events_subscribe,
 	[METHOD_EVENTS_UNSUBSCRIBE] = method_events_unsubscribe,
 };

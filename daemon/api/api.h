@@ -62,6 +62,10 @@ void method_template_remove(struct request *r, void *userdata);
 void method_pool_list(struct request *r, void *userdata);
 void method_pool_set(struct request *r, void *userdata);
 
+/* audit.c */
+void method_audit_list(struct request *r, void *userdata);
+void method_audit_verify(struct request *r, void *userdata);
+
 /* events.c */
 void method_events_subscribe(struct request *r, void *userdata);
 void method_events_unsubscribe(struct request *r, void *userdata);

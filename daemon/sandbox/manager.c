@@ -27,6 +27,7 @@
 #include "sandbox/pool.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/workspace.h"
+#include "secret/audit.h"
 #include "secret/lease.h"
 #include "secret/provider-agent-secrets.h"
 #include "secret/provider-env.h"
@@ -203,6 +204,8 @@ int manager_init(struct manager *m)
 	if (r == 0)
 		r = vault_new(m->base, m->state_fd, m->config, &m->vault);
 	if (r == 0)
+		r = audit_new(m, &m->audit);
+	if (r == 0)
 		r = journal_new(m, &m->journal); /* before the rows change */
 	if (r == 0)
 		r = sandbox_rows_load(m, m->same_boot ? NULL : "host_crash");
@@ -291,6 +294,7 @@ void manager_deinit(struct manager *m)
 	keeper_table_free(m);
 	journal_free(TAKE_PTR(m->journal));
 	cgroups_free(TAKE_PTR(m->cgroups), m->leaving);
+	audit_free(TAKE_PTR(m->audit));
 	vault_free(TAKE_PTR(m->vault));
 	activity_free(TAKE_PTR(m->activity));
 	event_log_free(m->events);

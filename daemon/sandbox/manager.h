@@ -14,6 +14,7 @@
 #include "util/unit.h"
 
 struct activity; /* exec-activity.c */
+struct audit;    /* secret/audit.c */
 struct cgroups;
 struct config;
 struct env_secrets; /* secret/provider-env.c */
@@ -59,6 +60,7 @@ struct manager {
 	struct template_table *templates;
 	struct pool_settings_table *pool_settings;
 	struct journal *journal;
+	struct audit *audit;
 	struct vault *vault;
 	struct cgroups *cgroups;
 	struct provider_pending *agent_secrets; /* revocations under way */

@@ -337,6 +337,78 @@ export interface TemplateList {
   templates: Array<Template>;
 }
 
+/** Who did what with which secret. */
+export interface AuditEntry {
+  /** Its number, from 1. */
+  seq: number;
+  /** When. */
+  at: string;
+  /** Whose doing it was. */
+  uid: number;
+  /** The client's process; 0: the daemon itself. */
+  pid: number;
+  /** What ran as that pid. */
+  exe?: string;
+  /** set, remove, lease, renew, release, expire, revoke, refresh; begin: a new file. */
+  action: string;
+  /** ok, or the kind of the error. */
+  result: string;
+  /** Its name. */
+  secret?: string;
+  /** Of the lease. */
+  leaseId?: string;
+  /** Where the secret comes from. */
+  provider?: string;
+  /** For which loop. */
+  loopId?: string;
+  /** For which sandbox. */
+  sandbox?: string;
+  /** For which command. */
+  execId?: string;
+  /** In which stage. */
+  stage?: string;
+  /** begin: under which key the file is. */
+  key?: string;
+  /** begin: the hash that it goes on from. */
+  prev?: string;
+  /** HMAC of the entry before and of this one: its hash. */
+  mac: string;
+}
+
+/** Entries of the audit log, as they are there: only audit.verify checks them. */
+export interface AuditList {
+  /** By seq. */
+  entries: Array<AuditEntry>;
+}
+
+/** What a check of the audit log found. */
+export interface AuditReport {
+  /** All of it is as it was written. */
+  ok: boolean;
+  /** The oldest entry that is kept. */
+  first: number;
+  /** How many entries are as they were written, from there on. */
+  checked: number;
+  /** What they have to lead to: the daemon keeps it beside the log. */
+  head: {
+    /** The last entry. */
+    count: number;
+    /** Its mac. */
+    hash: string;
+  };
+  /** null: none. */
+  problem: {
+    /** The first that is not as it was. */
+    entry: number;
+    /** Where it is or should be, in audit/ of the state directory. */
+    file: string;
+    /** What is wrong; changed: with it or what is before it; key: it was written under another. */
+    reason: "missing" | "damaged" | "changed" | "key" | "unreadable";
+    /** What it contradicts. */
+    against: "head" | "noted";
+  } | null;
+}
+
 /** Sandboxes without identity that wait for a create. */
 export interface Pool {
   /** What its spares start from. */
@@ -1114,6 +1186,29 @@ export interface Methods {
       idempotencyKey?: string;
     };
     result: { [key: string]: unknown };
+  };
+  /** What was done with the caller's secrets; root: with everybody's. */
+  "audit.list": {
+    params: {
+      /** At most so many. Default: 200. */
+      limit?: number;
+      /** Those behind the entry of this seq, 0: from the first; absent: the newest. */
+      after?: number;
+    };
+    result: AuditList;
+  };
+  /** Whether the audit log is as it was written. */
+  "audit.verify": {
+    params: {
+      /** A head of earlier, from the journal or an AuditReport: the log must lead through it. */
+      noted?: {
+        /** Its entry. */
+        count: number;
+        /** Its hash. */
+        hash: string;
+      };
+    };
+    result: AuditReport;
   };
   /** The templates there are. */
   "template.list": {

@@ -67,7 +67,7 @@ START_TEST(this_version_has_its_methods)
 		"loop.list",          "loop.cancel",     "loop.destroy",    "sandbox.pause",
 		"sandbox.resume",     "loop.run",        "sandbox.save",    "sandbox.stats",
 		"system.df",          "pool.list",       "pool.set",        "events.subscribe",
-		"events.unsubscribe",
+		"events.unsubscribe", "audit.list",      "audit.verify",
 	};
 
 	ck_assert_uint_eq(count_available(), ARRAY_SIZE(available));
