@@ -54,6 +54,9 @@ enum init_message_type {
 	/* events again */
 	INIT_RUNNING, /* struct init_running */
 	INIT_LISTED,  /* header only: all was told that a struct init_hello asks for */
+	/* requests again, answered by INIT_DONE */
+	INIT_PUT_FILE,  /* struct init_put_file */
+	INIT_DROP_FILE, /* struct init_drop_file; -ENOENT: the exec does not hold it */
 };
 
 /* How a daemon takes a sandbox over, its own or that of the daemon before it. Answered by struct
@@ -119,6 +122,34 @@ struct init_file {
 	uint32_t mode;
 	uint32_t path_size; /* with the NUL */
 	uint64_t data_size;
+};
+
+#define INIT_FILE_PATH_MAX 256
+#define INIT_FILE_SIZE_MAX (2 * 1024 * 1024)
+
+enum init_put_flags {
+	INIT_PUT_FIRST = 1 << 0, /* INIT_EXEC for `exec` follows, and fails if this does */
+};
+
+/* Writes a file as uid and gid, by rename, in a file system that is memory (else -EXDEV). It is
+ * removed when `exec` ends and no other exec holds it that was given the same path; exec 0: it
+ * stays. Without FIRST `exec` has to run, else -ESRCH. fds: [0] a sealed memfd with the data, when
+ * there is any. */
+struct init_put_file {
+	struct wire_header header;
+	uint64_t exec;
+	uint32_t flags; /* enum init_put_flags */
+	uint32_t mode;
+	uint32_t uid;
+	uint32_t gid;
+	uint64_t size;
+	char path[INIT_FILE_PATH_MAX]; /* absolute, with its NUL */
+};
+
+struct init_drop_file {
+	struct wire_header header;
+	uint64_t exec;
+	char path[INIT_FILE_PATH_MAX];
 };
 
 struct init_exec_ref {

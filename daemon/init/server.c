@@ -11,14 +11,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "clock.h"
 #include "init/fence.h"
+#include "init/map.h"
 #include "init/net.h"
 #include "init/terminal.h"
 #include "macro.h"
@@ -142,6 +141,8 @@ static void send_started(struct server *s, int c, const struct init_exec *e,
 	m->exec = e->exec;
 	m->start_error = spawned->start_error;
 	m->pid = spawned->error == 0 ? spawned->pid : 0;
+	if (spawned->error != 0)
+		lent_end(&s->lent, e->exec);
 	if (master >= 0)
 		(void)wire_add_fd(&s->out, master); /* the first one fits */
 	send_out(s, c);
@@ -170,6 +171,14 @@ static void send_hello(struct server *s, int c, bool listing)
 	send_out(s, c);
 }
 
+static bool exec_runs(uint64_t exec, void *userdata)
+{
+	struct server *s = userdata;
+	const struct job *job = jobs_find(&s->jobs, exec);
+
+	return job && job->running;
+}
+
 static int handle_hello(struct server *s, int c)
 {
 	const bool listing = s->in.size == sizeof(struct init_hello);
@@ -186,6 +195,8 @@ static int handle_hello(struct server *s, int c)
 			s->jobs.entries[i].n_kills = 0; /* those were another's */
 	s->controller = c;
 	s->listing = listing;
+	if (listing)
+		lent_end_strays(&s->lent, exec_runs, s);
 	send_hello(s, c, listing);
 	for (i = 0; i < s->jobs.count; i++) {
 		job = &s->jobs.entries[i];
@@ -257,48 +268,6 @@ static void refuse_start(struct server *s, int c, const struct init_exec *e, int
 	send_started(s, c, e, &refused, -1);
 }
 
-/* gVisor knows nothing of the seals of a descriptor that came from outside, so: the bytes as they
- * are now. */
-static int copy_payload(int fd, size_t size, char **ret)
-{
-	char *copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	size_t done = 0;
-	ssize_t n = 1;
-
-	if (copy == MAP_FAILED)
-		return -errno;
-	while (done < size && n > 0) {
-		n = pread(fd, copy + done, size - done, (off_t)done);
-		done += n > 0 ? (size_t)n : 0;
-	}
-	if (done < size) {
-		(void)munmap(copy, size); /* cannot fail: we mapped it */
-		return -EBADMSG;
-	}
-	*ret = copy;
-	return 0;
-}
-
-/* Maps a sealed memfd. Sealed: else its writer could change it under the parser, or cut it off. */
-static int map_payload(const struct server *s, int fd, size_t size, char **ret)
-{
-	const int needed = F_SEAL_WRITE | F_SEAL_SHRINK;
-	struct stat st;
-	void *map;
-	int seals = fcntl(fd, F_GET_SEALS);
-
-	if (seals < 0 && s->listener < 0)
-		return copy_payload(fd, size, ret);
-	if (seals < 0 || (seals & needed) != needed || fstat(fd, &st) < 0 || st.st_size < 0 ||
-	    (uint64_t)st.st_size < size)
-		return -EBADMSG;
-	map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (map == MAP_FAILED)
-		return -errno;
-	*ret = map;
-	return 0;
-}
-
 static int parse_and_start(struct server *s, int c, const struct init_exec *e, char *data)
 {
 	struct payload p;
@@ -318,7 +287,7 @@ static int parse_and_start(struct server *s, int c, const struct init_exec *e, c
 static int parse_fd_and_start(struct server *s, int c, const struct init_exec *e)
 {
 	char *map = NULL;
-	int r = map_payload(s, s->in.fds[0], (size_t)e->payload_size, &map);
+	int r = map_sealed(s->in.fds[0], (size_t)e->payload_size, s->listener < 0, &map);
 
 	if (r == -EBADMSG)
 		return r;
@@ -327,8 +296,24 @@ static int parse_fd_and_start(struct server *s, int c, const struct init_exec *e
 		return 0;
 	}
 	r = parse_and_start(s, c, e, map);
-	(void)munmap(map, (size_t)e->payload_size); /* cannot fail: we mapped it */
+	map_drop(map, (size_t)e->payload_size);
 	return r;
+}
+
+/* Returns whether it may start; else it is answered. */
+static bool may_start(struct server *s, int c, const struct init_exec *e)
+{
+	const struct spawned refused = { 0, 0, INIT_START_BAD_FILE, lent_check(&s->lent, e->exec) };
+
+	if (jobs_find(&s->jobs, e->exec))
+		refuse_start(s, c, e, -EEXIST);
+	else if (s->jobs.count == INIT_EXECS_MAX)
+		refuse_start(s, c, e, -ENOSPC);
+	else if (refused.error < 0)
+		send_started(s, c, e, &refused, -1);
+	else
+		return true;
+	return false;
 }
 
 static int handle_exec(struct server *s, int c)
@@ -339,15 +324,45 @@ static int handle_exec(struct server *s, int c)
 	memcpy(&e, s->in.data, sizeof(e));
 	if (!payload_request_ok(&e, s->in.size, s->in.n_fds))
 		r = -EBADMSG;
-	else if (jobs_find(&s->jobs, e.exec) || s->jobs.count == INIT_EXECS_MAX)
-		refuse_start(s, c, &e, s->jobs.count == INIT_EXECS_MAX ? -ENOSPC : -EEXIST);
-	else if ((e.flags & INIT_EXEC_PAYLOAD_FD) != 0)
-		r = parse_fd_and_start(s, c, &e);
-	else
-		r = parse_and_start(s, c, &e, (char *)s->in.data + e.payload_offset);
+	else if (may_start(s, c, &e))
+		r = (e.flags & INIT_EXEC_PAYLOAD_FD) != 0
+			    ? parse_fd_and_start(s, c, &e)
+			    : parse_and_start(s, c, &e, (char *)s->in.data + e.payload_offset);
 	if ((e.flags & INIT_EXEC_SECRET) != 0)
 		explicit_bzero(s->in.data, sizeof(s->in.data));
 	return r;
+}
+
+static int handle_put_file(struct server *s, int c)
+{
+	struct init_put_file m;
+	char *map = NULL;
+	int r = 0;
+
+	memcpy(&m, s->in.data, sizeof(m));
+	if (!lent_request_ok(&m, s->in.n_fds))
+		return -EBADMSG;
+	if (m.size > 0)
+		r = map_sealed(s->in.fds[0], (size_t)m.size, s->listener < 0, &map);
+	if (r == -EBADMSG)
+		return r;
+	if (r == 0)
+		r = lent_put(&s->lent, &m, map, exec_runs(m.exec, s));
+	if (map)
+		map_drop(map, (size_t)m.size);
+	send_done(s, c, m.header.serial, r);
+	return 0;
+}
+
+static int handle_drop_file(struct server *s, int c)
+{
+	struct init_drop_file m;
+
+	memcpy(&m, s->in.data, sizeof(m));
+	if (!memchr(m.path, '\0', sizeof(m.path)))
+		return -EBADMSG;
+	send_done(s, c, m.header.serial, lent_drop(&s->lent, m.exec, m.path));
+	return 0;
 }
 
 static int send_signal(struct server *s, const struct job *job, const struct init_signal *m)
@@ -471,6 +486,8 @@ static const struct handler {
 	[INIT_SHUTDOWN] = { sizeof(struct wire_header), true, handle_shutdown, 0 },
 	[INIT_STOP_ALL] = { sizeof(struct wire_header), true, handle_stop_all, 0 },
 	[INIT_CONT_ALL] = { sizeof(struct wire_header), true, handle_cont_all, 0 },
+	[INIT_PUT_FILE] = { sizeof(struct init_put_file), true, handle_put_file, 0 },
+	[INIT_DROP_FILE] = { sizeof(struct init_drop_file), true, handle_drop_file, 0 },
 };
 
 static int dispatch(struct server *s, int c)
@@ -485,7 +502,7 @@ static int dispatch(struct server *s, int c)
 	if (s->in.size < handler->size ||
 	    (h->type != INIT_EXEC && s->in.size != handler->size &&
 	     s->in.size != handler->size_too) ||
-	    (h->type != INIT_EXEC && s->in.n_fds > 0))
+	    (h->type != INIT_EXEC && h->type != INIT_PUT_FILE && s->in.n_fds > 0))
 		return -EBADMSG;
 	if (handler->controller && s->controller != c)
 		return -EPERM;
@@ -534,8 +551,10 @@ static void on_child(struct server *s)
 	(void)!read(s->signals, &info, sizeof(info)); /* several may be one; wait4() knows all */
 	while ((pid = wait4(-1, &status, WNOHANG | __WALL, &usage)) > 0) {
 		job = jobs_find_leader(&s->jobs, pid);
-		if (job)
-			job_end(job, status, &usage);
+		if (!job)
+			continue;
+		job_end(job, status, &usage);
+		lent_end(&s->lent, job->id);
 	}
 	for (i = 0; i < s->jobs.count; i++) {
 		job = &s->jobs.entries[i];

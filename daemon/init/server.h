@@ -5,6 +5,7 @@
 #include "init/dial.h"
 #include "init/jobs.h"
 #include "init/leftovers.h"
+#include "init/lent.h"
 #include "init/spawn.h"
 #include "init/standstill.h"
 #include "init/tree.h"
@@ -29,6 +30,7 @@ struct server {
 	struct jobs jobs;
 	struct killer killer;
 	struct standstill standstill;
+	struct lent lent;
 	struct wire_message in;
 	struct wire_message out;
 	_Alignas(64) uint8_t stack[SPAWN_STACK_SIZE]; /* of the vforked child */

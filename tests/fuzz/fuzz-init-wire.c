@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "init/files.h"
 #include "init/net.h"
 #include "init/server.h"
 #include "init/terminal.h"
@@ -59,6 +60,22 @@ int net_listen(const struct init_listen *l)
 {
 	touched += l->port;
 	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+int files_put(const struct files_place *p, uint32_t mode, const char *data, size_t size)
+{
+	size_t i;
+
+	touched += strlen(p->path) + p->uid + p->gid + mode;
+	for (i = 0; i < size; i++)
+		touched += (uint8_t)data[i];
+	return size % 2 ? -ENOSPC : 0;
+}
+
+int files_remove(const struct files_place *p)
+{
+	touched += strlen(p->path);
+	return 0;
 }
 
 void net_loopback_up(void)
@@ -130,6 +147,8 @@ static void reset(struct server *s, int socket, int null)
 	s->killer.active = false;
 	s->tree.processes.fd = s->tree.sweep.fd = s->tree.children.fd = -1;
 	s->jobs.count = 0;
+	s->lent.count = 0;
+	s->lent.failed = 0;
 	for (id = 1; id <= 3; id++) /* ended ones, of which nothing is left */
 		jobs_add(&s->jobs, id, -1, id)->running = false;
 	for (i = 0; i < s->jobs.count; i++)
