@@ -201,6 +201,9 @@ enum keeper_mount_flags {
 	/* A part of a repository: symbolic links that were made inside are removed at release, for
 	 * the host's git would write through them. */
 	KEEPER_MOUNT_NO_LINKS = 1 << 8,
+	/* Not a source, and no root: a file system in memory, empty, which is the agent's. What is
+	 * to be mounted below its target comes later. */
+	KEEPER_MOUNT_MEMORY = 1 << 9,
 };
 
 /* Mounts, in order: roots[root]/source (beneath it, no symlinks; "" is the root itself) appears at

@@ -153,7 +153,11 @@ static void mount_claimed(struct json *j, const struct bundle *b)
 	for (i = 0; b->mounts && i < b->mounts->count; i++) {
 		m = &b->mounts->list[i];
 		(void)snprintf(path, sizeof(path), "%s/%zu", b->mounts_path, i);
-		if (m->read_only)
+		if (m->memory)
+			mount_entry(j, m->target, "tmpfs", "tmpfs",
+				    OPTIONS("nosuid", "nodev", "mode=700", "uid=1000", "gid=1000",
+					    "size=" CLAIM_MEMORY_SIZE));
+		else if (m->read_only)
 			mount_entry(j, m->target, "bind", path,
 				    OPTIONS("rbind", "ro", "nosuid", "nodev"));
 		else

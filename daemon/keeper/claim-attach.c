@@ -96,10 +96,12 @@ static int attach(struct claim *c, int dir, size_t i)
 				 : file_make_at(dir, name, "", (struct owned){ 0, 0644 });
 	if (r < 0)
 		return r;
-	mounts->list[i] = (struct claim_mount){ strdup(p->target), p->read_only };
+	mounts->list[i] = (struct claim_mount){ strdup(p->target), p->read_only, p->memory };
 	mounts->count = i + 1;
 	if (!mounts->list[i].target)
 		return -ENOMEM;
+	if (p->memory)
+		return 0;
 	if (move_mount(p->tree, "", dir, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return -errno;
 	if (p->cover)

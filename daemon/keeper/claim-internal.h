@@ -12,10 +12,11 @@
 #include "record.h"
 
 struct part {     /* one mount to be moved */
-	int tree; /* -1 until made: a cover */
+	int tree; /* -1 until made: a cover, memory */
 	bool directory;
 	bool optional; /* where it cannot be put it is left out: the agent may have been there */
 	bool cover;    /* a file system of its own, empty but for the targets of later parts */
+	bool memory;   /* likewise, and the agent's to write: claim-memory.c */
 	bool read_only;
 	bool placed; /* it is where it belongs */
 	dev_t device;
@@ -52,6 +53,11 @@ bool claim_next_component(const char **path, char *name, int *error);
 int claim_open_step(const struct walk *w, int dir, bool directory);
 /* Makes the file system of a cover, writable until its targets are in it. */
 int claim_make_cover(struct part *p);
+
+/* The same for one that is memory; AGENT is the agent's id here. */
+int claim_make_memory(struct part *p, uid_t agent);
+/* Those that were made are the sandbox's own. Returns 0 or -E2BIG. */
+int claim_note_memory(const struct claim *c, struct view_own *own);
 
 /* claim-attach.c: attaches every part below TREE/mounts, for who cannot be entered. */
 int claim_attach_all(struct claim *c);

@@ -134,9 +134,12 @@ static int get_texts(const struct claim *c, const struct keeper_mount *mount, st
 {
 	bool bad = false;
 
-	if (mount->root >= c->request->n_roots)
+	if (mount->flags & KEEPER_MOUNT_MEMORY)
+		t->root = ""; /* it has none */
+	else if (mount->root < c->request->n_roots)
+		t->root = wire_string(c->m, c->request->roots[mount->root].path, &bad);
+	else
 		return -EBADMSG;
-	t->root = wire_string(c->m, c->request->roots[mount->root].path, &bad);
 	t->source = wire_string(c->m, mount->source, &bad);
 	t->target = wire_string(c->m, mount->target, &bad);
 	t->content = wire_string(c->m, mount->content, &bad);
@@ -231,13 +234,15 @@ static int add_part(struct claim *c, int fd, uint32_t flags, const char *target)
 
 static void add_cover(struct claim *c, const char *target)
 {
-	struct part *p = &c->parts[c->n_parts++];
+	c->parts[c->n_parts++] = (struct part){
+		.tree = -1, .directory = true, .cover = true, .read_only = true, .target = target
+	};
+}
 
-	p->tree = -1;
-	p->directory = true;
-	p->cover = true;
-	p->read_only = true;
-	p->target = target;
+static void add_memory(struct claim *c, const char *target)
+{
+	c->parts[c->n_parts++] =
+		(struct part){ .tree = -1, .directory = true, .memory = true, .target = target };
 }
 
 static int prepare_mount(struct claim *c, const struct keeper_mount *mount, const struct texts *t)
@@ -245,6 +250,10 @@ static int prepare_mount(struct claim *c, const struct keeper_mount *mount, cons
 	CLEANUP_FD int fd = -1;
 	int root, r = 0;
 
+	if (mount->flags & KEEPER_MOUNT_MEMORY) {
+		add_memory(c, t->target);
+		return 0;
+	}
 	root = c->roots[mount->root];
 	if (root < 0 && c->request->roots[mount->root].optional)
 		return 0;
@@ -349,7 +358,7 @@ static void recall_mount(struct claim *c, const struct keeper_mount *mount, cons
 {
 	const uint32_t none = KEEPER_MOUNT_READONLY | KEEPER_MOUNT_EMPTY | KEEPER_MOUNT_ONLY_MAKE;
 	uint32_t flags = mount->flags & ~(uint32_t)KEEPER_MOUNT_NO_GIT;
-	int root = c->roots[mount->root];
+	int root = flags & KEEPER_MOUNT_MEMORY ? -1 : c->roots[mount->root];
 	CLEANUP_FD int fd = -1;
 
 	if (root < 0)
@@ -398,7 +407,8 @@ static bool own_filesystem(const struct walk *w, int dir)
 	if (fstat(dir, &st) < 0)
 		return false;
 	for (i = 0; i < w->claim->n_parts; i++)
-		if (w->claim->parts[i].cover && w->claim->parts[i].device == st.st_dev)
+		if ((w->claim->parts[i].cover || w->claim->parts[i].memory) &&
+		    w->claim->parts[i].device == st.st_dev)
 			return true;
 	return st.st_dev == w->root || st.st_dev == w->run;
 }
@@ -542,8 +552,12 @@ static int close_covers(struct claim *c)
 static int move_part(struct walk *w, struct part *p)
 {
 	CLEANUP_FD int at = open_target(w, p);
-	int r = at >= 0 && p->cover ? claim_make_cover(p) : 0;
+	int r = 0;
 
+	if (at >= 0 && p->cover)
+		r = claim_make_cover(p);
+	else if (at >= 0 && p->memory)
+		r = claim_make_memory(p, AGENT_INSIDE);
 	if (at < 0 || r < 0)
 		return at < 0 ? at : r;
 	if (move_mount(p->tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
@@ -623,7 +637,10 @@ static int move_inside(void *arg)
 			return r;
 		}
 	}
-	r = close_covers(c);
+	c->failed = "the sandbox";
+	r = claim_note_memory(c, c->target->own);
+	if (r == 0)
+		r = close_covers(c);
 	return r < 0 ? r : set_identity(c);
 }
 
@@ -695,7 +712,7 @@ static int with_claim(const struct claim_target *t, struct wire_message *m, char
 		r = work(c);
 	record_deinit(&c->record);
 	for (i = 0; i < c->n_parts; i++)
-		if (!c->parts[i].cover) /* those were the helper's */
+		if (!c->parts[i].cover && !c->parts[i].memory) /* those were the helper's */
 			(void)close_fd(c->parts[i].tree);
 	for (i = 0; i < KEEPER_ROOTS_MAX; i++)
 		(void)close_fd(c->roots[i]);

@@ -21,10 +21,15 @@
 
 #define CLAIM_REASON_MAX 512
 
+/* Of a KEEPER_MOUNT_MEMORY. It counts as the sandbox's memory. */
+#define CLAIM_MEMORY_SIZE "128m"
+#define CLAIM_MEMORY_INODES "16384"
+
 /* Mounts that are attached at TREE/mounts/<id>/<index>, for a sandbox that cannot be entered. */
 struct claim_mount {
 	char *target;
 	bool read_only;
+	bool memory; /* nothing is attached: a new file system in memory, the agent's */
 };
 
 struct claim_mounts {

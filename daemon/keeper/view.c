@@ -70,9 +70,8 @@ static char mounts_text[MOUNTS_TEXT_SIZE];
 
 int view_note_own(struct view_own *own)
 {
-	static const char *const paths[VIEW_OWN_MAX] = { "/",        "/proc",      "/sys",
-							 "/run",     "/dev",       "/dev/pts",
-							 "/dev/shm", "/dev/mqueue" };
+	static const char *const paths[] = { "/",    "/proc",    "/sys",     "/run",
+					     "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue" };
 	struct stat st;
 	size_t i;
 
@@ -85,6 +84,14 @@ int view_note_own(struct view_own *own)
 		}
 		own->devices[own->count++] = st.st_dev;
 	}
+	return 0;
+}
+
+int view_add_own(struct view_own *own, dev_t device)
+{
+	if (own->count == VIEW_OWN_MAX)
+		return -E2BIG;
+	own->devices[own->count++] = device;
 	return 0;
 }
 

@@ -10,7 +10,7 @@
 #include "release.h"
 #include "wire.h"
 
-#define VIEW_OWN_MAX 8
+#define VIEW_OWN_MAX 16
 #define VIEW_REASON_MAX 512
 
 /* The file systems that were made for the sandbox, as found before anything ran in it. */
@@ -21,6 +21,8 @@ struct view_own {
 
 /* Inside the sandbox, before its first command. Returns 0 or negative errno. */
 int view_note_own(struct view_own *own);
+/* Another one. Returns 0 or -E2BIG. */
+int view_add_own(struct view_own *own, dev_t device);
 
 struct view_target {
 	int pidfd;

@@ -31,6 +31,7 @@
 #include "sandbox/workspace.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/strings.h"
 
 struct builder {
 	struct wire_message *m;
@@ -391,6 +392,20 @@ static int add_workspaces(struct builder *b)
 	return 0;
 }
 
+/* First, for all else may be below. */
+static int add_memory(struct builder *b)
+{
+	const struct string_list *l = b->claim->memory;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; l && r == 0 && i < l->count; i++)
+		r = add_mount(b, &(struct place){ .source = "",
+						  .base = l->items[i],
+						  .flags = KEEPER_MOUNT_MEMORY });
+	return r;
+}
+
 /* ---- the owner's home ---- */
 
 /* In mode shifted the owner is root and we are, too: then his file is ours to open. */
@@ -460,7 +475,8 @@ int claim_message(struct wire_message *m, const struct claim *c, struct error *r
 	if (add_string(&b, &body(&b)->id, c->sandbox_id) < 0 ||
 	    add_string(&b, &body(&b)->hostname, c->hostname) < 0)
 		return -1;
-	if ((c->locks_only ? add_locks(&b) : add_workspaces(&b)) < 0 || add_home(&b) < 0) {
+	if (add_memory(&b) < 0 || (c->locks_only ? add_locks(&b) : add_workspaces(&b)) < 0 ||
+	    add_home(&b) < 0) {
 		wire_message_done(m);
 		return -1;
 	}

@@ -9,6 +9,7 @@
 #include "keeper-wire.h"
 
 struct home_view;
+struct string_list;
 struct workspace;
 
 struct claim {
@@ -20,7 +21,8 @@ struct claim {
 	size_t n_workspaces;
 	const char *lock_reason; /* what `git worktree list` shows while a worktree is in use */
 	bool locks_only; /* runtime host: nothing is mounted, worktrees are locked all the same */
-	const struct home_view *home; /* NULL: nothing of it */
+	const struct home_view *home;     /* NULL: nothing of it */
+	const struct string_list *memory; /* directories in memory, absolute inside; NULL: none */
 	int idmap; /* mode shifted: a user namespace from idmap_new(); else -1, the keeper opens the
 		      paths */
 };

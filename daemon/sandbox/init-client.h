@@ -73,6 +73,11 @@ void init_client_forget(struct init_client *c, uint64_t exec);
 /* Drops the watch only: the sandbox is about to go. */
 void init_client_abandon(struct init_client *c, uint64_t exec);
 
+/* REQUEST's header is filled in here. DATA, a sealed memfd or -1, is taken over. Nobody is told
+ * what comes of it. Return 0 or negative errno. */
+int init_client_put_file(struct init_client *c, const struct init_put_file *request, int data);
+int init_client_drop_file(struct init_client *c, const struct init_drop_file *request);
+
 /* ---- what it knew before HELLO ---- */
 
 /* An exec that an earlier daemon began. */

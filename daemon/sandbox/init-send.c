@@ -155,3 +155,31 @@ int init_post_small(struct init_client *c, struct wire_header *h, uint16_t type,
 	free(m);
 	return r;
 }
+
+int init_client_put_file(struct init_client *c, const struct init_put_file *request, int data)
+{
+	struct wire_message *m = malloc(sizeof(*m));
+	int r;
+
+	if (!m) {
+		(void)close_fd(data);
+		return -ENOMEM;
+	}
+	m->size = sizeof(*request);
+	m->n_fds = 0;
+	memcpy(m->data, request, sizeof(*request));
+	wire_head(m)->version = INIT_WIRE_VERSION;
+	wire_head(m)->type = INIT_PUT_FILE;
+	if (data >= 0)
+		(void)wire_add_fd(m, data); /* the first one fits */
+	r = init_post(c, m, true);
+	free(m);
+	return r;
+}
+
+int init_client_drop_file(struct init_client *c, const struct init_drop_file *request)
+{
+	struct init_drop_file m = *request;
+
+	return init_post_small(c, &m.header, INIT_DROP_FILE, sizeof(m), false);
+}

@@ -21,6 +21,7 @@
 #include "sandbox/pool.h"
 #include "sandbox/process.h"
 #include "sandbox/sandbox-internal.h"
+#include "sandbox/secret-file.h"
 #include "sandbox/spare.h"
 #include "sandbox/template.h"
 #include "sandbox/workspace.h"
@@ -177,6 +178,7 @@ void sandbox_boot_done(struct sandbox *s)
 	s->on_progress = NULL;
 	sandbox_close_workspaces(s);
 	sandbox_home_end(s);
+	secret_file_seed(s);
 	sandbox_set_state(s, SANDBOX_STATE_RUNNING, NULL);
 	FAULT_POINT("create.running");
 	launch_step(&s->launch, LAUNCH_STEP_RUNNING);
@@ -239,6 +241,7 @@ static void send_claim(struct sandbox *s)
 {
 	CLEANUP_ERROR struct error e = { 0 };
 	CLEANUP_STR char *reason = sandbox_lock_reason(s);
+	CLEANUP_STRINGS struct string_list memory = { 0 };
 	struct wire_message *m = keeper_scratch(s->manager);
 	char hostname[HOSTNAME_SIZE];
 	struct claim claim = { .sandbox_id = s->facts.id,
@@ -248,9 +251,14 @@ static void send_claim(struct sandbox *s)
 			       .lock_reason = reason,
 			       .locks_only = sandbox_runtime(s) == RUNTIME_HOST,
 			       .home = &s->home_view,
+			       .memory = &memory,
 			       .idmap = keeper_client_idmap(s->keeper) };
-	int r;
+	int r = secret_file_directories(s, &memory);
 
+	if (r < 0) {
+		boot_fail_errno(s, r, "the sandbox cannot be claimed");
+		return;
+	}
 	if (!reason || claim.idmap < -1) {
 		boot_fail_errno(s, reason ? claim.idmap : -ENOMEM, "idmapped mounts do not work");
 		return;

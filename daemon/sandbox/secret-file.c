@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What init answers to these requests is not waited for: it does them in order, and remembers
+ * itself that an exec has not got its file. */
+
+#include "sandbox/secret-file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "init-wire.h"
+#include "sandbox/config.h"
+#include "sandbox/exec-internal.h"
+#include "sandbox/init-client.h"
+#include "sandbox/sandbox-internal.h"
+#include "sandbox/tool.h"
+
+#define AGENT_ID 1000
+#define SEED_MODE 0644
+#define SECRET_MODE 0600
+
+/* ---- where ---- */
+
+static size_t directory_length(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+
+	return slash ? (size_t)(slash - file) : 0; /* the parser wants one */
+}
+
+static bool is_below(const char *path, const char *directory, size_t length)
+{
+	return length > 0 && strncmp(path, directory, length) == 0 && path[length] == '/';
+}
+
+/* Whether what OF names lies in the directory of another one, or in that of an earlier one. */
+static bool is_covered(const struct tool_profile *p, const struct tool_secret *of)
+{
+	const size_t length = directory_length(of->file);
+	const struct tool_secret *other;
+	bool earlier = true;
+	size_t n;
+
+	for (other = p->secrets.first; other; other = other->next) {
+		if (other == of) {
+			earlier = false;
+			continue;
+		}
+		if (!other->file)
+			continue;
+		n = directory_length(other->file);
+		if (n < length ? is_below(of->file, other->file, n)
+			       : earlier && n == length && strncmp(of->file, other->file, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+int secret_file_directories(const struct sandbox *s, struct string_list *ret)
+{
+	const struct tool_profile *p = tool_find(s->manager->config, s->facts.tool);
+	const struct tool_secret *secret;
+	int r = 0;
+
+	if (!p || s->hidden || sandbox_runtime(s) == RUNTIME_HOST)
+		return 0; /* in the host's own home nothing is mounted */
+	for (secret = p->secrets.first; r == 0 && secret; secret = secret->next) {
+		CLEANUP_STR char *path = NULL;
+
+		if (!secret->file || is_covered(p, secret))
+			continue;
+		path = string_format(TOOL_HOME "/%.*s", (int)directory_length(secret->file),
+				     secret->file);
+		r = path ? string_list_add(ret, path) : -ENOMEM;
+	}
+	return r;
+}
+
+static bool lies_in(const char *path, const struct string_list *directories)
+{
+	size_t i;
+
+	for (i = 0; i < directories->count; i++)
+		if (is_below(path, directories->items[i], strlen(directories->items[i])))
+			return true;
+	return false;
+}
+
+int secret_file_check(const struct sandbox *s, const char *path, struct error *reterr)
+{
+	CLEANUP_STRINGS struct string_list directories = { 0 };
+	CLEANUP_STR char *full = string_format(TOOL_HOME "/%s", path);
+	int r = full ? secret_file_directories(s, &directories) : -ENOMEM;
+
+	if (r < 0)
+		return error_set_errno(reterr, r, "a secret's file cannot be made");
+	if (lies_in(full, &directories) && strlen(full) < INIT_FILE_PATH_MAX)
+		return 0;
+	if (sandbox_runtime(s) == RUNTIME_HOST)
+		return error_set(reterr, ERROR_UNAVAILABLE, "secrets",
+				 "hand it over in a variable or on stdin",
+				 "on the runtime host a secret cannot become a file");
+	return error_set(reterr, ERROR_INVALID_PARAMS, "secrets",
+			 directories.count > 0 ? "a file below the directory of one of the tool's "
+						 "own secrets, a variable, or stdin"
+					       : "a variable, or stdin: this sandbox's tool has no "
+						 "secret that is a file",
+			 "%.256s is not in a directory that is memory", full);
+}
+
+/* ---- what init is asked ---- */
+
+static int make_memfd(const struct bytes *value)
+{
+	const int seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	CLEANUP_FD int fd = memfd_create("file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, value->data, value->size);
+	if (n != (ssize_t)value->size)
+		return n < 0 ? -errno : -ENOSPC;
+	return fcntl(fd, F_ADD_SEALS, seals) < 0 ? -errno : TAKE_FD(fd);
+}
+
+static int put(struct init_client *c, struct init_put_file *request, const char *path,
+	       const struct bytes *value)
+{
+	int fd = -1;
+
+	if (strlen(path) >= sizeof(request->path) || value->size > INIT_FILE_SIZE_MAX)
+		return -EMSGSIZE;
+	(void)strcpy(request->path, path);
+	request->uid = request->gid = AGENT_ID;
+	request->size = value->size;
+	if (value->size > 0)
+		fd = make_memfd(value);
+	if (fd < 0 && value->size > 0)
+		return fd;
+	return init_client_put_file(c, request, fd);
+}
+
+static int put_secret(struct init_client *c, struct init_put_file *request, const char *path,
+		      const struct bytes *value)
+{
+	CLEANUP_STR char *full = string_format(TOOL_HOME "/%s", path);
+
+	request->mode = SECRET_MODE;
+	return full ? put(c, request, full, value) : -ENOMEM;
+}
+
+int secret_file_put(struct init_client *c, uint64_t exec, const char *path,
+		    const struct bytes *value)
+{
+	struct init_put_file request = { .exec = exec, .flags = INIT_PUT_FIRST };
+
+	return put_secret(c, &request, path, value);
+}
+
+int secret_file_renew(const struct exec *e, const char *path, const struct bytes *value)
+{
+	struct init_put_file request = { .exec = e->init_exec };
+	struct init_client *c = sandbox_init(e->sandbox);
+
+	return c ? put_secret(c, &request, path, value) : -ECONNRESET;
+}
+
+int secret_file_drop(const struct exec *e, const char *path)
+{
+	struct init_drop_file request = { .exec = e->init_exec };
+	struct init_client *c = sandbox_init(e->sandbox);
+	CLEANUP_STR char *full = string_format(TOOL_HOME "/%s", path);
+
+	if (!full || strlen(full) >= sizeof(request.path))
+		return full ? -EMSGSIZE : -ENOMEM;
+	(void)strcpy(request.path, full);
+	return c ? init_client_drop_file(c, &request) : -ECONNRESET;
+}
+
+/* ---- seeds ---- */
+
+/* As the layer's own: each line with its end. */
+static int join_lines(const struct string_list *lines, char **ret)
+{
+	size_t i, size = 1;
+	char *at;
+
+	for (i = 0; i < lines->count; i++)
+		size += strlen(lines->items[i]) + 1;
+	*ret = at = malloc(size);
+	if (!at)
+		return -ENOMEM;
+	for (i = 0; i < lines->count; i++) {
+		at = stpcpy(at, lines->items[i]);
+		*at++ = '\n';
+	}
+	*at = '\0';
+	return 0;
+}
+
+static int put_seed(const struct sandbox *s, const struct tool_seed *seed, const char *path)
+{
+	struct init_put_file request = { .mode = SEED_MODE };
+	CLEANUP_STR char *content = NULL;
+	int r = join_lines(&seed->content.lines, &content);
+
+	if (r < 0)
+		return r;
+	return put(s->init, &request, path, &(struct bytes){ content, strlen(content) });
+}
+
+static void put_seeds(const struct sandbox *s, const struct tool_profile *p,
+		      const struct string_list *directories)
+{
+	const struct tool_seed *seed;
+	int r;
+
+	for (seed = p ? p->seeds : NULL; seed; seed = seed->next) {
+		CLEANUP_STR char *path = string_format(TOOL_HOME "/%s", seed->path);
+
+		if ((path && !lies_in(path, directories)) || seed->content.lines.count == 0)
+			continue;
+		r = path ? put_seed(s, seed, path) : -ENOMEM;
+		if (r < 0)
+			sandbox_log(s, LOG_LEVEL_WARNING, "~/%s is missing: %s", seed->path,
+				    strerror(-r));
+	}
+}
+
+void secret_file_seed(const struct sandbox *s)
+{
+	const struct config *config = s->manager->config;
+	const struct tool_profile *p = tool_find(config, s->facts.tool);
+	CLEANUP_STRINGS struct string_list directories = { 0 };
+
+	if (!s->init || secret_file_directories(s, &directories) < 0 || directories.count == 0)
+		return;
+	for (size_t i = 0; i < p->with.count; i++)
+		put_seeds(s, tool_find(config, p->with.items[i]), &directories);
+	put_seeds(s, p, &directories);
+}
