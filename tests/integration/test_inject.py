@@ -7,7 +7,7 @@ import sqlite3
 
 from gitrepo import worktree
 from harness import exited, invalid, refused
-from lib import check, equal, text_of, until
+from lib import RpcError, check, equal, text_of, until
 from test_loop import loop
 
 ALPHA = "planted-alpha-0123456789"
@@ -189,3 +189,112 @@ def test_by_sandboxctl(t):
     p = t.ctl("exec", "--secret", "alpha.one=ALPHA_ONE", "--secret", "beta=MINE", s["name"], "env", "-u", "X",
               "sh", "-c", script, daemon=d)
     equal((p.returncode, p.stdout.decode().splitlines()), (0, [reads(ALPHA), reads(BETA)]), p.stderr.decode())
+
+
+SLOW = """
+[secret slow]
+provider = command
+command = /bin/sh {}/provider
+[secret broken]
+provider = command
+command = /bin/false
+"""
+
+# Answers when its file "go" is there.
+PROVIDER = """cd {0} || exit 1
+echo begun >>asked
+while [ ! -e go ]; do sleep 0.02; done
+printf %s {1}
+"""
+
+
+def asked(folder):
+    try:
+        with open(folder + "/asked", encoding="ascii") as f:
+            return len(f.readlines())
+    except FileNotFoundError:
+        return 0
+
+
+def touch(path):
+    with open(path, "wb"):
+        pass
+
+
+def slow(t):
+    """secretive(), with a secret whose provider waits, and its folder."""
+    d = t.private_daemon(start=False)
+    folder = os.path.join(d.top, "provider.d")
+    os.mkdir(folder)
+    with open(folder + "/provider", "w", encoding="ascii") as f:
+        f.write(PROVIDER.format(folder, ALPHA))
+    d.write_config(CONFIG + SLOW.format(folder))
+    d.env = {"PLANTED_ALPHA": ALPHA, "PLANTED_BETA": BETA}
+    d.start()
+    t.suite.instances.add(d.instance)
+    return d, t.connect(daemon=d), folder
+
+
+def test_a_provider_that_takes_its_time(t):
+    d, c, folder = slow(t)
+    s = t.sandbox(client=c)
+    params = {"sandbox": s["name"], "command": ["/bin/sh", "-c", spelled("SLOW") + ";" + spelled("BETA")],
+              "secrets": ["slow", "beta"]}
+    rid = c.send("exec.run", params)
+    until(lambda: asked(folder) == 1, 10, "the provider is asked")
+    equal(t.run(s, ["echo", "x"], client=t.connect(daemon=d))["exitCode"], 0, "others do not wait")
+    equal([e["command"] for e in c.call("exec.list")["execs"]], [["echo", "x"]], "nothing has begun")
+    touch(folder + "/go")
+    equal(lines(exited(c.wait(rid, 30))), [reads(ALPHA), reads(BETA)], "what it has then")
+    equal(leases(d), [], "leases that are left")
+    e = c.error("exec.run", {**params, "secrets": ["beta", "broken"]})
+    check(e.code in (-32005, -32008) and ALPHA not in str(e), f"{e}")
+    equal(leases(d), [], "leases that are left")
+
+
+def test_a_call_that_ends_before_its_secrets_are_there(t):
+    d, c, folder = slow(t)
+    s = t.sandbox(client=c)
+    params = {"sandbox": s["name"], "command": ["touch", "/tmp/ran"], "secrets": ["beta", "slow"],
+              "onDisconnect": "keep"}
+    rid = c.send("exec.run", params)
+    until(lambda: asked(folder) == 1, 10, "the provider is asked")
+    c.notify("rpc.cancel", {"id": rid})
+    try:
+        r = c.wait(rid, 30)
+        raise AssertionError(f"{r}")
+    except RpcError as e:
+        equal(e.kind, "cancelled", f"{e}")
+    with d.client() as other:
+        other.send("exec.run", params)
+        until(lambda: asked(folder) == 2, 10, "the provider is asked again")
+    until(lambda: not leases(d), 10, "what was leased is given back")
+    touch(folder + "/go")
+    equal(t.run(s, ["ls", "/tmp/ran"], client=c)["exitCode"], 2, "none of them ran")
+
+
+def test_a_daemon_that_is_stopped_meanwhile(t):
+    d, c, folder = slow(t)
+    s = c.call("sandbox.create", {}, timeout=60)
+    c.send("exec.run", {"sandbox": s["name"], "command": ["true"], "secrets": ["beta", "slow"]})
+    until(lambda: asked(folder) == 1, 10, "the provider is asked")
+    check(d.stop() in (0, -signal.SIGTERM), d.log_tail())
+    d.start()
+    equal(leases(d), [], "what was leased for a command that never was")
+
+
+def test_the_same_call_while_its_secrets_are_leased(t):
+    d, c, folder = slow(t)
+    s = t.sandbox(client=c)
+    params = {"sandbox": s["name"], "command": ["/bin/sh", "-c", "echo once >>/tmp/ran; cat /tmp/ran"],
+              "secrets": ["slow"], "idempotencyKey": "k"}
+    other = t.connect(daemon=d)
+    rids = [(c, c.send("exec.run", params)), (other, other.send("exec.run", params))]
+    until(lambda: asked(folder) == 2, 10, "both ask")
+    touch(folder + "/go")
+    results = [exited(client.wait(rid, 30)) for client, rid in rids]
+    equal(results[0]["execId"], results[1]["execId"], "one command for both")
+    equal(lines(results[1]), ["once"], "it ran once")
+    equal(leases(d), [], "leases that are left")
+    equal(lines(exited(c.call("exec.run", params))), ["once"], "and again")
+    equal(asked(folder), 2, "who gets a kept result leases nothing")
