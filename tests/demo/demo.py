@@ -28,19 +28,23 @@ NAME = "by-hand"
 TOOLS = ("claude", "codex")
 PORT = 8421  # of the scripted API, as each sandbox sees it
 EXECS = 20
-# The tools' hosts are taken away, for they are not reached, and their API is put in place. A line of
-# the configuration has at most 200 bytes.
+TOKEN = f"made-up-{os.urandom(8).hex()}"  # the scripted API wants it, and only a lease has it
+# The tools' hosts are taken away, for they are not reached, and their API is put in place. Their token
+# is a secret, which is lent to the agent when it runs. A line of the configuration has at most 200 bytes.
 CONFIG = f"""\
+[secret claude_setup_token]
+provider = env
+variable = DEMO_TOKEN
+
 [tool claude]
 hosts =
 env = DISABLE_AUTOUPDATER=1
 env = ANTHROPIC_BASE_URL=http://127.0.0.1:{PORT}
-env = CLAUDE_CODE_OAUTH_TOKEN=made-up
 env = CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
 
 [tool codex]
 hosts =
-env = DEMO_KEY=made-up
+secret = claude_setup_token -> env DEMO_KEY
 seed ~/.codex/config.toml =
 	model_provider = "demo"
 	approval_policy = "never"
@@ -162,7 +166,11 @@ class Demo:
         command += ["--state-dir", self.state, "--runtime-dir", self.runtime]
         with open(self.log, "wb") as log:
             self.daemon = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "DEMO_TOKEN": TOKEN},
             )
         deadline = time.monotonic() + 20
         while not os.path.exists(os.path.join(self.runtime, "sandboxd.sock")):
@@ -196,7 +204,9 @@ class Demo:
         said, _ = self.run("exec", NAME, "claude", "--version")
         check("claude runs", "Claude Code" in said, said)
         said, _ = self.run("exec", NAME, "claude", "auth", "status", quiet=True)
-        check("with a made-up token it says loggedIn", json.loads(said)["loggedIn"] is True, said)
+        check("with a leased token it says loggedIn", json.loads(said)["loggedIn"] is True, said)
+        said, _ = self.run("exec", NAME, "env", quiet=True)
+        check("no other command has the token", "TOKEN" not in said, said)
         said, _ = self.run("exec", NAME, "sh", "-c", "command -v node", quiet=True)
         check("its node is its own", "/opt/claude" in said, said)
         took = [self.run("exec", NAME, "true", quiet=True)[1] for _ in range(EXECS)]
@@ -225,7 +235,12 @@ class Demo:
         name = f"{os.path.basename(command[-2])}-{len(self.children)}.log"
         with open(os.path.join(self.folder, name), "wb") as errors:
             child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, "DEMO_TOKEN": TOKEN},
             )
         self.children.append(child)
         line = child.stdout.readline().strip()

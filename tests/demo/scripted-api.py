@@ -6,16 +6,18 @@ Messages (claude) and Responses (codex). The play has a scene for each stage, {"
 "says"}}. A prompt names its stage as "[stage NAME]"; the first request that offers a shell is
 answered with a call that runs the scene's command; once its result is there, what the scene says
 ends the turn, with the result behind it. Listens on 127.0.0.1 and prints its port. What was asked
-goes to stderr, a line for each.
+goes to stderr, a line for each. Who does not bring the token of the variable DEMO_TOKEN is refused.
 """
 
 import json
+import os
 import re
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MARK = re.compile(r"\[stage ([a-z-]+)\]")
 QUOTED_MAX = 600
+TOKEN = os.environ["DEMO_TOKEN"]
 
 with open(sys.argv[1], encoding="utf-8") as f:
     PLAY = json.load(f)
@@ -170,6 +172,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         print(f"POST {self.path} {len(body)} bytes", file=sys.stderr, flush=True)
         path = self.path.partition("?")[0]
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            self.answer_json({"error": {"type": "authentication_error", "message": "no"}}, 401)
+            return
         request = json.loads(body)
         for result in tool_results(request) + call_outputs(request):
             print(f"tool result: {result[:QUOTED_MAX]!r}", file=sys.stderr, flush=True)
