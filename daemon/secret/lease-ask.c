@@ -107,6 +107,10 @@ static int begin(struct manager *m, struct lease *l, struct error *reterr)
 	r = lease_row_insert(m, l);
 	if (r < 0)
 		return store_refuse(r, "the lease", reterr);
+	if (lease_audit(m, l, "lease", l->pid, reterr) < 0) {
+		lease_row_delete(m, l);
+		return -1;
+	}
 	r = lease_enter(m->leases, l);
 	if (r < 0) {
 		lease_row_delete(m, l);
@@ -138,7 +142,8 @@ static int finish_renewal(struct lease_pending *p, const struct provider_grant *
 	struct lease *l = p->lease;
 	int r;
 
-	if (take_grant(l, p->ttl_ms, g, reterr) < 0)
+	if (lease_audit(p->manager, l, "renew", p->done ? l->pid : 0, reterr) < 0 ||
+	    take_grant(l, p->ttl_ms, g, reterr) < 0)
 		return -1;
 	r = lease_row_update(p->manager, l);
 	lease_timer_set(p->manager->leases, l);
@@ -177,6 +182,8 @@ static void answer(struct lease_pending *p, struct secret_value *v, struct error
 	lease_done *done = p->done;
 	void *userdata = p->userdata;
 
+	if (p->is_new && e)
+		lease_audit_failure(p->manager, p->lease, e);
 	if (!done && e)
 		log_unrenewed(p->lease, e);
 	pending_free(p);
@@ -256,6 +263,8 @@ int lease_acquire(struct manager *m, const struct lease_request *request, lease_
 		*ret_pending = p;
 		return 0;
 	}
+	if (r < 0 && reterr)
+		lease_audit_failure(m, like.lease, reterr);
 	pending_free(p); /* with the lease, if there is none */
 	if (r == 1) {
 		*ret = like.lease;

@@ -69,6 +69,14 @@ void lease_drop_new(struct lease_table *t, uid_t peer);
 /* The provider's own lease of L is not needed any more. */
 void lease_give_back(struct manager *m, const struct lease *l);
 
+/* ---- lease-audit.c ---- */
+/* By the peer's process PID; 0: by the daemon itself. 0, or -1 with *RETERR: it must not happen. */
+int lease_audit(struct manager *m, const struct lease *l, const char *action, pid_t pid,
+		struct error *reterr);
+/* These are tried once. */
+void lease_audit_failure(struct manager *m, const struct lease *l, const struct error *e);
+void lease_audit_end(struct manager *m, const struct lease *l, enum lease_end why);
+
 /* ---- lease-timer.c ---- */
 int lease_timer_init(struct lease_table *t);
 void lease_timer_deinit(struct lease_table *t);

@@ -45,6 +45,7 @@ static void end(struct lease_table *t, struct lease *l, enum lease_end why, bool
 	(void)table_remove(&t->by_id, l->facts.id);
 	TAILQ_REMOVE(&t->all, l, in_all);
 	lease_row_delete(m, l);
+	lease_audit_end(m, l, why);
 	lease_give_back(m, l);
 	if (why != LEASE_END_RELEASED)
 		lease_tell_end(m, l, why);

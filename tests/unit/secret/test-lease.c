@@ -14,6 +14,7 @@
 #include "bounds.h"
 #include "sandbox/config.h"
 #include "sandbox/manager.h"
+#include "secret/audit.h"
 #include "secret/lease-internal.h"
 #include "store/leases.h"
 #include "store/store.h"
@@ -186,6 +187,24 @@ static void answer_late(bool well)
 	error_clear(&e);
 }
 
+/* ---- the audit log ---- */
+
+static bool audit_fails;
+static char audited[512]; /* "action result pid" of each */
+
+int audit_write(struct manager *manager, const struct audit_entry *e, struct error *reterr)
+{
+	const size_t n = strlen(audited);
+
+	assert(manager == &m && e->uid == OWNER && strcmp(e->secret, "token") == 0);
+	assert(strcmp(e->provider, "fake") == 0 && e->lease[0]);
+	if (audit_fails)
+		return error_set(reterr, ERROR_LIMIT_REACHED, NULL, NULL, "the disk is full");
+	(void)snprintf(audited + n, sizeof(audited) - n, "%s %s%s|", e->action, e->result,
+		       e->pid > 0 ? " by a peer" : "");
+	return 0;
+}
+
 /* ---- asking ---- */
 
 static struct {
@@ -208,6 +227,7 @@ static void on_done(struct lease *l, struct secret_value *v, struct error *e, vo
 static struct lease_request request(int64_t ttl_ms, enum lease_holder holder, bool renew)
 {
 	return (struct lease_request){ .owner = OWNER,
+				       .pid = 7,
 				       .secret = "token",
 				       .ttl_ms = ttl_ms,
 				       .holder = holder,
@@ -357,6 +377,58 @@ START_TEST(refused)
 	ck_assert_uint_eq(rows(), 0);
 	ck_assert_uint_eq(leases(0), 0);
 	error_clear(&e);
+}
+END_TEST
+
+START_TEST(all_is_audited)
+{
+	const struct lease_request q = request(HOUR_MS, LEASE_HOLDER_EXEC, false);
+	struct lease *l = get(HOUR_MS, LEASE_HOLDER_EXEC, false);
+	struct lease_pending *p = NULL;
+	struct error e = { 0 };
+
+	ck_assert_int_eq(lease_renew(&m, l, HOUR_MS, on_done, &heard, &p, NULL), 1);
+	lease_end(&m, l, LEASE_END_RELEASED, false);
+	lease_end(&m, get(HOUR_MS, LEASE_HOLDER_CLIENT, false), LEASE_END_REVOKED, false);
+	play.refuses = true;
+	ck_assert_int_eq(acquire(&q, &l, &e), -1);
+	error_clear(&e);
+	play.refuses = false;
+	play.late = true;
+	ck_assert_int_eq(acquire(&q, &l, NULL), 0);
+	answer_late(false);
+	ck_assert_str_eq(audited, "lease ok by a peer|renew ok by a peer|release ok|"
+				  "lease ok by a peer|revoke ok|"
+				  "lease unavailable by a peer|lease timeout by a peer|");
+}
+END_TEST
+
+START_TEST(nothing_without_the_audit)
+{
+	const struct lease_request q = request(HOUR_MS, LEASE_HOLDER_EXEC, false);
+	struct lease *l = get(HOUR_MS, LEASE_HOLDER_EXEC, false);
+	const int64_t before = lease_facts(l)->expires_at_ms;
+	struct lease_pending *p = NULL;
+	struct lease *none = NULL;
+	struct error e = { 0 };
+
+	audit_fails = true;
+	ck_assert_int_eq(acquire(&q, &none, &e), -1);
+	ck_assert_int_eq(e.kind, ERROR_LIMIT_REACHED);
+	error_clear(&e);
+	ck_assert_int_eq(lease_renew(&m, l, 2 * HOUR_MS, on_done, &heard, &p, &e), -1);
+	ck_assert_int_eq(e.kind, ERROR_LIMIT_REACHED);
+	error_clear(&e);
+	ck_assert_int_eq(lease_facts(l)->expires_at_ms, before);
+	play.late = true;
+	ck_assert_int_eq(acquire(&q, &none, NULL), 0);
+	answer_late(true);
+	ck_assert_int_eq(heard.error, ERROR_LIMIT_REACHED);
+	ck_assert_str_eq(heard.value, "");
+	ck_assert_uint_eq(rows(), 1);
+	ck_assert_uint_eq(leases(OWNER), 1);
+	lease_end(&m, l, LEASE_END_REVOKED, false); /* an end needs nobody's leave */
+	ck_assert_uint_eq(rows(), 0);
 }
 END_TEST
 
@@ -557,6 +629,8 @@ int main(void)
 	tcase_add_test(t, one_at_once);
 	tcase_add_loop_test(t, bad_ttl, 0, 5);
 	tcase_add_loop_test(t, refused, 0, 3);
+	tcase_add_test(t, all_is_audited);
+	tcase_add_test(t, nothing_without_the_audit);
 	tcase_add_loop_test(t, later, 0, 2);
 	tcase_add_loop_test(t, nobody_waits_any_more, 0, 2);
 	tcase_add_test(t, too_many);
