@@ -102,19 +102,14 @@ static int run_again(struct request *r, struct manager *m, const struct journal_
 {
 	CLEANUP_JOURNAL_ENTRY struct journal_entry entry = { 0 };
 	struct exec *e;
-	int known = journal_look_up(m, call, &entry, reterr);
+	int known = journal_look_up_exec(m, call, &entry, &e, reterr);
 
 	if (known <= 0)
 		return known < 0 ? -1 : 1;
-	e = entry.exec ? exec_of_key(m, entry.exec) : NULL;
-	if (e) {
-		follow(r, m, e, true);
-		return 0;
-	}
-	if (entry.done)
+	if (!e)
 		return reply_kept(r, &entry, reterr);
-	journal_forget(m, call->peer, call->key); /* its daemon ended before it was forked */
-	return 1;
+	follow(r, m, e, true);
+	return 0;
 }
 
 /* ---- a new one ---- */

@@ -139,7 +139,8 @@ static void on_result_kept(const struct loop_run_result *result, struct exec *e,
 	struct keeping *k = userdata;
 
 	FAULT_POINT("run.collected");
-	journal_done(k->manager, k->peer, k->key, text);
+	if (!exec_never_ran(e)) /* else the key is free, and perhaps another run's by now */
+		journal_done(k->manager, k->peer, k->key, text);
 	FAULT_POINT("run.kept");
 	keeping_free(k);
 }
@@ -278,17 +279,12 @@ static int run_again(struct request *r, struct manager *m, const struct journal_
 {
 	CLEANUP_JOURNAL_ENTRY struct journal_entry entry = { 0 };
 	struct exec *e;
-	int known = journal_look_up(m, call, &entry, reterr);
+	int known = journal_look_up_exec(m, call, &entry, &e, reterr);
 
 	if (known <= 0)
 		return known < 0 ? -1 : 1;
-	e = entry.exec ? exec_of_key(m, entry.exec) : NULL;
-	if (entry.done)
-		return reply_kept(r, m, &entry, e, reterr);
-	if (e)
-		return resume(r, m, call, &entry, e, reterr);
-	journal_forget(m, call->peer, call->key); /* its daemon ended before it was forked */
-	return 1;
+	return entry.done ? reply_kept(r, m, &entry, e, reterr)
+			  : resume(r, m, call, &entry, e, reterr);
 }
 
 /* ---- a new one ---- */

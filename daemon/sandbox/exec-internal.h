@@ -49,6 +49,7 @@ struct exec {
 	enum exec_phase phase;
 	enum exec_cause ending; /* why we end it; EXEC_CAUSE_MAX: we do not */
 	bool watched;           /* init knows it: init_exec is good for calls */
+	bool asked;             /* init may have got the request */
 	bool exited;            /* the leader's end is in the result */
 	bool lost;              /* init is gone and everything in the sandbox with it */
 	bool spool_opened;      /* the keeper was asked to open one */

@@ -354,6 +354,7 @@ static int restore(struct exec_table *t, struct sandbox *s, const struct store_e
 	e->grace_ms = row->run.grace_ms;
 	e->keep_leftovers = row->run.keep_leftovers;
 	e->keyed = row->keyed;
+	e->asked = true; /* for all that is known */
 	e->ending = row->run.ending;
 	e->oom_kills_before = row->run.oom_kills_before;
 	e->left_ms = row->run.left_ms;

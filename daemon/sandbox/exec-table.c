@@ -160,15 +160,14 @@ static struct home *home_of(struct exec_table *t, const struct sandbox *s)
 	return h;
 }
 
-/* Forgets an ended one; its files are removed, its row by the caller. */
+/* Forgets an ended one; its files are removed, its row and its key in the journal are the
+ * caller's. */
 static void drop(struct exec_table *t, struct exec *e, bool remove_files)
 {
 	(void)table_remove(&t->keys, e->key);
 	TAILQ_REMOVE(&e->home->execs, e, in_home);
 	TAILQ_REMOVE(&t->all, e, in_all);
 	exec_rows_forget(t, e);
-	if (e->keyed)
-		journal_exec_dropped(t->manager, e->key);
 	e->home->ended--;
 	t->ended--;
 	e->home = NULL;
@@ -176,6 +175,14 @@ static void drop(struct exec_table *t, struct exec *e, bool remove_files)
 	if (remove_files)
 		exec_spool_remove(e);
 	(void)exec_unref(e);
+}
+
+/* The same for good: nobody finds it again by its key. */
+static void drop_for_good(struct exec_table *t, struct exec *e)
+{
+	if (e->keyed)
+		journal_exec_dropped(t->manager, e->key);
+	drop(t, e, true);
 }
 
 /* How many ended ones a sandbox keeps. Where all together are too many this is its share, and only
@@ -223,7 +230,7 @@ static void trim(struct exec_table *t, struct home *h)
 			continue;
 		if (e->stored)
 			(void)store_exec_delete(t->manager->store, e->key); /* logged there */
-		drop(t, e, true);
+		drop_for_good(t, e);
 	}
 }
 
@@ -489,7 +496,7 @@ void exec_table_sandbox_removed(struct manager *m, struct sandbox *s)
 	while ((e = TAILQ_FIRST(&h->execs))) {
 		exec_force_end(e);
 		rows = rows || e->stored;
-		drop(t, e, true);
+		drop_for_good(t, e);
 	}
 	if (rows)
 		(void)store_exec_delete_sandbox(m->store, sandbox_id(s)); /* logged there */

@@ -266,7 +266,9 @@ static void end(struct exec *e)
 	event_exec_ended(e);
 	exec_table_ended(e->manager->execs, e);
 	FAULT_POINT("exec.ended");
-	if (e->keyed)
+	if (e->keyed && exec_never_ran(e))
+		journal_exec_never_ran(e->manager, e->key);
+	else if (e->keyed)
 		journal_exec_ended(e, e->key);
 	FAULT_POINT("exec.kept");
 	event_active(&e->events->news, 0, 0);
@@ -585,10 +587,11 @@ void exec_spawn(struct exec *e, struct wire_message *m)
 	}
 	r = init_client_exec(c, m, &watch, e, e->init_exec);
 	FAULT_POINT("exec.asked");
-	if (r < 0)
+	if (r < 0) {
 		exec_fail_start(e, r);
-	else
-		e->watched = true;
+		return;
+	}
+	e->watched = e->asked = true;
 }
 
 void exec_never_started(struct exec *e, enum init_start_error why, int error_number)
@@ -787,6 +790,12 @@ const struct exec_facts *exec_facts(const struct exec *e)
 struct sandbox *exec_sandbox(const struct exec *e)
 {
 	return e->sandbox;
+}
+
+bool exec_never_ran(const struct exec *e)
+{
+	return e->facts.state == EXEC_STATE_ENDED && !e->asked &&
+	       e->facts.result.cause == EXEC_CAUSE_SANDBOX_LOST;
 }
 
 bool exec_is_stopping(const struct exec *e)

@@ -192,6 +192,20 @@ int journal_look_up(struct manager *m, const struct journal_call *call, struct j
 	return -1;
 }
 
+int journal_look_up_exec(struct manager *m, const struct journal_call *call,
+			 struct journal_entry *ret, struct exec **ret_exec, struct error *reterr)
+{
+	int r = journal_look_up(m, call, ret, reterr);
+
+	if (r <= 0)
+		return r;
+	*ret_exec = ret->exec ? exec_of_key(m, ret->exec) : NULL;
+	if (*ret_exec || ret->done)
+		return 1;
+	journal_forget(m, call->peer, call->key); /* its daemon ended before it was forked */
+	return 0;
+}
+
 int journal_find(struct manager *m, uid_t peer, const char *key, struct journal_entry *ret,
 		 struct error *reterr)
 {

@@ -55,6 +55,11 @@ void journal_entry_deinit(struct journal_entry *e);
  * has its key (conflict), or the database cannot be read. */
 int journal_look_up(struct manager *m, const struct journal_call *call, struct journal_entry *ret,
 		    struct error *reterr);
+/* The same for a call that is made of a command: that is *RET_EXEC (borrowed), NULL when it is not
+ * known any more. A key that is begun and has none never ran: it is forgotten, and the call is a
+ * new one. */
+int journal_look_up_exec(struct manager *m, const struct journal_call *call,
+			 struct journal_entry *ret, struct exec **ret_exec, struct error *reterr);
 /* The same for a key alone, whatever its call was. 1, 0 or -1. */
 int journal_find(struct manager *m, uid_t peer, const char *key, struct journal_entry *ret,
 		 struct error *reterr);
@@ -73,7 +78,7 @@ void journal_done(struct manager *m, uid_t peer, const char *key, const char *re
 void journal_exec_ended(const struct exec *e, const char *exec_key);
 /* It is about to be forgotten, with its output. */
 void journal_exec_dropped(struct manager *m, const char *exec_key);
-/* It was never forked: neither was its key. */
+/* It never came to run, and is as if it had not been asked for. */
 void journal_exec_never_ran(struct manager *m, const char *exec_key);
 
 /* Loads nothing; settles what an earlier daemon left, and drops old keys from time to time. */

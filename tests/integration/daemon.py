@@ -5,6 +5,7 @@ The runner is a child subreaper, so whatever a daemon, keeper or sandbox leaves 
 descendant of the runner and can be found without guessing by name.
 """
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -56,6 +57,23 @@ def descendants(root):
         if table[pid][1] not in "ZX":
             found[pid] = table[pid][2]
     return found
+
+
+def keepers(root):
+    """Those below ROOT, and their workers."""
+    return [pid for pid, comm in descendants(root).items() if comm.startswith("sandbox-keeper")]
+
+
+@contextlib.contextmanager
+def held(pids):
+    """They stand still."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 def reap_orphans(known=()):

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exactly once: the same call with the same idempotency key runs nothing twice."""
 
+import os
+import signal
 import threading
 
+import daemon as daemon_module
 import lib
-from harness import refused, timeout
+from harness import modes, refused, timeout
 from lib import check, equal, until
 
 APPEND = ["sh", "-c", "echo $KEY >>lines; echo said; echo aside >&2; exit 3"]
@@ -177,6 +180,58 @@ def test_after_a_restart(t):
         c = t.connect(daemon=d)
         equal(outcome(c.call("exec.run", keyed(s, key))), outcome(first), f"after {end}")
         equal(c.call("sandbox.create", create)["id"], second["id"], f"the sandbox after {end}")
+    equal(lines_of(ws), [key], "it ran once")
+
+
+@modes("root", "owner")
+@timeout(120)
+def test_lost_before_it_began(t):
+    """Its init dies while the keeper makes its pipes: the result says so, and the same call runs it."""
+    ws = t.workspace()
+    d = t.private_daemon({"limits": {"pool_memory": "0"}})
+    c = t.connect(daemon=d)
+    s = c.call("sandbox.create", {"workspace": ws})
+    key = t.unique("k")
+    with daemon_module.held(daemon_module.keepers(d.pid)):
+        rid = c.send("exec.run", keyed(s, key))
+        until(lambda: c.call("exec.list")["execs"], 10, "it is there")
+        os.kill(s["pid"], signal.SIGKILL)
+        until(lambda: c.call("sandbox.get", {"sandbox": s["id"]})["state"] == "failed", 20, "lost")
+    equal(c.wait(rid)["cause"], "sandbox_lost", "what is told")
+    c.call("sandbox.start", {"sandbox": s["id"]}, timeout=60)
+    for _ in range(2):
+        equal(c.call("exec.run", keyed(s, key))["cause"], "exited", "the same call")
+    equal(lines_of(ws), [key], "it ran once")
+
+
+@timeout(120)
+def test_running_while_the_daemon_is_stopped(t):
+    """A clean stop leaves a key as it is: the next daemon's client follows, and the result is kept."""
+    ws = t.workspace()
+    d = t.private_daemon({"daemon": {"on_stop": "keep"}})
+    c = t.connect(daemon=d)
+    c.call("loop.create", {"loopId": "l", "workDir": ws, "tools": ["shell"]}, timeout=60)
+    s = c.call("sandbox.create", {"workspace": t.workspace()})
+    key, other = t.unique("k"), t.unique("k")
+    script = "echo $KEY >>lines; until [ -e go ]; do sleep 0.05; done; echo said"
+    run = {"loopId": "l", "tool": "shell", "prompt": script, "env": {"KEY": key}, "idempotencyKey": key}
+    command = keyed(s, other, ["sh", "-c", script])
+    c.call("loop.run", {**run, "detach": True})
+    c.call("exec.run", {**command, "detach": True})
+    d.stop()
+    d.start()
+    c = t.connect(daemon=d)
+    t.put(ws, "go", "")
+    first = c.call("loop.run", run, timeout=60)
+    equal((first["state"], first["output"]), ("completed", "said\n"), "the run")
+    equal(c.call("loop.run", run), first, "again")
+    t.sh(s, "echo >go", client=c)
+    second = c.call("exec.run", command)
+    equal(lib.text_of(second["stdout"]), b"said\n", "the command")
+    c.call("sandbox.remove", {"sandbox": s["name"]})
+    c.call("loop.destroy", {"loopId": "l", "force": True}, timeout=60)
+    equal(outcome(c.call("exec.run", command)), outcome(second), "kept longer than its sandbox")
+    equal(c.call("loop.run", run), first, "kept longer than its loop")
     equal(lines_of(ws), [key], "it ran once")
 
 

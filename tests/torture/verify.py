@@ -66,7 +66,8 @@ class Account:
                 if "key" not in e:
                     continue
                 before = seen.setdefault(e["key"], e["cause"])
-                if before != e["cause"] and before != "refused":
+                # one that was lost before it was begun has a free key; else it would have run twice
+                if before != e["cause"] and before not in ("refused", "sandbox_lost"):
                     wrong.append(f"{e['key']}: {before}, then {e['cause']}")
         return wrong
 
