@@ -22,8 +22,8 @@ int store_event_insert(struct store *s, const struct store_event *row)
 	bind_text(&st, row->exec_id);
 	bind_text(&st, row->tool);
 	bind_text(&st, row->state);
-	bind_blob(&st, row->labels.data, row->labels.size);
-	bind_blob(&st, row->facts.data, row->facts.size);
+	bind_blob(&st, row->labels);
+	bind_blob(&st, row->facts);
 	r = statement_run(&st);
 	return r < 0 ? r : 0;
 }

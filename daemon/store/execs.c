@@ -47,7 +47,7 @@ static void bind_changing(struct statement *st, const struct store_exec *row)
 {
 	int i;
 
-	bind_blob(st, row->command, row->command_size);
+	bind_blob(st, (struct bytes){ row->command, row->command_size });
 	bind_text(st, row->stage);
 	bind_text(st, row->story_id);
 	bind_int(st, row->state);

@@ -10,11 +10,6 @@
 #include "store/statement.h"
 #include "store/store.h"
 
-static void bind_blob_bytes(struct statement *st, struct bytes b)
-{
-	bind_blob(st, b.data, b.size);
-}
-
 int store_loop_insert(struct store *s, const struct store_loop *row)
 {
 	struct statement st;
@@ -24,8 +19,8 @@ int store_loop_insert(struct store *s, const struct store_loop *row)
 	bind_int(&st, row->peer);
 	bind_text(&st, row->loop_id);
 	bind_text(&st, row->state);
-	bind_blob_bytes(&st, row->work_dir);
-	bind_blob_bytes(&st, row->tools);
+	bind_blob(&st, row->work_dir);
+	bind_blob(&st, row->tools);
 	bind_text(&st, row->template_name);
 	bind_text(&st, row->runtime);
 	bind_int(&st, row->network);
@@ -33,15 +28,15 @@ int store_loop_insert(struct store *s, const struct store_loop *row)
 	bind_int(&st, (int64_t)row->limits.shm_bytes);
 	bind_int(&st, row->limits.cpu_milli);
 	bind_int(&st, row->limits.pids);
-	bind_blob_bytes(&st, row->env);
-	bind_blob_bytes(&st, row->labels);
+	bind_blob(&st, row->env);
+	bind_blob(&st, row->labels);
 	bind_int(&st, row->ttl_ms);
 	bind_int(&st, row->created_at_ms);
 	bind_int(&st, row->ended_at_ms);
 	bind_text(&st, row->reason);
 	bind_text(&st, row->head_sha);
-	bind_blob_bytes(&st, row->receipt);
-	bind_blob_bytes(&st, row->stages);
+	bind_blob(&st, row->receipt);
+	bind_blob(&st, row->stages);
 	bind_int(&st, (int64_t)row->limits.disk_bytes);
 	r = statement_run(&st);
 	return r < 0 ? r : 0;
@@ -53,11 +48,11 @@ int store_loop_update(struct store *s, const struct store_loop *row)
 
 	statement_begin(&st, s, STORE_LOOP_UPDATE);
 	bind_text(&st, row->state);
-	bind_blob_bytes(&st, row->tools);
+	bind_blob(&st, row->tools);
 	bind_int(&st, row->ended_at_ms);
 	bind_text(&st, row->reason);
 	bind_text(&st, row->head_sha);
-	bind_blob_bytes(&st, row->receipt);
+	bind_blob(&st, row->receipt);
 	bind_int(&st, row->peer);
 	bind_text(&st, row->loop_id);
 	return statement_run_one(&st);
@@ -73,7 +68,7 @@ int store_loop_keep(struct store *s, uid_t peer, const char *loop_id, enum store
 	bind_int(&st, peer);
 	bind_text(&st, loop_id);
 	bind_int(&st, kind);
-	bind_blob_bytes(&st, data);
+	bind_blob(&st, data);
 	r = statement_run(&st);
 	return r < 0 ? r : 0;
 }

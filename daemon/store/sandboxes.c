@@ -6,11 +6,6 @@
 #include "store/statement.h"
 #include "store/store.h"
 
-static void bind_blob_bytes(struct statement *st, struct bytes b)
-{
-	bind_blob(st, b.data, b.size);
-}
-
 static void bind_row(struct statement *st, const struct store_sandbox *row)
 {
 	bind_text(st, row->id);
@@ -19,15 +14,15 @@ static void bind_row(struct statement *st, const struct store_sandbox *row)
 	bind_int(st, row->owner);
 	bind_text(st, row->tool);
 	bind_text(st, row->template_name);
-	bind_blob_bytes(st, row->layers);
+	bind_blob(st, row->layers);
 	bind_int(st, row->network);
 	bind_int(st, (int64_t)row->limits.memory_bytes);
 	bind_int(st, (int64_t)row->limits.shm_bytes);
 	bind_int(st, row->limits.cpu_milli);
 	bind_int(st, row->limits.pids);
-	bind_blob_bytes(st, row->workspaces);
-	bind_blob_bytes(st, row->env);
-	bind_blob_bytes(st, row->labels);
+	bind_blob(st, row->workspaces);
+	bind_blob(st, row->env);
+	bind_blob(st, row->labels);
 	bind_text(st, row->state);
 	bind_text(st, row->cause);
 	bind_int(st, row->hidden);
@@ -73,7 +68,7 @@ int store_sandbox_update(struct store *s, const struct store_sandbox *row)
 	bind_text(&st, row->state);
 	bind_text(&st, row->cause);
 	bind_text(&st, row->template_name);
-	bind_blob_bytes(&st, row->layers);
+	bind_blob(&st, row->layers);
 	bind_int(&st, row->foreign_user);
 	bind_text(&st, row->launch_type);
 	bind_int(&st, row->removing);

@@ -166,11 +166,11 @@ void bind_int(struct statement *st, int64_t value)
 		note(st, sqlite3_bind_int64(st->stmt, st->next, value));
 }
 
-void bind_blob(struct statement *st, const void *data, size_t size)
+void bind_blob(struct statement *st, struct bytes b)
 {
 	/* a NULL pointer would bind null, whatever the size */
 	if (st->error == SQLITE_OK)
-		note(st, sqlite3_bind_blob64(st->stmt, st->next, data ? data : "", size,
+		note(st, sqlite3_bind_blob64(st->stmt, st->next, b.data ? b.data : "", b.size,
 					     SQLITE_TRANSIENT));
 }
 

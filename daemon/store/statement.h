@@ -77,7 +77,7 @@ void statement_end(struct statement *st);
 
 void bind_text(struct statement *st, const char *text); /* NULL: null */
 void bind_int(struct statement *st, int64_t value);
-void bind_blob(struct statement *st, const void *data, size_t size); /* never null */
+void bind_blob(struct statement *st, struct bytes b); /* never null */
 
 /* The next row's columns: 1 there is one, 0 no more, or negative errno. */
 int statement_step(struct statement *st);

@@ -17,7 +17,7 @@ static void bind_changing(struct statement *st, const struct store_template *row
 	bind_int(st, (int64_t)row->size_bytes);
 	bind_int(st, row->created_at_ms);
 	bind_text(st, row->state);
-	bind_blob(st, row->lowers.data, row->lowers.size);
+	bind_blob(st, row->lowers);
 }
 
 int store_template_insert(struct store *s, const struct store_template *row)
