@@ -28,6 +28,7 @@
 
 #define SPOOL_NAME_SIZE 192 /* key, dot, stream */
 #define SWEEP_MAX 100000    /* files of one owner, who could make any number */
+#define DISK_FULL_MS 5000   /* no space for this long: it is not coming back */
 
 static const char *const suffixes[KEEPER_STREAM_MAX] = {
 	[KEEPER_STREAM_STDOUT] = "stdout",
@@ -193,6 +194,23 @@ void exec_spool_note(struct exec *e, const struct keeper_stream_state *streams)
 			e->disk_full = true;
 	}
 	exec_table_spooled(e->manager->execs, e);
+}
+
+void exec_on_spool_data(struct manager *m, const char *key,
+			const struct keeper_stream_state streams[KEEPER_STREAM_MAX])
+{
+	static const struct timeval patience = { .tv_sec = DISK_FULL_MS / 1000 };
+	struct exec *e = exec_table_by_key(m->execs, key);
+
+	if (!e || e->facts.state == EXEC_STATE_ENDED)
+		return;
+	exec_spool_note(e, streams);
+	if (!e->disk_full)
+		(void)event_del(&e->events->disk);
+	else if (!event_pending(&e->events->disk, EV_TIMEOUT, NULL))
+		(void)event_add(&e->events->disk,
+				&patience); /* else the client's timeout ends it */
+	exec_tell(e, EXEC_TELL_OUTPUT);
 }
 
 static void on_opened(struct keeper_client *k, int error, struct wire_message *m, void *userdata)

@@ -39,7 +39,6 @@
 #include "util/log.h"
 #include "util/time.h"
 
-#define DISK_FULL_MS 5000 /* no space for this long: it is not coming back */
 #define KILL_AGAIN_MS 100 /* a kill that could not be sent for want of memory */
 
 const char *exec_state_to_string(enum exec_state s)
@@ -695,23 +694,6 @@ void exec_spool_closed(struct exec *e)
 		close_output(e);
 	else if (e->phase == EXEC_PHASE_DRAINING)
 		after_drain(e);
-}
-
-void exec_on_spool_data(struct manager *m, const char *key,
-			const struct keeper_stream_state streams[KEEPER_STREAM_MAX])
-{
-	static const struct timeval patience = { .tv_sec = DISK_FULL_MS / 1000 };
-	struct exec *e = exec_table_by_key(m->execs, key);
-
-	if (!e || e->facts.state == EXEC_STATE_ENDED)
-		return;
-	exec_spool_note(e, streams);
-	if (!e->disk_full)
-		(void)event_del(&e->events->disk);
-	else if (!event_pending(&e->events->disk, EV_TIMEOUT, NULL))
-		(void)event_add(&e->events->disk,
-				&patience); /* else the client's timeout ends it */
-	exec_tell(e, EXEC_TELL_OUTPUT);
 }
 
 /* ---- the object ---- */
