@@ -333,6 +333,33 @@ static const struct field audit_verify_fields[] = {
 	END
 };
 
+#define LEASE_TTL BETWEEN(LEASE_TTL_MIN_MS, FIELD_INT_MAX)
+static const struct field secret_lease_fields[] = {
+	{ "secret", FIELD_STRING, R, AT(secret_lease_params, secret), BETWEEN(1, 64), .doc = "Its name." },
+	{ "ttlMs", FIELD_INT64, R, AT(secret_lease_params, ttl_ms), LEASE_TTL, .doc = "For how long; max_ttl of the configuration at most." },
+	{ "execId", FIELD_NAME, AT(secret_lease_params, exec_id), .doc = "Ends with this command." },
+	{ "sandbox", FIELD_NAME, AT(secret_lease_params, sandbox), .doc = "Ends when this sandbox does not run any more." },
+	{ "loopId", FIELD_NAME, AT(secret_lease_params, loop_id), .doc = "Ends when this loop is cancelled or destroyed." },
+	{ "renew", FIELD_BOOL, AT(secret_lease_params, renew), .doc = "Renewed again and again until what it is for ends." },
+	{ "reveal", FIELD_BOOL, AT(secret_lease_params, reveal), .doc = "With its value in the answer." },
+	END
+};
+static const struct field secret_renew_fields[] = {
+	{ "leaseId", FIELD_NAME, R, AT(lease_ref_params, lease_id), .doc = "Its id." },
+	{ "ttlMs", FIELD_INT64, R, AT(lease_ref_params, ttl_ms), LEASE_TTL, .doc = "For how long from now; max_ttl of the configuration at most." },
+	END
+};
+#define KILL { "kill", FIELD_BOOL, AT(lease_ref_params, kill), .doc = "Also ends the commands that have it, cause lease_revoked." }
+static const struct field secret_revoke_fields[] = {
+	{ "leaseId", FIELD_NAME, AT(lease_ref_params, lease_id), .doc = "This one." },
+	{ "execId", FIELD_NAME, AT(lease_ref_params, exec_id), .doc = "Those of this command." },
+	{ "sandbox", FIELD_NAME, AT(lease_ref_params, sandbox), .doc = "Those of this sandbox and of its commands." },
+	{ "loopId", FIELD_NAME, AT(lease_ref_params, loop_id), .doc = "Those of this loop, its sandboxes and their commands." },
+	KILL,
+	END
+};
+static const struct field secret_revoke_all_fields[] = { KILL, END };
+
 static const struct field events_subscribe_fields[] = {
 	{ "cursor", FIELD_STRING, AT(events_subscribe_params, cursor), BETWEEN(1, 64), .doc = "Where to go on, from an earlier event or subscription, or \"oldest\"; absent: only what happens from now on." },
 	{ "filter", FIELD_OBJECT, AT(events_subscribe_params, filter), NESTED(filter_fields, filter_params), .doc = "Absent: all of the caller's." },
@@ -391,10 +418,10 @@ const struct method methods[METHOD_MAX] = {
 	[METHOD_SECRET_SET] = { "secret.set", 0, .doc = "Stores a secret." },
 	[METHOD_SECRET_LIST] = { "secret.list", RO, .doc = "Which secrets there are." },
 	[METHOD_SECRET_REMOVE] = { "secret.remove", 0, .doc = "Forgets a secret." },
-	[METHOD_SECRET_LEASE] = { "secret.lease", 0, .doc = "Lends a secret for a time." },
-	[METHOD_SECRET_RENEW] = { "secret.renew", 0, .doc = "Makes a lease last longer." },
-	[METHOD_SECRET_REVOKE] = { "secret.revoke", 0, .doc = "Ends a lease." },
-	[METHOD_SECRET_REVOKE_ALL] = { "secret.revokeAll", 0, .doc = "Ends every lease." },
+	[METHOD_SECRET_LEASE] = { "secret.lease", A, PARAMS(secret_lease_fields, secret_lease_params), &schema_lease, "Lends a secret for a time." },
+	[METHOD_SECRET_RENEW] = { "secret.renew", A, PARAMS(secret_renew_fields, lease_ref_params), &schema_lease, "Makes a lease last longer, from now." },
+	[METHOD_SECRET_REVOKE] = { "secret.revoke", A, PARAMS(secret_revoke_fields, lease_ref_params), &schema_revoked, "Ends a lease, or all of a command, a sandbox or a loop." },
+	[METHOD_SECRET_REVOKE_ALL] = { "secret.revokeAll", A, PARAMS(secret_revoke_all_fields, lease_ref_params), &schema_revoked, "Ends every lease of the caller's; of everybody's for root." },
 	[METHOD_AUDIT_LIST] = { "audit.list", A | RO, PARAMS(audit_list_fields, audit_list_params), &schema_audit_list, "What was done with the caller's secrets; root: with everybody's." },
 	[METHOD_AUDIT_VERIFY] = { "audit.verify", A | RO, PARAMS(audit_verify_fields, audit_verify_params), &schema_audit_report, "Whether the audit log is as it was written." },
 	[METHOD_NETWORK_GET] = { "network.get", RO, .doc = "What a sandbox can reach." },

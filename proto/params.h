@@ -332,6 +332,25 @@ struct audit_verify_params {
 	struct audit_noted_params noted;
 };
 
+struct secret_lease_params {
+	const char *secret;
+	int64_t ttl_ms;
+	const char *exec_id; /* at most one of these three */
+	const char *sandbox;
+	const char *loop_id;
+	bool renew;
+	bool reveal;
+};
+
+struct lease_ref_params { /* renew, revoke, revokeAll */
+	const char *lease_id;
+	int64_t ttl_ms;      /* renew only */
+	const char *exec_id; /* these are revoke's only */
+	const char *sandbox;
+	const char *loop_id;
+	bool kill; /* not with renew */
+};
+
 struct events_subscribe_params {
 	const char *cursor;
 	struct filter_params filter;

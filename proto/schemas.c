@@ -342,6 +342,29 @@ static const struct field audit_report_fields[] = {
 	END
 };
 const struct schema schema_audit_report = { "AuditReport", audit_report_fields, "What a check of the audit log found." };
+static const char *const lease_holders[] = { "client", "exec", "sandbox", "loop", NULL };
+static const struct field lease_holder_fields[] = {
+	{ "kind", FIELD_ENUM, R, .values = lease_holders, .doc = "What it ends with." },
+	{ "id", FIELD_STRING, R | N, .doc = "Its id; null: whoever asked, so nothing." },
+	END
+};
+static const struct field lease_fields[] = {
+	{ "leaseId", FIELD_STRING, R, .doc = "Its id." },
+	{ "secret", FIELD_STRING, R, .doc = "Which secret." },
+	{ "holder", FIELD_OBJECT, R, .fields = lease_holder_fields, .doc = "Whom it is for." },
+	{ "createdAt", FIELD_TIME, R, .doc = "When it was made." },
+	{ "expiresAt", FIELD_TIME, R, .doc = "When it ends by itself, unless it is renewed." },
+	{ "renew", FIELD_BOOL, R, .doc = "Whether it is renewed as long as its holder lives." },
+	{ "value", FIELD_TEXT, .doc = "The secret itself, if that was asked." },
+	END
+};
+const struct schema schema_lease = { "Lease", lease_fields, "Who has a secret until when." };
+static const struct field revoked_fields[] = {
+	{ "revoked", FIELD_INT64, R, .doc = "How many." },
+	{ "running", FIELD_INT64, R, .doc = "Those of commands that go on with what they have: only their end takes it back." },
+	END
+};
+const struct schema schema_revoked = { "Revoked", revoked_fields, "Leases that have ended." };
 
 static const struct field pool_fields[] = {
 	{ "template", FIELD_STRING, R, .doc = "What its spares start from." },
@@ -467,6 +490,8 @@ const struct schema *const schemas[] = {
 	&schema_audit_entry,
 	&schema_audit_list,
 	&schema_audit_report,
+	&schema_lease,
+	&schema_revoked,
 	&schema_pool,
 	&schema_pool_list,
 	&schema_loop,

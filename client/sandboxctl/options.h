@@ -42,6 +42,8 @@ enum option_id {
 	OPTION_NO_AUTOSTART,
 	OPTION_TYPE,
 	OPTION_NOTED,
+	OPTION_RAW,
+	OPTION_ALL,
 };
 
 enum option_kind {

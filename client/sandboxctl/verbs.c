@@ -203,6 +203,23 @@ static const struct option_row audit_verify_options[] = {
 	{ "noted", OPTION_NOTED, 0, STRING("COUNT:HASH"), .help = "a head that was noted earlier; the log must lead through it" },
 	END
 };
+#define OPTIONS_OF_LEASE_HOLDER(what) \
+	{ "exec", OPTION_NONE, 0, STRING("EXEC"), "execId", what " this command" }, \
+	{ "sandbox", OPTION_NONE, 0, STRING("SANDBOX"), "sandbox", what " this sandbox" }, \
+	{ "loop", OPTION_NONE, 0, STRING("LOOP"), "loopId", what " this loop" }
+static const struct option_row secret_lease_options[] = {
+	{ "ttl", OPTION_NONE, 0, DURATION, "ttlMs", "for how long: 1h" },
+	OPTIONS_OF_LEASE_HOLDER("it ends with"),
+	{ "renew", OPTION_NONE, 0, FLAG, .param = "renew", .help = "again and again until that ends" },
+	{ "raw", OPTION_RAW, 0, FLAG, .param = "reveal", .help = "print the value, and nothing else" },
+	END
+};
+static const struct option_row secret_revoke_options[] = {
+	{ "all", OPTION_ALL, 0, FLAG, .help = "every lease of yours" },
+	OPTIONS_OF_LEASE_HOLDER("those of"),
+	{ "kill", OPTION_NONE, 0, FLAG, .param = "kill", .help = "also end the commands that have it" },
+	END
+};
 static const struct option_row template_rm_options[] = {
 	{ "force", OPTION_NONE, 'f', FLAG, .param = "force", .help = "even if it is in use" },
 	END
@@ -356,6 +373,8 @@ const struct verb verbs[] = {
 	{ "pool set", "TEMPLATE", "say how many spares of a template to keep", pool_set_options, 1, 1, COMMON, verb_pool_set, "pool.set", "template", NULL, pool_columns },
 	{ "audit verify", "", "check that the audit log is as it was written", audit_verify_options, 0, 0, COMMON, verb_audit_verify, "audit.verify", NULL, NULL, NULL },
 	{ "audit", "", "show who did what with which secret", audit_options, 0, 0, COMMON, verb_audit, "audit.list", NULL, "entries", audit_columns },
+	{ "secret lease", "NAME --ttl DUR", "lend a secret; prints the lease", secret_lease_options, 1, 1, COMMON, verb_secret_lease, "secret.lease", "secret", NULL, NULL },
+	{ "secret revoke", "[LEASE]...", "end leases of secrets", secret_revoke_options, 0, MANY, COMMON, verb_secret_revoke, "secret.revoke", "leaseId", NULL, NULL },
 	{ "events", "", "show what happens, until a signal", events_options, 0, 0, COMMON, .run = verb_events },
 	{ "df", "", "show what takes disk space", no_options, 0, 0, COMMON, .run = verb_df, .columns = df_columns },
 	{ "prune", "", "remove stopped sandboxes and old layers of tools", prune_options, 0, 0, COMMON, .run = verb_prune, .columns = prune_columns },

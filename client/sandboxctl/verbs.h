@@ -42,6 +42,8 @@ int verb_list(struct ctl *ctl); /* ls, ps, loop ls, template ls, pool ls */
 int verb_stats(struct ctl *ctl);
 int verb_completion(struct ctl *ctl);
 int verb_pool_set(struct ctl *ctl);
+int verb_secret_lease(struct ctl *ctl);
+int verb_secret_revoke(struct ctl *ctl);
 int verb_df(struct ctl *ctl);
 int verb_audit(struct ctl *ctl);
 int verb_audit_verify(struct ctl *ctl);

@@ -52,6 +52,12 @@ void method_exec_resize(struct request *r, void *userdata);
 void method_exec_signal(struct request *r, void *userdata);
 void method_exec_cancel(struct request *r, void *userdata);
 
+/* lease.c */
+void method_secret_lease(struct request *r, void *userdata);
+void method_secret_renew(struct request *r, void *userdata);
+void method_secret_revoke(struct request *r, void *userdata);
+void method_secret_revoke_all(struct request *r, void *userdata);
+
 /* template.c */
 void method_template_list(struct request *r, void *userdata);
 void method_template_get(struct request *r, void *userdata);

@@ -96,6 +96,9 @@ const char *lease_holder_to_string(enum lease_holder h);
 int lease_holder_from_string(const char *text, enum lease_holder *ret); /* 0, or -EINVAL */
 /* False for an exec that does not run yet, too. */
 bool lease_holder_lives(struct manager *m, const struct lease *l);
+/* Whether L's holder is that of PLACE, or is in it. */
+bool lease_holder_is_in(struct manager *m, const struct lease *l,
+			const struct lease_request *place);
 /* The execs that may use L end with cause lease_revoked. */
 void lease_holder_kill(struct manager *m, const struct lease *l);
 /* Events: it is over before its holder was. */

@@ -15,7 +15,7 @@
 #include "util/log.h"
 #include "util/time.h"
 
-#define RENEW_PART 8                 /* of its ttl is left when a lease is renewed, */
+#define RENEW_PART 2                 /* of its ttl is left when a lease is renewed, */
 #define RENEW_MAX_MS (5 * 60 * 1000) /* at most this */
 #define RENEW_AGAIN_MS 1000          /* after a failure at the earliest */
 

@@ -72,20 +72,50 @@ void lease_end_for(struct manager *m, enum lease_holder holder, uid_t holder_pee
 	}
 }
 
-unsigned lease_end_all(struct manager *m, uid_t peer, bool kill)
+/* ---- revoking ---- */
+
+static void revoke_one(struct lease_table *t, struct lease *l, bool kill, struct lease_revoked *ret)
 {
+	ret->count++;
+	if (!kill && l->facts.holder == LEASE_HOLDER_EXEC && lease_holder_lives(t->manager, l))
+		ret->running++;
+	end(t, l, LEASE_END_REVOKED, kill);
+}
+
+struct lease_revoked lease_revoke(struct manager *m, struct lease *l, bool kill)
+{
+	struct lease_revoked ret = { 0 };
+
+	revoke_one(m->leases, l, kill, &ret);
+	return ret;
+}
+
+struct lease_revoked lease_revoke_in(struct manager *m, uid_t peer,
+				     const struct lease_request *place, bool kill)
+{
+	struct lease_revoked ret = { 0 };
 	struct lease *l, *next;
-	unsigned count = 0;
+
+	for (l = TAILQ_FIRST(&m->leases->all); l; l = next) {
+		next = TAILQ_NEXT(l, in_all);
+		if (lease_may_see(l, peer) && lease_holder_is_in(m, l, place))
+			revoke_one(m->leases, l, kill, &ret);
+	}
+	return ret;
+}
+
+struct lease_revoked lease_revoke_all(struct manager *m, uid_t peer, bool kill)
+{
+	struct lease_revoked ret = { 0 };
+	struct lease *l, *next;
 
 	lease_drop_new(m->leases, peer);
 	for (l = TAILQ_FIRST(&m->leases->all); l; l = next) {
 		next = TAILQ_NEXT(l, in_all);
-		if (!lease_may_see(l, peer))
-			continue;
-		end(m->leases, l, LEASE_END_REVOKED, kill);
-		count++;
+		if (lease_may_see(l, peer))
+			revoke_one(m->leases, l, kill, &ret);
 	}
-	return count;
+	return ret;
 }
 
 void lease_each(struct manager *m, uid_t peer, bool (*fn)(struct lease *l, void *userdata),

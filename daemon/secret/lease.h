@@ -80,8 +80,20 @@ void lease_end(struct manager *m, struct lease *l, enum lease_end why, bool kill
 /* All of a holder, when it ends. */
 void lease_end_for(struct manager *m, enum lease_holder holder, uid_t holder_peer,
 		   const char *holder_id, enum lease_end why, bool kill);
-/* All of PEER (0 of the system daemon: of everybody). Returns how many. */
-unsigned lease_end_all(struct manager *m, uid_t peer, bool kill);
+/* How many ended, and how many of them were of execs that run on with what they have. */
+struct lease_revoked {
+	unsigned count;
+	unsigned running;
+};
+/* PEER revokes L. */
+struct lease_revoked lease_revoke(struct manager *m, struct lease *l, bool kill);
+/* The same for all that PEER may end of PLACE (its holder, holder_peer and holder_id) and of what
+ * is in it: of a sandbox also those of its execs, of a loop those of its sandboxes and their execs,
+ * too. */
+struct lease_revoked lease_revoke_in(struct manager *m, uid_t peer,
+				     const struct lease_request *place, bool kill);
+/* The same for all of PEER's; of everybody's for root. */
+struct lease_revoked lease_revoke_all(struct manager *m, uid_t peer, bool kill);
 void lease_each(struct manager *m, uid_t peer, bool (*fn)(struct lease *l, void *userdata),
 		void *userdata);
 

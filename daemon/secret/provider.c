@@ -12,10 +12,8 @@
 #include "sandbox/manager.h"
 
 static const struct provider *const providers[] = {
-	&provider_agent_secrets,
-	&provider_command,
-	&provider_env,
-	&provider_systemd,
+	&provider_agent_secrets, &provider_command, &provider_env,
+	&provider_store,         &provider_systemd,
 };
 
 static const struct provider *find(const char *name)

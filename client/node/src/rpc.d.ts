@@ -409,6 +409,37 @@ export interface AuditReport {
   } | null;
 }
 
+/** Who has a secret until when. */
+export interface Lease {
+  /** Its id. */
+  leaseId: string;
+  /** Which secret. */
+  secret: string;
+  /** Whom it is for. */
+  holder: {
+    /** What it ends with. */
+    kind: "client" | "exec" | "sandbox" | "loop";
+    /** Its id; null: whoever asked, so nothing. */
+    id: string | null;
+  };
+  /** When it was made. */
+  createdAt: string;
+  /** When it ends by itself, unless it is renewed. */
+  expiresAt: string;
+  /** Whether it is renewed as long as its holder lives. */
+  renew: boolean;
+  /** The secret itself, if that was asked. */
+  value?: Text;
+}
+
+/** Leases that have ended. */
+export interface Revoked {
+  /** How many. */
+  revoked: number;
+  /** Those of commands that go on with what they have: only their end takes it back. */
+  running: number;
+}
+
 /** Sandboxes without identity that wait for a create. */
 export interface Pool {
   /** What its spares start from. */
@@ -1186,6 +1217,60 @@ export interface Methods {
       idempotencyKey?: string;
     };
     result: { [key: string]: unknown };
+  };
+  /** Lends a secret for a time. */
+  "secret.lease": {
+    params: {
+      /** Its name. */
+      secret: string;
+      /** For how long; max_ttl of the configuration at most. */
+      ttlMs: number;
+      /** Ends with this command. */
+      execId?: string;
+      /** Ends when this sandbox does not run any more. */
+      sandbox?: string;
+      /** Ends when this loop is cancelled or destroyed. */
+      loopId?: string;
+      /** Renewed again and again until what it is for ends. */
+      renew?: boolean;
+      /** With its value in the answer. */
+      reveal?: boolean;
+    };
+    result: Lease;
+  };
+  /** Makes a lease last longer, from now. */
+  "secret.renew": {
+    params: {
+      /** Its id. */
+      leaseId: string;
+      /** For how long from now; max_ttl of the configuration at most. */
+      ttlMs: number;
+    };
+    result: Lease;
+  };
+  /** Ends a lease, or all of a command, a sandbox or a loop. */
+  "secret.revoke": {
+    params: {
+      /** This one. */
+      leaseId?: string;
+      /** Those of this command. */
+      execId?: string;
+      /** Those of this sandbox and of its commands. */
+      sandbox?: string;
+      /** Those of this loop, its sandboxes and their commands. */
+      loopId?: string;
+      /** Also ends the commands that have it, cause lease_revoked. */
+      kill?: boolean;
+    };
+    result: Revoked;
+  };
+  /** Ends every lease of the caller's; of everybody's for root. */
+  "secret.revokeAll": {
+    params: {
+      /** Also ends the commands that have it, cause lease_revoked. */
+      kill?: boolean;
+    };
+    result: Revoked;
   };
   /** What was done with the caller's secrets; root: with everybody's. */
   "audit.list": {

@@ -57,17 +57,18 @@ static size_t count_available(void)
 START_TEST(this_version_has_its_methods)
 {
 	static const char *const available[] = {
-		"rpc.discover",       "rpc.cancel",      "system.ping",     "system.info",
-		"system.doctor",      "sandbox.create",  "sandbox.get",     "sandbox.list",
-		"sandbox.stop",       "sandbox.start",   "sandbox.remove",  "exec.run",
-		"exec.attach",        "exec.wait",       "exec.get",        "exec.list",
-		"exec.read",          "exec.write",      "exec.closeStdin", "exec.resize",
-		"exec.signal",        "exec.cancel",     "template.list",   "template.get",
-		"template.build",     "template.remove", "loop.create",     "loop.get",
-		"loop.list",          "loop.cancel",     "loop.destroy",    "sandbox.pause",
-		"sandbox.resume",     "loop.run",        "sandbox.save",    "sandbox.stats",
-		"system.df",          "pool.list",       "pool.set",        "events.subscribe",
-		"events.unsubscribe", "audit.list",      "audit.verify",
+		"rpc.discover",       "rpc.cancel",      "system.ping",      "system.info",
+		"system.doctor",      "sandbox.create",  "sandbox.get",      "sandbox.list",
+		"sandbox.stop",       "sandbox.start",   "sandbox.remove",   "exec.run",
+		"exec.attach",        "exec.wait",       "exec.get",         "exec.list",
+		"exec.read",          "exec.write",      "exec.closeStdin",  "exec.resize",
+		"exec.signal",        "exec.cancel",     "template.list",    "template.get",
+		"template.build",     "template.remove", "loop.create",      "loop.get",
+		"loop.list",          "loop.cancel",     "loop.destroy",     "sandbox.pause",
+		"sandbox.resume",     "loop.run",        "sandbox.save",     "sandbox.stats",
+		"system.df",          "pool.list",       "pool.set",         "events.subscribe",
+		"events.unsubscribe", "audit.list",      "audit.verify",     "secret.lease",
+		"secret.renew",       "secret.revoke",   "secret.revokeAll",
 	};
 
 	ck_assert_uint_eq(count_available(), ARRAY_SIZE(available));

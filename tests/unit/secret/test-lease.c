@@ -25,7 +25,7 @@
 
 static struct config config = { .secrets = { .max_ttl_ms = 24 * HOUR_MS } };
 static struct manager m = { .config = &config };
-static char dir[] = "/tmp/sbt-lease-XXXXXX";
+static char dir[32];
 static char path[64];
 
 /* ---- the clock ---- */
@@ -80,6 +80,13 @@ bool lease_holder_lives(struct manager *manager, const struct lease *l)
 {
 	(void)manager;
 	return l->facts.holder == LEASE_HOLDER_CLIENT || lives;
+}
+
+bool lease_holder_is_in(struct manager *manager, const struct lease *l,
+			const struct lease_request *place)
+{
+	(void)manager;
+	return strcmp(l->facts.holder_id, place->holder_id) == 0;
 }
 
 void lease_holder_kill(struct manager *manager, const struct lease *l)
@@ -306,6 +313,13 @@ static void restart(void)
 
 static void setup(void)
 {
+	memset(&play, 0, sizeof(play));
+	memset(&heard, 0, sizeof(heard));
+	memset(told, 0, sizeof(told));
+	killed = 0;
+	slept_ms = 0;
+	lives = true;
+	(void)snprintf(dir, sizeof(dir), "/tmp/sbt-lease-XXXXXX");
 	assert(mkdtemp(dir));
 	(void)snprintf(path, sizeof(path), "%s/state.db", dir);
 	assert(store_open(&m.store, path, false) == 0);
@@ -468,7 +482,7 @@ START_TEST(nobody_waits_any_more)
 	if (_i == 0)
 		lease_forget(p);
 	else /* who revokes all means those under way, too */
-		ck_assert_uint_eq(lease_end_all(&m, OWNER, false), 0);
+		ck_assert_uint_eq(lease_revoke_all(&m, OWNER, false).count, 0);
 	ck_assert_uint_eq(play.cancelled, 1);
 	ck_assert_uint_eq(heard.calls, _i == 0 ? 0 : 1);
 	ck_assert_int_eq(heard.error, _i == 0 ? ERROR_NONE : ERROR_CANCELLED);
@@ -487,8 +501,8 @@ START_TEST(too_many)
 	ck_assert_int_eq(acquire(&q, &l, &e), -1);
 	ck_assert_int_eq(e.kind, ERROR_LIMIT_REACHED);
 	error_clear(&e);
-	ck_assert_uint_eq(lease_end_all(&m, 1001, false), 0);
-	ck_assert_uint_eq(lease_end_all(&m, OWNER, true), LEASES_PER_UID_MAX);
+	ck_assert_uint_eq(lease_revoke_all(&m, 1001, false).count, 0);
+	ck_assert_uint_eq(lease_revoke_all(&m, OWNER, true).count, LEASES_PER_UID_MAX);
 	ck_assert_uint_eq(killed, LEASES_PER_UID_MAX);
 	ck_assert_int_eq(acquire(&q, &l, NULL), 1);
 }
@@ -509,6 +523,26 @@ START_TEST(ends_with_its_holder)
 }
 END_TEST
 
+START_TEST(revoked)
+{
+	const struct lease_request place = request(0, LEASE_HOLDER_EXEC, false);
+	struct lease_revoked r;
+
+	(void)get(HOUR_MS, LEASE_HOLDER_EXEC, false);
+	(void)get(HOUR_MS, LEASE_HOLDER_EXEC, false);
+	(void)get(HOUR_MS, LEASE_HOLDER_CLIENT, false);
+	lives = _i < 2;
+	ck_assert_uint_eq(lease_revoke_in(&m, 1001, &place, true).count, 0);
+	r = lease_revoke_in(&m, OWNER, &place, _i == 0);
+	ck_assert_uint_eq(r.count, 2);
+	ck_assert_uint_eq(r.running, _i == 1 ? 2 : 0); /* what runs keeps what it has */
+	ck_assert_uint_eq(killed, _i == 0 ? 2 : 0);
+	ck_assert_uint_eq(told[LEASE_END_REVOKED], 2);
+	ck_assert_uint_eq(rows(), 1);
+	ck_assert_uint_eq(lease_revoke_all(&m, 0, false).count, 1); /* root */
+}
+END_TEST
+
 START_TEST(expires_by_the_timer)
 {
 	const int64_t begin = time_monotonic_ms();
@@ -525,7 +559,7 @@ END_TEST
 
 START_TEST(is_renewed_while_its_holder_lives)
 {
-	struct lease *l = get(LEASE_TTL_MIN_MS, LEASE_HOLDER_EXEC, true);
+	struct lease *l = get(2 * LEASE_TTL_MIN_MS, LEASE_HOLDER_EXEC, true);
 	int64_t first = lease_facts(l)->expires_at_ms;
 
 	play.late = _i == 1;
@@ -635,6 +669,7 @@ int main(void)
 	tcase_add_loop_test(t, nobody_waits_any_more, 0, 2);
 	tcase_add_test(t, too_many);
 	tcase_add_test(t, ends_with_its_holder);
+	tcase_add_loop_test(t, revoked, 0, 3);
 	tcase_add_test(t, expires_by_the_timer);
 	tcase_add_loop_test(t, is_renewed_while_its_holder_lives, 0, 2);
 	tcase_add_test(t, renewal_fails_until_it_expires);

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""secret.lease, renew, revoke and revokeAll: who has a secret until when, and what ends that."""
+
+import contextlib
+import os
+import pwd
+import sqlite3
+import time
+
+import lib
+from harness import TEST_USER, exited, invalid, modes, refused
+from lib import check, equal, until
+
+HOUR = 3_600_000
+VALUE = "lease-value-7c1f0b93e2"
+KEYS = {"leaseId", "secret", "holder", "createdAt", "expiresAt", "renew"}
+
+
+def config(**more):
+    return {
+        "limits": {"pool_memory": "0"},
+        "secrets": {"max_ttl": "2h"},
+        "secret token": {"provider": "env", "variable": "SBT_TOKEN"},
+        "secret short": {"provider": "env", "variable": "SBT_TOKEN", "max_ttl": "10m"},
+        "secret gone": {"provider": "env", "variable": "SBT_GONE"},
+        "secret credential": {"provider": "systemd", "credential": "nobody-gave-it"},
+        "secret broken": {"provider": "env"},
+        **more,
+    }
+
+
+def daemon(t, **more):
+    d = t.private_daemon(config(**more), env={"SBT_TOKEN": VALUE})
+    return d, t.connect(daemon=d)
+
+
+def lease(c, secret="token", ttl=HOUR, **params):
+    return c.call("secret.lease", {"secret": secret, "ttlMs": ttl, **params})
+
+
+def lives(c, one):
+    """Renewing is what shows that one is still there."""
+    try:
+        c.call("secret.renew", {"leaseId": one["leaseId"], "ttlMs": HOUR})
+        return True
+    except lib.RpcError as e:
+        equal((e.kind, e.field), ("not_found", "leaseId"), "why not")
+        return False
+
+
+def start(c, sandbox, command=("sleep", "1000"), **params):
+    return c.call(
+        "exec.run", {"sandbox": sandbox["name"], "command": list(command), "detach": True, **params}
+    )["execId"]
+
+
+def end_of(c, exec_id):
+    return c.call("exec.wait", {"execId": exec_id}, timeout=30)
+
+
+def rows(d):
+    with contextlib.closing(sqlite3.connect(f"file:{d.state}/state.db?mode=ro", uri=True)) as db:
+        return db.execute("SELECT * FROM leases").fetchall()
+
+
+# ---- one ----
+def test_lease(t):
+    d, c = daemon(t)
+    one = lease(c)
+    equal(set(one), KEYS, "fields of a Lease")
+    equal(one["secret"], "token", "secret")
+    equal(one["holder"], {"kind": "client", "id": None}, "holder")
+    check(one["createdAt"] < one["expiresAt"], "times")
+    revealed = lease(c, reveal=True)
+    equal(revealed["value"], VALUE, "value")
+    check(revealed["leaseId"] != one["leaseId"], "another lease")
+    longer = c.call("secret.renew", {"leaseId": one["leaseId"], "ttlMs": 2 * HOUR})
+    equal((set(longer), longer["createdAt"]), (KEYS, one["createdAt"]), "renewed")
+    check(longer["expiresAt"] > one["expiresAt"], "it lasts longer")
+    equal(len(rows(d)), 2, "rows")
+    check(VALUE not in str(rows(d)), "a value in the database")
+    equal(c.call("secret.revoke", {"leaseId": one["leaseId"]}), {"revoked": 1, "running": 0}, "revoked")
+    check(not lives(c, one), "a revoked lease lives")
+    equal(c.call("secret.revokeAll"), {"revoked": 1, "running": 0}, "all")
+    equal(rows(d), [], "rows")
+    equal(c.call("secret.revokeAll"), {"revoked": 0, "running": 0}, "again")
+    if os.getuid() == 0:  # nobody else may look
+        with open(f"/proc/{d.pid}/environ", "rb") as f:
+            check(VALUE.encode() not in f.read(), "the environment of the daemon has the value")
+
+
+def test_bad_input(t):
+    _, c = daemon(t)
+    box = t.sandbox(client=c)
+    for params, field in (
+        ({}, "secret"),
+        ({"secret": "token"}, "ttlMs"),
+        ({"secret": "token", "ttlMs": 0}, "ttlMs"),
+        ({"secret": "token", "ttlMs": -1}, "ttlMs"),
+        ({"secret": "token", "ttlMs": 999}, "ttlMs"),
+        ({"secret": "token", "ttlMs": 2 * HOUR + 1}, "ttlMs"),
+        ({"secret": "short", "ttlMs": 600_001}, "ttlMs"),
+        ({"secret": "token", "ttlMs": "1h"}, "ttlMs"),
+        ({"secret": "", "ttlMs": HOUR}, "secret"),
+        ({"secret": "../token", "ttlMs": HOUR}, "secret"),
+        ({"secret": "a" * 65, "ttlMs": HOUR}, "secret"),
+        ({"secret": 7, "ttlMs": HOUR}, "secret"),
+        ({"secret": "token", "ttlMs": HOUR, "renew": True}, "renew"),
+        ({"secret": "token", "ttlMs": HOUR, "sandbox": box["name"], "loopId": "7"}, "sandbox"),
+        ({"secret": "token", "ttlMs": HOUR, "value": "x"}, "value"),
+    ):
+        invalid(c.error("secret.lease", params), field)
+    for name in ("gone", "credential", "broken"):
+        e = c.error("secret.lease", {"secret": name, "ttlMs": HOUR})
+        equal((e.kind, e.field), ("unavailable", "secret"), name)
+        check(VALUE not in str(e), "a value in an error")
+    for holder, what in (("execId", "exec"), ("sandbox", "sandbox"), ("loopId", "loop")):
+        e = c.error("secret.lease", {"secret": "token", "ttlMs": HOUR, holder: "nobody"})
+        equal(e.kind, "not_found", what)
+    for params in ({}, {"kill": True}, {"leaseId": "a", "sandbox": "b"}):
+        invalid(c.error("secret.revoke", params), "leaseId")
+    for method, params in (("secret.revoke", {}), ("secret.renew", {"ttlMs": HOUR})):
+        equal(c.error(method, {"leaseId": "nothing", **params}).kind, "not_found", method)
+    one = lease(c)
+    invalid(c.error("secret.renew", {"leaseId": one["leaseId"], "ttlMs": 2 * HOUR + 1}), "ttlMs")
+    c.call("sandbox.stop", {"sandbox": box["name"], "force": True})
+    e = c.error("secret.lease", {"secret": "token", "ttlMs": HOUR, "sandbox": box["name"]})
+    equal((e.kind, e.field), ("invalid_state", "sandbox"), "of a stopped sandbox")
+
+
+@modes("root")
+def test_of_another(t):
+    """Names of the configuration are for those whom it names; leases are their owner's."""
+    d, c = daemon(t, **{"secret shared": {"provider": "env", "variable": "SBT_TOKEN", "users": TEST_USER}})
+    user = pwd.getpwnam(TEST_USER)
+    os.chmod(d.socket, 0o666)
+    other = t.connect(user.pw_uid, user.pw_gid, d)
+    mine, his = lease(c), lease(other, "shared", reveal=True)
+    equal(his["value"], VALUE, "of one who may")
+    refused(other.error("secret.lease", {"secret": "token", "ttlMs": HOUR}), "not_found", "unavailable")
+    check(not lives(other, mine), "he sees another's")
+    equal(other.error("secret.revoke", {"leaseId": mine["leaseId"]}).kind, "not_found", "nor ends it")
+    equal(other.call("secret.revokeAll")["revoked"], 1, "all of his own")
+    check(lives(c, mine), "and no other's")
+
+
+# ---- whom it is for ----
+def test_ends_with_its_holder(t):
+    d, c = daemon(t)
+    work = t.workspace()
+    c.call("loop.create", {"loopId": "7", "workDir": work, "tools": ["shell"]}, timeout=60)
+    box = c.call("sandbox.list", {"filter": {"loopId": "7"}})["sandboxes"][0]
+    exec_id = start(c, box)
+    of_exec = lease(c, execId=exec_id, renew=True)
+    of_box = lease(c, sandbox=box["name"])
+    of_loop = lease(c, loopId="7")
+    equal(of_exec["holder"], {"kind": "exec", "id": exec_id}, "of a command")
+    equal(of_box["holder"], {"kind": "sandbox", "id": box["id"]}, "of a sandbox")
+    equal(of_loop["holder"], {"kind": "loop", "id": "7"}, "of a loop")
+    equal((of_exec["renew"], of_box["renew"]), (True, False), "renew")
+    c.call("exec.signal", {"execId": exec_id, "signal": "KILL"})
+    end_of(c, exec_id)
+    equal([lives(c, x) for x in (of_exec, of_box, of_loop)], [False, True, True], "its command ended")
+    e = c.error("secret.lease", {"secret": "token", "ttlMs": HOUR, "execId": exec_id})
+    equal((e.kind, e.field), ("invalid_state", "execId"), "of an ended command")
+    c.call("sandbox.stop", {"sandbox": box["name"], "force": True})
+    equal([lives(c, x) for x in (of_box, of_loop)], [False, True], "its sandbox stopped")
+    c.call("loop.cancel", {"loopId": "7"}, timeout=60)
+    equal(lives(c, of_loop), False, "its loop was cancelled")
+    equal(rows(d), [], "rows")
+
+
+def test_revoke_of_a_holder(t):
+    """By command, sandbox and loop; who runs goes on unless he is to be killed."""
+    _, c = daemon(t)
+    work = t.workspace()
+    c.call("loop.create", {"loopId": "7", "workDir": work, "tools": ["shell"]}, timeout=60)
+    box = c.call("sandbox.list", {"filter": {"loopId": "7"}})["sandboxes"][0]
+    other = t.sandbox(client=c)
+    free = lease(c)
+    for params in ({"loopId": "7"}, {"sandbox": box["id"]}, None):
+        mine, his = start(c, box), start(c, other)
+        leases = [lease(c, execId=mine), lease(c, sandbox=box["name"]), lease(c, execId=his)]
+        equal(
+            c.call("secret.revoke", {"execId": mine}), {"revoked": 1, "running": 1}, "the command goes on"
+        )
+        equal(c.call("exec.get", {"execId": mine})["state"], "running", "it runs")
+        leases[0] = lease(c, execId=mine)
+        params = params or {"execId": mine}
+        count = 1 if "execId" in params else 2
+        equal(c.call("secret.revoke", {**params, "kill": True}), {"revoked": count, "running": 0}, str(params))
+        equal(end_of(c, mine)["cause"], "lease_revoked", "its end")
+        equal([lives(c, x) for x in leases], [False, count == 1, True], "leases")
+        equal(c.call("exec.get", {"execId": his})["state"], "running", "another")
+        c.call("exec.cancel", {"execId": his})
+        end_of(c, his)
+    check(lives(c, free), "of nobody")
+    equal(c.call("secret.revoke", {"execId": mine}), {"revoked": 0, "running": 0}, "of one that has ended")
+
+
+def test_revoke_all_and_kill(t):
+    _, c = daemon(t)
+    box = t.sandbox(client=c)
+    trap = start(c, box, ["sh", "-c", 'trap "exit 9" TERM; while :; do sleep 0.05; done'])
+    plain, untouched = start(c, box), start(c, box)
+    for exec_id in (trap, plain):
+        lease(c, execId=exec_id)
+    lease(c)
+    equal(c.call("secret.revokeAll", {"kill": True}), {"revoked": 3, "running": 0}, "all")
+    equal([end_of(c, x)["cause"] for x in (trap, plain)], ["lease_revoked"] * 2, "ends")
+    equal(end_of(c, trap)["exitCode"] in (9, None), True, "it had its grace")
+    equal(c.call("exec.get", {"execId": untouched})["state"], "running", "one without a lease")
+    # of a sandbox: all that runs in it
+    lease(c, sandbox=box["name"])
+    c.call("secret.revoke", {"sandbox": box["name"], "kill": True})
+    equal(end_of(c, untouched)["cause"], "lease_revoked", "one in a sandbox that had it")
+
+
+# ---- time ----
+def test_expires(t):
+    d, c = daemon(t)
+    box = t.sandbox(client=c)
+    exec_id = start(c, box, stage="coder")
+    other = t.connect(daemon=d)
+    other.call("events.subscribe", {"types": ["lease"]})
+    kept = lease(c, ttl=2000, execId=exec_id, renew=True)
+    short = lease(c, ttl=1000, execId=exec_id)
+    event = other.note("events.event", timeout=20)
+    equal((event["type"], event["execId"], event["sandbox"]), ("lease.ended", exec_id, box["name"]), "event")
+    equal(event["data"]["leaseId"], short["leaseId"], "whose")
+    equal((event["data"]["secret"], event["data"]["reason"]), ("token", "expired"), "why")
+    check(not lives(c, short), "it expired")
+    # by now the other was renewed, and it is again and again
+    begin = time.monotonic()
+    until(lambda: time.monotonic() - begin > 2.5, 10, "more than two ttls")
+    equal(c.call("secret.revoke", {"leaseId": kept["leaseId"]}), {"revoked": 1, "running": 1}, "still there")
+    event = other.note("events.event", timeout=20)
+    equal(event["data"]["reason"], "revoked", "why")
+    equal(c.call("exec.get", {"execId": exec_id})["state"], "running", "the command goes on")
+
+
+def test_restart(t):
+    """Leases of those who live on go on, the others end; what expired meanwhile has expired."""
+    config_keep = config(daemon={"on_stop": "keep"})
+    d = t.private_daemon(config_keep, env={"SBT_TOKEN": VALUE})
+    c = t.connect(daemon=d)
+    work = t.workspace({"go": ""})
+    box = t.sandbox(client=c, workspace=work)
+    exec_id = start(c, box)
+    going = start(c, box, ["sh", "-c", "while [ -e go ]; do sleep 0.02; done"])
+    lost = lease(c, ttl=1500)
+    leases = [lease(c), lease(c, sandbox=box["name"]), lease(c, execId=exec_id, renew=True)]
+    dying = lease(c, execId=going)
+    d.kill()
+    os.unlink(os.path.join(work, "go"))
+    time.sleep(1.6)  # longer than the short one lasts
+    d.start()
+    c = t.connect(daemon=d)
+    until(lambda: c.call("exec.get", {"execId": going})["state"] == "ended", 20, "its end is known")
+    equal([lives(c, x) for x in leases], [True] * 3, "of those that live")
+    equal([lives(c, x) for x in (dying, lost)], [False] * 2, "the others")
+    c.call("sandbox.remove", {"sandbox": box["name"], "force": True})
+    equal([lives(c, x) for x in leases], [True, False, False], "its sandbox is gone")
+    d.stop()
+    d.start()
+    c = t.connect(daemon=d)
+    equal(c.call("secret.revokeAll")["revoked"], 1, "after a clean stop")
+
+
+# ---- sandboxctl ----
+def test_ctl(t):
+    d, c = daemon(t)
+
+    def ctl(*args, status=0):
+        p = t.ctl("secret", *args, daemon=d)
+        equal(p.returncode, status, p.stderr.decode())
+        return p
+
+    equal(ctl("lease", "token", "--ttl", "1h", "--raw").stdout, VALUE.encode(), "the value alone")
+    name = ctl("lease", "token", "--ttl", "1h").stdout.decode().strip()
+    check(lives(c, {"leaseId": name}), "what it printed is the lease")
+    check("value" not in ctl("lease", "-o", "json", "token", "--ttl", "1h").stdout.decode(), "no value")
+    for args in (("lease", "gone", "--ttl", "1h", "--raw"), ("lease", "token", "--ttl", "3h", "--raw")):
+        p = ctl(*args, status=1)
+        equal((p.stdout, bool(p.stderr)), (b"", True), "nothing on stdout")
+    ctl("revoke", name)
+    p = ctl("revoke", name, status=1)
+    check(name in p.stderr.decode(), p.stderr.decode())
+    ctl("revoke", status=1)
+    ctl("revoke", "--all", name, status=2)
+    box = t.sandbox(client=c)
+    exec_id = start(c, box)
+    ctl("lease", "token", "--ttl", "1h", "--exec", exec_id, "--renew")
+    p = ctl("revoke", "--all")
+    check(b"--kill" in p.stderr, p.stderr.decode())
+    ctl("lease", "token", "--ttl", "1h", "--exec", exec_id)
+    equal(ctl("revoke", "--sandbox", box["name"], "--kill").stderr, b"", "nothing left to say")
+    equal(end_of(c, exec_id)["cause"], "lease_revoked", "its end")
+    exited(t.run(box, ["true"], client=c))
