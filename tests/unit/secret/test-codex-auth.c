@@ -85,10 +85,13 @@ END_TEST
 START_TEST(broken)
 {
 	static const char *const texts[] = {
-		"{\"tokens\":{\"refresh_token\":\"r\"}",
 		"{\"tokens\":{\"refresh_token\":\"r",
-		" {\"refresh_token\"",
-		"{\"tokens\":{\"refresh_token\":\"r\"}} more",
+		" {\"refresh_token\": \"",
+		"{\"tokens\":{\"refresh_token\":\"r\"}}",
+		"{\"tokens\":{\"access_token\":null,\"refresh_token\":\"r\"}}",
+		"{\"tokens\":{\"access_token\":\"a\",\"refresh_token\":\"r\",\"refresh_token\":"
+		"\"s\"}}",
+		"{\"tokens\":{\"access_token\":\"a\",\"refresh_token\":\"r\"},\"tok\\u0065ns\":{}}",
 	};
 	struct codex_auth *a = NULL;
 	size_t i;
@@ -116,7 +119,9 @@ START_TEST(times)
 		    INT64_C(1800000000000));
 	check_times("{\"exp\":1800000000}", 0, INT64_C(1800000000000));
 	check_times("{\"exp\":\"soon\"}", 0, CODEX_NO_EXPIRY);
-	check_times("{\"exp\":-5}", 0, 0);
+	check_times("{\"exp\" :\n-5 }", 0, 0);
+	check_times("{\"exp\":1.5}", 0, CODEX_NO_EXPIRY);
+	check_times("{\"a\":{\"exp\":5}}", 0, CODEX_NO_EXPIRY);
 	check_times("{\"exp\":9223372036854775807}", 0, CODEX_NO_EXPIRY);
 	check_times("no claims", 0, CODEX_NO_EXPIRY);
 	check_times("", 0, CODEX_NO_EXPIRY);
@@ -124,7 +129,7 @@ START_TEST(times)
 	a = login("{\"tokens\":{\"access_token\":\"opaque\",\"refresh_token\":\"r\"}}");
 	ck_assert(codex_auth_times(a).expires_ms == CODEX_NO_EXPIRY);
 	codex_auth_free(a);
-	a = login("{\"tokens\":{\"refresh_token\":\"r\"}}");
+	a = login("{\"tokens\":{\"access_token\":\"\",\"refresh_token\":\"r\"}}");
 	ck_assert_int_eq(codex_auth_times(a).expires_ms, 0);
 	codex_auth_free(a);
 }
@@ -154,13 +159,15 @@ END_TEST
 
 START_TEST(request)
 {
-	struct codex_auth *a = login("{\"tokens\":{\"refresh_token\":\"r\\\"\\u00e4\"}}");
+	struct codex_auth *a = login("{\"tokens\":{\"access_token\":\"\",\"refresh_token\":"
+				     "\"r\\\"\\u00e4\"}}");
 	struct secret_value *v;
 
 	ck_assert_int_eq(codex_auth_request(a, "app_1", &v), 0);
 	ck_assert_str_eq(text_of(v), "{\"client_id\":\"app_1\",\"grant_type\":\"refresh_token\","
-				     "\"refresh_token\":\"r\\\"\xc3\xa4\",\"scope\":\"openid "
+				     "\"refresh_token\":\"r\\\"\\u00e4\",\"scope\":\"openid "
 				     "profile email\"}");
+	ck_assert_int_eq(codex_auth_request(a, "app\"", &v), -EINVAL);
 	(void)secret_value_unref(v);
 	codex_auth_free(a);
 }
@@ -205,7 +212,7 @@ START_TEST(no_answer)
 		struct codex_auth *a = login(with_claims("{}"));
 		struct secret_value *answer = value(texts[i]), *v = NULL;
 
-		ck_assert_int_eq(codex_auth_apply(a, answer, NOW_MS, &v), CODEX_AUTH_OTHER);
+		ck_assert_int_eq(codex_auth_apply(a, answer, NOW_MS, &v), CODEX_AUTH_BROKEN);
 		(void)secret_value_unref(answer);
 		codex_auth_free(a);
 	}
