@@ -29,6 +29,7 @@
 #include "sandbox/workspace.h"
 #include "secret/audit.h"
 #include "secret/lease.h"
+#include "secret/login.h"
 #include "secret/provider-agent-secrets.h"
 #include "secret/provider-env.h"
 #include "secret/vault.h"
@@ -216,6 +217,8 @@ int manager_init(struct manager *m)
 	if (r == 0)
 		r = env_secrets_new(m, &m->env_secrets);
 	if (r == 0)
+		r = login_table_new(m, &m->logins);
+	if (r == 0)
 		r = lease_table_new(m, &m->leases);
 	if (r < 0)
 		return r;
@@ -295,7 +298,8 @@ void manager_deinit(struct manager *m)
 	journal_free(TAKE_PTR(m->journal));
 	cgroups_free(TAKE_PTR(m->cgroups), m->leaving);
 	audit_free(TAKE_PTR(m->audit));
-	vault_free(TAKE_PTR(m->vault));
+	vault_free(TAKE_PTR(m->vault)); /* who waits for it is told, logins among them */
+	login_table_free(TAKE_PTR(m->logins));
 	activity_free(TAKE_PTR(m->activity));
 	event_log_free(m->events);
 	m->events = NULL;
@@ -321,7 +325,7 @@ bool manager_stop(struct manager *m)
 	}
 	if (!sandbox_table_busy(m))
 		return keeper_table_shutdown(m, !m->config->stop_sandboxes) ||
-		       vault_is_busy(m->vault);
+		       login_table_busy(m->logins) || vault_is_busy(m->vault);
 	/* a runtime that hangs is ended with its keeper; the boot then fails and is undone */
 	if (now - m->stop_at_ms > STOP_BOOT_MS && sandbox_table_boots_only(m))
 		(void)keeper_table_shutdown(m, !m->config->stop_sandboxes); /* busy until they go */

@@ -27,6 +27,7 @@ struct journal;       /* journal.c */
 struct keeper_client; /* keeper-client.c */
 struct keeper_table;  /* keeper-client.c */
 struct lease_table;   /* secret/lease.c */
+struct login_table;   /* secret/login.c */
 struct loop_table;    /* loop/loop.c */
 struct pool_table;    /* pool.c */
 struct provider_pending;
@@ -55,6 +56,7 @@ struct manager {
 	struct home_cache *homes;
 	struct loop_table *loops;
 	struct lease_table *leases;
+	struct login_table *logins;
 	struct env_secrets *env_secrets;
 	struct pool_table *pools;
 	struct template_table *templates;

@@ -13,6 +13,7 @@
 #include "sandbox/config.h"
 #include "sandbox/manager.h"
 #include "secret/lease-internal.h"
+#include "secret/login.h"
 #include "store/store.h"
 #include "util/log.h"
 #include "util/strings.h"
@@ -161,7 +162,7 @@ static void pending_free(struct lease_pending *p)
 {
 	LIST_REMOVE(p, in_all);
 	if (p->asked)
-		p->provider->cancel(p->asked);
+		login_cancel(p->asked);
 	if (p->is_new)
 		lease_free(p->lease);
 	free(p);
@@ -209,14 +210,15 @@ static void on_granted(struct provider_grant *g, struct error *e, void *userdata
 static int ask(struct lease_pending *p, struct provider_grant *g, struct error *reterr)
 {
 	const struct lease_facts *f = &p->lease->facts;
+	const struct provider *provider;
 	struct provider_call call;
 	int r;
 
-	p->provider = provider_of(p->manager, f->owner, f->secret, &call, reterr);
-	if (!p->provider || check_ttl(&call, p->ttl_ms, reterr) < 0)
+	provider = provider_of(p->manager, f->owner, f->secret, &call, reterr);
+	if (!provider || check_ttl(&call, p->ttl_ms, reterr) < 0)
 		return -1;
 	call.ttl_ms = p->ttl_ms;
-	r = p->provider->lease(&call, on_granted, p, g, &p->asked, reterr);
+	r = login_lease(provider, &call, on_granted, p, g, &p->asked, reterr);
 	if (r == 1 && finish(p, g, reterr) < 0) {
 		g->value = secret_value_unref(g->value);
 		return -1;

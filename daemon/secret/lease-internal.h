@@ -30,10 +30,9 @@ struct lease {
 /* A provider was asked. */
 struct lease_pending {
 	struct manager *manager;
-	const struct provider *provider;
-	struct provider_pending *asked; /* NULL: not yet, or it has answered */
-	struct lease *lease;            /* ours as long as it is new */
-	bool is_new;                    /* else it is to be renewed */
+	struct login_pending *asked; /* NULL: not yet, or it has answered */
+	struct lease *lease;         /* ours as long as it is new */
+	bool is_new;                 /* else it is to be renewed */
 	int64_t ttl_ms;
 	lease_done *done; /* NULL: the daemon itself renews it */
 	void *userdata;
