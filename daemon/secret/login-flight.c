@@ -68,14 +68,17 @@ static void flight_free(struct login_flight *f)
 }
 DEFINE_CLEANUP(struct login_flight *, flight_free);
 
-static void write_audit(struct login_flight *f, const struct error *e)
+static void write_audit(struct login_flight *f, enum login_flight_end end, const struct error *e)
 {
 	CLEANUP_ERROR struct error unwritten = { 0 };
-	const struct audit_entry entry = { .action = "refresh",
-					   .result = e ? error_kind_name(e->kind) : "ok",
-					   .uid = f->owner,
-					   .secret = f->secret };
+	struct audit_entry entry = {
+		.action = "refresh", .result = "ok", .uid = f->owner, .secret = f->secret
+	};
 
+	if (e)
+		entry.result = error_kind_name(e->kind);
+	else if (end == LOGIN_CHANGED)
+		entry.result = error_kind_name(ERROR_CONFLICT);
 	/* it has happened: leases that cannot be written are refused by themselves */
 	if (f->manager->audit && audit_write(f->manager, &entry, &unwritten) < 0)
 		log_warning("the audit does not say that a login was refreshed: %s",
@@ -91,7 +94,7 @@ static void finish(struct login_flight *f, enum login_flight_end end, struct err
 	if (e && log_ratelimit())
 		log_warning("the login in secret %s of uid %u was not refreshed: %s", f->secret,
 			    (unsigned)f->owner, e->message ? e->message : "no memory");
-	write_audit(f, e);
+	write_audit(f, end, e);
 	flight_free(f);
 	if (done)
 		done(end, v, e, userdata);
