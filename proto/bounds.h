@@ -89,6 +89,9 @@
 #define JOURNAL_KEYS_MAX 100000 /* idempotency keys that are kept at once */
 
 /* ---- secrets ---- */
+#define SECRET_NAME_MAX 64 /* bytes */
+#define SECRET_VALUE_MAX (1024 * 1024)
+#define SECRET_INPUT_SECONDS 10 /* that a value may take to come through a pipe */
 #define VAULT_SECRETS_PER_UID_MAX 256
 #define VAULT_BYTES_PER_UID_MAX (4u * 1024 * 1024)
 #define VAULT_BYTES_MAX (32u * 1024 * 1024) /* of all users */

@@ -522,6 +522,41 @@ static int decode_text(struct decoder *d, const struct value *v)
 	return 0;
 }
 
+#define STDIN_ACCEPTED "\"null\", \"stream\", {text}, {base64} or {fd}"
+
+/* An object with one member; ACCEPTED says what else could have been there. */
+static int decode_source_object(struct decoder *d, const struct value *v, const char *accepted)
+{
+	struct stdin_params *out = v->out;
+	struct json_object *json = NULL;
+	const char *key = only_key(v->json, &json);
+	struct path p = { .parent = v->path, .name = key };
+	struct value inner = { &p, v->field, json, &out->fd };
+	const char *text;
+
+	if (key && strcmp(key, "fd") == 0) {
+		out->kind = STDIN_FD;
+		return decode_fd(d, &inner);
+	}
+	out->kind = STDIN_BYTES;
+	if (key && strcmp(key, "base64") == 0)
+		return get_base64(d, v->path, json, &out->data);
+	if (!key || strcmp(key, "text") != 0)
+		return refuse(d, v->path, accepted,
+			      v->field->kind == FIELD_STDIN
+				      ? "must be a word or an object with one member"
+				      : "must be an object with one member");
+	if (get_string(d, &p, json, &text, &out->data.size) < 0)
+		return -1;
+	out->data.data = text;
+	return 0;
+}
+
+static int decode_source(struct decoder *d, const struct value *v)
+{
+	return decode_source_object(d, v, "{text}, {base64} or {fd}");
+}
+
 static int decode_stdin_word(struct decoder *d, const struct value *v, struct stdin_params *out)
 {
 	const char *text;
@@ -534,36 +569,15 @@ static int decode_stdin_word(struct decoder *d, const struct value *v, struct st
 	else if (strcmp(text, "stream") == 0)
 		out->kind = STDIN_STREAM;
 	else
-		return refuse(d, v->path, "\"null\", \"stream\", {text}, {base64} or {fd}",
-			      "is none of the accepted words");
+		return refuse(d, v->path, STDIN_ACCEPTED, "is none of the accepted words");
 	return 0;
 }
 
 static int decode_stdin(struct decoder *d, const struct value *v)
 {
-	struct stdin_params *out = v->out;
-	struct json_object *json = NULL;
-	const char *key = only_key(v->json, &json);
-	struct path p = { .parent = v->path, .name = key };
-	struct value inner = { &p, v->field, json, &out->fd };
-	const char *text;
-
 	if (json_object_is_type(v->json, json_type_string))
-		return decode_stdin_word(d, v, out);
-	if (key && strcmp(key, "fd") == 0) {
-		out->kind = STDIN_FD;
-		return decode_fd(d, &inner);
-	}
-	out->kind = STDIN_BYTES;
-	if (key && strcmp(key, "base64") == 0)
-		return get_base64(d, v->path, json, &out->data);
-	if (!key || strcmp(key, "text") != 0)
-		return refuse(d, v->path, "\"null\", \"stream\", {text}, {base64} or {fd}",
-			      "must be a word or an object with one member");
-	if (get_string(d, &p, json, &text, &out->data.size) < 0)
-		return -1;
-	out->data.data = text;
-	return 0;
+		return decode_stdin_word(d, v, v->out);
+	return decode_source_object(d, v, STDIN_ACCEPTED);
 }
 
 static int decode_id(struct decoder *d, const struct value *v)
@@ -686,6 +700,7 @@ static int (*const decoders[FIELD_KIND_MAX])(struct decoder *d, const struct val
 	[FIELD_OBJECT] = decode_object,
 	[FIELD_OBJECTS] = decode_objects,
 	[FIELD_STDIN] = decode_stdin,
+	[FIELD_SOURCE] = decode_source,
 	[FIELD_FD] = decode_fd,
 	[FIELD_MODE] = decode_mode,
 	[FIELD_SIGNAL] = decode_signal,

@@ -208,14 +208,15 @@ static struct json_object *schema_of_text(struct builder *b)
 	return new_choice(b, new_type(b, "string"), new_single(b, "base64", new_type(b, "string")));
 }
 
-static struct json_object *schema_of_stdin(struct builder *b)
+static struct json_object *schema_of_source(struct builder *b, bool with_words)
 {
 	static const char *const words[] = { "null", "stream", NULL };
 	const struct field word = { .kind = FIELD_ENUM, .values = words };
 	const struct field index = { .kind = FIELD_FD };
 	struct json_object *schema = new_object(b), *list = new_array(b);
 
-	push(b, list, schema_of_words(b, &word));
+	if (with_words)
+		push(b, list, schema_of_words(b, &word));
 	push(b, list, new_single(b, "text", new_type(b, "string")));
 	push(b, list, new_single(b, "base64", new_type(b, "string")));
 	push(b, list, new_single(b, "fd", schema_of_integer(b, &index, false)));
@@ -293,7 +294,8 @@ static struct json_object *schema_of_value(struct builder *b, const struct field
 	case FIELD_OBJECTS:
 		return array_of(b, f, schema_of_object(b, f, result), result);
 	case FIELD_STDIN:
-		return schema_of_stdin(b);
+	case FIELD_SOURCE:
+		return schema_of_source(b, f->kind == FIELD_STDIN);
 	case FIELD_SIGNAL:
 	case FIELD_ID:
 	case FIELD_STRING_OR_INT:

@@ -333,6 +333,20 @@ static const struct field audit_verify_fields[] = {
 	END
 };
 
+#define SECRET(type) { "secret", FIELD_STRING, R, AT(type, secret), BETWEEN(1, SECRET_NAME_MAX), .doc = "Its name: letters, digits, _, . and -, no dot in front." }
+static const struct field secret_set_fields[] = {
+	SECRET(secret_set_params),
+	{ "value", FIELD_SOURCE, R, AT(secret_set_params, value), .doc = "1 byte to 1 MiB: {text}, {base64}, or {fd}, a pipe that is read to its end." },
+	{ "fds", FIELD_INT64, D, AT(secret_set_params, fds), BETWEEN(0, RPC_FDS_MAX), .doc = "How many descriptors this request takes from the queue." },
+	END
+};
+static const struct field secret_list_fields[] = {
+	{ "limit", FIELD_INT64, D, AT(secret_list_params, limit), BETWEEN(1, LIST_LIMIT_MAX), .fallback = LIST_LIMIT_DEFAULT, .doc = "At most so many." },
+	{ "after", FIELD_STRING, AT(secret_list_params, after), BETWEEN(1, SECRET_NAME_MAX), .doc = "Go on behind this name." },
+	END
+};
+static const struct field secret_ref_fields[] = { SECRET(secret_ref_params), END };
+
 #define LEASE_TTL BETWEEN(LEASE_TTL_MIN_MS, FIELD_INT_MAX)
 static const struct field secret_lease_fields[] = {
 	{ "secret", FIELD_STRING, R, AT(secret_lease_params, secret), BETWEEN(1, 64), .doc = "Its name." },
@@ -415,9 +429,9 @@ const struct method methods[METHOD_MAX] = {
 	[METHOD_EXEC_RESIZE] = { "exec.resize", A, PARAMS(exec_resize_fields, exec_resize_params), .doc = "A new size of a command's terminal." },
 	[METHOD_EXEC_SIGNAL] = { "exec.signal", A, PARAMS(exec_signal_fields, exec_signal_params), .doc = "A signal for a command's process group." },
 	[METHOD_EXEC_CANCEL] = { "exec.cancel", A, PARAMS(exec_cancel_fields, exec_ref_params), .doc = "TERM, then KILL to all of a command." },
-	[METHOD_SECRET_SET] = { "secret.set", 0, .doc = "Stores a secret." },
-	[METHOD_SECRET_LIST] = { "secret.list", RO, .doc = "Which secrets there are." },
-	[METHOD_SECRET_REMOVE] = { "secret.remove", 0, .doc = "Forgets a secret." },
+	[METHOD_SECRET_SET] = { "secret.set", A, PARAMS(secret_set_fields, secret_set_params), &schema_secret, "Puts a secret into the caller's store, or another value in its place; answered when it is on disk." },
+	[METHOD_SECRET_LIST] = { "secret.list", A | RO, PARAMS(secret_list_fields, secret_list_params), &schema_secret_list, "The secrets that the caller can lease, without their values." },
+	[METHOD_SECRET_REMOVE] = { "secret.remove", A, PARAMS(secret_ref_fields, secret_ref_params), .doc = "Takes a secret out of the caller's store; leases of it go on." },
 	[METHOD_SECRET_LEASE] = { "secret.lease", A, PARAMS(secret_lease_fields, secret_lease_params), &schema_lease, "Lends a secret for a time." },
 	[METHOD_SECRET_RENEW] = { "secret.renew", A, PARAMS(secret_renew_fields, lease_ref_params), &schema_lease, "Makes a lease last longer, from now." },
 	[METHOD_SECRET_REVOKE] = { "secret.revoke", A, PARAMS(secret_revoke_fields, lease_ref_params), &schema_revoked, "Ends a lease, or all of a command, a sandbox or a loop." },

@@ -96,6 +96,7 @@ enum field_kind {
 	FIELD_OBJECT,        /* a struct in place: fields, size */
 	FIELD_OBJECTS,       /* {const struct *items; size_t count}: fields, size, max */
 	FIELD_STDIN,         /* struct stdin_params */
+	FIELD_SOURCE,        /* struct stdin_params that has bytes or a descriptor */
 	FIELD_FD,            /* unsigned: index among the request's own descriptors */
 	FIELD_MODE,          /* uint32_t: an octal string without setuid and its kin */
 	FIELD_SIGNAL,        /* int: "SIGTERM", "TERM" or 15 */

@@ -112,6 +112,21 @@ struct stdin_params {
 	unsigned fd; /* index in the request's own fds */
 };
 
+struct secret_set_params {
+	const char *secret;
+	struct stdin_params value; /* STDIN_BYTES or STDIN_FD */
+	int64_t fds;
+};
+
+struct secret_list_params {
+	int64_t limit;
+	const char *after;
+};
+
+struct secret_ref_params { /* secret.remove */
+	const char *secret;
+};
+
 struct fd_params {
 	bool given;
 	unsigned fd;

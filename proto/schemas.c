@@ -395,6 +395,25 @@ static const struct field pool_list_fields[] = {
 };
 const struct schema schema_pool_list = { "PoolList", pool_list_fields, "Pools." };
 
+static const struct field secret_fields[] = {
+	{ "secret", FIELD_STRING, R, .doc = "Its name." },
+	{ "provider", FIELD_STRING, R, .doc = "Where its value comes from; store: secret.set." },
+	{ "available", FIELD_BOOL, R, .doc = "Whether a lease would probably be given." },
+	{ "problem", FIELD_STRING, N, .doc = "What is wrong with its section in the configuration." },
+	{ "sizeBytes", FIELD_INT64, N, .doc = "Of a value in the store." },
+	{ "createdAt", FIELD_TIME, N, .doc = "When it was put into the store first." },
+	{ "updatedAt", FIELD_TIME, N, .doc = "When its value was put into the store." },
+	{ "maxTtlMs", FIELD_INT64, R, .doc = "No lease of it is longer." },
+	END
+};
+const struct schema schema_secret = { "Secret", secret_fields, "What there is to lease; never its value." };
+
+static const struct field secret_list_fields[] = {
+	{ "secrets", FIELD_REFS, R, .schema = &schema_secret, .doc = "By name." },
+	END
+};
+const struct schema schema_secret_list = { "SecretList", secret_list_fields, "Secrets." };
+
 static const struct field loop_fields[] = {
 	{ "loopId", FIELD_STRING, R, .doc = "Unique among its owner's." },
 	{ "state", FIELD_ENUM, R, .values = loop_states, .doc = "Where it is in its life." },
@@ -494,6 +513,8 @@ const struct schema *const schemas[] = {
 	&schema_revoked,
 	&schema_pool,
 	&schema_pool_list,
+	&schema_secret,
+	&schema_secret_list,
 	&schema_loop,
 	&schema_loop_list,
 	&schema_receipt,

@@ -23,6 +23,8 @@ extern const struct schema schema_lease;
 extern const struct schema schema_revoked;
 extern const struct schema schema_pool;
 extern const struct schema schema_pool_list;
+extern const struct schema schema_secret;
+extern const struct schema schema_secret_list;
 extern const struct schema schema_loop;
 extern const struct schema schema_loop_list;
 extern const struct schema schema_receipt;

@@ -107,8 +107,9 @@ int ctl_transport_error(const struct ctl *ctl, int r)
 	return -1;
 }
 
-int ctl_call_expecting(struct ctl *ctl, const char *method, struct json_object *params, int code,
-		       struct json_object **ret)
+/* FD is passed unless it is -1. A refusal of CODE is not told. */
+static int call(struct ctl *ctl, const char *method, struct json_object *params, int fd, int code,
+		struct json_object **ret)
 {
 	CLEANUP(sandboxd_error_clear) struct sandboxd_error e = SANDBOXD_ERROR_INIT;
 	CLEANUP_JSON struct json_object *owned = params;
@@ -120,7 +121,7 @@ int ctl_call_expecting(struct ctl *ctl, const char *method, struct json_object *
 	if (ctl_connect(ctl) < 0)
 		return -1;
 	r = sandboxd_call(ctl->client, method, json_object_to_json_string_ext(owned, JSON_FLAGS),
-			  NULL, 0, &text, &e);
+			  fd < 0 ? NULL : &fd, fd < 0 ? 0 : 1, &text, &e);
 	if (r == SANDBOXD_REFUSED && e.code == code)
 		return SANDBOXD_REFUSED;
 	if (r == SANDBOXD_REFUSED) {
@@ -134,10 +135,22 @@ int ctl_call_expecting(struct ctl *ctl, const char *method, struct json_object *
 	return 0;
 }
 
+int ctl_call_expecting(struct ctl *ctl, const char *method, struct json_object *params, int code,
+		       struct json_object **ret)
+{
+	return call(ctl, method, params, -1, code, ret);
+}
+
+int ctl_call_passing(struct ctl *ctl, const char *method, struct json_object *params, int fd,
+		     struct json_object **ret)
+{
+	return call(ctl, method, params, fd, 0, ret);
+}
+
 int ctl_call(struct ctl *ctl, const char *method, struct json_object *params,
 	     struct json_object **ret)
 {
-	return ctl_call_expecting(ctl, method, params, 0, ret);
+	return call(ctl, method, params, -1, 0, ret);
 }
 
 int ctl_print_json(struct json_object *value, bool pretty)

@@ -35,6 +35,10 @@ int ctl_call(struct ctl *ctl, const char *method, struct json_object *params,
 int ctl_call_expecting(struct ctl *ctl, const char *method, struct json_object *params, int code,
 		       struct json_object **ret);
 
+/* The same with descriptor FD, borrowed, as params.fds' only one; -1: without. */
+int ctl_call_passing(struct ctl *ctl, const char *method, struct json_object *params, int fd,
+		     struct json_object **ret);
+
 /* Tells what a transport call ended with (negative errno). Returns -1. */
 int ctl_transport_error(const struct ctl *ctl, int r);
 

@@ -44,6 +44,7 @@ enum option_id {
 	OPTION_NOTED,
 	OPTION_RAW,
 	OPTION_ALL,
+	OPTION_FILE,
 };
 
 enum option_kind {

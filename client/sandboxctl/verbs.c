@@ -225,6 +225,11 @@ static const struct option_row template_rm_options[] = {
 	END
 };
 
+static const struct option_row secret_set_options[] = {
+	{ "file", OPTION_FILE, 0, STRING("FILE"), .help = "the value is what is in it; else stdin, or asked for on a terminal" },
+	END
+};
+
 #define STATE_DIR { "state-dir", OPTION_STATE_DIR, 0, STRING("DIR"), .help = "where it keeps its state" }
 static const struct option_row daemon_start_options[] = {
 	{ "config", OPTION_CONFIG, 0, STRING("FILE"), .help = "its configuration" },
@@ -336,6 +341,16 @@ static const struct column audit_columns[] = {
 	{ "PROGRAM", "exe", COLUMN_TEXT },
 	{ NULL, NULL, COLUMN_TEXT },
 };
+static const struct column secret_columns[] = {
+	{ "SECRET", "secret", COLUMN_TEXT },
+	{ "PROVIDER", "provider", COLUMN_TEXT },
+	{ "AVAILABLE", "available", COLUMN_TEXT },
+	{ "SIZE", "sizeBytes", COLUMN_SIZE },
+	{ "UPDATED", "updatedAt", COLUMN_AGE },
+	{ "MAX TTL", "maxTtlMs", COLUMN_MILLIS },
+	{ "PROBLEM", "problem", COLUMN_TEXT },
+	{ NULL, NULL, COLUMN_TEXT },
+};
 
 #define CALL(m, p) .run = verb_call, .method = (m), .operand_param = (p)
 #define COMMON .style = OPERANDS_ANYWHERE, .failure = 1
@@ -373,6 +388,9 @@ const struct verb verbs[] = {
 	{ "pool set", "TEMPLATE", "say how many spares of a template to keep", pool_set_options, 1, 1, COMMON, verb_pool_set, "pool.set", "template", NULL, pool_columns },
 	{ "audit verify", "", "check that the audit log is as it was written", audit_verify_options, 0, 0, COMMON, verb_audit_verify, "audit.verify", NULL, NULL, NULL },
 	{ "audit", "", "show who did what with which secret", audit_options, 0, 0, COMMON, verb_audit, "audit.list", NULL, "entries", audit_columns },
+	{ "secret set", "NAME", "put a secret into the store", secret_set_options, 1, 1, COMMON, verb_secret_set, "secret.set", "secret", NULL, NULL },
+	{ "secret ls", "", "list secrets, never their values", no_options, 0, 0, COMMON, verb_list, "secret.list", NULL, "secrets", secret_columns },
+	{ "secret rm", "NAME...", "take secrets out of the store", no_options, 1, MANY, COMMON, CALL("secret.remove", "secret") },
 	{ "secret lease", "NAME --ttl DUR", "lend a secret; prints the lease", secret_lease_options, 1, 1, COMMON, verb_secret_lease, "secret.lease", "secret", NULL, NULL },
 	{ "secret revoke", "[LEASE]...", "end leases of secrets", secret_revoke_options, 0, MANY, COMMON, verb_secret_revoke, "secret.revoke", "leaseId", NULL, NULL },
 	{ "events", "", "show what happens, until a signal", events_options, 0, 0, COMMON, .run = verb_events },

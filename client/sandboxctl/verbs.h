@@ -54,6 +54,7 @@ int verb_logs(struct ctl *ctl);
 int verb_attach(struct ctl *ctl);
 int verb_kill(struct ctl *ctl);
 int verb_wait(struct ctl *ctl);
+int verb_secret_set(struct ctl *ctl);
 int verb_save(struct ctl *ctl);
 int verb_template_build(struct ctl *ctl);
 int verb_loop_create(struct ctl *ctl);

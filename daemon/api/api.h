@@ -52,6 +52,11 @@ void method_exec_resize(struct request *r, void *userdata);
 void method_exec_signal(struct request *r, void *userdata);
 void method_exec_cancel(struct request *r, void *userdata);
 
+/* secret.c */
+void method_secret_set(struct request *r, void *userdata);
+void method_secret_list(struct request *r, void *userdata);
+void method_secret_remove(struct request *r, void *userdata);
+
 /* lease.c */
 void method_secret_lease(struct request *r, void *userdata);
 void method_secret_renew(struct request *r, void *userdata);

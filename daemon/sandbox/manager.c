@@ -297,8 +297,8 @@ void manager_deinit(struct manager *m)
 	keeper_table_free(m);
 	journal_free(TAKE_PTR(m->journal));
 	cgroups_free(TAKE_PTR(m->cgroups), m->leaving);
+	vault_free(TAKE_PTR(m->vault)); /* what it gives up is noted */
 	audit_free(TAKE_PTR(m->audit));
-	vault_free(TAKE_PTR(m->vault)); /* who waits for it is told, logins among them */
 	login_table_free(TAKE_PTR(m->logins));
 	activity_free(TAKE_PTR(m->activity));
 	event_log_free(m->events);

@@ -7,14 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bounds.h" /* SECRET_NAME_MAX, SECRET_VALUE_MAX */
 #include "macro.h"
-
-#define SECRET_VALUE_MAX (1024 * 1024) /* bytes */
-#define SECRET_NAME_MAX 64             /* bytes, without NUL: [A-Za-z0-9_.-], no leading dot */
 
 struct secret_value;
 
-/* Whether NAME can be a secret's. */
+/* Whether NAME can be a secret's: [A-Za-z0-9_.-], no leading dot, SECRET_NAME_MAX at most. */
 bool secret_name_is_good(const char *name);
 
 /* SIZE bytes (at most SECRET_VALUE_MAX), zeroed, for the caller to fill by *RET_DATA; a NUL follows

@@ -324,6 +324,14 @@ static int check_value(const char *name, const struct bytes *value, struct error
 	return 0;
 }
 
+int vault_check_set(struct vault *v, uid_t owner, const char *name, const struct bytes *value,
+		    struct error *reterr)
+{
+	if (check_value(name, value, reterr) < 0 || vault_check_open(v, reterr) < 0)
+		return -1;
+	return check_limits(v, owner, name, value->size, reterr);
+}
+
 int vault_set(struct vault *v, uid_t owner, const char *name, const struct bytes *value,
 	      vault_done *done, void *userdata, struct error *reterr)
 {
@@ -335,8 +343,7 @@ int vault_set(struct vault *v, uid_t owner, const char *name, const struct bytes
 	const struct vault_secret *old;
 	int r;
 
-	if (check_value(name, value, reterr) < 0 || vault_check_open(v, reterr) < 0 ||
-	    check_limits(v, owner, name, value->size, reterr) < 0)
+	if (vault_check_set(v, owner, name, value, reterr) < 0)
 		return -1;
 	old = find_ahead(v, owner, name);
 	facts.created_at_ms = old ? old->facts.created_at_ms : facts.updated_at_ms;

@@ -46,6 +46,9 @@ typedef void vault_done(struct error *e, void *userdata);
  * and only after a 0. VALUE is borrowed for the call. */
 int vault_set(struct vault *v, uid_t owner, const char *name, const struct bytes *value,
 	      vault_done *done, void *userdata, struct error *reterr);
+/* Whether vault_set() would begin, for whom something has to be done before. */
+int vault_check_set(struct vault *v, uid_t owner, const char *name, const struct bytes *value,
+		    struct error *reterr);
 int vault_remove(struct vault *v, uid_t owner, const char *name, vault_done *done, void *userdata,
 		 struct error *reterr);
 int vault_get(struct vault *v, uid_t owner, const char *name, struct secret_value **ret,

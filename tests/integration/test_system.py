@@ -84,11 +84,12 @@ sandbox.create sandbox.get sandbox.list sandbox.stop sandbox.start sandbox.remov
 exec.run exec.attach exec.wait exec.get exec.list exec.read exec.write exec.closeStdin exec.resize
 exec.signal exec.cancel sandbox.pause sandbox.resume sandbox.stats
 system.df template.list template.get template.build template.remove pool.list pool.set audit.list audit.verify
+secret.set secret.list secret.remove
 secret.lease secret.renew secret.revoke secret.revokeAll
 """.split()
 
 LATER = """
-secret.set secret.list secret.remove network.get network.set network.log
+network.get network.set network.log
 template.import
 """.split()
 

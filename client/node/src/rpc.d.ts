@@ -486,6 +486,32 @@ export interface PoolList {
   pools: Array<Pool>;
 }
 
+/** What there is to lease; never its value. */
+export interface Secret {
+  /** Its name. */
+  secret: string;
+  /** Where its value comes from; store: secret.set. */
+  provider: string;
+  /** Whether a lease would probably be given. */
+  available: boolean;
+  /** What is wrong with its section in the configuration. */
+  problem?: string | null;
+  /** Of a value in the store. */
+  sizeBytes?: number | null;
+  /** When it was put into the store first. */
+  createdAt?: string | null;
+  /** When its value was put into the store. */
+  updatedAt?: string | null;
+  /** No lease of it is longer. */
+  maxTtlMs: number;
+}
+
+/** Secrets. */
+export interface SecretList {
+  /** By name. */
+  secrets: Array<Secret>;
+}
+
 /** One run of an orchestrator over one worktree. */
 export interface Loop {
   /** Unique among its owner's. */
@@ -1215,6 +1241,36 @@ export interface Methods {
       execId?: string;
       /** Instead of the id: the key of its call. */
       idempotencyKey?: string;
+    };
+    result: { [key: string]: unknown };
+  };
+  /** Puts a secret into the caller's store, or another value in its place; answered when it is on disk. */
+  "secret.set": {
+    params: {
+      /** Its name: letters, digits, _, . and -, no dot in front. */
+      secret: string;
+      /** 1 byte to 1 MiB: {text}, {base64}, or {fd}, a pipe that is read to its end. */
+      value: {
+        text: string;
+      } | { base64: string } | Uint8Array;
+    };
+    result: Secret;
+  };
+  /** The secrets that the caller can lease, without their values. */
+  "secret.list": {
+    params: {
+      /** At most so many. Default: 200. */
+      limit?: number;
+      /** Go on behind this name. */
+      after?: string;
+    };
+    result: SecretList;
+  };
+  /** Takes a secret out of the caller's store; leases of it go on. */
+  "secret.remove": {
+    params: {
+      /** Its name: letters, digits, _, . and -, no dot in front. */
+      secret: string;
     };
     result: { [key: string]: unknown };
   };

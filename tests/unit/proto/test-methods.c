@@ -68,7 +68,8 @@ START_TEST(this_version_has_its_methods)
 		"sandbox.resume",     "loop.run",        "sandbox.save",     "sandbox.stats",
 		"system.df",          "pool.list",       "pool.set",         "events.subscribe",
 		"events.unsubscribe", "audit.list",      "audit.verify",     "secret.lease",
-		"secret.renew",       "secret.revoke",   "secret.revokeAll",
+		"secret.renew",       "secret.revoke",   "secret.revokeAll", "secret.set",
+		"secret.list",        "secret.remove",
 	};
 
 	ck_assert_uint_eq(count_available(), ARRAY_SIZE(available));

@@ -79,7 +79,7 @@ static const struct {
 	{ CALL("1", ""), "1", -32601, "method" },
 	{ CALL("1", "events.subscribe"), "1", -32005, "method" },
 	{ CALL("1", "audit.list"), "1", -32005, "method" },
-	{ CALL_WITH("1", "secret.set", "[]"), "1", -32005, "method" },
+	{ CALL_WITH("1", "network.set", "[]"), "1", -32005, "method" },
 	{ CALL("1", "system.doctor"), "1", -32005, "method" }, /* no handler here */
 	/* parameters */
 	{ CALL_WITH("1", "system.ping", "[]"), "1", -32602, "params" },
