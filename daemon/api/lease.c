@@ -15,6 +15,7 @@
 #include "sandbox/exec.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
+#include "secret/audit.h"
 #include "secret/lease.h"
 
 /* docs/rpc.md, Lease. V NULL: without its value. */
@@ -260,6 +261,26 @@ static void reply_revoked(struct request *r, const struct lease_revoked *revoked
 	request_reply(r, o);
 }
 
+/* Who it was: the ends of the leases themselves are written down as the daemon's. Nobody's lease
+ * goes on because this cannot be. */
+static void note_revoked(struct request *r, struct manager *m, const struct lease_ref_params *p,
+			 const struct lease_revoked *revoked)
+{
+	const struct audit_entry entry = {
+		.action = "revoke",
+		.result = "ok",
+		.uid = request_uid(r),
+		.pid = request_pid(r),
+		.lease = p->lease_id,
+		.loop_id = p->loop_id,
+		.sandbox = p->sandbox,
+		.exec_id = p->exec_id,
+	};
+
+	if (revoked->count > 0)
+		(void)audit_write(m, &entry, NULL);
+}
+
 static int revoke_one(struct manager *m, uid_t peer, const struct lease_ref_params *p,
 		      struct lease_revoked *ret, struct error *reterr)
 {
@@ -304,10 +325,12 @@ void method_secret_revoke(struct request *r, void *userdata)
 		result = revoke_one(userdata, request_uid(r), p, &revoked, &e);
 	else
 		result = revoke_named(userdata, request_uid(r), p, &revoked, &e);
-	if (result < 0)
+	if (result < 0) {
 		request_fail(r, &e);
-	else
-		reply_revoked(r, &revoked);
+		return;
+	}
+	note_revoked(r, userdata, p, &revoked);
+	reply_revoked(r, &revoked);
 }
 
 void method_secret_revoke_all(struct request *r, void *userdata)
@@ -315,5 +338,6 @@ void method_secret_revoke_all(struct request *r, void *userdata)
 	const struct lease_ref_params *p = request_params(r);
 	const struct lease_revoked revoked = lease_revoke_all(userdata, request_uid(r), p->kill);
 
+	note_revoked(r, userdata, p, &revoked);
 	reply_revoked(r, &revoked);
 }

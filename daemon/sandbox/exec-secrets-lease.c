@@ -92,7 +92,7 @@ static int lease(struct exec_secret *s, const struct exec_secrets_query *q, stru
 		.holder_peer = sandbox_facts(q->sandbox)->peer,
 		.holder_id = s->of->exec_id,
 		.loop_id = sandbox_facts(q->sandbox)->loop_id,
-		.sandbox = sandbox_id(q->sandbox),
+		.sandbox = sandbox_name(q->sandbox),
 		.stage = q->stage,
 		.renew = s->ttl_ms <= 0,
 	};

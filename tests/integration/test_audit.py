@@ -3,8 +3,11 @@
 
 import json
 import os
+import pwd
+import shutil
 
-from harness import invalid
+import lib
+from harness import TEST_USER, invalid, modes
 from lib import check, equal
 
 FIRST = "000000000001.jsonl"
@@ -163,3 +166,78 @@ def test_many_at_once(t):
     check(kinds <= {"limit_reached", "cancelled"}, kinds)
     check(any("result" in a for a in answers), "none was answered")
     equal(verify(c)["ok"], True, "afterwards")
+
+
+VALUE = "sk-planted-0123456789abcdef"
+
+
+def test_a_lease_of_a_command(t):
+    """Who, what, for which command, how it ended; and no value."""
+    d = t.private_daemon({"secret token": {"provider": "env", "variable": "PLANTED"}}, env={"PLANTED": VALUE})
+    c = t.connect(daemon=d)
+    s = t.sandbox(client=c)
+    r = t.run(s, ["sh", "-c", "echo ${#TOKEN}"], client=c, secrets=["token"], stage="implementor")
+    equal(lib.text_of(r["stdout"]), b"%d\n" % len(VALUE), "it has it")
+    lease, release = entries(c)[-2:]
+    about = {
+        "uid": os.getuid(), "result": "ok", "secret": "token", "provider": "env", "sandbox": s["name"],
+        "execId": r["execId"], "stage": "implementor", "leaseId": lease["leaseId"],
+    }
+    equal({k: v for k, v in lease.items() if k in about}, about, "the lease")
+    equal({k: v for k, v in release.items() if k in about}, about, "its end")
+    equal((lease["action"], release["action"]), ("lease", "release"), "actions")
+    equal((lease["pid"], lease["exe"]), (os.getpid(), os.readlink("/proc/self/exe")), "who asked")
+    equal(release["pid"], 0, "the daemon ended it")
+    equal(verify(c)["ok"], True, "ok")
+    with open(path_of(d), encoding="utf-8") as f:
+        check(VALUE not in f.read(), "the value is in the audit log")
+
+
+def test_no_lease_that_cannot_be_written_down(t):
+    d = t.private_daemon({"secret token": {"provider": "env", "variable": "PLANTED"}}, env={"PLANTED": VALUE})
+    c = t.connect(daemon=d)
+    ws = t.workspace()
+    s = t.sandbox(client=c, workspace=ws)
+    touch = {"sandbox": s["name"], "command": ["touch", ws + "/ran"]}
+    shutil.rmtree(os.path.dirname(path_of(d)))
+    e = c.error("exec.run", {**touch, "secrets": ["token"]})
+    check("recorded" in e.message and VALUE not in str(e), f"{e}")
+    check(not os.path.exists(ws + "/ran"), "it ran")
+    equal(c.call("exec.run", touch)["exitCode"], 0, "without a secret")
+    d.kill()
+    d.start()
+    with d.client() as again:
+        equal(again.call("exec.run", {**touch, "secrets": ["token"]})["exitCode"], 0, "there is a new directory")
+        equal(verify(again)["problem"]["entry"], 1, "and the check says that entries are missing")
+
+
+def test_who_revoked(t):
+    d = t.private_daemon({"secret token": {"provider": "env", "variable": "PLANTED"}}, env={"PLANTED": VALUE})
+    c = t.connect(daemon=d)
+    ids = [c.call("secret.lease", {"secret": "token", "ttlMs": 60_000})["leaseId"] for _ in range(3)]
+    c.call("secret.renew", {"leaseId": ids[0], "ttlMs": 120_000})
+    c.call("secret.revoke", {"leaseId": ids[0]})
+    c.error("secret.revoke", {"leaseId": ids[0]})
+    c.call("secret.revokeAll")
+    c.call("secret.revokeAll")
+    c.error("secret.lease", {"secret": VALUE, "ttlMs": 60_000})
+    me = os.getpid()
+    got = [(e["action"], e.get("leaseId"), e["pid"]) for e in entries(c)[1:]]
+    expected = [("lease", i, me) for i in ids] + [("renew", ids[0], me)]
+    expected += [("revoke", ids[0], 0), ("revoke", ids[0], me)]
+    expected += [("revoke", ids[1], 0), ("revoke", ids[2], 0), ("revoke", None, me)]
+    equal(got, expected, "entries")
+    check(VALUE not in str(entries(c)), "a value that was taken for a name is in the audit log")
+
+
+@modes("root")
+def test_everybody_sees_his_own(t):
+    other = pwd.getpwnam(TEST_USER)
+    d = t.private_daemon()
+    c = t.connect(daemon=d)
+    equal([e["action"] for e in entries(c)], ["begin"], "root sees all")
+    os.chown(d.socket, 0, other.pw_gid)
+    os.chmod(d.socket, 0o660)
+    theirs = t.connect(uid=other.pw_uid, gid=other.pw_gid, daemon=d)
+    equal(entries(theirs), [], "another none of them")
+    equal(verify(theirs)["ok"], True, "and may check")
