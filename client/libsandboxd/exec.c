@@ -199,6 +199,34 @@ int client_make_exec_id(char id[static EXEC_ID_SIZE])
 }
 
 /* The params of an exec.run, and the descriptors that go with it. */
+static struct json_object *secret_to_json(const char *secret)
+{
+	const char *equals = strchr(secret, '=');
+	struct json_object *o;
+
+	if (!equals)
+		return json_object_new_string(secret);
+	o = json_object_new_object();
+	if (!o)
+		return NULL;
+	json_object_object_add(o, "name",
+			       json_object_new_string_len(secret, (int)(equals - secret)));
+	params_add_string(o, "env", equals + 1);
+	return o;
+}
+
+static void add_secrets(struct json_object *params, const char *const *secrets)
+{
+	struct json_object *list;
+
+	if (!secrets || !secrets[0])
+		return;
+	list = json_object_new_array();
+	for (; *secrets; secrets++)
+		json_object_array_add(list, secret_to_json(*secrets));
+	json_object_object_add(params, "secrets", list);
+}
+
 static int run_params(const struct sandboxd_exec_options *options, struct json_object *params,
 		      struct passed_fds *p)
 {
@@ -209,6 +237,7 @@ static int run_params(const struct sandboxd_exec_options *options, struct json_o
 	params_add_string(params, "capture", options->merged ? "merged" : NULL);
 	add_command(params, options->command);
 	add_times(params, options);
+	add_secrets(params, options->secrets);
 	if (options->stdin_data && options->stdin_fd < 0)
 		add_stdin(params, options->stdin_data, options->stdin_size);
 	pass_fd(p, params, "stdin", options->stdin_fd);

@@ -264,6 +264,7 @@ struct sandboxd_exec_options {
 	int64_t grace_ms;   /* 0: the daemon's */
 	int merged;         /* stdout and stderr as one, in order, in result->output */
 	const char *idempotency_key;
+	const char *const *secrets; /* "NAME", or "NAME=VARIABLE" where it goes; NULL-terminated */
 };
 
 #define SANDBOXD_EXEC_OPTIONS_INIT                                                                 \
@@ -331,6 +332,73 @@ int sandboxd_exec_write(struct sandboxd_client *c, const char *exec_id, const vo
 int sandboxd_exec_result_parse(const char *text, size_t size, struct sandboxd_exec_result **ret);
 struct sandboxd_exec_result *
 sandboxd_exec_result_free(struct sandboxd_exec_result *result); /* returns NULL */
+
+/* ---- secrets ---- */
+
+/* Puts a value into the daemon's store, or another one in its place; 1 byte to 1 MiB. What of DATA
+ * was copied on its way is not zeroed: a process that minds sends {"value": {"fd": 0}} with a pipe,
+ * by sandboxd_call(). */
+int sandboxd_secret_set(struct sandboxd_client *c, const char *name, const void *data, size_t size,
+			struct sandboxd_error *reterr);
+/* Takes it out again; leases of it go on. */
+int sandboxd_secret_remove(struct sandboxd_client *c, const char *name,
+			   struct sandboxd_error *reterr);
+
+/* Never its value. Strings belong to the object; NULL when absent. JSON is all that the daemon says
+ * of it. */
+struct sandboxd_secret {
+	const char *name;
+	const char *provider; /* "store", "env", ... */
+	const char *updated_at;
+	const char *json;
+	int64_t size;  /* of the value; -1: not known */
+	int available; /* a lease of it would probably be given */
+};
+
+/* All that the caller can lease: *RET is an array of *RET_COUNT, freed with
+ * sandboxd_secret_list_free(). */
+int sandboxd_secret_list(struct sandboxd_client *c, struct sandboxd_secret ***ret,
+			 size_t *ret_count, struct sandboxd_error *reterr);
+void sandboxd_secret_list_free(struct sandboxd_secret **list, size_t count);
+
+/* Of exec_id, sandbox and loop_id at most one is not NULL: the lease ends with it. */
+struct sandboxd_lease_options {
+	const char *secret;
+	int64_t ttl_ms; /* must be given */
+	const char *exec_id;
+	const char *sandbox;
+	const char *loop_id;
+	int renew;  /* again and again, until what it is for ends */
+	int reveal; /* with its value */
+};
+
+/* Strings and bytes belong to the object, freed with sandboxd_lease_free(). */
+struct sandboxd_lease {
+	const char *id;
+	const char *secret;
+	const char *created_at;
+	const char *expires_at;
+	const void *value; /* NULL: not asked for */
+	size_t value_size;
+};
+
+int sandboxd_secret_lease(struct sandboxd_client *c, const struct sandboxd_lease_options *options,
+			  struct sandboxd_lease **ret, struct sandboxd_error *reterr);
+/* TTL_MS counts from now. *RET has no value. */
+int sandboxd_secret_renew(struct sandboxd_client *c, const char *lease_id, int64_t ttl_ms,
+			  struct sandboxd_lease **ret, struct sandboxd_error *reterr);
+struct sandboxd_lease *sandboxd_lease_free(struct sandboxd_lease *l); /* returns NULL */
+
+struct sandboxd_revoked {
+	int64_t leases;
+	int64_t running; /* those of commands that go on with what they have */
+};
+
+/* KILL: commands that have it end, too, with cause "lease_revoked". RET may be NULL. */
+int sandboxd_secret_revoke(struct sandboxd_client *c, const char *lease_id, int kill,
+			   struct sandboxd_revoked *ret, struct sandboxd_error *reterr);
+int sandboxd_secret_revoke_all(struct sandboxd_client *c, int kill, struct sandboxd_revoked *ret,
+			       struct sandboxd_error *reterr);
 
 #ifdef __cplusplus
 }
