@@ -24,7 +24,7 @@
 
 static struct manager manager;
 static struct config *config;
-static char dir[] = "/tmp/sandboxd-unit-provider-XXXXXX";
+static char dir[64];
 
 /* What a lease ended with. */
 struct outcome {
@@ -60,6 +60,7 @@ static void on_done(struct provider_grant *g, struct error *e, void *userdata)
 static void setup(void)
 {
 	memset(&manager, 0, sizeof(manager));
+	strcpy(dir, "/tmp/sandboxd-unit-provider-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	ck_assert_int_eq(config_new(&config, getuid()), 0);
 	free(config->secrets.agent_secrets_socket);
@@ -520,25 +521,29 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("provider");
-	TCase *t = tcase_create("provider");
+	TCase *spawning = tcase_create("spawning"), *others = tcase_create("others");
 	SRunner *r;
 	int failed;
 
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 100);
-	tcase_add_loop_test(t, commands, 0, ARRAY_SIZE(scripts));
-	tcase_add_test(t, left_behind);
-	tcase_add_test(t, biggest);
-	tcase_add_test(t, no_program);
-	tcase_add_test(t, cancelled);
-	tcase_add_test(t, too_many);
-	tcase_add_test(t, leases);
-	tcase_add_test(t, restart);
-	tcase_add_loop_test(t, bad_answers, 0, ARRAY_SIZE(nonsense));
-	tcase_add_test(t, endless_answer);
-	tcase_add_test(t, revokes_and_cancels);
-	tcase_add_test(t, hanging);
-	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(spawning, setup, teardown);
+	tcase_set_timeout(spawning, 100);
+	tcase_set_tags(spawning, "clone"); /* valgrind knows no pidfd of a child */
+	tcase_add_loop_test(spawning, commands, 0, ARRAY_SIZE(scripts));
+	tcase_add_test(spawning, left_behind);
+	tcase_add_test(spawning, biggest);
+	tcase_add_test(spawning, no_program);
+	tcase_add_test(spawning, cancelled);
+	tcase_add_test(spawning, hanging);
+	suite_add_tcase(s, spawning);
+	tcase_add_checked_fixture(others, setup, teardown);
+	tcase_set_timeout(others, 100);
+	tcase_add_test(others, too_many);
+	tcase_add_test(others, leases);
+	tcase_add_test(others, restart);
+	tcase_add_loop_test(others, bad_answers, 0, ARRAY_SIZE(nonsense));
+	tcase_add_test(others, endless_answer);
+	tcase_add_test(others, revokes_and_cancels);
+	suite_add_tcase(s, others);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
