@@ -9,19 +9,24 @@
 #include <json-c/json.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "api/values.h"
 #include "rpc/request.h"
 #include "sandbox/config.h"
 #include "sandbox/manager.h"
+#include "secret/agent-secrets-health.h"
+#include "secret/ready.h"
 #include "util/checks.h"
 #include "util/child.h"
 #include "util/fd.h"
+#include "util/strings.h"
 
 #define OUTPUT_MAX 65536
 #define TIMEOUT_SECONDS 20
 
 struct doctor_run {
+	struct manager *manager;
 	struct request *request;
 	struct child *child;
 	struct event *timer; /* first the child's limit, then the freeing of all this */
@@ -48,6 +53,46 @@ static struct json_object *check_value(const struct check *c)
 	return o;
 }
 
+/* A check that is none of the table's: it is about us, not the host. */
+static struct json_object *own_check(const char *name, bool ok, const char *detail,
+				     const char *hint)
+{
+	struct json_object *o = json_object_new_object();
+
+	value_add_string(o, "name", name);
+	json_object_object_add(o, "ok", json_object_new_boolean(ok));
+	value_add_string(o, "severity", "optional");
+	json_object_object_add(o, "detail", value_string(detail));
+	json_object_object_add(o, "hint", value_string(hint));
+	return o;
+}
+
+/* If a secret comes from there. */
+static void add_agent_secrets(struct json_object *list, const struct config *config)
+{
+	const char *path = config->secrets.agent_secrets_socket;
+	CLEANUP_ERROR struct error e = { 0 };
+	struct agent_secrets_health health;
+	const struct config_secret *s;
+	char detail[128];
+
+	for (s = config->secrets.list; s && strcmp(s->provider, "agent-secrets") != 0; s = s->next)
+		;
+	if (!s)
+		return;
+	if (!path) {
+		(void)json_object_array_add(list, own_check("agent-secrets", false, "no HOME",
+							    "[secrets] agent_secrets_socket"));
+	} else if (agent_secrets_ask_health(path, &health, &e) < 0) {
+		(void)json_object_array_add(list,
+					    own_check("agent-secrets", false, e.message, e.hint));
+	} else {
+		(void)snprintf(detail, sizeof(detail), "answers: %lld secrets, %lld leases",
+			       (long long)health.secrets, (long long)health.leases);
+		(void)json_object_array_add(list, own_check("agent-secrets", true, detail, NULL));
+	}
+}
+
 int doctor_print(const struct config *config, const char *libexec_dir)
 {
 	const struct config_runtime *standard = config_runtime(config, config->runtime);
@@ -70,6 +115,7 @@ int doctor_print(const struct config *config, const char *libexec_dir)
 
 	for (i = 0; i < n; i++)
 		(void)json_object_array_add(list, check_value(&checks[i])); /* memory: shorter */
+	add_agent_secrets(list, config);
 	json_object_object_add(result, "checks", list);
 	text = json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN);
 	r = !text || puts(text) < 0 || fflush(stdout) != 0 ? -EIO : 0;
@@ -105,17 +151,31 @@ static struct json_object *read_result(int fd)
 	return o;
 }
 
+/* The daemon alone knows what is stored, and who asks. */
+static void add_tool(const struct tool_ready *t, void *userdata)
+{
+	CLEANUP_STR char *name = string_format("secrets: %s", t->tool);
+	struct json_object *o = own_check(name ? name : "secrets", t->ready, t->detail, t->hint);
+	const char *const fix[] = { "sandboxctl", "secret", "set", t->secret };
+
+	if (t->is_stored)
+		json_object_object_add(o, "fix", value_strings(fix, ARRAY_SIZE(fix)));
+	(void)json_object_array_add(userdata, o); /* memory: shorter */
+}
+
 static void on_ended(struct child *c, bool exited, int status, void *userdata)
 {
 	CLEANUP_ERROR struct error e = { 0 };
 	struct doctor_run *run = userdata;
 	struct request *r = TAKE_PTR(run->request);
 	struct timeval now = { 0 };
-	struct json_object *result;
+	struct json_object *result, *checks;
 
 	(void)c;
 	result = exited && status == 0 ? read_result(run->output) : NULL;
 	if (result) {
+		if (json_object_object_get_ex(result, "checks", &checks))
+			tools_ready_each(run->manager, request_uid(r), add_tool, checks);
 		request_reply(r, result);
 	} else {
 		(void)error_set(&e, ERROR_TIMEOUT, NULL, "run sandboxctl doctor without the daemon",
@@ -179,6 +239,7 @@ void doctor_answer(struct manager *m, struct request *r)
 	if (result == 0) {
 		run->output = pipes[0];
 		out = pipes[1];
+		run->manager = m;
 		run->request = r;
 		result = run_start(run, m, out);
 	}

@@ -191,6 +191,7 @@ static const struct config_key keys[] = {
 	CONFIG_KEY("hosts", set_hosts, tool_profile, hosts),
 	CONFIG_KEY("overlay", set_overlay, tool_profile, overlays),
 	CONFIG_KEY("prompt", set_command, tool_profile, prompt),
+	CONFIG_KEY("login", config_set_text, tool_profile, login),
 	CONFIG_KEY("model_flag", config_set_text, tool_profile, model_flag),
 	CONFIG_KEY("run", set_command, tool_profile, run),
 	CONFIG_KEY("timeout", set_positive, tool_profile, timeout_ms),

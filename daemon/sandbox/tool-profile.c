@@ -44,6 +44,7 @@ void tool_profile_free(struct tool_profile *p)
 	free(p->base);
 	free(p->registry);
 	free(p->npm);
+	free(p->login);
 	free(p->model_flag);
 	free(p->bin);
 	free(p->file);

@@ -44,6 +44,7 @@ struct tool_profile {
 	/* Files of the workspace owner's home that are shown read-only; below the home. */
 	struct string_list overlays;
 	struct tool_secrets secrets; /* that its agent is lent when it runs */
+	char *login; /* the command by which its user gets the first; NULL: there is none */
 	/* One headless run, reading the prompt on stdin: argv, where the word "{model}" stands for
 	 * model_flag and a model, "{args}" for the caller's arguments. Empty: it takes no prompt.
 	 */

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which tools find their secrets, and what is said to who has none."""
+
+import os
+
+from agent_secrets import AgentSecrets
+from lib import check, equal
+
+
+def checks(d):
+    with d.client() as c:
+        return {x["name"]: x for x in c.call("system.doctor", timeout=60)["checks"]}
+
+
+def test_missing(t):
+    """The command that mends it is named."""
+    d = t.private_daemon({})
+    found = checks(d)
+    claude, codex, pi = (found[f"secrets: {x}"] for x in ("claude", "codex", "pi"))
+    check("secrets: shell" not in found, "a shell needs none")
+    for c in (claude, codex, pi):
+        equal((c["ok"], c["severity"]), (False, "optional"), f"{c}")
+    equal(claude["detail"], "no claude_setup_token or claude_oauth_token", "detail")
+    equal(claude["hint"], "claude setup-token, then sandboxctl secret set claude_setup_token", "hint")
+    equal(claude["fix"], ["sandboxctl", "secret", "set", "claude_setup_token"], "fix")
+    equal(codex["hint"], "codex login, then sandboxctl secret set codex_auth_json --file ~/.codex/auth.json", "hint")
+    equal(pi["detail"], "no anthropic_api_key, openai_api_key or gemini_api_key", "detail")
+    equal(pi["hint"], "sandboxctl secret set anthropic_api_key", "hint")
+    check("agent-secrets" not in found, "agent-secrets is not used")
+    d.stop()
+
+
+def test_elsewhere(t):
+    """Of what does not come from the store, its own provider is named; an alternative is enough."""
+    d = t.private_daemon(
+        {
+            "secret claude_oauth_token": {"provider": "env", "variable": "SBT_TOKEN"},
+            "secret codex_auth_json": {"provider": "systemd", "credential": "codex"},
+            "secret gemini_api_key": {"provider": "command", "command": "/bin/echo key"},
+            "secret anthropic_api_key": {"provider": "command", "command": "/nonexistent/helper"},
+            "tool mine": {"prompt": "mine", "secret": "anthropic_api_key -> env KEY"},
+            "tool broken": {"prompt": "broken", "secret": "odd -> env KEY"},
+            "secret odd": {"provider": "env"},
+        },
+        env={"SBT_TOKEN": "planted-value"},
+    )
+    found = checks(d)
+    claude = found["secrets: claude"]
+    equal((claude["ok"], claude["detail"]), (True, "claude_oauth_token is there"), "claude")
+    equal(found["secrets: codex"]["hint"], "LoadCredential=codex in sandboxd.service", "codex")
+    check("fix" not in found["secrets: codex"], "no one command")
+    equal((found["secrets: pi"]["ok"], found["secrets: pi"]["detail"]), (True, "gemini_api_key is there"), "pi")
+    equal(found["secrets: mine"]["hint"], "install /nonexistent/helper", "mine")
+    check("mend its section" in found["secrets: broken"]["hint"], f"{found['secrets: broken']}")
+    check("planted-value" not in str(found), "a value is told")
+    d.stop()
+
+
+def test_agent_secrets(t):
+    """It is asked how it is, by a process that may wait for it."""
+    path = os.path.join(t.workspace(), "agent-secrets.sock")
+    d = t.private_daemon(
+        {
+            "secrets": {"agent_secrets_socket": path},
+            "secret claude_setup_token": {"provider": "agent-secrets"},
+        }
+    )
+    found = checks(d)
+    equal(found["secrets: claude"]["hint"], "secrets serve", "nobody is there")
+    equal((found["agent-secrets"]["ok"], found["agent-secrets"]["hint"]), (False, "secrets serve"), "nobody is there")
+    with AgentSecrets(path, {"claude_setup_token": "planted-value", "other": "x"}) as a:
+        found = checks(d)
+        equal(found["secrets: claude"]["ok"], True, "claude")
+        equal(found["agent-secrets"]["detail"], "answers: 2 secrets, 0 leases", "health")
+        a.answer = lambda _: b'{"jsonrpc":"2.0","id":1,"result":{"total_secrets":"planted-value"}}\n'
+        found = checks(d)
+        equal(found["agent-secrets"]["ok"], False, "a bad answer")
+        check("planted-value" not in str(found), "what it says is told")
+    d.stop()
