@@ -298,3 +298,54 @@ def test_the_same_call_while_its_secrets_are_leased(t):
     equal(leases(d), [], "leases that are left")
     equal(lines(exited(c.call("exec.run", params))), ["once"], "and again")
     equal(asked(folder), 2, "who gets a kept result leases nothing")
+
+
+def test_revoked_while_it_runs(t):
+    d, c = secretive(t)
+    _, tree, _ = worktree(t)
+    lid = loop(t, tree, client=c)["loopId"]
+    s = t.sandbox(client=c)
+    other = t.connect(daemon=d)
+    x = t.run(s, ["sleep", "1000"], client=c, secrets=["alpha.one"], detach=True)
+    free = t.run(s, ["sleep", "1000"], client=c, detach=True)
+    rid = other.send("loop.run", {"loopId": lid, "tool": "shell", "prompt": "sleep 1000", "verificationCommands": ["true"]})
+    until(lambda: len(leases(d)) == 3, 20, f"all are lent: {leases(d)}")
+    equal(c.call("secret.revoke", {"execId": x["execId"]}), {"revoked": 1, "running": 1}, "by name, alone")
+    equal(c.call("exec.get", {"execId": x["execId"]})["state"], "running", "it goes on")
+    equal(c.call("secret.revokeAll", {"kill": True})["revoked"], 2, "those of the run")
+    r = other.wait(rid, 30)
+    equal((r["state"], r["exec"]["cause"]), ("failed", "lease_revoked"), f"{r}")
+    check("lease was revoked" in r["error"], r["error"])
+    check("verification" not in r["artifacts"] or not r["artifacts"]["verification"].get("success"), f"{r}")
+    for e in (x, free):
+        equal(c.call("exec.get", {"execId": e["execId"]})["state"], "running", "who holds none goes on")
+    c.call("loop.destroy", {"loopId": lid, "force": True}, timeout=60)
+
+
+def test_revoked_before_it_runs(t):
+    d, c, folder = slow(t)
+    s = t.sandbox(client=c)
+    other = t.connect(daemon=d)
+    params = {"sandbox": s["name"], "command": ["touch", "/tmp/ran"], "secrets": ["beta", "slow"]}
+    rid = other.send("exec.run", params)
+    until(lambda: asked(folder) == 1, 10, "the provider is asked")
+    c.call("secret.revokeAll")
+    touch(folder + "/go")
+    try:
+        raise AssertionError(f"{other.wait(rid, 30)}")
+    except RpcError as e:
+        refused(e, "invalid_state", "cancelled")
+    equal(t.run(s, ["ls", "/tmp/ran"], client=c)["exitCode"], 2, "it has not run")
+    equal(leases(d), [], "leases that are left")
+
+
+def test_a_lease_that_is_shorter_than_its_command(t):
+    d, c = secretive(t)
+    s = t.sandbox(client=c)
+    x = t.run(s, ["/bin/sh", "-c", "read go; " + spelled("BETA") + "; echo $BETA"], client=c, stdin="stream",
+              secrets=[{"name": "beta", "ttlMs": 1000}], detach=True)
+    until(lambda: not leases(d), 20, "it expires")
+    equal(c.call("exec.get", {"execId": x["execId"]})["state"], "running", "the command goes on")
+    c.call("exec.write", {"execId": x["execId"], "data": "\n"})
+    r = exited(c.call("exec.wait", {"execId": x["execId"]}, timeout=60))
+    equal(lines(r), [reads(BETA), "*" * len(BETA)], "what it has it has, and it stays covered")
