@@ -51,7 +51,7 @@ static const struct field workspace_fields[] = {
 };
 
 static const struct field secret_use_fields[] = {
-	{ "name", FIELD_STRING, R, AT(secret_use_params, name), BETWEEN(1, 64), .doc = "Which one." },
+	{ "name", FIELD_STRING, R, AT(secret_use_params, name), BETWEEN(1, SECRET_NAME_MAX), .doc = "Which one." },
 	{ "env", FIELD_STRING, AT(secret_use_params, env), BETWEEN(1, 256), .doc = "The variable that it becomes; with no form: as the tool says, else its name in capitals." },
 	{ "file", FIELD_STRING, AT(secret_use_params, file), BETWEEN(1, 4095), .doc = "The file that it becomes, in the agent's home." },
 	{ "stdin", FIELD_BOOL, AT(secret_use_params, in), .doc = "It is what the command reads." },

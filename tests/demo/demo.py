@@ -28,14 +28,11 @@ NAME = "by-hand"
 TOOLS = ("claude", "codex")
 PORT = 8421  # of the scripted API, as each sandbox sees it
 EXECS = 20
+SECRET = "claude_setup_token"
 TOKEN = f"made-up-{os.urandom(8).hex()}"  # the scripted API wants it, and only a lease has it
 # The tools' hosts are taken away, for they are not reached, and their API is put in place. Their token
 # is a secret, which is lent to the agent when it runs. A line of the configuration has at most 200 bytes.
 CONFIG = f"""\
-[secret claude_setup_token]
-provider = env
-variable = DEMO_TOKEN
-
 [tool claude]
 hosts =
 env = DISABLE_AUTOUPDATER=1
@@ -44,7 +41,7 @@ env = CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
 
 [tool codex]
 hosts =
-secret = claude_setup_token -> env DEMO_KEY
+secret = {SECRET} -> env DEMO_KEY
 seed ~/.codex/config.toml =
 	model_provider = "demo"
 	approval_policy = "never"
@@ -170,7 +167,6 @@ class Demo:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "DEMO_TOKEN": TOKEN},
             )
         deadline = time.monotonic() + 20
         while not os.path.exists(os.path.join(self.runtime, "sandboxd.sock")):
@@ -179,6 +175,7 @@ class Demo:
             time.sleep(0.02)
         self.run("rpc", "system.ping")
         self.tidy()
+        self.run("secret", "set", SECRET, stdin=TOKEN + "\n")
 
     def tidy(self):
         """Ends what an earlier demo that was killed has left in the cache."""
@@ -308,6 +305,7 @@ class Demo:
         self.times["loop rm"] = self.run("loop", "rm", LOOP, "--outcome", "completed")[1]
         receipt, _ = self.rpc("loop.destroy", {"loopId": LOOP})
         check("asked again, it is the same", self.rpc("loop.destroy", {"loopId": LOOP})[0] == receipt)
+        self.run("secret", "rm", SECRET)
 
     # ---- the end ----
     def stop_daemon(self):

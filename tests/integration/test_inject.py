@@ -6,7 +6,7 @@ import signal
 import sqlite3
 
 from gitrepo import worktree
-from harness import exited, invalid, refused
+from harness import b64, exited, invalid, refused
 from lib import RpcError, check, equal, text_of, until
 from test_loop import loop
 
@@ -153,6 +153,31 @@ def test_what_cannot_be(t):
     c.call("sandbox.stop", {"sandbox": s["name"]})
     refused(c.error("exec.run", {"sandbox": s["name"], "command": ["true"], "secrets": ["beta"]}), "invalid_state")
     equal(leases(d), [], "leases that are left")
+
+
+def test_from_the_store(t):
+    c = t.client
+    s = t.sandbox()
+    names = [t.unique("s") for _ in range(3)]
+    for name, value in zip(names, (ALPHA.encode() + b"\n", b"planted\0value", b"x" * (1 << 20))):
+        c.call("secret.set", {"secret": name, "value": b64(value)})
+    try:
+        r = exited(t.run(s, ["/bin/sh", "-c", spelled("GIVEN")], secrets=[{"name": names[0], "env": "GIVEN"}]))
+        equal(lines(r), [reads(ALPHA)], "what the command has")
+        e = c.error("exec.run", {"sandbox": s["name"], "command": ["true"], "secrets": [names[0], names[1]]})
+        invalid(e, "secrets[1].env")
+        check("planted" not in str(e), "the error holds nothing of it")
+        r = exited(t.run(s, ["od", "-An", "-tx1"], secrets=[{"name": names[1], "stdin": True}]))
+        equal(bytes.fromhex("".join(lines(r))), b"planted\0value", "a NUL on stdin")
+        r = exited(t.run(s, ["wc", "-c"], secrets=[{"name": names[2], "stdin": True}]))
+        equal(lines(r), [str(1 << 20)], "as much as a secret can be")
+        r = t.run(s, ["true"], secrets=[{"name": names[2], "env": "BIG"}])
+        equal((r["cause"], r["startError"]["kind"]), ("never_started", "too_big"), "no variable is so long")
+        e = c.error("exec.run", {"sandbox": s["name"], "command": ["true"], "secrets": ["nobody-has-it"]})
+        equal((e.code, e.field), (-32001, "secrets[0].name"), f"{e}")
+    finally:
+        for name in names:
+            c.call("secret.remove", {"secret": name})
 
 
 def test_the_next_daemon_knows_who_has_what(t):
