@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "api/exec-lease.h"
 #include "api/exec-stream.h"
+#include "api/exec-wait.h"
 #include "api/result.h"
 #include "api/values.h"
 #include "macro.h"
@@ -161,11 +162,21 @@ static int run_keyed(struct request *r, struct manager *m, struct error *reterr)
 	return result > 0 ? run(r, m, &call, reterr) : result;
 }
 
+static void on_taken_over(struct sandbox *s, struct error *e, void *userdata)
+{
+	(void)e;
+	exec_wait_ended(userdata);
+	method_exec_run(userdata, sandbox_manager(s));
+}
+
 void method_exec_run(struct request *r, void *userdata)
 {
 	const struct exec_run_params *p = request_params(r);
 	CLEANUP_ERROR struct error e = { 0 };
+	struct sandbox *s = sandbox_find(userdata, request_uid(r), p->sandbox, NULL);
 
+	if (exec_wait_for_sandbox(r, s, on_taken_over))
+		return;
 	if ((p->idempotency_key ? run_keyed(r, userdata, &e) : run(r, userdata, NULL, &e)) < 0)
 		request_fail(r, &e);
 }

@@ -16,6 +16,7 @@
 #include "api/api.h"
 #include "api/exec-lease.h"
 #include "api/exec-stream.h"
+#include "api/exec-wait.h"
 #include "api/loop-result.h"
 #include "api/values.h"
 #include "macro.h"
@@ -325,10 +326,21 @@ static int run_keyed(struct request *r, struct manager *m, struct error *reterr)
 	return result > 0 ? run(r, m, &call, reterr) : result;
 }
 
+static void on_taken_over(struct sandbox *s, struct error *e, void *userdata)
+{
+	(void)e;
+	exec_wait_ended(userdata);
+	method_loop_run(userdata, sandbox_manager(s));
+}
+
 void method_loop_run(struct request *r, void *userdata)
 {
 	const struct loop_run_params *p = request_params(r);
 	CLEANUP_ERROR struct error e = { 0 };
+	struct sandbox *s = loop_run_sandbox(userdata, request_uid(r), p);
+
+	if (exec_wait_for_sandbox(r, s, on_taken_over))
+		return;
 
 	if ((p->idempotency_key ? run_keyed(r, userdata, &e) : run(r, userdata, NULL, &e)) < 0)
 		request_fail(r, &e);

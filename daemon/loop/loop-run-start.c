@@ -244,6 +244,14 @@ static struct loop *find(struct manager *m, uid_t peer, const struct loop_run_pa
 	return NULL;
 }
 
+struct sandbox *loop_run_sandbox(struct manager *m, uid_t peer, const struct loop_run_params *p)
+{
+	const struct loop *l = loop_find(m, peer, p->loop_id, NULL);
+	const char *spec = l ? find_tool(l, p->tool) : NULL;
+
+	return spec ? loop_sandbox(l, spec) : NULL;
+}
+
 /* What a call is about, all of it checked. */
 struct pick {
 	struct loop *loop;

@@ -100,6 +100,8 @@ void loop_run_free(struct loop_run *r)
 		r->next->previous = r->previous;
 	(void)event_del(&r->tell);
 	r->follow = exec_unfollow(r->follow);
+	if (r->exec)
+		sandbox_await_forget(exec_sandbox(r->exec), r);
 	if (r->job)
 		artifacts_cancel(r->job);
 	r->verification = exec_unref(r->verification);
@@ -362,6 +364,13 @@ static bool verify_one(struct loop_run *r, const char *command)
 	return false;
 }
 
+static void on_taken_over(struct sandbox *s, struct error *e, void *userdata)
+{
+	(void)s;
+	(void)e;
+	verify_next(userdata);
+}
+
 static void verify_next(struct loop_run *r)
 {
 	const struct string_list *commands = &r->result.commands;
@@ -370,6 +379,9 @@ static void verify_next(struct loop_run *r)
 
 	if (!wanted && commands->count > 0)
 		add_verification(r, "not run: the tool did not succeed\n");
+	if (wanted && r->next_command < commands->count && !r->abandoned &&
+	    sandbox_await(exec_sandbox(r->exec), on_taken_over, r))
+		return;
 	if (wanted && r->next_command == 0)
 		r->result.verified = true; /* until one says otherwise */
 	while (wanted && !r->abandoned && !r->cancelled && r->next_command < commands->count)

@@ -45,6 +45,8 @@ struct loop_run_waiter {
 	struct loop_run_waiter *next;
 };
 
+/* In which P's command would run (borrowed); NULL: there is none. */
+struct sandbox *loop_run_sandbox(struct manager *m, uid_t peer, const struct loop_run_params *p);
 /* Leases what P and the tool of its run name. Returns 0 and *RET (NULL: nothing is needed), or -1
  * with *RETERR. */
 struct exec_secrets;

@@ -57,27 +57,16 @@ void exec_adopt_init(struct exec *e)
 
 /* ---- its output and its stdin ---- */
 
-static int attach_stdin(struct exec *e, int fd, bool terminal)
-{
-	int r = e->input ? 0 : exec_stdin_new(&e->input, e->manager->base);
-
-	if (r == 0)
-		r = exec_stdin_attach(e->input, fd, terminal);
-	else
-		(void)close_fd(fd);
-	return r;
-}
-
 /* Its size and, if it was open, its input. */
 static int take_terminal(struct exec *e, int master)
 {
 	int input;
 
-	e->terminal = master;
-	if (e->input_before != STORE_EXEC_INPUT_OPEN)
+	exec_set_terminal(e, master);
+	if (!e->input)
 		return 0;
 	input = fcntl(master, F_DUPFD_CLOEXEC, 3);
-	return input < 0 ? -errno : attach_stdin(e, input, true);
+	return input < 0 ? -errno : exec_stdin_attach(e->input, input, true);
 }
 
 static int take_fds(struct exec *e, struct wire_message *m)
@@ -88,8 +77,8 @@ static int take_fds(struct exec *e, struct wire_message *m)
 
 	if (reply->has_stdin) {
 		fd = wire_take_fd(m, next++);
-		if (fd >= 0 && e->input_before == STORE_EXEC_INPUT_OPEN)
-			r = attach_stdin(e, fd, false);
+		if (fd >= 0 && e->input)
+			r = exec_stdin_attach(e->input, fd, false);
 		else
 			(void)close_fd(fd);
 	}
@@ -100,16 +89,24 @@ static int take_fds(struct exec *e, struct wire_message *m)
 	return r;
 }
 
+/* What was written meanwhile leads nowhere: its keeper had no copy. */
+static void end_detached_input(struct exec *e)
+{
+	if (e->input && !exec_stdin_is_attached(e->input))
+		e->input = exec_stdin_free(e->input);
+}
+
 static void on_spool(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
 {
 	const struct keeper_spool_adopt_reply *reply = m ? (const void *)m->data : NULL;
 	struct exec *e = userdata;
 
-	(void)k;
 	if (error == 0 && m->size < sizeof(*reply))
 		error = -EBADMSG;
 	if (error == 0 && e->facts.state != EXEC_STATE_ENDED && !e->exited)
 		error = take_fds(e, m);
+	if (e->input && exec_stdin_is_closing(e->input) && !e->facts.tty)
+		(void)keeper_client_spool_drop_stdin(k, e->key); /* it was closed meanwhile */
 	if (error == 0)
 		exec_spool_note(e, reply->streams);
 	else if (error != -ENOENT)
@@ -117,6 +114,7 @@ static void on_spool(struct keeper_client *k, int error, struct wire_message *m,
 			  e->facts.id);
 	if (error < 0)
 		exec_spool_lost(e);
+	end_detached_input(e);
 	(void)exec_unref(e);
 }
 
@@ -128,10 +126,12 @@ static void adopt_spool(struct exec *e)
 	if (!e->spool_opened || e->spool_finished)
 		return;
 	exec_hold(e, NULL);
-	if (k && keeper_client_spool_adopt(k, e->key, on_spool, e) == 0)
+	if (k && keeper_client_spool_adopt(k, e->key, on_spool, e) == 0) {
 		(void)exec_ref(e); /* on_spool() gives it back */
-	else
-		exec_spool_lost(e);
+		return;
+	}
+	exec_spool_lost(e);
+	end_detached_input(e);
 }
 
 void exec_table_spools_lost(struct manager *m, struct sandbox *s)

@@ -74,15 +74,24 @@ int exec_close_stdin(struct exec *e, struct error *reterr)
 	return 0;
 }
 
+void exec_set_terminal(struct exec *e, int master)
+{
+	e->terminal = master;
+	if (master >= 0 && e->size.ws_row > 0)
+		(void)ioctl(master, TIOCSWINSZ, &e->size); /* a terminal takes any */
+}
+
 int exec_resize(struct exec *e, uint16_t rows, uint16_t cols, struct error *reterr)
 {
 	const struct winsize size = { .ws_row = rows, .ws_col = cols };
 
 	if (!e->facts.tty)
 		return set_state_error(e, reterr, "the command has no terminal");
-	if (e->terminal < 0 || e->exited)
+	if (e->facts.state == EXEC_STATE_ENDED || e->exited)
 		return set_state_error(e, reterr, "the command is not running");
-	if (ioctl(e->terminal, TIOCSWINSZ, &size) < 0)
+	if (e->terminal < 0)
+		e->size = size; /* it is being made, or given back by the keeper */
+	else if (ioctl(e->terminal, TIOCSWINSZ, &size) < 0)
 		return error_set_errno(reterr, -errno, "the terminal could not be resized");
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 
 #include "init-wire.h"
@@ -87,6 +88,7 @@ struct exec {
 	struct exec_activity *activity; /* NULL: nobody has looked */
 	struct exec_stdin *input;       /* NULL: the command's stdin is not ours to write */
 	int terminal;                   /* master, for its size; -1 */
+	struct winsize size;            /* that it gets when it is there; no rows: none */
 	int masks;                      /* spool-mask.h, until the spool is opened; -1 */
 	struct exec_events *events;     /* NULL: it has ended, and all know */
 	LIST_HEAD(, exec_follow) followers;
@@ -124,6 +126,9 @@ void exec_stand_still(struct exec *e, bool still);
 bool exec_needs_pipes(const struct exec *e);
 /* What its row says is on the disk, or need not be. */
 void exec_row_written(struct exec *e);
+
+/* Takes MASTER over, and gives it the size that was asked for meanwhile. */
+void exec_set_terminal(struct exec *e, int master);
 
 /* Init C is asked what became of E, which an earlier daemon began. Returns 0 and leads it on;
  * -ESRCH: init does not know it; -ENOMEM. */

@@ -387,6 +387,9 @@ static void await_adoption(struct exec_table *t, struct exec *e)
 	e->adopting = true;
 	e->phase = e->facts.state == EXEC_STATE_STARTING ? EXEC_PHASE_SPAWNING : EXEC_PHASE_RUNNING;
 	e->spool_opened = e->facts.streams != 0 || e->input_before != STORE_EXEC_INPUT_NONE;
+	/* without memory it is as if its keeper had kept no copy */
+	if (e->input_before == STORE_EXEC_INPUT_OPEN)
+		(void)exec_stdin_new(&e->input, t->manager->base);
 	e->client_gone = !e->facts.detached;
 	for (i = 0; i < KEEPER_STREAM_MAX; i++)
 		e->facts.stream[i].eof = 0;

@@ -49,9 +49,9 @@ static void close_fds(int *fds)
 
 static int check_sandbox(struct sandbox *s, struct error *reterr)
 {
-	if (sandbox_state(s) == SANDBOX_STATE_RUNNING && sandbox_init(s) && sandbox_keeper(s))
+	if (sandbox_is_ready(s))
 		return 0;
-	if (sandbox_state(s) == SANDBOX_STATE_RUNNING) {
+	if (sandbox_state(s) == SANDBOX_STATE_RUNNING) { /* no memory to wait for it */
 		(void)error_set(reterr, ERROR_UNAVAILABLE, NULL, "try again in a moment",
 				"sandbox %s is being taken over", sandbox_name(s));
 		error_set_resource(reterr, "sandbox %s", sandbox_name(s));

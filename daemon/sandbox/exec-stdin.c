@@ -327,6 +327,11 @@ size_t exec_stdin_pending(const struct exec_stdin *s)
 	return s->pending;
 }
 
+bool exec_stdin_is_attached(const struct exec_stdin *s)
+{
+	return s->fd >= 0;
+}
+
 int exec_stdin_copy(const struct exec_stdin *s)
 {
 	return s->fd < 0 ? -1 : fcntl(s->fd, F_DUPFD_CLOEXEC, 3);

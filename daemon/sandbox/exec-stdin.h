@@ -37,5 +37,7 @@ void exec_stdin_close(struct exec_stdin *s);
 bool exec_stdin_is_closing(const struct exec_stdin *s);
 /* Bytes that the command has not taken yet. */
 size_t exec_stdin_pending(const struct exec_stdin *s);
+/* Its bytes lead somewhere. */
+bool exec_stdin_is_attached(const struct exec_stdin *s);
 /* A copy of its descriptor, the caller's; -1: there is none. */
 int exec_stdin_copy(const struct exec_stdin *s);

@@ -412,7 +412,7 @@ static int take_terminal(struct exec *e, int master)
 {
 	int input = -1, r;
 
-	e->terminal = master;
+	exec_set_terminal(e, master);
 	if (master < 0)
 		return -EPROTO;
 	if (e->input) {

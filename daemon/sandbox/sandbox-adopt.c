@@ -352,6 +352,38 @@ void sandbox_adoption_init_lost(struct sandbox *s)
 	give_up(s, SANDBOX_STATE_FAILED, "sandbox_lost");
 }
 
+/* ---- who waits for it ---- */
+
+bool sandbox_is_ready(const struct sandbox *s)
+{
+	return s->facts.state == SANDBOX_STATE_RUNNING && s->init && s->keeper;
+}
+
+bool sandbox_await(struct sandbox *s, sandbox_done *done, void *userdata)
+{
+	const struct sandbox_op *op = s->ops;
+
+	while (op && op->verb != SANDBOX_VERB_ADOPT)
+		op = op->next;
+	return op && s->facts.state == SANDBOX_STATE_RUNNING && !sandbox_is_ready(s) &&
+	       sandbox_submit(s, SANDBOX_VERB_AWAIT, done, userdata, NULL, s->facts.state) == 0;
+}
+
+void sandbox_await_forget(struct sandbox *s, const void *userdata)
+{
+	struct sandbox_op *op;
+
+	for (op = s->ops; op; op = op->next)
+		if (op->verb == SANDBOX_VERB_AWAIT && op->userdata == userdata)
+			op->done = NULL;
+}
+
+void sandbox_await_end(struct sandbox *s)
+{
+	if (!sandbox_waits_for_keeper(s))
+		sandbox_op_end(s, NULL);
+}
+
 /* ---- for keepers ---- */
 
 bool sandbox_any_of(const struct manager *m, uid_t owner)

@@ -42,6 +42,7 @@ enum sandbox_verb {
 	SANDBOX_VERB_RESUME,
 	SANDBOX_VERB_COPY,
 	SANDBOX_VERB_ADOPT, /* of ours: sandbox-adopt.c */
+	SANDBOX_VERB_AWAIT, /* what is before it; nothing else */
 };
 
 #define PIDS_TOLD_UNKNOWN UINT64_MAX
@@ -231,6 +232,7 @@ void sandbox_adopt(struct sandbox *s); /* the op at the head is ADOPT */
 struct sandbox_adoption *sandbox_adoption_free(struct sandbox_adoption *a); /* returns NULL */
 /* S, whose adoption is under way, has lost its init. */
 void sandbox_adoption_init_lost(struct sandbox *s);
+void sandbox_await_end(struct sandbox *s); /* the op at the head is AWAIT */
 bool sandbox_table_is_adopting(const struct manager *m);
 /* Whether a sandbox of OWNER runs. */
 bool sandbox_any_of(const struct manager *m, uid_t owner);

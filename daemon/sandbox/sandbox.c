@@ -180,6 +180,8 @@ static void on_kick(evutil_socket_t fd, short events, void *userdata)
 		sandbox_copy_begin(s);
 	else if (s->ops->verb == SANDBOX_VERB_ADOPT)
 		sandbox_adopt(s);
+	else if (s->ops->verb == SANDBOX_VERB_AWAIT)
+		sandbox_await_end(s);
 	else
 		sandbox_end(s);
 }

@@ -57,6 +57,13 @@ struct sandbox_end_how {
 			      remove none */
 	bool force;        /* stop: no grace; remove: even if some run */
 };
+/* It runs, and takes commands; else it may be that it is being taken over. */
+bool sandbox_is_ready(const struct sandbox *s);
+/* True: S is being taken over, by this daemon or for a new keeper, and DONE is called when that is
+ * over, however it went. False: there is nothing to wait for. */
+bool sandbox_await(struct sandbox *s, sandbox_done *done, void *userdata);
+/* The DONE that was given with USERDATA is not called. */
+void sandbox_await_forget(struct sandbox *s, const void *userdata);
 int sandbox_stop(struct sandbox *s, const struct sandbox_end_how *how, sandbox_done *done,
 		 void *userdata, struct error *reterr);
 /* TIMEOUT_MS for the runtime; -1: the configured one. */

@@ -139,6 +139,11 @@ struct keeper_client *sandbox_keeper(const struct sandbox *s)
 	return s->has_keeper ? (struct keeper_client *)&box : NULL;
 }
 
+bool sandbox_is_ready(const struct sandbox *s)
+{
+	return sandbox_state(s) == SANDBOX_STATE_RUNNING && sandbox_init(s) && sandbox_keeper(s);
+}
+
 const char *sandbox_default_workdir(const struct sandbox *s)
 {
 	(void)s;
