@@ -46,8 +46,11 @@ struct login_flight {
 	struct secret_value *reply;
 	uint8_t *data; /* of REPLY */
 	size_t got;
-	struct secret_value *fresh; /* the new login; while the provider writes it */
-	login_flight_done *done;    /* NULL: nobody is told */
+	struct secret_value *fresh; /* the new login */
+	const struct provider *provider;
+	struct provider_pending *asked; /* what it has now; NULL: it is not asked */
+	bool replacing;                 /* it has to call back, whoever is told of it */
+	login_flight_done *done;        /* NULL: nobody is told */
 	void *userdata;
 };
 
@@ -59,6 +62,8 @@ static void flight_free(struct login_flight *f)
 		event_free(f->event);
 	f->fd = close_fd(f->fd);
 	(void)child_release(f->child);
+	if (f->asked)
+		f->provider->cancel(f->asked);
 	codex_auth_free(f->auth);
 	(void)secret_value_unref(f->reply);
 	(void)secret_value_unref(f->fresh);
@@ -132,45 +137,60 @@ static void on_replaced(struct error *e, void *userdata)
 	finish(f, LOGIN_REFRESHED, NULL);
 }
 
-/* Whether the provider still has the login that was refreshed. A provider that can replace answers
- * at once; where it does not, it is taken for granted. */
-static bool is_unchanged(struct login_flight *f, const struct provider *p,
-			 struct provider_call *call)
+static void replace(struct login_flight *f)
+{
+	const struct bytes bytes = { secret_value_data(f->fresh), secret_value_size(f->fresh) };
+	CLEANUP_ERROR struct error e = { 0 };
+	struct provider_call call;
+	const struct provider *p = provider_of(f->manager, f->owner, f->secret, &call, &e);
+
+	if (p && !p->replace)
+		(void)error_set(&e, ERROR_UNAVAILABLE, "secret", NULL,
+				"the provider of %s is another now, and cannot take a login",
+				f->secret);
+	f->replacing = p && p->replace && p->replace(&call, &bytes, on_replaced, f, &e) == 0;
+	if (!f->replacing)
+		finish(f, LOGIN_FAILED, &e); /* the broker's file stays */
+}
+
+/* What the provider has now: only if that is the login that was refreshed it is replaced. */
+static void on_current(struct provider_grant *g, struct error *e, void *userdata)
 {
 	CLEANUP(codex_auth_freep) struct codex_auth *now = NULL;
-	struct provider_pending *pending = NULL;
-	struct provider_grant grant = { 0 };
-	uint8_t id[CODEX_LOGIN_ID_BYTES];
-	int r;
+	struct login_flight *f = userdata;
+	uint8_t id[CODEX_LOGIN_ID_BYTES] = { 0 };
 
-	call->ttl_ms = f->manager->config->secrets.default_ttl_ms;
-	r = p->lease(call, NULL, NULL, &grant, &pending, NULL);
-	if (r == 0)
-		p->cancel(pending);
-	if (r != 1)
-		return r == 0;
-	r = codex_auth_read(grant.value, &now);
-	(void)secret_value_unref(grant.value);
-	if (r != 0)
-		return false;
-	codex_auth_id(now, id);
-	return memcmp(id, f->id, sizeof(id)) == 0;
+	f->asked = NULL;
+	if (e && e->kind != ERROR_NOT_FOUND) {
+		finish(f, LOGIN_FAILED, e);
+		return;
+	}
+	if (g && codex_auth_read(g->value, &now) == 0)
+		codex_auth_id(now, id);
+	if (g)
+		g->value = secret_value_unref(g->value);
+	if (memcmp(id, f->id, sizeof(id)) == 0) {
+		replace(f);
+		return;
+	}
+	drop_stored(f); /* removed, or set anew meanwhile */
+	finish(f, LOGIN_CHANGED, NULL);
 }
 
 static void put_back(struct login_flight *f)
 {
 	CLEANUP_ERROR struct error e = { 0 };
-	const struct provider *p;
+	struct provider_grant grant = { 0 };
 	struct provider_call call;
-	struct bytes bytes = { secret_value_data(f->fresh), secret_value_size(f->fresh) };
+	int r = -1;
 
-	p = provider_of(f->manager, f->owner, f->secret, &call, NULL);
-	if (!p || !p->replace || !is_unchanged(f, p, &call)) { /* removed, or set anew meanwhile */
-		drop_stored(f);
-		finish(f, LOGIN_CHANGED, NULL);
-	} else if (p->replace(&call, &bytes, on_replaced, f, &e) < 0) {
-		finish(f, LOGIN_FAILED, &e);
+	f->provider = provider_of(f->manager, f->owner, f->secret, &call, &e);
+	if (f->provider) {
+		call.ttl_ms = f->manager->config->secrets.default_ttl_ms;
+		r = f->provider->lease(&call, on_current, f, &grant, &f->asked, &e);
 	}
+	if (r != 0)
+		on_current(r == 1 ? &grant : NULL, r == 1 ? NULL : &e, f);
 }
 
 static void take_tokens(struct login_flight *f, const struct secret_value *answer)
@@ -427,6 +447,6 @@ int login_flight_start(struct manager *m, uid_t owner, const char *secret, struc
 void login_flight_forget(struct login_flight *f)
 {
 	f->done = NULL;
-	if (!f->fresh) /* else the provider is at it and calls back */
+	if (!f->replacing)
 		flight_free(f);
 }

@@ -103,18 +103,51 @@ static void keep_login(unsigned n, int64_t from_ms, int64_t life_ms)
 	keep(text);
 }
 
+/* One that does not answer at once. */
+struct provider_pending {
+	struct event *event;
+	provider_done *done;
+	void *userdata;
+};
+static bool lease_later;
+
+static void fake_cancel(struct provider_pending *p)
+{
+	event_free(p->event);
+	free(p);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *userdata)
+{
+	struct provider_pending *p = userdata, copy = *p;
+	struct provider_grant grant = { .value = secret_value_ref(kept) };
+
+	(void)fd;
+	(void)what;
+	fake_cancel(p);
+	copy.done(&grant, NULL, copy.userdata);
+}
+
 static int fake_lease(const struct provider_call *call, provider_done *done, void *userdata,
 		      struct provider_grant *ret, struct provider_pending **ret_pending,
 		      struct error *reterr)
 {
-	(void)done;
-	(void)userdata;
-	(void)ret_pending;
+	struct provider_pending *p;
+
 	assert(strcmp(call->name, NAME) == 0 && call->owner == OWNER && call->ttl_ms > 0);
 	if (!kept)
 		return error_set(reterr, ERROR_NOT_FOUND, "secret", NULL, "not there");
-	*ret = (struct provider_grant){ .value = secret_value_ref(kept) };
-	return 1;
+	if (!lease_later) {
+		*ret = (struct provider_grant){ .value = secret_value_ref(kept) };
+		return 1;
+	}
+	p = malloc(sizeof(*p));
+	assert(p);
+	*p = (struct provider_pending){ event_new(m.base, -1, EV_TIMEOUT, on_later, p), done,
+					userdata };
+	event_active(p->event, EV_TIMEOUT, 0);
+	*ret_pending = p;
+	return 0;
 }
 
 static void on_replacing(evutil_socket_t fd, short what, void *userdata)
@@ -289,7 +322,7 @@ static void set_up(void)
 	ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
 	ck_assert_int_eq(vault_new(m.base, m.state_fd, &config, &m.vault), 0);
 	ck_assert_int_eq(login_table_new(&m, &m.logins), 0);
-	fake = (struct provider){ "fake", fake_lease, NULL, NULL, fake_replace, fake_has };
+	fake = (struct provider){ "fake", fake_lease, fake_cancel, NULL, fake_replace, fake_has };
 	later_ms = 0;
 	answer = (struct answer){ 0 };
 	token_server_start(m.base, endpoint, sizeof(endpoint));
@@ -377,6 +410,29 @@ START_TEST(once_per_expiry)
 		later_ms += HOUR_MS - 9 * MINUTE_MS; /* near its end */
 	}
 	ck_assert_uint_eq(server.burnt, 0);
+}
+END_TEST
+
+/* From a provider that has to wait for its disk. */
+START_TEST(slow_provider)
+{
+	unsigned i;
+
+	lease_later = true;
+	keep("sk-a-token");
+	lease_now();
+	ck_assert_str_eq(answer.text, "sk-a-token");
+	login_cancel(lease());
+	keep_login(1, 0, 0);
+	answer = (struct answer){ 0 };
+	for (i = 0; i < MANY; i++)
+		ck_assert_ptr_nonnull(lease());
+	wait_for_answers(MANY);
+	ck_assert_uint_eq(answer.granted, MANY);
+	check_copy(2);
+	ck_assert_uint_eq(server.requests, 1);
+	ck_assert(is_kept(2));
+	check_nothing_stored();
 }
 END_TEST
 
@@ -703,6 +759,7 @@ int main(void)
 	tcase_add_test(t, current);
 	tcase_add_test(t, many_at_once);
 	tcase_add_test(t, once_per_expiry);
+	tcase_add_test(t, slow_provider);
 	tcase_add_test(t, short_lives);
 	tcase_add_test(t, death_while_asking);
 	tcase_add_test(t, death_before_replacing);

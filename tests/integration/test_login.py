@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One login of Codex for many sandboxes: refreshed once, whatever dies, and never a refresh token inside."""
+
+import contextlib
+import os
+
+import lib
+import tokens
+from daemon import descendants
+from harness import refused
+from lib import check, equal, until
+
+NAME = "codex_auth_json"
+
+@contextlib.contextmanager
+def logins(t, valid=1):
+    """A token server, a daemon that asks it, and a client."""
+    server = tokens.Server(valid)
+    try:
+        d = t.private_daemon(config=server.config())
+        yield server, d, t.connect(daemon=d)
+    finally:
+        server.close()
+
+
+def put(c, text):
+    c.call("secret.set", {"secret": NAME, "value": {"text": text}})
+
+
+def lease(c):
+    return c.call("secret.lease", {"secret": NAME, "ttlMs": 60000, "reveal": True})
+
+
+def check_copy(value, n):
+    check(f".access-{n}-end" in value, f"not of refresh {n}: {value}")
+    check('"refresh_token": ""' in value and "planted" not in value, "no refresh token")
+
+
+def check_not_on_disk(d):
+    for top, _, files in os.walk(d.state):
+        for name in files:
+            with open(os.path.join(top, name), "rb") as f:
+                data = f.read()
+            check(b"planted-refresh" not in data and b"-end" not in data, f"{top}/{name} has a token")
+
+
+def test_killed_while_asking(t):
+    """kill -9 of the daemon when the server has burnt the token and not answered yet."""
+    with logins(t) as (server, d, c):
+        put(c, tokens.login(1, life=-60))
+        server.hold()
+        rid = c.send("secret.lease", {"secret": NAME, "ttlMs": 60000, "reveal": True})
+        check(server.asked.wait(30), "the server was asked")
+        d.kill()
+        try:
+            c.wait(rid)
+            raise AssertionError("a dead daemon answered")
+        except (lib.Closed, ConnectionResetError):
+            pass
+        d.start()
+        c = t.connect(daemon=d)
+        rid = c.send("secret.lease", {"secret": NAME, "ttlMs": 60000, "reveal": True})
+        server.may_answer.set()
+        check_copy(c.wait(rid)["value"], 2)
+        check_copy(lease(c)["value"], 2)
+        equal((server.requests, server.reused), (1, 0), "refreshes")
+        check_not_on_disk(d)
+        put(c, tokens.login(2, life=60))
+        check_copy(lease(c)["value"], 3)
+
+
+def test_stopped_while_asking(t):
+    """A clean stop waits for the answer."""
+    with logins(t) as (server, d, c):
+        put(c, tokens.login(1, life=-60))
+        server.hold()
+        c.send("secret.lease", {"secret": NAME, "ttlMs": 60000})
+        check(server.asked.wait(30), "the server was asked")
+        d.process.terminate()
+        until(lambda: "stopping" in d.log_tail(20000) or not d.alive(), 10, "it stops")
+        check(d.alive(), "it waits")
+        server.may_answer.set()
+        d.stop()
+        d.start()
+        c = t.connect(daemon=d)
+        check_copy(lease(c)["value"], 2)
+        equal(server.requests, 1, "refreshes")
+
+
+def test_broker(t):
+    """What the process that asks shows of what it asks with."""
+    with logins(t) as (server, d, c):
+        put(c, tokens.login(1, life=-60))
+        server.hold()
+        rid = c.send("secret.lease", {"secret": NAME, "ttlMs": 60000, "reveal": True})
+        check(server.asked.wait(30), "the server was asked")
+        (pid,) = [p for p, name in descendants(d.pid).items() if name.startswith("sandbox-broker")]
+        for what in ("cmdline", "environ"):
+            try:
+                with open(f"/proc/{pid}/{what}", "rb") as f:
+                    check(b"planted" not in f.read(), f"{what} of the broker")
+            except PermissionError:
+                pass  # it cannot be dumped, so not looked at
+        with open(f"/proc/{pid}/limits", encoding="utf-8") as f:
+            check(any(l.split()[:5] == ["Max", "core", "file", "size", "0"] for l in f), "no core file")
+        server.may_answer.set()
+        check_copy(c.wait(rid)["value"], 2)
+
+
+def test_dead_login(t):
+    """A refresh token that somebody else used up: what to do is said, and the server left alone."""
+    with logins(t, valid=5) as (server, d, c):
+        put(c, tokens.login(1, life=-60))
+        for _ in range(3):
+            e = c.error("secret.lease", {"secret": NAME, "ttlMs": 60000})
+            refused(e, "unavailable")
+            check("refresh_token_reused" in e.message and "codex login" in e.hint, f"says {e}")
+            check("planted" not in str(e) and "-end" not in str(e), "no token in the error")
+        equal(server.requests, 1, "it is asked once")
+        put(c, tokens.login(5, life=-60))
+        check_copy(lease(c)["value"], 6)
+        check("planted" not in d.log_tail(100000), "no token in the log")
