@@ -8,8 +8,10 @@ import pwd
 import stat
 import subprocess
 
-from harness import TEST_USER, invalid
+from harness import TEST_USER, invalid, modes
 from lib import check, equal, until
+from test_faults import drop_disk, small_disk
+from test_state import fill
 
 KEYS = {"secret", "provider", "available", "sizeBytes", "createdAt", "updatedAt", "maxTtlMs"}
 VALUE = "planted-value-of-a-secret"
@@ -58,7 +60,7 @@ def test_set_list_remove(t):
     equal(names(c), [], "at first")
     s = put(c, "b")
     equal(set(s), KEYS, "fields of a Secret")
-    equal((s["secret"], s["provider"], s["sizeBytes"]), ("b", "store", len(VALUE)), "it")
+    equal((s["secret"], s["provider"], s["available"], s["sizeBytes"]), ("b", "store", True, len(VALUE)), "it")
     again = put(c, "b", "x")
     equal((again["createdAt"], again["sizeBytes"]), (s["createdAt"], 1), "another value in its place")
     put(c, "a")
@@ -192,6 +194,52 @@ def test_many_at_once(t):
     d.start()
     c = connect(t, d)
     equal([s["sizeBytes"] for s in c.call("secret.list")["secrets"]], [10] * 20, "the last of each")
+
+
+def test_killed_while_it_writes(t):
+    """What was answered is there, whenever the daemon dies; what was not is there as a whole or not at all."""
+    d = t.private_daemon(NO_POOL)
+    answered = {}
+    for round_ in range(5):
+        c = connect(t, d)
+        sizes = {f"s{round_}-{i:02}": 1000 * i + 1 for i in range(20)}
+        calls = {c.send("secret.set", {"secret": n, "value": {"text": "x" * s}}): n for n, s in sizes.items()}
+        for rid in list(calls)[: 1 + 4 * round_]:
+            c.wait(rid)
+            answered[calls[rid]] = sizes[calls[rid]]
+        d.kill()
+        d.start()
+        found = {s["secret"]: s["sizeBytes"] for s in connect(t, d).call("secret.list")["secrets"]}
+        equal({n: found.get(n) for n in answered}, answered, "what was answered")
+        equal({n: s for n, s in found.items() if n in sizes and s != sizes[n]}, {}, "halves")
+        answered = found
+    equal([n for n in os.listdir(d.state) if n.startswith(".secrets-new")], [], "what a writer left")
+
+
+@modes("root", "owner")
+def test_full_disk(t):
+    """Told as that; what was there, is, and once there is room all is well."""
+    disk = small_disk(t, "16m")
+    d = None
+    try:
+        d = t.private_daemon(NO_POOL, state=disk + "/state")
+        c = connect(t, d)
+        put(c, "a")
+        before = read(vault(d))
+        fill(disk + "/fill")
+        for name in ("a", "b"):
+            e = c.error("secret.set", {"secret": name, "value": {"text": "x" * 500_000}})
+            equal(e.code, -32007, f"set of {name}")
+        equal([(s["secret"], s["sizeBytes"]) for s in c.call("secret.list")["secrets"]], [("a", len(VALUE))], "list")
+        equal(read(vault(d)), before, "the file")
+        os.unlink(disk + "/fill")
+        put(c, "b")
+        equal(names(c), ["a", "b"], "room again")
+        d.stop()
+    finally:
+        if d:
+            d.destroy()
+        drop_disk(disk)
 
 
 def test_each_user_its_own(t):

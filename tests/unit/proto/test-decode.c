@@ -125,6 +125,11 @@ static const struct {
 	{ CREATE, "{\"network\":{}}", ERROR_INVALID_PARAMS, "network.mode" },
 	/* unions */
 	{ RUN, "{" COMMAND ",\"stdin\":\"x\"}", ERROR_INVALID_PARAMS, "stdin" },
+	{ "secret.set", "{\"secret\":\"a\",\"value\":\"null\"}", ERROR_INVALID_PARAMS, "value" },
+	{ "secret.set", "{\"secret\":\"a\",\"value\":{\"base64\":\"!\"}}", ERROR_INVALID_PARAMS,
+	  "value.base64" },
+	{ "secret.set", "{\"secret\":\"a\",\"value\":{\"text\":\"x\",\"fd\":0}}",
+	  ERROR_INVALID_PARAMS, "value" },
 	{ RUN, "{" COMMAND ",\"stdin\":{}}", ERROR_INVALID_PARAMS, "stdin" },
 	{ RUN, "{" COMMAND ",\"stdin\":{\"text\":\"a\",\"base64\":\"\"}}", ERROR_INVALID_PARAMS,
 	  "stdin" },
