@@ -84,13 +84,15 @@ END_TEST
 
 START_TEST(broken)
 {
+	static const char twice[] =
+		"{\"tokens\":{\"access_token\":\"a\",\"refresh_token\":\"r\",\"refresh_token\":"
+		"\"s\"}}";
 	static const char *const texts[] = {
 		"{\"tokens\":{\"refresh_token\":\"r",
 		" {\"refresh_token\": \"",
 		"{\"tokens\":{\"refresh_token\":\"r\"}}",
 		"{\"tokens\":{\"access_token\":null,\"refresh_token\":\"r\"}}",
-		"{\"tokens\":{\"access_token\":\"a\",\"refresh_token\":\"r\",\"refresh_token\":"
-		"\"s\"}}",
+		twice,
 		"{\"tokens\":{\"access_token\":\"a\",\"refresh_token\":\"r\"},\"tok\\u0065ns\":{}}",
 	};
 	struct codex_auth *a = NULL;
