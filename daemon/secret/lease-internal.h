@@ -9,6 +9,7 @@
 #include "secret/lease.h"
 #include "secret/provider.h"
 #include "util/id.h"
+#include "util/strings.h"
 #include "util/table.h"
 
 struct lease {
@@ -46,7 +47,9 @@ struct lease_table {
 	LIST_HEAD(, lease_pending) pending;
 	struct event timer;
 	int timer_fd;
-	int64_t timer_at_ms; /* when it goes off, CLOCK_BOOTTIME; INT64_MAX: never */
+	int64_t timer_at_ms;     /* when it goes off, CLOCK_BOOTTIME; INT64_MAX: never */
+	struct string_list over; /* ids whose rows are still to go */
+	struct event over_event;
 };
 
 /* ---- lease.c ---- */
@@ -87,6 +90,10 @@ bool lease_is_over(const struct lease *l);
 int lease_row_insert(struct manager *m, const struct lease *l);
 int lease_row_update(struct manager *m, const struct lease *l);
 void lease_row_delete(struct manager *m, const struct lease *l); /* what fails is logged */
+/* The same soon, with others: where the next daemon would see by itself that it is over. */
+void lease_row_delete_later(struct lease_table *t, const struct lease *l);
+void lease_rows_init(struct lease_table *t);
+void lease_rows_deinit(struct lease_table *t); /* deletes what is still to go */
 /* Loads what has neither expired nor lost its holder; the rest ends. */
 int lease_rows_load(struct lease_table *t);
 

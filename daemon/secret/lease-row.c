@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows of leases. One is written before its value is handed over. */
+/* The rows of leases. One is written before its value is handed over. That of a command goes a
+ * moment after it: no reply waits for that, and a daemon that finds it knows how the command ended.
+ */
 
 #include <errno.h>
+#include <event2/event.h>
 #include <string.h>
 
 #include "sandbox/manager.h"
 #include "secret/lease-internal.h"
 #include "store/leases.h"
+#include "store/store.h"
 #include "util/log.h"
 #include "util/strings.h"
 #include "util/time.h"
+
+#define DELETE_DELAY_MS 20
 
 static struct store_lease row_of(const struct lease *l)
 {
@@ -45,14 +51,73 @@ int lease_row_update(struct manager *m, const struct lease *l)
 	return store_lease_update(m->store, &row);
 }
 
-void lease_row_delete(struct manager *m, const struct lease *l)
-{
-	int r = store_lease_delete(m->store, l->facts.id);
+/* ---- the end ---- */
 
-	if (r < 0 && log_ratelimit())
-		log_errno(LOG_LEVEL_ERROR, r,
+static void cannot_delete(int error)
+{
+	if (log_ratelimit())
+		log_errno(LOG_LEVEL_ERROR, error,
 			  "the end of a lease cannot be recorded: it ends again with the next "
 			  "daemon, or expires");
+}
+
+static void delete_row(struct manager *m, const char *id)
+{
+	int r = store_lease_delete(m->store, id);
+
+	if (r < 0)
+		cannot_delete(r);
+}
+
+void lease_row_delete(struct manager *m, const struct lease *l)
+{
+	delete_row(m, l->facts.id);
+}
+
+static void delete_all(struct lease_table *t)
+{
+	struct store *s = t->manager->store;
+	size_t i;
+	int r;
+
+	if (t->over.count == 0)
+		return;
+	(void)store_batch_begin(s); /* else one by one */
+	for (i = 0; i < t->over.count; i++)
+		delete_row(t->manager, t->over.items[i]);
+	r = store_batch_end(s);
+	if (r < 0)
+		cannot_delete(r);
+	string_list_deinit(&t->over);
+}
+
+static void on_over(evutil_socket_t fd, short what, void *userdata)
+{
+	(void)fd;
+	(void)what;
+	delete_all(userdata);
+}
+
+void lease_row_delete_later(struct lease_table *t, const struct lease *l)
+{
+	static const struct timeval delay = { .tv_usec = DELETE_DELAY_MS * 1000 };
+
+	if (string_list_add(&t->over, l->facts.id) < 0 ||
+	    (!evtimer_pending(&t->over_event, NULL) && event_add(&t->over_event, &delay) < 0)) {
+		lease_row_delete(t->manager, l);
+		delete_all(t);
+	}
+}
+
+void lease_rows_init(struct lease_table *t)
+{
+	evtimer_assign(&t->over_event, t->manager->base, on_over, t);
+}
+
+void lease_rows_deinit(struct lease_table *t)
+{
+	delete_all(t);
+	(void)event_del(&t->over_event);
 }
 
 /* ---- loading ---- */

@@ -44,7 +44,10 @@ static void end(struct lease_table *t, struct lease *l, enum lease_end why, bool
 	lease_drop_pending(t, l);
 	(void)table_remove(&t->by_id, l->facts.id);
 	TAILQ_REMOVE(&t->all, l, in_all);
-	lease_row_delete(m, l);
+	if (why == LEASE_END_RELEASED && l->facts.holder == LEASE_HOLDER_EXEC)
+		lease_row_delete_later(t, l);
+	else
+		lease_row_delete(m, l);
 	lease_audit_end(m, l, why);
 	lease_give_back(m, l);
 	if (why != LEASE_END_RELEASED)
@@ -229,6 +232,7 @@ int lease_table_new(struct manager *m, struct lease_table **ret)
 	t->manager = m;
 	TAILQ_INIT(&t->all);
 	LIST_INIT(&t->pending);
+	lease_rows_init(t);
 	r = lease_timer_init(t);
 	if (r == 0)
 		r = lease_rows_load(t);
@@ -255,6 +259,7 @@ void lease_table_free(struct lease_table *t)
 		lease_free(l);
 	}
 	table_deinit(&t->by_id);
+	lease_rows_deinit(t);
 	lease_timer_deinit(t);
 	free(t);
 }

@@ -64,7 +64,7 @@ def test_in_the_environment_of_one_command(t):
     r = exited(t.run(s, ["/bin/sh", "-c", script], client=c,
                      secrets=["alpha.one", {"name": "beta", "env": "GREETING"}]))
     equal(lines(r), [reads(ALPHA), reads(BETA), "", "0", "0"], "what the command has")
-    equal(leases(d), [], "leases that are left")
+    until(lambda: not leases(d), 10, f"leases that are left: {leases(d)}")
     r = exited(t.run(s, ["/bin/sh", "-c", script], client=c, capture="merged"))
     equal(lines(r, "output")[:3], ["", reads("of the sandbox"), ""], "what the next one has")
     # as soon as it is printed as it is, nobody has it again
@@ -100,7 +100,7 @@ def test_those_of_the_tool(t):
     other = t.sandbox(client=c)
     r = exited(t.run(other, ["sh", "-c", script], client=c))
     equal(lines(r), ["", ""], "a shell of another sandbox")
-    equal(leases(d), [], "leases that are left")
+    until(lambda: not leases(d), 10, f"leases that are left: {leases(d)}")
 
 
 def test_a_run_but_not_what_verifies_it(t):
@@ -114,7 +114,7 @@ def test_a_run_but_not_what_verifies_it(t):
     equal(r["state"], "completed", f"{r}")
     equal(r["output"].splitlines(), [reads(ALPHA), reads(BETA), STARS], "what the tool has")
     equal(r["artifacts"]["verification"]["output"].splitlines()[-1], "v", "what verifies it has none")
-    equal(leases(d), [], "leases that are left")
+    until(lambda: not leases(d), 10, f"leases that are left: {leases(d)}")
     again = c.call("loop.run", params)
     equal(again["requestId"], r["requestId"], "the same run")
     c.call("loop.destroy", {"loopId": lid, "force": True}, timeout=60)
@@ -149,10 +149,10 @@ def test_what_cannot_be(t):
     # what is refused later gives back what was leased before
     e = c.error("exec.run", {"sandbox": s["name"], "command": ["true"], "secrets": ["beta"], "workDir": "x"})
     invalid(e, "workDir")
-    equal(leases(d), [], "leases that are left")
+    until(lambda: not leases(d), 10, f"leases that are left: {leases(d)}")
     c.call("sandbox.stop", {"sandbox": s["name"]})
     refused(c.error("exec.run", {"sandbox": s["name"], "command": ["true"], "secrets": ["beta"]}), "invalid_state")
-    equal(leases(d), [], "leases that are left")
+    until(lambda: not leases(d), 10, f"leases that are left: {leases(d)}")
 
 
 def test_from_the_store(t):
@@ -271,10 +271,10 @@ def test_a_provider_that_takes_its_time(t):
     equal([e["command"] for e in c.call("exec.list")["execs"]], [["echo", "x"]], "nothing has begun")
     touch(folder + "/go")
     equal(lines(exited(c.wait(rid, 30))), [reads(ALPHA), reads(BETA)], "what it has then")
-    equal(leases(d), [], "leases that are left")
+    until(lambda: not leases(d), 10, f"leases that are left: {leases(d)}")
     e = c.error("exec.run", {**params, "secrets": ["beta", "broken"]})
     check(e.code in (-32005, -32008) and ALPHA not in str(e), f"{e}")
-    equal(leases(d), [], "leases that are left")
+    until(lambda: not leases(d), 10, f"leases that are left: {leases(d)}")
 
 
 def test_a_call_that_ends_before_its_secrets_are_there(t):
@@ -320,7 +320,7 @@ def test_the_same_call_while_its_secrets_are_leased(t):
     results = [exited(client.wait(rid, 30)) for client, rid in rids]
     equal(results[0]["execId"], results[1]["execId"], "one command for both")
     equal(lines(results[1]), ["once"], "it ran once")
-    equal(leases(d), [], "leases that are left")
+    until(lambda: not leases(d), 10, f"leases that are left: {leases(d)}")
     equal(lines(exited(c.call("exec.run", params))), ["once"], "and again")
     equal(asked(folder), 2, "who gets a kept result leases nothing")
 
@@ -361,7 +361,7 @@ def test_revoked_before_it_runs(t):
     except RpcError as e:
         refused(e, "invalid_state", "cancelled")
     equal(t.run(s, ["ls", "/tmp/ran"], client=c)["exitCode"], 2, "it has not run")
-    equal(leases(d), [], "leases that are left")
+    until(lambda: not leases(d), 10, f"leases that are left: {leases(d)}")
 
 
 def test_a_lease_that_is_shorter_than_its_command(t):
