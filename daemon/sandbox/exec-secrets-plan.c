@@ -14,6 +14,7 @@
 #include "sandbox/exec-secrets.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/secret-file.h"
 #include "sandbox/tool.h"
 #include "secret/provider.h"
 #include "secret/value.h"
@@ -126,9 +127,8 @@ static int choose_form(const struct plan *p, size_t i, struct exec_secret *s, ch
 	if (u->file && !(file && strchr(file, '/')))
 		return refuse(i, "file", "~/DIRECTORY/NAME",
 			      "a secret's file is in a directory of the agent's home", reterr);
-	if (file)
-		return error_set(reterr, ERROR_UNAVAILABLE, "secrets", UNAVAILABLE_HINT,
-				 "the secret %s would be a file", u->name);
+	if (file && secret_file_check(p->query->sandbox, file, reterr) < 0)
+		return -1;
 	s->form = u->in ? EXEC_SECRET_STDIN : file ? EXEC_SECRET_FILE : EXEC_SECRET_ENV;
 	if (u->in)
 		*ret_where = NULL;
@@ -213,7 +213,8 @@ static int add_tool_secret(struct plan *p, const struct tool_secret *t, struct e
 	char *where;
 	size_t i;
 
-	if (t->file || is_used(p, t) || is_had(p, t))
+	if (is_used(p, t) || is_had(p, t) ||
+	    (t->file && secret_file_check(p->query->sandbox, t->file, NULL) < 0))
 		return 0;
 	for (i = 0; i < t->names.count && !s.name; i++)
 		if (provider_has(p->bundle->manager, s.owner, t->names.items[i]))

@@ -32,6 +32,7 @@
 #include "sandbox/journal.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/secret-file.h"
 #include "secret/lease.h"
 #include "store/execs.h"
 #include "util/fault.h"
@@ -579,12 +580,16 @@ void exec_spawn(struct exec *e, struct wire_message *m)
 		(void)wire_add_fd(m, TAKE_FD(e->child_fds[i])); /* six at most */
 	}
 	r = c ? view_add(&e->view, m) : -ECONNRESET;
+	if (r == 0)
+		r = secret_files_lend(e);
 	if (r < 0) {
 		wire_message_done(m);
 		exec_fail_start(e, r);
 		return;
 	}
 	r = init_client_exec(c, m, &watch, e, e->init_exec);
+	if (r < 0)
+		secret_files_withdraw(e);
 	FAULT_POINT("exec.asked");
 	if (r < 0) {
 		exec_fail_start(e, r);

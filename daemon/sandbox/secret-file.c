@@ -14,9 +14,11 @@
 #include "init-wire.h"
 #include "sandbox/config.h"
 #include "sandbox/exec-internal.h"
+#include "sandbox/exec-secrets.h"
 #include "sandbox/init-client.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/tool.h"
+#include "secret/value.h"
 
 #define AGENT_ID 1000
 #define SEED_MODE 0644
@@ -144,41 +146,95 @@ static int put(struct init_client *c, struct init_put_file *request, const char 
 	return init_client_put_file(c, request, fd);
 }
 
-static int put_secret(struct init_client *c, struct init_put_file *request, const char *path,
+static int put_secret(const struct exec *e, uint32_t flags, const char *path,
 		      const struct bytes *value)
 {
+	struct init_put_file request = { .exec = e->init_exec,
+					 .flags = flags,
+					 .mode = SECRET_MODE };
 	CLEANUP_STR char *full = string_format(TOOL_HOME "/%s", path);
-
-	request->mode = SECRET_MODE;
-	return full ? put(c, request, full, value) : -ENOMEM;
-}
-
-int secret_file_put(struct init_client *c, uint64_t exec, const char *path,
-		    const struct bytes *value)
-{
-	struct init_put_file request = { .exec = exec, .flags = INIT_PUT_FIRST };
-
-	return put_secret(c, &request, path, value);
-}
-
-int secret_file_renew(const struct exec *e, const char *path, const struct bytes *value)
-{
-	struct init_put_file request = { .exec = e->init_exec };
 	struct init_client *c = sandbox_init(e->sandbox);
 
-	return c ? put_secret(c, &request, path, value) : -ECONNRESET;
+	if (!c)
+		return -ECONNRESET;
+	return full ? put(c, &request, full, value) : -ENOMEM;
 }
 
-int secret_file_drop(const struct exec *e, const char *path)
+static int drop_secret(const struct exec *e, const char *path)
 {
 	struct init_drop_file request = { .exec = e->init_exec };
-	struct init_client *c = sandbox_init(e->sandbox);
 	CLEANUP_STR char *full = string_format(TOOL_HOME "/%s", path);
+	struct init_client *c = sandbox_init(e->sandbox);
 
 	if (!full || strlen(full) >= sizeof(request.path))
 		return full ? -EMSGSIZE : -ENOMEM;
 	(void)strcpy(request.path, full);
 	return c ? init_client_drop_file(c, &request) : -ECONNRESET;
+}
+
+/* ---- those of an exec ---- */
+
+int secret_files_lend(const struct exec *e)
+{
+	const size_t n = e->secrets ? e->secrets->count : 0;
+	const struct exec_secret *s;
+	struct bytes value;
+	size_t i;
+	/* one may have been revoked while the keeper was asked */
+	int r = exec_secrets_check(e->secrets, NULL) < 0 ? -EKEYREVOKED : 0;
+
+	for (i = 0; r == 0 && i < n; i++) {
+		s = &e->secrets->items[i];
+		if (s->form != EXEC_SECRET_FILE)
+			continue;
+		value = (struct bytes){ secret_value_data(s->value), secret_value_size(s->value) };
+		r = put_secret(e, INIT_PUT_FIRST, s->where, &value);
+	}
+	if (r < 0)
+		secret_files_withdraw(e);
+	return r;
+}
+
+void secret_files_withdraw(const struct exec *e)
+{
+	const size_t n = e->secrets ? e->secrets->count : 0;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (e->secrets->items[i].form == EXEC_SECRET_FILE)
+			(void)drop_secret(e, e->secrets->items[i].where); /* -ECONNRESET: gone */
+}
+
+/* NULL: it is none, or an earlier daemon lent it by the call's word. */
+static const char *path_of(const struct exec *e, const char *lease, const char *secret)
+{
+	const struct config *config = e->manager->config;
+	const struct tool_profile *p = tool_find(config, sandbox_facts(e->sandbox)->tool);
+	const struct tool_secret *of_tool = p ? tool_secrets_find(&p->secrets, secret) : NULL;
+	size_t i;
+
+	if (!e->secrets)
+		return of_tool ? of_tool->file : NULL;
+	for (i = 0; i < e->secrets->count; i++)
+		if (e->secrets->items[i].form == EXEC_SECRET_FILE &&
+		    strcmp(e->secrets->items[i].lease, lease) == 0)
+			return e->secrets->items[i].where;
+	return NULL;
+}
+
+void secret_file_update(const struct exec *e, const char *lease, const char *secret,
+			const struct bytes *value)
+{
+	const char *path = path_of(e, lease, secret);
+	int r;
+
+	if (!path || !e->watched || e->phase == EXEC_PHASE_ENDED)
+		return;
+	r = value ? put_secret(e, 0, path, value) : drop_secret(e, path);
+	if (r < 0)
+		log_errno(LOG_LEVEL_WARNING, r,
+			  "exec %s: its file of the secret %s stays as it was", e->facts.id,
+			  secret);
 }
 
 /* ---- seeds ---- */

@@ -24,11 +24,12 @@ void secret_file_seed(const struct sandbox *s);
  * the field "secrets". */
 int secret_file_check(const struct sandbox *s, const char *path, struct error *reterr);
 
-/* Gives exec number EXEC, which is asked for next, the file PATH; when init cannot write it, EXEC
- * does not start. Returns 0 or negative errno. */
-int secret_file_put(struct init_client *c, uint64_t exec, const char *path,
-		    const struct bytes *value);
-/* E, which runs, gets another value in its file, or is to have none. Returns 0 or negative errno.
- */
-int secret_file_renew(const struct exec *e, const char *path, const struct bytes *value);
-int secret_file_drop(const struct exec *e, const char *path);
+/* Gives E, which init is asked for next, the secrets that are files; when init cannot write one, E
+ * does not start. Returns 0 or negative errno: it has none of them. */
+int secret_files_lend(const struct exec *e);
+/* E is not asked for after all. */
+void secret_files_withdraw(const struct exec *e);
+/* E's lease LEASE of SECRET has another value, or (NULL) is over: so is the file, if it is one.
+ * After a restart of the daemon only those that the tool's profile names are known. */
+void secret_file_update(const struct exec *e, const char *lease, const char *secret,
+			const struct bytes *value);

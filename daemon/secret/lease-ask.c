@@ -148,6 +148,7 @@ static int finish_renewal(struct lease_pending *p, const struct provider_grant *
 		return -1;
 	r = lease_row_update(p->manager, l);
 	lease_timer_set(p->manager->leases, l);
+	lease_holder_update(p->manager, l, g->value);
 	return r < 0 ? store_refuse(r, "the lease", reterr) : 0;
 }
 

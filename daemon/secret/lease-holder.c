@@ -11,7 +11,9 @@
 #include "sandbox/exec.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/secret-file.h"
 #include "secret/lease-internal.h"
+#include "secret/value.h"
 #include "util/strings.h"
 
 static const char *const holder_names[] = {
@@ -122,6 +124,18 @@ static bool kill_in_loop(struct sandbox *s, void *userdata)
 	if (f->peer == l->facts.holder_peer && string_equal(f->loop_id, l->facts.holder_id))
 		exec_table_end_for(sandbox_manager(s), s, EXEC_CAUSE_LEASE_REVOKED, EXEC_GRACE_MS);
 	return true;
+}
+
+void lease_holder_update(struct manager *m, const struct lease *l, const struct secret_value *v)
+{
+	const struct exec *e = l->facts.holder == LEASE_HOLDER_EXEC ? find_exec(m, l) : NULL;
+	struct bytes value;
+
+	if (!e)
+		return;
+	if (v)
+		value = (struct bytes){ secret_value_data(v), secret_value_size(v) };
+	secret_file_update(e, l->facts.id, l->facts.secret, v ? &value : NULL);
 }
 
 void lease_holder_kill(struct manager *m, const struct lease *l)

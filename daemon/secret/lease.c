@@ -50,8 +50,10 @@ static void end(struct lease_table *t, struct lease *l, enum lease_end why, bool
 		lease_row_delete(m, l);
 	lease_audit_end(m, l, why);
 	lease_give_back(m, l);
-	if (why != LEASE_END_RELEASED)
+	if (why != LEASE_END_RELEASED) {
 		lease_tell_end(m, l, why);
+		lease_holder_update(m, l, NULL);
+	}
 	if (kill)
 		lease_holder_kill(m, l);
 	lease_free(l);

@@ -2,9 +2,10 @@
 """Where a tool's secrets become files the agent's home is memory."""
 
 import shutil
+import signal
 
-from harness import timeout
-from lib import check, equal, until
+from harness import exited, timeout
+from lib import check, equal, text_of, until
 
 TOOL = "keeper-of-secrets"
 CONFIG = """
@@ -68,3 +69,93 @@ def test_runsc(t):
     s = t.sandbox(client=c, tool=TOOL, runtime="runsc")
     said = t.sh(s, "stat -f -c %T ~/.agent ~/.config/agent; cat ~/.agent/settings; echo x >~/.agent/y", client=c)
     equal(said, "tmpfs\ntmpfs\none\ntwo\n", "as in the others")
+
+
+VALUE = "planted-file-0123456789-abcdef"
+OTHER = "planted-renewed-9876543210-fed"
+SECRETS = """
+[secret a_token]
+provider = command
+command = /bin/cat PATH
+[secret elsewhere]
+provider = env
+variable = ELSEWHERE
+"""
+STEP = "n=0; while [ ! -e {0} ]; do sleep 0.02; n=$((n + 1)); [ $n -lt 1500 ] || exit 9; done; "
+# so that the spool does not know it again
+SPELL = "sed 's/./&-/g' ~/.agent/auth.json; echo; "
+
+
+def spelled(value):
+    return "-".join(value) + "-"
+
+
+def lender(t, **more):
+    path = t.put(t.workspace(), "token", VALUE)
+    d = t.private_daemon(config=CONFIG + SECRETS.replace("PATH", path), env={"ELSEWHERE": OTHER}, **more)
+    return d, t.connect(daemon=d), path
+
+
+def test_lent(t):
+    """It is there for the command that has it, and for nobody afterwards."""
+    _, c, _ = lender(t)
+    ws = t.workspace()
+    s = t.sandbox(client=c, tool=TOOL, workspace=ws)
+    script = SPELL + "stat -c '%a %u' ~/.agent/auth.json; cat ~/.agent/auth.json; echo; ls -A ~/.agent"
+    r = exited(t.run(s, ["sh", "-c", script], client=c, secrets=["a_token"]))
+    said = text_of(r["stdout"]).decode().split("\n")
+    equal(said[:3], [spelled(VALUE), "600 1000", "*" * len(VALUE)], "the file")
+    equal(said[3:], ["auth.json", "settings", "sub", ""], "and nothing else")
+    equal(t.sh(s, "ls -A ~/.agent", client=c), "settings\nsub\n", "gone")
+    use = {"name": "elsewhere", "file": "~/.agent/sub/new/x"}
+    r = exited(t.run(s, ["sh", "-c", SPELL.replace("auth.json", "sub/new/x")], client=c, secrets=[use]))
+    equal(text_of(r["stdout"]).decode().strip(), spelled(OTHER), "where the call says")
+    # two have it; it goes with the last
+    first = t.run(s, ["sh", "-c", STEP.format(ws + "/one")], client=c, secrets=["a_token"], detach=True)
+    second = t.run(s, ["sh", "-c", STEP.format(ws + "/two")], client=c, secrets=["a_token"], detach=True)
+    t.put(ws, "one", "")
+    exited(c.call("exec.wait", {"execId": first["execId"]}, timeout=60))
+    equal(t.sh(s, "ls ~/.agent", client=c), "auth.json\nsettings\nsub\n", "the second has it")
+    t.put(ws, "two", "")
+    exited(c.call("exec.wait", {"execId": second["execId"]}, timeout=60))
+    equal(t.sh(s, "ls ~/.agent", client=c), "settings\nsub\n", "gone with the last")
+
+
+def test_refused(t):
+    """Where it cannot be memory it is not written; nor is the command run."""
+    _, c, _ = lender(t)
+    s = t.sandbox(client=c, tool=TOOL)
+    other = t.sandbox(client=c)
+    for where, use in (
+        (other, {"name": "a_token", "file": "~/.agent/auth.json"}),
+        (s, {"name": "a_token", "file": "~/.other/auth.json"}),
+        (s, {"name": "a_token", "file": "~/.agentx/auth.json"}),
+        (s, {"name": "a_token", "file": "~/auth.json"}),
+        (s, {"name": "a_token", "file": "/etc/auth.json"}),
+        (s, {"name": "a_token", "file": "~/.agent/../auth.json"}),
+        (s, {"name": "a_token", "file": "~/.agent/" + "x" * 250}),
+    ):
+        e = c.error("exec.run", {"sandbox": where["name"], "command": ["touch", "/tmp/ran"], "secrets": [use]})
+        check(e.kind == "invalid_params" and e.field.startswith("secrets") and VALUE not in str(e), f"{use}: {e}")
+    t.sh(s, "mkdir ~/.agent/auth.json", client=c)
+    r = t.run(s, ["touch", "/tmp/ran"], client=c, secrets=["a_token"])
+    equal((r["cause"], r["startError"]["kind"]), ("never_started", "bad_file"), f"{r}")
+    check(VALUE not in str(r), "no value")
+    t.sh(s, "test ! -e /tmp/ran; rmdir ~/.agent/auth.json", client=c)
+
+
+def test_daemon_killed(t):
+    """Who has it keeps it when the daemon dies, and it goes with him all the same."""
+    d, c, _ = lender(t)
+    ws = t.workspace()
+    s = t.sandbox(client=c, tool=TOOL, workspace=ws)
+    script = STEP.format(ws + "/go") + SPELL
+    x = t.run(s, ["sh", "-c", script], client=c, secrets=["a_token"], detach=True)
+    d.process.send_signal(signal.SIGKILL)
+    d.process.wait(10)
+    t.put(ws, "go", "")
+    d.start()
+    c = t.connect(daemon=d)
+    r = exited(c.call("exec.wait", {"execId": x["execId"]}, timeout=60))
+    equal(text_of(r["stdout"]).decode().strip(), spelled(VALUE), "it had it")
+    equal(t.sh(s, "ls ~/.agent", client=c), "settings\nsub\n", "gone")
