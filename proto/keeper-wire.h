@@ -54,6 +54,7 @@ enum keeper_message_type {
 	KEEPER_ADOPT,
 	KEEPER_SPOOL_ADOPT,
 	KEEPER_SPOOL_DROP_STDIN,
+	KEEPER_SPOOL_MASK,
 };
 
 /* How the owner's ids are mapped; keeper command line --map. */
@@ -356,7 +357,7 @@ enum keeper_spool_stream {
  * KEEPER_MASKS_SIZE_MAX bytes at most: again and again a uint32_t, KEEPER_MASK_MIN to
  * KEEPER_MASK_MAX, and so many bytes, unaligned. Each of these is stars in the file. */
 #define KEEPER_MASK_MIN 8
-#define KEEPER_MASK_MAX (64 * 1024)
+#define KEEPER_MASK_MAX 4096
 #define KEEPER_MASKS_SIZE_MAX (64 * 1024 * 1024)
 
 struct keeper_spool_open {
@@ -421,7 +422,10 @@ struct keeper_spool_adopt_reply {
 	uint32_t has_pty;
 };
 
-struct keeper_spool_ref { /* SPOOL_REMOVE, SPOOL_DROP_STDIN; reply: header. SPOOL_ADOPT */
+/* MASK: there is more that a spool must not hold. fds: [0] as with has_masks, which SPOOL_OPEN must
+ * have had, else -EINVAL. When it is answered all that comes is looked at. */
+struct keeper_spool_ref { /* SPOOL_REMOVE, SPOOL_DROP_STDIN, SPOOL_MASK; reply: header. SPOOL_ADOPT
+			   */
 	struct wire_header header;
 	struct wire_str exec;
 };

@@ -643,6 +643,11 @@ static void on_spool_drop_stdin(struct keeper *k, struct wire_message *m)
 	spools_drop_stdin(&k->spools, m);
 }
 
+static void on_spool_mask(struct keeper *k, struct wire_message *m)
+{
+	spools_mask(&k->spools, m);
+}
+
 static void on_spool_remove(struct keeper *k, struct wire_message *m)
 {
 	spools_remove(&k->spools, m);
@@ -680,6 +685,7 @@ static const struct {
 	[KEEPER_ADOPT] = { sizeof(struct keeper_adopt), on_adopt },
 	[KEEPER_SPOOL_ADOPT] = { sizeof(struct keeper_spool_ref), on_spool_adopt },
 	[KEEPER_SPOOL_DROP_STDIN] = { sizeof(struct keeper_spool_ref), on_spool_drop_stdin },
+	[KEEPER_SPOOL_MASK] = { sizeof(struct keeper_spool_ref), on_spool_mask },
 	[KEEPER_SHUTDOWN] = { sizeof(struct wire_header), on_shutdown },
 };
 

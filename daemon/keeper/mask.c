@@ -32,7 +32,8 @@ struct masks {
 	size_t map_size;
 	struct value *values;
 	size_t count;
-	bool first[256]; /* a value begins with this byte */
+	bool first[256];    /* a value begins with this byte, also of the added ones */
+	struct masks *next; /* owned; added later ones first */
 	uint32_t buckets[BUCKETS];
 };
 
@@ -165,12 +166,30 @@ int masks_new(int fd, struct masks **ret)
 
 void masks_free(struct masks *m)
 {
-	if (!m)
-		return;
-	masks_memory_free(m->map, m->map_size);
-	free(m->values);
-	free(m);
-	dumpable_allow();
+	struct masks *next;
+
+	for (; m; m = next) {
+		next = m->next;
+		masks_memory_free(m->map, m->map_size);
+		free(m->values);
+		free(m);
+		dumpable_allow();
+	}
+}
+
+void masks_add(struct masks *m, struct masks *more)
+{
+	struct masks **at = &m->next;
+	size_t i;
+
+	for (i = 0; i < sizeof(m->first); i++)
+		m->first[i] = m->first[i] || more->first[i];
+	more->next = m->next;
+	m->next = more;
+	for (i = 0; i < MASKS_ADDED_MAX && *at; i++)
+		at = &(*at)->next;
+	masks_free(*at);
+	*at = NULL;
 }
 
 /* ---- looking ---- */
@@ -188,18 +207,25 @@ static void compare(const struct value *v, const uint8_t *at, size_t left, struc
 		f->size = v->size;
 }
 
-static struct found find(const struct masks *m, const uint8_t *at, size_t left)
+static void look(const struct masks *m, const uint8_t *at, size_t left, struct found *f)
 {
-	struct found f = { 0, false };
 	uint32_t i;
 
 	if (left < HASHED) {
-		for (i = 0; i < m->count && !f.partial; i++)
-			compare(&m->values[i], at, left, &f);
-		return f;
+		for (i = 0; i < m->count && !f->partial; i++)
+			compare(&m->values[i], at, left, f);
+		return;
 	}
 	for (i = m->buckets[bucket_of(at)]; i > 0; i = m->values[i - 1].next)
-		compare(&m->values[i - 1], at, left, &f);
+		compare(&m->values[i - 1], at, left, f);
+}
+
+static struct found find(const struct masks *m, const uint8_t *at, size_t left)
+{
+	struct found f = { 0, false };
+
+	for (; m; m = m->next)
+		look(m, at, left, &f);
 	return f;
 }
 

@@ -13,6 +13,9 @@ struct masks;
  * negative errno. While there is one, the keeper leaves no core file. */
 int masks_new(int fd, struct masks **ret);
 void masks_free(struct masks *m); /* zeroes them; NULL is fine */
+/* Takes MORE over: it is looked for, too. Of MASKS_ADDED_MAX that were added the oldest go. */
+#define MASKS_ADDED_MAX 16
+void masks_add(struct masks *m, struct masks *more);
 
 /* Covers every value in the SIZE bytes at DATA. Returns how many bytes are settled; the others may
  * be the beginning of a value: they are unchanged, fewer than KEEPER_MASK_MAX, and are to be given

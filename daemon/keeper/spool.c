@@ -584,6 +584,21 @@ void spools_drop_stdin(struct spools *all, struct wire_message *m)
 	link_reply(all->link, h.type, h.serial, s ? 0 : -ENOENT);
 }
 
+void spools_mask(struct spools *all, struct wire_message *m)
+{
+	const struct wire_header h = *wire_head(m);
+	const struct spool *s = find_open(all, m);
+	CLEANUP_FD int fd = wire_take_fd(m, 0);
+	struct masks *more = NULL;
+	int r = s ? 0 : -ENOENT;
+
+	if (r == 0)
+		r = s->masks && fd >= 0 ? masks_new(fd, &more) : -EINVAL;
+	if (r == 0)
+		masks_add(s->masks, more);
+	link_reply(all->link, h.type, h.serial, r);
+}
+
 bool spools_each(const struct spools *all, bool (*fn)(const char *exec, void *userdata),
 		 void *userdata)
 {

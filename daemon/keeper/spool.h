@@ -42,6 +42,7 @@ void spools_remove(struct spools *s, struct wire_message *m);
 void spools_hold(struct spools *s, struct wire_message *m);
 void spools_adopt(struct spools *s, struct wire_message *m);
 void spools_drop_stdin(struct spools *s, struct wire_message *m);
+void spools_mask(struct spools *s, struct wire_message *m);
 /* Calls FN with the name of each until it returns false. Returns whether it never did. */
 bool spools_each(const struct spools *s, bool (*fn)(const char *exec, void *userdata),
 		 void *userdata);

@@ -45,6 +45,9 @@ int keeper_client_spool_adopt(struct keeper_client *k, const char *exec, keeper_
 			      void *userdata);
 /* The keeper's copy of what leads to its stdin is not needed any more. */
 int keeper_client_spool_drop_stdin(struct keeper_client *k, const char *exec);
+/* There is more to be covered: MASKS as in struct spool_request, but never -1. */
+int keeper_client_spool_mask(struct keeper_client *k, const char *exec, int masks,
+			     keeper_reply *done, void *userdata);
 int keeper_client_spool_remove(struct keeper_client *k, const char *exec);
 
 /* ---- for sandbox*.c and main.c ---- */

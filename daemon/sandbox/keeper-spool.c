@@ -116,3 +116,19 @@ int keeper_client_spool_drop_stdin(struct keeper_client *k, const char *exec)
 {
 	return call_ref(k, KEEPER_SPOOL_DROP_STDIN, exec, on_spool_held, NULL);
 }
+
+int keeper_client_spool_mask(struct keeper_client *k, const char *exec, int masks,
+			     keeper_reply *done, void *userdata)
+{
+	struct wire_message *m = keeper_scratch(k->manager);
+	int r;
+
+	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_SPOOL_MASK, 0, sizeof(struct keeper_spool_ref));
+	(void)wire_add_fd(m, masks); /* the first one fits */
+	r = wire_add_string(m, offsetof(struct keeper_spool_ref, exec), exec);
+	if (r < 0) {
+		wire_message_done(m);
+		return r;
+	}
+	return keeper_client_call(k, m, done, userdata);
+}

@@ -16,7 +16,9 @@
 #include "sandbox/exec-internal.h"
 #include "sandbox/exec-secrets.h"
 #include "sandbox/init-client.h"
+#include "sandbox/keeper-client.h"
 #include "sandbox/sandbox-internal.h"
+#include "sandbox/spool-mask.h"
 #include "sandbox/tool.h"
 #include "secret/value.h"
 
@@ -222,19 +224,99 @@ static const char *path_of(const struct exec *e, const char *lease, const char *
 	return NULL;
 }
 
-void secret_file_update(const struct exec *e, const char *lease, const char *secret,
-			const struct bytes *value)
+/* ---- another value ---- */
+
+/* Under way while the keeper is told what is not to be in the spool. */
+struct update {
+	struct exec *exec;
+	struct secret_value *value;
+	char *path;
+};
+
+static void update_free(struct update *u)
+{
+	(void)exec_unref(u->exec);
+	(void)secret_value_unref(u->value);
+	free(u->path);
+	free(u);
+}
+
+static void log_kept(const struct exec *e, int error, const char *path)
+{
+	log_errno(LOG_LEVEL_WARNING, error, "exec %s: its secret in ~/%s stays as it was",
+		  e->facts.id, path);
+}
+
+static void put_update(const struct exec *e, const char *path, const struct secret_value *v)
+{
+	const struct bytes value = { secret_value_data(v), secret_value_size(v) };
+	int r = e->phase == EXEC_PHASE_ENDED ? 0 : put_secret(e, 0, path, &value);
+
+	if (r < 0)
+		log_kept(e, r, path);
+}
+
+static void on_masked(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
+{
+	struct update *u = userdata;
+
+	(void)k;
+	(void)m;
+	/* -ENOENT, -ECONNRESET: nothing is kept of its output any more */
+	if (error < 0 && error != -ENOENT && error != -ECONNRESET)
+		log_kept(u->exec, error, u->path);
+	else
+		put_update(u->exec, u->path, u->value);
+	update_free(u);
+}
+
+/* Returns 0, or negative errno: the file cannot be written before. */
+static int mask_first(struct exec *e, const char *path, struct secret_value *v)
+{
+	const struct bytes value = { secret_value_data(v), secret_value_size(v) };
+	struct keeper_client *k = sandbox_keeper(e->sandbox);
+	struct update *u;
+	int masks = -1;
+	int r = spool_mask_new(&value, 1, &masks);
+
+	if (r < 0 || masks < 0 || !k) {
+		(void)close_fd(masks);
+		if (r == 0)
+			put_update(e, path, v);
+		return r;
+	}
+	u = calloc(1, sizeof(*u));
+	if (!u) {
+		(void)close_fd(masks);
+		return -ENOMEM;
+	}
+	*u = (struct update){ exec_ref(e), secret_value_ref(v), strdup(path) };
+	if (u->path) {
+		r = keeper_client_spool_mask(k, e->key, masks, on_masked, u);
+	} else {
+		(void)close_fd(masks);
+		r = -ENOMEM;
+	}
+	if (r < 0)
+		update_free(u);
+	return r;
+}
+
+void secret_file_update(struct exec *e, const char *lease, const char *secret,
+			struct secret_value *v)
 {
 	const char *path = path_of(e, lease, secret);
 	int r;
 
 	if (!path || !e->watched || e->phase == EXEC_PHASE_ENDED)
 		return;
-	r = value ? put_secret(e, 0, path, value) : drop_secret(e, path);
+	if (v && e->facts.streams == 0) {
+		put_update(e, path, v);
+		return;
+	}
+	r = v ? mask_first(e, path, v) : drop_secret(e, path);
 	if (r < 0)
-		log_errno(LOG_LEVEL_WARNING, r,
-			  "exec %s: its file of the secret %s stays as it was", e->facts.id,
-			  secret);
+		log_kept(e, r, path);
 }
 
 /* ---- seeds ---- */

@@ -13,6 +13,7 @@
 struct exec;
 struct init_client;
 struct sandbox;
+struct secret_value;
 struct string_list;
 
 /* Those of S, absolute inside, each once and none in another. */
@@ -29,7 +30,8 @@ int secret_file_check(const struct sandbox *s, const char *path, struct error *r
 int secret_files_lend(const struct exec *e);
 /* E is not asked for after all. */
 void secret_files_withdraw(const struct exec *e);
-/* E's lease LEASE of SECRET has another value, or (NULL) is over: so is the file, if it is one.
- * After a restart of the daemon only those that the tool's profile names are known. */
-void secret_file_update(const struct exec *e, const char *lease, const char *secret,
-			const struct bytes *value);
+/* E's lease LEASE of SECRET has another value, or (NULL) is over: so is the file, if it is one. Its
+ * spool covers the new value before the file has it. After a restart of the daemon only those that
+ * the tool's profile names are known. */
+void secret_file_update(struct exec *e, const char *lease, const char *secret,
+			struct secret_value *v);

@@ -13,7 +13,6 @@
 #include "sandbox/sandbox.h"
 #include "sandbox/secret-file.h"
 #include "secret/lease-internal.h"
-#include "secret/value.h"
 #include "util/strings.h"
 
 static const char *const holder_names[] = {
@@ -126,16 +125,12 @@ static bool kill_in_loop(struct sandbox *s, void *userdata)
 	return true;
 }
 
-void lease_holder_update(struct manager *m, const struct lease *l, const struct secret_value *v)
+void lease_holder_update(struct manager *m, const struct lease *l, struct secret_value *v)
 {
-	const struct exec *e = l->facts.holder == LEASE_HOLDER_EXEC ? find_exec(m, l) : NULL;
-	struct bytes value;
+	struct exec *e = l->facts.holder == LEASE_HOLDER_EXEC ? find_exec(m, l) : NULL;
 
-	if (!e)
-		return;
-	if (v)
-		value = (struct bytes){ secret_value_data(v), secret_value_size(v) };
-	secret_file_update(e, l->facts.id, l->facts.secret, v ? &value : NULL);
+	if (e)
+		secret_file_update(e, l->facts.id, l->facts.secret, v);
 }
 
 void lease_holder_kill(struct manager *m, const struct lease *l)

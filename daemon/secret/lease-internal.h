@@ -106,7 +106,7 @@ bool lease_holder_lives(struct manager *m, const struct lease *l);
 bool lease_holder_is_in(struct manager *m, const struct lease *l,
 			const struct lease_request *place);
 /* A command that has it as a file gets the new value V, or (NULL) has none any more. */
-void lease_holder_update(struct manager *m, const struct lease *l, const struct secret_value *v);
+void lease_holder_update(struct manager *m, const struct lease *l, struct secret_value *v);
 /* The execs that may use L end with cause lease_revoked. */
 void lease_holder_kill(struct manager *m, const struct lease *l);
 /* Events: it is over before its holder was. */

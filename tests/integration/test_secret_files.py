@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a tool's secrets become files the agent's home is memory."""
 
+import os
 import shutil
 import signal
+import sqlite3
 
 from harness import exited, timeout
 from lib import check, equal, text_of, until
@@ -90,9 +92,9 @@ def spelled(value):
     return "-".join(value) + "-"
 
 
-def lender(t, **more):
+def lender(t):
     path = t.put(t.workspace(), "token", VALUE)
-    d = t.private_daemon(config=CONFIG + SECRETS.replace("PATH", path), env={"ELSEWHERE": OTHER}, **more)
+    d = t.private_daemon(config=CONFIG + SECRETS.replace("PATH", path), env={"ELSEWHERE": OTHER})
     return d, t.connect(daemon=d), path
 
 
@@ -161,3 +163,36 @@ def test_daemon_killed(t):
     r = exited(c.call("exec.wait", {"execId": x["execId"]}, timeout=60))
     equal(text_of(r["stdout"]).decode().strip(), spelled(VALUE), "it had it")
     equal(t.sh(s, "ls ~/.agent", client=c), "settings\nsub\n", "gone")
+
+
+def lease_of(d):
+    """The id of the one lease that there is, as it is stored."""
+    with sqlite3.connect(f"file:{d.state}/state.db?mode=ro", uri=True) as db:
+        ((lease,),) = db.execute("SELECT id FROM leases").fetchall()
+    return lease
+
+
+def test_follows_its_lease(t):
+    """Another value when it is renewed, which is covered in the output, too; gone when it is over."""
+    d, c, path = lender(t)
+    ws = t.workspace()
+    s = t.sandbox(client=c, tool=TOOL, workspace=ws)
+    file = "~/.agent/auth.json"
+    wait = "while {}; do sleep 0.05; n=$((n + 1)); [ $n -lt 1000 ] || exit 9; done; "
+    script = (
+        f"n=0; old=$(cat {file}); touch {ws}/runs; "
+        + wait.format(f'[ "$(cat {file})" = "$old" ]')
+        + SPELL
+        + f"cat {file}; touch {ws}/seen; "
+        + wait.format(f"[ -e {file} ]")
+    )
+    x = t.run(s, ["sh", "-c", script], client=c, secrets=["a_token"], detach=True)
+    until(lambda: os.path.exists(ws + "/runs"), 50, "it runs", 0.02)
+    t.put(os.path.dirname(path), "token.new", OTHER)
+    os.rename(path + ".new", path)
+    lease = lease_of(d)
+    c.call("secret.renew", {"leaseId": lease, "ttlMs": 3_600_000})
+    until(lambda: os.path.exists(ws + "/seen"), 50, "another value", 0.02)
+    c.call("secret.revoke", {"leaseId": lease})
+    r = exited(c.call("exec.wait", {"execId": x["execId"]}, timeout=60))
+    equal(text_of(r["stdout"]).decode(), spelled(OTHER) + "\n" + "*" * len(OTHER), "the new one")

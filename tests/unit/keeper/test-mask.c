@@ -17,7 +17,7 @@
 #include "mask.h"
 #include "spool-stream.h"
 
-#define ROUNDS 800
+#define ROUNDS 200
 
 static int begin_file(void)
 {
@@ -77,6 +77,26 @@ START_TEST(test_longest)
 	ck_assert_uint_eq(masks_apply(m, (uint8_t *)text + 31, 8, true), 8);
 	ck_assert_str_eq(text, "***************** ********-and ********");
 	masks_free(m);
+}
+END_TEST
+
+/* Those that were added last count, and the first ones always. */
+START_TEST(test_added)
+{
+	static const char *const first[] = { "the first value" };
+	struct masks *m = make(first, 1);
+	char text[] = "the first value, value-00, value-01, value-17", value[16];
+	const char *one = value;
+	int i;
+
+	for (i = 0; i <= MASKS_ADDED_MAX + 1; i++) {
+		(void)snprintf(value, sizeof(value), "value-%02d", i);
+		masks_add(m, make(&one, 1));
+	}
+	ck_assert_uint_eq(masks_apply(m, (uint8_t *)text, strlen(text), true), strlen(text));
+	ck_assert_str_eq(text, "***************, value-00, value-01, ********");
+	masks_free(m);
+	ck_assert_int_eq(prctl(PR_GET_DUMPABLE), 1);
 }
 END_TEST
 
@@ -317,10 +337,11 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_whole);
 	tcase_add_test(tc, test_longest);
+	tcase_add_test(tc, test_added);
 	tcase_add_test(tc, test_dumpable);
 	tcase_add_test(tc, test_refused);
 	tcase_add_test(tc, test_chunks);

@@ -89,8 +89,7 @@ bool lease_holder_is_in(struct manager *manager, const struct lease *l,
 	return strcmp(l->facts.holder_id, place->holder_id) == 0;
 }
 
-void lease_holder_update(struct manager *manager, const struct lease *l,
-			 const struct secret_value *v)
+void lease_holder_update(struct manager *manager, const struct lease *l, struct secret_value *v)
 {
 	(void)manager;
 	(void)l;
