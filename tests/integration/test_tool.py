@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Templates: host, and tools' layers as they come from npm (needs the npm registry)."""
 
+import base64
 import json
 import os
 import re
 import subprocess
+import time
 
 import lib
 import provider
@@ -104,29 +106,73 @@ def sandbox_of(t, tool, client=None):
     return made
 
 
-@timeout(BUILD_SECONDS + 60)
+def token(claims):
+    """What looks like a JWT; nobody here checks who signed it."""
+    parts = ({"alg": "RS256", "typ": "JWT"}, claims)
+    texts = [base64.urlsafe_b64encode(json.dumps(x).encode()).decode().rstrip("=") for x in parts]
+    return ".".join([*texts, base64.urlsafe_b64encode(b"not signed by anybody").decode()])
+
+
+def codex_login():
+    """What `codex login` leaves in auth.json."""
+    claims = {
+        "exp": int(time.time()) + 10 * 86400,
+        "email": "ann@example.org",
+        "https://api.openai.com/auth": {"chatgpt_plan_type": "pro", "chatgpt_account_id": "account-1"},
+    }
+    tokens = {
+        "id_token": token(claims),
+        "access_token": token({**claims, "sub": "access"}),
+        "refresh_token": "planted-refresh-token-0123456789",
+        "account_id": "account-1",
+    }
+    now = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
+    return {"OPENAI_API_KEY": None, "tokens": tokens, "last_refresh": now}
+
+
+CODEX = """
+[secret codex_auth_json]
+provider = command
+command = /bin/cat PATH
+"""
+
+
+@timeout(BUILD_SECONDS)
 def test_codex(t):
-    """Its own node, its inner sandbox off, and nothing to be asked at the first start."""
-    s = sandbox_of(t, "codex")
-    layer = t.client.call("template.get", {"template": "codex"})
-    check(layer["version"] in t.sh(s, "codex --version"), "codex --version")
-    check(t.sh(s, "command -v node").startswith("/opt/codex/"), "its own node")
-    seed = t.sh(s, "cat ~/.codex/config.toml; stat -c %u ~/.codex")
+    """Its own node, its inner sandbox off, nothing to be asked at the first start, and a login only while it runs."""
+    login = codex_login()
+    path = t.put(t.workspace(), "auth.json", json.dumps(login))
+    c = t.connect(daemon=t.private_daemon(config=CODEX.replace("PATH", path)))
+    s = sandbox_of(t, "codex", c)
+    layer = c.call("template.get", {"template": "codex"})
+    check(layer["version"] in t.sh(s, "codex --version", client=c), "codex --version")
+    check(t.sh(s, "command -v node", client=c).startswith("/opt/codex/"), "its own node")
+    seed = t.sh(s, "cat ~/.codex/config.toml; stat -c %u ~/.codex", client=c)
     check('sandbox_mode = "danger-full-access"' in seed, seed)
     check('approval_policy = "never"' in seed and seed.split()[-1] == "1000", seed)
-    # It reads its prompt from stdin; then it waits for a network, which there is not.
+    # It reads its prompt from stdin; then it waits for a network, which there is not. By env: without a login.
     r = t.run(
         s,
-        "codex exec --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox"
+        "env codex exec --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox"
         " -c model_provider=x -c model_providers.x.name=x -c model_providers.x.wire_api=responses"
         " -c model_providers.x.base_url=http://127.0.0.1:9 -".split(),
+        client=c,
         stdin={"text": "the words of this prompt"},
         timeoutMs=4_000,
     )
     said = lib.text_of(r["stderr"]).decode()
     check("the words of this prompt" in said and "danger-full-access" in said, said)
-    t.client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
-    t.client.call("template.remove", {"template": "codex"})
+    r = t.run(s, ["codex", "login", "status"], client=c, timeoutMs=30_000)
+    said = (lib.text_of(r["stdout"]) + lib.text_of(r["stderr"])).decode()
+    check(r["exitCode"] == 0 and "Logged in using ChatGPT" in said, f"{r}")
+    # what runs beside it, and what comes after, has no login
+    r = t.run(s, ["sh", "-c", "codex login status; ls ~/.codex/auth.json"], client=c, timeoutMs=30_000)
+    said = (lib.text_of(r["stdout"]) + lib.text_of(r["stderr"])).decode()
+    check(r["exitCode"] != 0 and "Not logged in" in said, f"{r}")
+    # nobody in a sandbox can spend the refresh token
+    script = "grep -c access_token ~/.codex/auth.json; grep -c planted-refresh ~/.codex/auth.json"
+    r = t.run(s, ["sh", "-c", script], client=c, secrets=["codex_auth_json"])
+    equal(lib.text_of(r["stdout"]).decode().split(), ["1", "0"], "what is in its copy")
 
 
 def documented_tool():
