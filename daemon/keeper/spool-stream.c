@@ -201,10 +201,14 @@ static int64_t pump_pipe(struct stream *s, int dir, const char *name)
 	return 0;
 }
 
-static int64_t write_pending(struct stream *s)
+static int64_t write_pending(struct stream *s, int dir, const char *name)
 {
-	ssize_t n = pwrite(s->file, s->pending, s->n_pending, (off_t)s->end);
+	int r = open_file(s, dir, name);
+	ssize_t n;
 
+	if (r < 0)
+		return failed(s, r);
+	n = pwrite(s->file, s->pending, s->n_pending, (off_t)s->end);
 	if (n < 0)
 		return errno == EINTR ? 0 : failed(s, -errno);
 	s->n_pending -= (size_t)n;
@@ -220,15 +224,12 @@ static int64_t write_pending(struct stream *s)
 static int64_t write_later(struct stream *s, int dir, const char *name, const uint8_t *data,
 			   size_t size)
 {
-	int r;
-
 	s->pending = malloc(size);
 	if (!s->pending)
 		return failed(s, -ENOMEM); /* these bytes are lost, and it is said */
 	memcpy(s->pending, data, size);
 	s->n_pending = size;
-	r = open_file(s, dir, name);
-	return r < 0 ? failed(s, r) : write_pending(s);
+	return write_pending(s, dir, name);
 }
 
 static int64_t pump_pty(struct stream *s, int dir, const char *name, uint8_t *buffer)
@@ -236,7 +237,7 @@ static int64_t pump_pty(struct stream *s, int dir, const char *name, uint8_t *bu
 	ssize_t n;
 
 	if (s->n_pending > 0)
-		return write_pending(s);
+		return write_pending(s, dir, name);
 	n = read(s->source, buffer, STREAM_CHUNK);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -272,7 +273,7 @@ static int64_t pump_masked(struct stream *s, int dir, const char *name, uint8_t 
 	ssize_t n;
 
 	if (s->n_pending > 0)
-		return write_pending(s);
+		return write_pending(s, dir, name);
 	if (!s->held)
 		s->held = masks_memory(KEEPER_MASK_MAX);
 	if (!s->held)

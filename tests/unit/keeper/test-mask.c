@@ -291,6 +291,38 @@ START_TEST(test_chunks)
 }
 END_TEST
 
+/* A file that cannot be made is made later, and nothing is lost. */
+START_TEST(test_no_file_yet)
+{
+	static const char *const values[] = { "the one value" };
+	struct masks *m = make(values, 1);
+	uint8_t *buffer = malloc(STREAM_CHUNK);
+	struct stream s;
+	char text[64] = "";
+	int fds[2], fd;
+
+	stream_init(&s);
+	s.masks = m;
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	s.source = fds[0];
+	ck_assert_int_eq(write(fds[1], "it: the one value.", 18), 18);
+	(void)close(fds[1]);
+	ck_assert_int_eq(stream_pump(&s, dir, "not/there", buffer), -ENOENT);
+	ck_assert_int_eq(stream_pump(&s, dir, "not/there", buffer), -ENOENT);
+	ck_assert(!s.eof);
+	ck_assert_int_eq(stream_pump(&s, dir, "x", buffer), 18);
+	ck_assert_int_eq(stream_pump(&s, dir, "x", buffer), 0);
+	ck_assert(s.eof && s.error == 0);
+	fd = openat(dir, "x", O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(read(fd, text, sizeof(text) - 1), 18);
+	(void)close(fd);
+	ck_assert_str_eq(text, "it: *************.");
+	stream_deinit(&s);
+	masks_free(m);
+	free(buffer);
+}
+END_TEST
+
 /* An answer is waited for: what gives nothing away is shown, and covered when it was a secret's. */
 START_TEST(test_shown)
 {
@@ -346,6 +378,7 @@ int main(void)
 	tcase_add_test(tc, test_refused);
 	tcase_add_test(tc, test_chunks);
 	tcase_add_test(tc, test_shown);
+	tcase_add_test(tc, test_no_file_yet);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
