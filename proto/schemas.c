@@ -408,8 +408,20 @@ static const struct field secret_fields[] = {
 };
 const struct schema schema_secret = { "Secret", secret_fields, "What there is to lease; never its value." };
 
+static const struct field tool_ready_fields[] = {
+	{ "tool", FIELD_STRING, R, .doc = "Its name." },
+	{ "ready", FIELD_BOOL, R, .doc = "Whether its agent would find a secret now." },
+	{ "secret", FIELD_STRING, R, .doc = "Which one; of one that is not ready, the first that would do." },
+	{ "detail", FIELD_STRING, R, .doc = "What there is, or is not, in words." },
+	{ "hint", FIELD_STRING, N, .doc = "The commands that mend it; null: it is ready." },
+	{ "stored", FIELD_BOOL, R, .doc = "Whether secret.set mends it." },
+	END
+};
+const struct schema schema_tool_ready = { "ToolReady", tool_ready_fields, "Whether a tool has its secrets." };
+
 static const struct field secret_list_fields[] = {
 	{ "secrets", FIELD_REFS, R, .schema = &schema_secret, .doc = "By name." },
+	{ "tools", FIELD_REFS, R, .schema = &schema_tool_ready, .doc = "Each tool whose profile names a secret." },
 	END
 };
 const struct schema schema_secret_list = { "SecretList", secret_list_fields, "Secrets." };
@@ -515,6 +527,7 @@ const struct schema *const schemas[] = {
 	&schema_pool_list,
 	&schema_secret,
 	&schema_secret_list,
+	&schema_tool_ready,
 	&schema_loop,
 	&schema_loop_list,
 	&schema_receipt,

@@ -25,6 +25,7 @@ extern const struct schema schema_pool;
 extern const struct schema schema_pool_list;
 extern const struct schema schema_secret;
 extern const struct schema schema_secret_list;
+extern const struct schema schema_tool_ready;
 extern const struct schema schema_loop;
 extern const struct schema schema_loop_list;
 extern const struct schema schema_receipt;

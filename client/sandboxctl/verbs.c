@@ -389,7 +389,7 @@ const struct verb verbs[] = {
 	{ "audit verify", "", "check that the audit log is as it was written", audit_verify_options, 0, 0, COMMON, verb_audit_verify, "audit.verify", NULL, NULL, NULL },
 	{ "audit", "", "show who did what with which secret", audit_options, 0, 0, COMMON, verb_audit, "audit.list", NULL, "entries", audit_columns },
 	{ "secret set", "NAME", "put a secret into the store", secret_set_options, 1, 1, COMMON, verb_secret_set, "secret.set", "secret", NULL, NULL },
-	{ "secret ls", "", "list secrets, never their values", no_options, 0, 0, COMMON, verb_list, "secret.list", NULL, "secrets", secret_columns },
+	{ "secret ls", "", "list secrets, never their values", no_options, 0, 0, COMMON, verb_secret_list, "secret.list", NULL, "secrets", secret_columns },
 	{ "secret rm", "NAME...", "take secrets out of the store", no_options, 1, MANY, COMMON, CALL("secret.remove", "secret") },
 	{ "secret lease", "NAME --ttl DUR", "lend a secret; prints the lease", secret_lease_options, 1, 1, COMMON, verb_secret_lease, "secret.lease", "secret", NULL, NULL },
 	{ "secret revoke", "[LEASE]...", "end leases of secrets", secret_revoke_options, 0, MANY, COMMON, verb_secret_revoke, "secret.revoke", "leaseId", NULL, NULL },

@@ -55,6 +55,7 @@ int verb_attach(struct ctl *ctl);
 int verb_kill(struct ctl *ctl);
 int verb_wait(struct ctl *ctl);
 int verb_secret_set(struct ctl *ctl);
+int verb_secret_list(struct ctl *ctl);
 int verb_save(struct ctl *ctl);
 int verb_template_build(struct ctl *ctl);
 int verb_loop_create(struct ctl *ctl);

@@ -16,6 +16,7 @@
 #include "sandbox/manager.h"
 #include "secret/audit.h"
 #include "secret/provider.h"
+#include "secret/ready.h"
 #include "secret/vault.h"
 #include "util/log.h"
 
@@ -342,9 +343,24 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct secret_row *)a)->name, ((const struct secret_row *)b)->name);
 }
 
+/* docs/rpc.md, ToolReady. */
+static void add_tool(const struct tool_ready *t, void *userdata)
+{
+	struct json_object *o = json_object_new_object();
+
+	value_add_string(o, "tool", t->tool);
+	json_object_object_add(o, "ready", json_object_new_boolean(t->ready));
+	value_add_string(o, "secret", t->secret);
+	value_add_string(o, "detail", t->detail);
+	json_object_object_add(o, "hint", value_string(t->hint));
+	json_object_object_add(o, "stored", json_object_new_boolean(t->is_stored));
+	(void)json_object_array_add(userdata, o); /* memory: shorter */
+}
+
 static struct json_object *value_list(struct listing *l, size_t limit)
 {
 	struct json_object *result = json_object_new_object(), *list = json_object_new_array();
+	struct json_object *tools = json_object_new_array();
 	size_t i;
 
 	if (l->count > 0)
@@ -352,7 +368,9 @@ static struct json_object *value_list(struct listing *l, size_t limit)
 	for (i = 0; i < l->count && i < limit; i++)
 		(void)json_object_array_add(list, value_secret(l->manager, l->peer,
 							       &l->items[i])); /* memory */
+	tools_ready_each(l->manager, l->peer, add_tool, tools);
 	json_object_object_add(result, "secrets", list);
+	json_object_object_add(result, "tools", tools);
 	return result;
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which tools find their secrets, and what is said to who has none."""
 
+import json
 import os
 
 from agent_secrets import AgentSecrets
@@ -77,3 +78,24 @@ def test_agent_secrets(t):
         equal(found["agent-secrets"]["ok"], False, "a bad answer")
         check("planted-value" not in str(found), "what it says is told")
     d.stop()
+
+
+def test_sandboxctl(t):
+    """`secret ls` and `doctor` say it, too; doctor also where no daemon runs, without it."""
+    d = t.private_daemon({})
+    env = {"SANDBOXD_SOCKET": d.socket}
+    lines = t.ctl("secret", "ls", env=env).stdout.decode().splitlines()
+    claude = next(x.split() for x in lines if x.startswith("claude"))
+    equal(claude[1:3], ["false", "claude_setup_token"], "claude")
+    check(" ".join(claude).endswith("sandboxctl secret set claude_setup_token"), f"{claude}")
+    t.ctl("secret", "set", "claude_setup_token", env=env, stdin=b"planted-value\n")
+    lines = t.ctl("secret", "ls", env=env).stdout.decode().splitlines()
+    check(any(x.split()[:2] == ["claude", "true"] for x in lines), f"{lines}")
+    doctor = t.ctl("doctor", env=env).stdout.decode()
+    check("secrets: claude    claude_setup_token is there" in doctor, doctor)
+    found = {x["name"]: x for x in json.loads(t.ctl("-o", "json", "doctor", env=env).stdout)["checks"]}
+    equal(found["secrets: claude"]["ok"], True, "claude")
+    equal(found["secrets: gemini"]["fix"], ["sandboxctl", "secret", "set", "gemini_api_key"], "fix")
+    equal(found["secrets: gemini"]["hint"], " ".join(found["secrets: gemini"]["fix"]), "hint")
+    d.stop()
+    check("secrets:" not in t.ctl("doctor", env=env).stdout.decode(), "without a daemon")
