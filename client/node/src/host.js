@@ -3,7 +3,7 @@
 
 import { spawn } from "node:child_process";
 import { onAbort } from "./abort.js";
-import { SandboxdError } from "./errors.js";
+import { NOT_RUNNING, SandboxdError } from "./errors.js";
 import { signalNumber } from "./signals.js";
 
 const GRACE_MS = 5000;
@@ -41,8 +41,12 @@ function killGroup(child, signal) {
 }
 
 /** Like execInSandbox, on the host. */
-export function runOnHost(command, { env, workDir, timeout, signal, stdin } = {}) {
+export function runOnHost(command, { env, workDir, timeout, signal, stdin, secrets } = {}) {
   if (signal?.aborted) return Promise.reject(SandboxdError.aborted(signal.reason));
+  if (secrets?.length) {
+    const message = "nobody lends secrets without a daemon";
+    return Promise.reject(new SandboxdError(message, { kind: NOT_RUNNING, hint: "start sandboxd, or give them in env" }));
+  }
   return new Promise((resolve, reject) => {
     const startedAt = Date.now();
     const output = new Tail();

@@ -176,6 +176,8 @@ export interface ExecOptions {
   signal?: AbortSignal;
   /** What it reads; default: nothing, a closed stdin. */
   stdin?: string | Uint8Array;
+  /** Lent to this command alone, by a daemon: without one it rejects. */
+  secrets?: Params<"exec.run">["secrets"];
   /** The daemon's socket; else as SandboxdClient looks for it. */
   socket?: string;
 }

@@ -72,10 +72,10 @@ export async function destroyLoopSandbox(loopId, { socket, outcome, force = true
 }
 
 export async function execInSandbox(name, command, options = {}) {
-  const { env, workDir, timeout, signal, stdin, socket } = options;
+  const { env, workDir, timeout, signal, stdin, secrets, socket } = options;
   const place = onHost.get(name);
   if (place) return runOnHost(command, { ...options, workDir: workDir ?? place.workDir, env: { ...place.env, ...env } });
-  const params = { sandbox: name, command, env, workDir, timeoutMs: timeout, capture: "merged" };
+  const params = { sandbox: name, command, env, workDir, secrets, timeoutMs: timeout, capture: "merged" };
   if (stdin !== undefined) params.stdin = typeof stdin === "string" ? { text: stdin } : stdin;
   const result = await clientFor(socket).exec.run(params, { signal });
   const { cause, truncated, durationMs, startError } = result;

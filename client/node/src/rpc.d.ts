@@ -510,6 +510,24 @@ export interface Secret {
 export interface SecretList {
   /** By name. */
   secrets: Array<Secret>;
+  /** Each tool whose profile names a secret. */
+  tools: Array<ToolReady>;
+}
+
+/** Whether a tool has its secrets. */
+export interface ToolReady {
+  /** Its name. */
+  tool: string;
+  /** Whether its agent would find a secret now. */
+  ready: boolean;
+  /** Which one; of one that is not ready, the first that would do. */
+  secret: string;
+  /** What there is, or is not, in words. */
+  detail: string;
+  /** The commands that mend it; null: it is ready. */
+  hint?: string | null;
+  /** Whether secret.set mends it. */
+  stored: boolean;
 }
 
 /** One run of an orchestrator over one worktree. */
