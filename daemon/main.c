@@ -36,6 +36,7 @@
 
 #define STOP_LIMIT_MS 60000
 #define ADOPT_LIMIT_MS 5000
+#define REAP_LIMIT_MS 1000    /* for children that were killed at the end */
 #define STOP_POLL_MS 20       /* only while stopping: many parties, one condition */
 #define CHECKPOINT_SECONDS 30 /* the database's log is moved when this long has passed */
 
@@ -394,6 +395,30 @@ static int start(struct daemon *d)
 	return r;
 }
 
+static void on_enough(evutil_socket_t fd, short events, void *userdata)
+{
+	bool *enough = userdata;
+
+	(void)fd;
+	(void)events;
+	*enough = true;
+}
+
+/* What somebody still waited for was killed, and its end is all that the loop has left. */
+static void reap_children(struct event_base *base)
+{
+	const struct timeval patience = { .tv_sec = REAP_LIMIT_MS / 1000 };
+	bool enough = false;
+	struct event *timer = evtimer_new(base, on_enough, &enough);
+
+	if (timer && event_add(timer, &patience) == 0)
+		while (!enough && event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED) > 1)
+			if (event_base_loop(base, EVLOOP_ONCE) < 0)
+				break;
+	if (timer)
+		event_free(timer);
+}
+
 static void shut_down(struct daemon *d)
 {
 	server_free(d->server);
@@ -401,6 +426,8 @@ static void shut_down(struct daemon *d)
 		manager_deinit(&d->manager);
 	free_events(d);
 	service_free(d->service);
+	if (d->manager.base)
+		reap_children(d->manager.base);
 	if (d->manager.base)
 		event_base_free(d->manager.base);
 	if (d->socket_is_ours)
