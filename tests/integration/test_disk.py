@@ -159,10 +159,15 @@ def fill(t, s, **kw):
 def test_cap(t):
     s = t.sandbox(limits={"diskBytes": CAP})
     equal(s["limits"]["diskBytes"], CAP, "limits")
+    watcher = t.connect()
+    watcher.call("events.subscribe", {"filter": {"sandbox": s["name"]}, "types": ["sandbox.limit"]})
     exited(t.run(s, ["sh", "-c", "head -c 4000000 /dev/zero >/home/agent/ok"]))
     fill(t, s)
     equal(t.client.call("sandbox.get", {"sandbox": s["name"]})["state"], "running", "it goes on")
     check(used(t, s) > CAP, "over")
+    told = watcher.note("events.event")["data"]
+    equal((told["limit"], told["max"]), ("diskBytes", CAP), "the event")
+    check(told["used"] > CAP, f"used: {told}")
     # what does not add to it runs; what does is ended
     equal(exited(t.run(s, ["sh", "-c", "sleep 1; echo on"], timeout=60))["stdout"], "on\n", "reader")
     fill(t, s)

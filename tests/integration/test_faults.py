@@ -171,6 +171,40 @@ def test_keeper_dies_in_a_create_that_fails_then(t):
     d.stop()
 
 
+@timeout(120)
+def test_start_under_way_when_all_die(t):
+    """The daemon, the keeper and the runtime: the sandbox is stopped, and starts again with its files."""
+    path = t.workspace() + "/crun"
+    os.chmod(os.path.dirname(path), 0o755)
+
+    def runtime(program):
+        shutil.copy(program, path + ".new")
+        os.rename(path + ".new", path)
+
+    runtime("/usr/bin/crun")
+    d = t.private_daemon({"runtime crun": {"path": path}, "limits": {"pool_memory": "0"}, "daemon": {"on_stop": "keep"}})
+    c = t.connect(daemon=d)
+    s = c.call("sandbox.create", {"name": "mine", "workspace": t.workspace()}, timeout=60)
+    t.sh(s, "echo kept >~/file", client=c)
+    c.call("sandbox.stop", {"sandbox": "mine"})
+    runtime(fake(t, "hang"))
+    c.send("sandbox.start", {"sandbox": "mine"})
+    others = lambda: [p for p, n in daemon_module.descendants(d.pid).items() if not n.startswith("sandbox-")]  # noqa: E731
+    until(others, 20, "the runtime")
+    victims = [d.pid, *daemon_module.descendants(d.pid)]
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    d.kill()
+    runtime("/usr/bin/crun")
+    d.start()
+    c = t.connect(daemon=d)
+    equal(c.call("sandbox.get", {"sandbox": "mine"})["state"], "stopped", "state")
+    c.call("sandbox.start", {"sandbox": "mine"}, timeout=60)
+    equal(t.sh(s, "cat ~/file", client=c), "kept\n", "its file")
+    c.call("sandbox.remove", {"sandbox": "mine"})
+    d.stop()
+
+
 def test_crun_crashes(t):
     d, _, _ = broken_runtime(t, fake(t, "crash"), ("runtime_failed",))
     d.stop()

@@ -285,6 +285,8 @@ def test_runtime_changes(t):
     shutil.copy("/usr/bin/crun", path)
     os.chmod(path, 0o755)
     d, c = used(t, {"runtime crun": {"path": path}})
+    watcher = t.connect(daemon=d)
+    watcher.call("events.subscribe", {"types": ["pool.failed"]})
     old = spares(d, c)
     shutil.copy(t.suite.tools["fake-runtime-early"], path + ".new")
     os.rename(path + ".new", path)
@@ -293,6 +295,8 @@ def test_runtime_changes(t):
     until(lambda: pool(c)["failuresInRow"] >= 10, 120, f"{pool(c)}")
     p = pool(c)
     check(p["retryAt"] and "fake runtime" in p["reason"], f"says so: {p}")
+    told = watcher.note("events.event")["data"]
+    check(told["retryAt"] and told["failuresInRow"] >= 1 and told["reason"], f"the event: {told}")
     check("times in a row" in d.log_tail(20000), "a warning")
     shutil.copy("/usr/bin/crun", path + ".new")
     os.chmod(path + ".new", 0o755)

@@ -454,11 +454,12 @@ int store_exec_load(struct store *s, store_exec_row *fn, void *userdata)
 							 .left_ms = -1,
 							 .grace_ms = 60,
 							 .ending = EXEC_CAUSE_MAX } };
-	struct store_exec young = mine;
+	struct store_exec first = mine, young = mine;
 	static const struct store_exec orphan = { .id = "7.gone", .sandbox = "nobox", .peer = 7 };
 
 	(void)s;
-	assert(fn(&mine, userdata) == 0);
+	first.detached = !stored.waited_for;
+	assert(fn(&first, userdata) == 0);
 	rows = 2;
 	if (stored.never_begun) {
 		young.id = "young";

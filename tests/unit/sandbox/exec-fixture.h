@@ -36,6 +36,7 @@ extern int insert_error;                  /* and an insert */
 /* Ended execs that an earlier daemon has stored: of the box, and of each of others beside it. */
 #define OTHERS_MAX 600
 struct stored_execs {
+	bool waited_for;  /* the one of the box ends with its client */
 	bool never_begun; /* and one of the box that may never have been */
 	unsigned of_box;
 	unsigned others;

@@ -3,13 +3,16 @@
 #undef NDEBUG
 #include <assert.h>
 #include <check.h>
+#include <event2/event.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bounds.h"
 #include "exec-harness.h"
 #include "macro.h"
+#include "sandbox/exec-internal.h"
 #include "sandbox/init-client.h"
 
 #define STRANGER 99
@@ -126,6 +129,56 @@ START_TEST(a_cancel_before)
 }
 END_TEST
 
+/* Its client had to wait for it. The patience is not lived through: its timer is looked at, and
+ * its time made to come. */
+static struct exec *begin_waited_for(void)
+{
+	struct timeval due, now;
+	struct exec *e;
+
+	box_runs = true;
+	stored.waited_for = true;
+	say_known = say_one_runs;
+	setup();
+	exec_table_adopt(&manager, &box);
+	e = exec_find(&manager, 7, "old", NULL);
+	ck_assert(evtimer_pending(&e->events->client, &due));
+	(void)evutil_gettimeofday(&now, NULL);
+	evutil_timersub(&due, &now, &due);
+	ck_assert(due.tv_sec <= RETURN_MS / 1000 && due.tv_sec > RETURN_MS / 2000);
+	return e;
+}
+
+START_TEST(its_client_does_not_come_back)
+{
+	struct exec *e = begin_waited_for();
+
+	event_active(&e->events->client, EV_TIMEOUT, 0);
+	turn();
+	hear_about(INIT_SIGNAL, OLD_EXEC);
+	say_exited(OLD_EXEC, -1, SIGTERM, 0);
+	ck_assert_int_eq(facts_of("old")->result.cause, EXEC_CAUSE_CANCELLED);
+	teardown();
+}
+END_TEST
+
+START_TEST(its_client_comes_back)
+{
+	static const struct exec_follower follower = { 0 };
+	struct exec *e = begin_waited_for();
+	struct exec_follow *place;
+
+	ck_assert_int_eq(exec_follow(e, &follower, NULL, &place), 0);
+	ck_assert(!evtimer_pending(&e->events->client, NULL));
+	turn();
+	hear_nothing();
+	ck_assert_ptr_null(exec_unfollow(place));
+	say_exited(OLD_EXEC, 0, 0, 0);
+	ck_assert_int_eq(facts_of("old")->result.cause, EXEC_CAUSE_EXITED);
+	teardown();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("exec-adopt");
@@ -138,6 +191,8 @@ int main(void)
 	tcase_add_test(t, one_ended_meanwhile);
 	tcase_add_test(t, one_was_begun_and_one_is_lost);
 	tcase_add_test(t, a_cancel_before);
+	tcase_add_test(t, its_client_does_not_come_back);
+	tcase_add_test(t, its_client_comes_back);
 	suite_add_tcase(suite, t);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
