@@ -35,6 +35,7 @@
 static struct config config;
 static struct manager m = { .config = &config };
 static char dir[64], endpoint[64];
+static int idle_events;
 
 /* ---- the clock ---- */
 
@@ -326,11 +327,13 @@ static void set_up(void)
 	later_ms = 0;
 	answer = (struct answer){ 0 };
 	token_server_start(m.base, endpoint, sizeof(endpoint));
+	idle_events = event_base_get_num_events(m.base, EVENT_BASE_COUNT_ADDED);
 }
 
 static void tear_down(void)
 {
-	while (login_table_busy(m.logins))
+	/* refreshes, and brokers that are to be reaped */
+	while (event_base_get_num_events(m.base, EVENT_BASE_COUNT_ADDED) > idle_events)
 		turn();
 	login_table_free(m.logins);
 	vault_free(m.vault);
