@@ -8,9 +8,9 @@
  *   drain N COMMAND...          the same with one pipe and large reads (throughput)
  *   wide N COMMAND...           the same with a pipe of 1 MiB, as sandboxd's own are
  *   rpc SOCKET N LINE [FD]      send LINE, wait for the reply; FD: with three descriptors
- *   sandbox SOCKET N cold|warm PARAMS [exec]
+ *   sandbox SOCKET N cold|warm PARAMS [exec PARAMS]
  *                               sandbox.create with a name and PARAMS (",key:value..."), and
- *                               exec of true, timed; sandbox.remove, not timed
+ *                               exec of true, with PARAMS, timed; sandbox.remove, not timed
  *   ping PROTOCOL SOCKET CONNECTIONS IN-FLIGHT BATCHES SIZE
  *                               nanoseconds per request, of each batch
  *   crowd SOCKET CONNECTIONS IN-FLIGHT COMMANDS SANDBOX...

@@ -65,7 +65,7 @@ static void expect_launch(const char *reply, const char *type)
 	exit(1);
 }
 
-/* SOCKET N cold|warm PARAMS [exec]: the sandbox's removal is not timed. */
+/* SOCKET N cold|warm PARAMS [exec PARAMS]: the sandbox's removal is not timed. */
 void measure_sandbox(int argc, char **argv)
 {
 	int fd = dial(argv[0]);
@@ -85,12 +85,12 @@ void measure_sandbox(int argc, char **argv)
 				   "\"params\":{\"name\":\"%s\"%s}}\n",
 				   name, params),
 			      type);
-		if (argc > 4)
+		if (argc > 5)
 			(void)call(fd,
 				   "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"exec.run\","
 				   "\"params\":"
-				   "{\"sandbox\":\"%s\",\"command\":[\"/bin/true\"]}}\n",
-				   name);
+				   "{\"sandbox\":\"%s\",\"command\":[\"/bin/true\"]%s}}\n",
+				   name, argv[5]);
 		print_since(begin);
 		(void)call(fd,
 			   "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"sandbox.remove\","

@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 
+from rows import secrets
 from runner import Unmeasurable
 
 SPARES = 4
@@ -52,11 +53,12 @@ def on_one_connection(bench):
         )
 
     bench.alone("claim", "claim with worktree, env, limits, on one connection", 300, claim(), 1)
+    secrets.store(pooled(bench).client())
     bench.alone(
         "claim-exec",
-        "claim and first exec of true, on one connection (no lease, no policy yet)",
+        "claim, lease of a secret, first exec of true, on one connection (no policy yet)",
         300,
-        claim("exec"),
+        claim("exec", "," + json.dumps({"secrets": secrets.LEND})[1:-1]),
         3,
     )
 
