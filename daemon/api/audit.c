@@ -18,7 +18,8 @@ struct asking {
 	struct audit_reading *reading;
 };
 
-static void on_cancel(struct request *r, void *userdata)
+/* Nobody waits for it any more. */
+static void on_gone(struct request *r, void *userdata)
 {
 	struct asking *a = userdata;
 	CLEANUP_ERROR struct error e = { 0 };
@@ -32,7 +33,8 @@ static void on_cancel(struct request *r, void *userdata)
 /* BEGUN: what was begun for A, or not, with E. */
 static void wait_for(struct asking *a, int begun, struct error *e)
 {
-	static const struct request_watch watch = { .on_cancel = on_cancel };
+	static const struct request_watch watch = { .on_cancel = on_gone,
+						    .on_disconnect = on_gone };
 
 	if (begun == 0) {
 		request_watch(a->request, &watch, a);

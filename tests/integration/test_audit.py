@@ -158,13 +158,18 @@ def test_ctl(t):
 
 
 def test_many_at_once(t):
-    c = t.connect(daemon=t.private_daemon())
+    d = t.private_daemon()
+    c = t.connect(daemon=d)
     ids = [c.send("audit.verify", {}) for _ in range(40)]
     c.notify("rpc.cancel", {"id": ids[0]})
     answers = [c.wait_raw(i) for i in ids]
     kinds = {a["error"]["data"]["kind"] for a in answers if "error" in a}
     check(kinds <= {"limit_reached", "cancelled"}, kinds)
     check(any("result" in a for a in answers), "none was answered")
+    with d.client() as gone:
+        for _ in range(5):
+            gone.send("audit.verify", {})
+            gone.send("audit.list", {})
     equal(verify(c)["ok"], True, "afterwards")
 
 
