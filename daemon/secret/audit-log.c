@@ -268,6 +268,9 @@ static void give_up_old(struct audit_log *l)
 		if (save(l) < 0)
 			drop = 0;
 	}
+	if (drop > 0)
+		log_notice("audit log: entries %" PRId64 " to %" PRId64 " are not kept any more",
+			   files[0], files[drop] - 1);
 	for (i = 0; i < drop; i++) {
 		audit_log_file_name(files[i], name);
 		(void)unlinkat(l->dir_fd, name, 0); /* with the next file */
