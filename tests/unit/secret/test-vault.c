@@ -76,6 +76,7 @@ static void teardown(void)
 {
 	vault_free(v);
 	v = NULL;
+	ck_assert_int_ge(event_base_dispatch(base), 0); /* a writer that was killed is reaped */
 	event_base_free(base);
 	state = close_fd(state);
 	ck_assert_int_eq(path_remove_tree(AT_FDCWD, dir), 0);
