@@ -72,6 +72,7 @@ static void setup(void)
 static void teardown(void)
 {
 	provider_agent_secrets_stop(&manager);
+	(void)event_base_dispatch(manager.base); /* until what was killed is reaped */
 	ck_assert_uint_eq(manager.provider_commands, 0);
 	event_base_free(manager.base);
 	(void)unlink(config->secrets.agent_secrets_socket);
