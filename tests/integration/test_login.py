@@ -7,17 +7,28 @@ import os
 import lib
 import tokens
 from daemon import descendants
-from harness import refused
+from harness import refused, timeout
 from lib import check, equal, until
 
+MANY = 50
 NAME = "codex_auth_json"
+TOOL = """
+[tool with-login]
+version = 1
+node_version = none
+install = :
+secret = codex_auth_json -> file ~/.codex/auth.json
+"""
+# Parts of the file: its spool would cover the whole.
+LOOK = "cd ~/.codex; grep -o 'access-[0-9]*-end' auth.json; grep -c planted auth.json; stat -c %a auth.json"
+
 
 @contextlib.contextmanager
 def logins(t, valid=1):
     """A token server, a daemon that asks it, and a client."""
     server = tokens.Server(valid)
     try:
-        d = t.private_daemon(config=server.config())
+        d = t.private_daemon(config=server.config() + TOOL)
         yield server, d, t.connect(daemon=d)
     finally:
         server.close()
@@ -41,7 +52,42 @@ def check_not_on_disk(d):
         for name in files:
             with open(os.path.join(top, name), "rb") as f:
                 data = f.read()
-            check(b"planted-refresh" not in data and b"-end" not in data, f"{top}/{name} has a token")
+            check(b"planted-refresh-" not in data and b".access-" not in data, f"{top}/{name} has a token")
+
+
+@timeout(180)
+def test_many(t):
+    """All at once, with a token near its end; each command has the next one in its file."""
+    with logins(t) as (server, d, c):
+        put(c, tokens.login(1, life=60))
+        boxes = [t.sandbox(client=c, tool="with-login") for _ in range(MANY)]
+        run = {"command": ["sh", "-c", LOOK], "secrets": [NAME]}
+        calls = [c.send("exec.run", {"sandbox": s["name"], **run}) for s in boxes]
+        for rid in calls:
+            r = c.wait(rid, timeout=120)
+            equal((r["exitCode"], r["stdout"]), (0, "access-2-end\n0\n600\n"), f"inside: {r['stderr']}")
+        equal((server.requests, server.reused), (1, 0), "refreshes")
+        check_not_on_disk(d)
+        equal(os.listdir(os.path.join(d.state, "logins")), [], "nothing is kept of it")
+        done = [e for e in c.call("audit.list")["entries"] if e["action"] == "refresh"]
+        equal([(e["secret"], e["result"]) for e in done], [(NAME, "ok")], "audit")
+
+
+def test_renewed_inside(t):
+    """A command that runs gets the next token in its file, when its lease is renewed near the end."""
+    with logins(t) as (server, _, c):
+        put(c, tokens.login(1))
+        s = t.sandbox(client=c, tool="with-login")
+        wait = "cat ~/.codex/auth.json | grep -o 'access-[0-9]*-end'; until grep -q access-2-end ~/.codex/auth.json; do sleep 0.05; done; " + LOOK
+        rid = c.send("exec.run", {"sandbox": s["name"], "command": ["sh", "-c", wait], "secrets": [NAME]})
+        c.note("exec.started")
+        equal(server.requests, 0, "it was current")
+        put(c, tokens.login(1, life=60))
+        (held,) = [e["leaseId"] for e in c.call("audit.list")["entries"] if e["action"] == "lease"]
+        c.call("secret.renew", {"leaseId": held, "ttlMs": 60000})
+        r = c.wait(rid, timeout=60)
+        equal((r["exitCode"], r["stdout"]), (0, "access-1-end\naccess-2-end\n0\n600\n"), "inside")
+        equal(server.requests, 1, "refreshes")
 
 
 def test_killed_while_asking(t):
