@@ -25,7 +25,6 @@
 #include "sandbox/spare.h"
 #include "sandbox/template.h"
 #include "sandbox/workspace.h"
-#include "store/sandboxes.h"
 #include "util/fault.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -64,9 +63,8 @@ static void boot_failed(struct sandbox *s, bool keeper_gone)
 				  s->facts.name);
 	} else {
 		sandbox_set_state(s, SANDBOX_STATE_REMOVED, "create_failed");
-		if (store_sandbox_delete(s->manager->store, s->facts.id) < 0)
-			log_error("the row of sandbox %s stays behind, removed at the next start",
-				  s->facts.name);
+		if (sandbox_row_delete(s) < 0)
+			log_error("the row of sandbox %s stays behind for now", s->facts.name);
 		sandbox_leave(s);
 	}
 	sandbox_op_end(s, &e);

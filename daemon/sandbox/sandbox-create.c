@@ -319,7 +319,7 @@ static int commit(struct sandbox *s, sandbox_done *done, void *userdata, struct 
 			r = sandbox_submit(s, SANDBOX_VERB_CREATE, done, userdata, NULL,
 					   SANDBOX_STATE_RUNNING);
 			if (r < 0)
-				(void)store_sandbox_delete(s->manager->store, s->facts.id);
+				(void)sandbox_row_delete(s);
 		}
 		if (r < 0)
 			sandbox_leave(s);

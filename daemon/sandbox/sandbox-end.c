@@ -10,7 +10,6 @@
 #include "sandbox/runtime.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/spare.h"
-#include "store/sandboxes.h"
 #include "util/log.h"
 #include "util/strings.h"
 
@@ -145,7 +144,7 @@ static void removed(struct sandbox *s)
 	exec_table_sandbox_removed(s->manager, s);
 	if (s->facts.state != SANDBOX_STATE_REMOVED)
 		sandbox_set_state(s, SANDBOX_STATE_REMOVED, s->ops->cause);
-	r = store_sandbox_delete(s->manager->store, s->facts.id);
+	r = sandbox_row_delete(s);
 	if (r < 0)
 		log_errno(LOG_LEVEL_ERROR, r, "the row of sandbox %s stays behind", s->facts.name);
 	(void)sandbox_ref(s);

@@ -165,8 +165,9 @@ struct sandbox_table {
 	size_t count;
 	size_t in_state[SANDBOX_STATE_MAX];
 	struct sandbox_peer *peers;
-	struct event timer;  /* sandbox-timers.c */
-	int64_t timer_at_ms; /* when it goes off, CLOCK_BOOTTIME; 0: never */
+	struct string_list stale; /* ids of those that are gone, whose rows could not be deleted */
+	struct event timer;       /* sandbox-timers.c */
+	int64_t timer_at_ms;      /* when it goes off, CLOCK_BOOTTIME; 0: never */
 };
 
 /* ---- sandbox-home.c ---- */
@@ -209,6 +210,9 @@ void sandbox_release(struct sandbox *s);
 /* ---- sandbox-row.c ---- */
 int sandbox_row_insert(struct sandbox *s);
 int sandbox_row_update(struct sandbox *s);
+/* S is gone. A row that cannot be deleted (no space) is before the next one is inserted, which may
+ * want its name, or by the next daemon. Returns 0 or negative errno. */
+int sandbox_row_delete(struct sandbox *s);
 /* The row of the spare that S was becomes that of S. Returns 0, -EEXIST (the name), -ENOSPC, … */
 int sandbox_row_claim(struct sandbox *s);
 /* Loads every row: what cannot be read is logged and skipped. Those that ran are taken over, or,

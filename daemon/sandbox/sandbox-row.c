@@ -2,6 +2,8 @@
 /* Between a sandbox and its row. Lists become blobs of texts, each with its NUL: workspaces as path
  * and flags, env and labels as key and value, in turns. */
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sandbox/process.h"
@@ -70,6 +72,29 @@ static void fill(const struct sandbox *s, struct store_sandbox *row)
 	};
 }
 
+static void delete_stale(struct manager *m)
+{
+	struct string_list *stale = &m->sandboxes->stale;
+	int r;
+
+	while (stale->count > 0) {
+		r = store_sandbox_delete(m->store, stale->items[stale->count - 1]);
+		if (r < 0 && r != -ENOENT)
+			return;
+		free(TAKE_PTR(stale->items[--stale->count]));
+	}
+}
+
+int sandbox_row_delete(struct sandbox *s)
+{
+	struct manager *m = s->manager;
+	int r = store_sandbox_delete(m->store, s->facts.id);
+
+	if (r < 0) /* without memory it is the next daemon's */
+		(void)string_list_add(&m->sandboxes->stale, s->facts.id);
+	return r;
+}
+
 static int write_all(struct sandbox *s,
 		     int (*write)(struct store *store, const struct store_sandbox *row))
 {
@@ -77,6 +102,7 @@ static int write_all(struct sandbox *s,
 	struct store_sandbox row;
 	int r;
 
+	delete_stale(s->manager);
 	r = pack(&s->layers, &layers);
 	if (r == 0)
 		r = pack_workspaces(&s->facts.workspaces, &workspaces);

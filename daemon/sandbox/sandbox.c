@@ -430,6 +430,7 @@ void sandbox_table_free(struct manager *m)
 	}
 	table_deinit(&t->by_id);
 	table_deinit(&t->by_name);
+	string_list_deinit(&t->stale);
 	free(t);
 	m->sandboxes = NULL;
 }

@@ -15,7 +15,6 @@
 #include "sandbox/init-client.h"
 #include "sandbox/pool-internal.h"
 #include "sandbox/sandbox-internal.h"
-#include "store/sandboxes.h"
 #include "util/id.h"
 #include "util/log.h"
 #include "util/strings.h"
@@ -215,7 +214,7 @@ static int begin(struct sandbox *s, struct spare *sp)
 		r = sandbox_submit(s, SANDBOX_VERB_CREATE, on_created, sp, NULL,
 				   SANDBOX_STATE_RUNNING);
 		if (r < 0)
-			(void)store_sandbox_delete(s->manager->store, s->facts.id);
+			(void)sandbox_row_delete(s);
 	}
 	if (r < 0)
 		sandbox_leave(s);
