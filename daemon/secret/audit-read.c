@@ -100,13 +100,17 @@ static bool list_fail(struct audit_list *l, int error)
 static bool take(struct audit_list *l, const char *text, size_t size)
 {
 	struct audit_line line;
+	char *copy;
 
 	if (!audit_line_read(text, size, &line) || (!l->everybody && line.uid != l->uid) ||
 	    line.seq <= l->after)
 		return true;
-	l->lines[l->count] = strndup(text, size);
-	if (!l->lines[l->count])
+	copy = malloc(size + 1);
+	if (!copy)
 		return list_fail(l, -ENOMEM);
+	memcpy(copy, text, size); /* TEXT may end where its buffer does */
+	copy[size] = '\0';
+	l->lines[l->count] = copy;
 	return ++l->count < l->limit;
 }
 
