@@ -325,7 +325,8 @@ bool manager_stop(struct manager *m)
 	}
 	if (!sandbox_table_busy(m))
 		return keeper_table_shutdown(m, !m->config->stop_sandboxes) ||
-		       login_table_busy(m->logins) || vault_is_busy(m->vault);
+		       login_table_busy(m->logins) || vault_is_busy(m->vault) ||
+		       m->provider_writes > 0;
 	/* a runtime that hangs is ended with its keeper; the boot then fails and is undone */
 	if (now - m->stop_at_ms > STOP_BOOT_MS && sandbox_table_boots_only(m))
 		(void)keeper_table_shutdown(m, !m->config->stop_sandboxes); /* busy until they go */

@@ -66,7 +66,8 @@ struct manager {
 	struct vault *vault;
 	struct cgroups *cgroups;
 	struct provider_pending *agent_secrets; /* revocations under way */
-	unsigned provider_commands;             /* under way: secret/provider-command.c */
+	unsigned provider_commands;             /* under way: secret/run.c */
+	unsigned provider_writes;               /* files being replaced: secret/provider-file.c */
 	struct server *server;
 	char instance[INSTANCE_ID_SIZE]; /* of the state dir; in every cgroup and directory name */
 	uid_t uid;                       /* whose daemon this is; 0: the system daemon */

@@ -13,7 +13,7 @@
 
 static const struct provider *const providers[] = {
 	&provider_agent_secrets, &provider_command, &provider_env,
-	&provider_store,         &provider_systemd,
+	&provider_file,          &provider_store,   &provider_systemd,
 };
 
 static const struct provider *find(const char *name)

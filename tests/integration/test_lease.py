@@ -89,6 +89,23 @@ def test_lease(t):
             check(VALUE.encode() not in f.read(), "the environment of the daemon has the value")
 
 
+def test_file(t):
+    """Read anew each time; what is no file is told, and what hangs keeps nobody waiting."""
+    folder = t.workspace({"token": "from a file\n", "bytes": b"\xff\0\xfe"})
+    os.mkfifo(os.path.join(folder, "pipe"))
+    names = ("token", "bytes", "pipe", "missing")
+    more = {f"secret f-{n}": {"provider": "file", "path": os.path.join(folder, n)} for n in names}
+    _, c = daemon(t, **more)
+    equal(lease(c, "f-token", reveal=True)["value"], "from a file\n", "value")
+    equal(lib.text_of(lease(c, "f-bytes", reveal=True)["value"]), b"\xff\0\xfe", "bytes")
+    t.put(folder, "token", "another")
+    equal(lease(c, "f-token", reveal=True)["value"], "another", "it has changed")
+    for name in ("f-pipe", "f-missing"):
+        e = c.error("secret.lease", {"secret": name, "ttlMs": HOUR})
+        equal((e.kind, e.field), ("unavailable", "secret"), name)
+    equal(c.call("secret.revokeAll")["revoked"], 3, "leases")
+
+
 def test_bad_input(t):
     _, c = daemon(t)
     box = t.sandbox(client=c)
