@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,18 +37,11 @@ static struct json_object *at_path(struct json_object *object, const char *path)
 	return object;
 }
 
-static char *age_cell(const char *text)
+static char *span_cell(int64_t seconds)
 {
-	struct tm tm = { .tm_sec = 0 };
-	time_t seconds;
 	char *cell;
 	int n;
 
-	if (!strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
-		return strdup(text);
-	seconds = time(NULL) - timegm(&tm);
-	if (seconds < 0)
-		seconds = 0;
 	if (seconds < 120)
 		n = asprintf(&cell, "%llds", (long long)seconds);
 	else if (seconds < 7200)
@@ -57,6 +51,17 @@ static char *age_cell(const char *text)
 	else
 		n = asprintf(&cell, "%lldd", (long long)seconds / 86400);
 	return n < 0 ? NULL : cell;
+}
+
+static char *age_cell(const char *text)
+{
+	struct tm tm = { .tm_sec = 0 };
+	int64_t seconds;
+
+	if (!strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
+		return strdup(text);
+	seconds = time(NULL) - timegm(&tm);
+	return span_cell(seconds < 0 ? 0 : seconds);
 }
 
 static char *size_cell(int64_t bytes)
@@ -137,6 +142,8 @@ static char *make_cell(const struct column *c, struct json_object *object)
 		return strdup("-");
 	if (c->kind == COLUMN_AGE && json_object_is_type(value, json_type_string))
 		return age_cell(json_object_get_string(value));
+	if (c->kind == COLUMN_SPAN && json_object_is_type(value, json_type_int))
+		return span_cell(json_object_get_int64(value) / 1000);
 	if (c->kind == COLUMN_SIZE && json_object_is_type(value, json_type_int))
 		return size_cell(json_object_get_int64(value));
 	if (c->kind == COLUMN_MILLIS && json_object_is_type(value, json_type_int))

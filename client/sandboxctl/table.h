@@ -7,6 +7,7 @@ struct json_object;
 enum column_kind {
 	COLUMN_TEXT,       /* string, number, boolean */
 	COLUMN_AGE,        /* RFC 3339 time: "3m" */
+	COLUMN_SPAN,       /* milliseconds, many: "24h" */
 	COLUMN_SIZE,       /* bytes: "12.3M" */
 	COLUMN_MILLIS,     /* milliseconds: "12.3s" */
 	COLUMN_PERCENT,    /* a part of 1: "97 %" */

@@ -347,7 +347,7 @@ static const struct column secret_columns[] = {
 	{ "AVAILABLE", "available", COLUMN_TEXT },
 	{ "SIZE", "sizeBytes", COLUMN_SIZE },
 	{ "UPDATED", "updatedAt", COLUMN_AGE },
-	{ "MAX TTL", "maxTtlMs", COLUMN_MILLIS },
+	{ "MAX TTL", "maxTtlMs", COLUMN_SPAN },
 	{ "PROBLEM", "problem", COLUMN_TEXT },
 	{ NULL, NULL, COLUMN_TEXT },
 };

@@ -81,7 +81,8 @@ static void delete_stale(struct manager *m)
 		r = store_sandbox_delete(m->store, stale->items[stale->count - 1]);
 		if (r < 0 && r != -ENOENT)
 			return;
-		free(TAKE_PTR(stale->items[--stale->count]));
+		stale->count--;
+		free(TAKE_PTR(stale->items[stale->count]));
 	}
 }
 
