@@ -142,7 +142,8 @@ static int run(struct request *r, struct manager *m, const struct journal_call *
 						  .has_stdin =
 							  p->in.kind != STDIN_NULL || p->tty.given,
 						  .exec_id = p->exec_id,
-						  .stage = p->stage };
+						  .stage = p->stage,
+						  .brief = !call && !p->detach };
 	struct exec_secrets *secrets = NULL;
 	int result;
 

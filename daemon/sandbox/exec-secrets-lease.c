@@ -95,6 +95,7 @@ static int lease(struct exec_secret *s, const struct exec_secrets_query *q, stru
 		.sandbox = sandbox_name(q->sandbox),
 		.stage = q->stage,
 		.renew = s->ttl_ms <= 0,
+		.brief = q->brief,
 	};
 	struct secret_value *v = NULL;
 	struct lease *l = NULL;

@@ -64,6 +64,7 @@ struct exec_secrets_query {
 	bool has_stdin; /* the command reads something else */
 	const char *exec_id;
 	const char *stage;
+	bool brief; /* the command's row is not written at once */
 };
 
 /* Leases what the call and the tool of its sandbox name. Returns 0 and *RET (NULL: nothing is

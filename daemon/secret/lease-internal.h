@@ -25,7 +25,11 @@ struct lease {
 	int64_t ttl_ms;  /* of each renewal */
 	int64_t over_ms; /* when it expires, and is renewed, by CLOCK_BOOTTIME, which nobody sets */
 	int64_t renew_ms;
+	bool brief; /* its row is written with those of others, if it lives so long */
+	bool stored;
 	TAILQ_ENTRY(lease) in_all;
+	TAILQ_ENTRY(lease) in_young;
+	bool young; /* it is in that */
 };
 
 /* A provider was asked. */
@@ -47,9 +51,10 @@ struct lease_table {
 	LIST_HEAD(, lease_pending) pending;
 	struct event timer;
 	int timer_fd;
-	int64_t timer_at_ms;     /* when it goes off, CLOCK_BOOTTIME; INT64_MAX: never */
-	struct string_list over; /* ids whose rows are still to go */
-	struct event over_event;
+	int64_t timer_at_ms;       /* when it goes off, CLOCK_BOOTTIME; INT64_MAX: never */
+	TAILQ_HEAD(, lease) young; /* whose rows are still to be written */
+	struct string_list over;   /* ids whose rows are still to go */
+	struct event rows_event;
 };
 
 /* ---- lease.c ---- */
@@ -87,13 +92,15 @@ void lease_timer_set(struct lease_table *t, struct lease *l);
 bool lease_is_over(const struct lease *l);
 
 /* ---- lease-row.c ---- */
-int lease_row_insert(struct manager *m, const struct lease *l);
+/* That of a brief one soon, with others. */
+int lease_row_insert(struct manager *m, struct lease *l);
 int lease_row_update(struct manager *m, const struct lease *l);
-void lease_row_delete(struct manager *m, const struct lease *l); /* what fails is logged */
+void lease_row_delete(struct manager *m, struct lease *l); /* what fails is logged */
 /* The same soon, with others: where the next daemon would see by itself that it is over. */
-void lease_row_delete_later(struct lease_table *t, const struct lease *l);
+void lease_row_delete_later(struct lease_table *t, struct lease *l);
 void lease_rows_init(struct lease_table *t);
-void lease_rows_deinit(struct lease_table *t); /* deletes what is still to go */
+void lease_rows_settle(struct lease_table *t); /* what is due soon is done now */
+void lease_rows_deinit(struct lease_table *t);
 /* Loads what has neither expired nor lost its holder; the rest ends. */
 int lease_rows_load(struct lease_table *t);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows of leases. One is written before its value is handed over. That of a command goes a
- * moment after it: no reply waits for that, and a daemon that finds it knows how the command ended.
- */
+/* The rows of leases. One is written before its value is handed over, but for those of commands
+ * that have no row yet themselves: most are over before either is due, and what has none is ended
+ * by the next daemon. That of a command goes a moment after it: no reply waits for that, and a
+ * daemon that finds it knows how the command ended. */
 
 #include <errno.h>
 #include <event2/event.h>
@@ -15,7 +16,7 @@
 #include "util/strings.h"
 #include "util/time.h"
 
-#define DELETE_DELAY_MS 20
+#define ROWS_DELAY_MS 20
 
 static struct store_lease row_of(const struct lease *l)
 {
@@ -37,18 +38,36 @@ static struct store_lease row_of(const struct lease *l)
 				     .expires_at_ms = f->expires_at_ms };
 }
 
-int lease_row_insert(struct manager *m, const struct lease *l)
+static int insert(struct manager *m, struct lease *l)
 {
 	const struct store_lease row = row_of(l);
+	int r = store_lease_insert(m->store, &row);
 
-	return store_lease_insert(m->store, &row);
+	l->stored = r == 0;
+	return r;
+}
+
+static int schedule(struct lease_table *t)
+{
+	static const struct timeval delay = { .tv_usec = ROWS_DELAY_MS * 1000 };
+
+	return evtimer_pending(&t->rows_event, NULL) ? 0 : event_add(&t->rows_event, &delay);
+}
+
+int lease_row_insert(struct manager *m, struct lease *l)
+{
+	if (!l->brief || schedule(m->leases) < 0)
+		return insert(m, l);
+	l->young = true;
+	TAILQ_INSERT_TAIL(&m->leases->young, l, in_young);
+	return 0;
 }
 
 int lease_row_update(struct manager *m, const struct lease *l)
 {
 	const struct store_lease row = row_of(l);
 
-	return store_lease_update(m->store, &row);
+	return l->stored ? store_lease_update(m->store, &row) : 0;
 }
 
 /* ---- the end ---- */
@@ -69,20 +88,37 @@ static void delete_row(struct manager *m, const char *id)
 		cannot_delete(r);
 }
 
-void lease_row_delete(struct manager *m, const struct lease *l)
+static void outgrow(struct lease_table *t, struct lease *l)
 {
-	delete_row(m, l->facts.id);
+	if (l->young)
+		TAILQ_REMOVE(&t->young, l, in_young);
+	l->young = false;
 }
 
-static void delete_all(struct lease_table *t)
+void lease_row_delete(struct manager *m, struct lease *l)
+{
+	outgrow(m->leases, l);
+	if (l->stored)
+		delete_row(m, l->facts.id);
+}
+
+void lease_rows_settle(struct lease_table *t)
 {
 	struct store *s = t->manager->store;
+	struct lease *l;
 	size_t i;
 	int r;
 
-	if (t->over.count == 0)
+	if (t->over.count == 0 && TAILQ_EMPTY(&t->young))
 		return;
 	(void)store_batch_begin(s); /* else one by one */
+	while ((l = TAILQ_FIRST(&t->young))) {
+		outgrow(t, l);
+		r = insert(t->manager, l);
+		if (r < 0 && log_ratelimit())
+			log_errno(LOG_LEVEL_WARNING, r,
+				  "a lease cannot be stored, a restart forgets it");
+	}
 	for (i = 0; i < t->over.count; i++)
 		delete_row(t->manager, t->over.items[i]);
 	r = store_batch_end(s);
@@ -91,33 +127,33 @@ static void delete_all(struct lease_table *t)
 	string_list_deinit(&t->over);
 }
 
-static void on_over(evutil_socket_t fd, short what, void *userdata)
+static void on_rows(evutil_socket_t fd, short what, void *userdata)
 {
 	(void)fd;
 	(void)what;
-	delete_all(userdata);
+	lease_rows_settle(userdata);
 }
 
-void lease_row_delete_later(struct lease_table *t, const struct lease *l)
+void lease_row_delete_later(struct lease_table *t, struct lease *l)
 {
-	static const struct timeval delay = { .tv_usec = DELETE_DELAY_MS * 1000 };
-
-	if (string_list_add(&t->over, l->facts.id) < 0 ||
-	    (!evtimer_pending(&t->over_event, NULL) && event_add(&t->over_event, &delay) < 0)) {
+	outgrow(t, l);
+	if (!l->stored)
+		return;
+	if (string_list_add(&t->over, l->facts.id) < 0 || schedule(t) < 0) {
 		lease_row_delete(t->manager, l);
-		delete_all(t);
+		lease_rows_settle(t);
 	}
 }
 
 void lease_rows_init(struct lease_table *t)
 {
-	evtimer_assign(&t->over_event, t->manager->base, on_over, t);
+	TAILQ_INIT(&t->young);
+	evtimer_assign(&t->rows_event, t->manager->base, on_rows, t);
 }
 
 void lease_rows_deinit(struct lease_table *t)
 {
-	delete_all(t);
-	(void)event_del(&t->over_event);
+	(void)event_del(&t->rows_event);
 }
 
 /* ---- loading ---- */
@@ -145,6 +181,7 @@ static int load(const struct store_lease *row, void *userdata)
 	if (r == 0)
 		r = string_copy(row->remote_id, &l->remote_id);
 	if (r == 0) {
+		l->stored = true;
 		l->facts.created_at_ms = row->created_at_ms;
 		l->facts.expires_at_ms = row->expires_at_ms;
 		r = lease_enter(t, l);

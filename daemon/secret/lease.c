@@ -193,6 +193,7 @@ int lease_new(const struct lease_request *r, const char *id, struct lease **ret)
 					 .renew = r->renew };
 	l->pid = r->pid;
 	l->ttl_ms = r->ttl_ms;
+	l->brief = r->brief;
 	*ret = l;
 	return 0;
 }
@@ -256,6 +257,7 @@ void lease_table_free(struct lease_table *t)
 		return;
 	while ((p = LIST_FIRST(&t->pending)))
 		lease_forget(p); /* its client is gone already */
+	lease_rows_settle(t);
 	while ((l = TAILQ_FIRST(&t->all))) {
 		TAILQ_REMOVE(&t->all, l, in_all);
 		lease_free(l);

@@ -39,6 +39,7 @@ struct lease_request {
 	const char *sandbox;
 	const char *stage;
 	bool renew; /* again and again near its end, as long as the holder lives */
+	bool brief; /* for a command whose own row is not written at once, either */
 };
 
 /* When its holder ends a lease does, by itself: an exec from exec.c, a sandbox when it does not run

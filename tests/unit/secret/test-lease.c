@@ -461,6 +461,29 @@ START_TEST(nothing_without_the_audit)
 }
 END_TEST
 
+/* One of a command that has no row yet, either. */
+START_TEST(brief)
+{
+	struct lease_request q = request(HOUR_MS, LEASE_HOLDER_EXEC, false);
+	struct lease *l = NULL, *other = NULL;
+
+	q.brief = true;
+	ck_assert_int_eq(acquire(&q, &l, NULL), 1);
+	ck_assert_int_eq(acquire(&q, &other, NULL), 1);
+	ck_assert_uint_eq(rows(), 0);
+	lease_end(&m, l, LEASE_END_RELEASED, false);
+	while (rows() < 1)
+		turn(20);
+	ck_assert_uint_eq(rows(), 1);
+	ck_assert_int_eq(acquire(&q, &l, NULL), 1);
+	restart(); /* a clean one loses none */
+	ck_assert_uint_eq(rows(), 2);
+	ck_assert_uint_eq(leases(OWNER), 2);
+	lease_end_for(&m, q.holder, q.holder_peer, q.holder_id, LEASE_END_RELEASED, false);
+	expect_rows(0);
+}
+END_TEST
+
 START_TEST(later)
 {
 	const struct lease_request q = request(HOUR_MS, LEASE_HOLDER_EXEC, false);
@@ -680,6 +703,7 @@ int main(void)
 	tcase_add_loop_test(t, refused, 0, 3);
 	tcase_add_test(t, all_is_audited);
 	tcase_add_test(t, nothing_without_the_audit);
+	tcase_add_test(t, brief);
 	tcase_add_loop_test(t, later, 0, 2);
 	tcase_add_loop_test(t, nobody_waits_any_more, 0, 2);
 	tcase_add_test(t, too_many);
