@@ -18,6 +18,7 @@ before(async () => {
 });
 
 after(async () => {
+  if (box) await client.sandbox.remove({ sandbox: box.name, force: true });
   client?.close();
   await daemon?.stop();
 });
