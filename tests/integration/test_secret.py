@@ -242,9 +242,8 @@ def test_full_disk(t):
         drop_disk(disk)
 
 
+@modes("root")
 def test_each_user_its_own(t):
-    if t.mode != "root":
-        t.skip("one user alone")
     d = t.private_daemon(NO_POOL)
     other = pwd.getpwnam(TEST_USER)
     os.chmod(d.socket, 0o666)
