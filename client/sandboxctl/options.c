@@ -60,7 +60,7 @@ static const char *kind_hint(enum option_kind kind)
 	case OPTION_KIND_CPUS:
 		return "a number of processors has at most three decimals: 1.5";
 	case OPTION_KIND_COUNT:
-		return "it must be a whole number";
+		return "it must be a whole number, not below 0";
 	case OPTION_KIND_ENV:
 	case OPTION_KIND_PAIR:
 		return "it must be NAME=VALUE";

@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import time
 
 from gitrepo import INSIDE, git, repository, worktree
 from harness import timeout
@@ -174,6 +175,7 @@ def test_repositories_inside(t):
     os.mkdir(tree + "/old")
     t.own(tree + "/old")
     git(t, tree + "/old", "init", "-q")
+    time.sleep(0.05)  # what was made within a tick of the claim is named, too
     made = loop(t, tree)
     run(t, made, "mkdir -p a/b; git init -q a/b; echo x >file; cd a; echo gitdir: /x >.git")
     a = destroy(t, made, force=True)["artifacts"]

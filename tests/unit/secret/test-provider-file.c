@@ -80,6 +80,7 @@ static void setup(void)
 static void teardown(void)
 {
 	env_secrets_free(TAKE_PTR(manager.env_secrets));
+	(void)event_base_dispatch(manager.base); /* until what was killed is reaped */
 	ck_assert_uint_eq(manager.provider_commands, 0);
 	ck_assert_uint_eq(manager.provider_writes, 0);
 	event_base_free(manager.base);
