@@ -225,8 +225,10 @@ START_TEST(cancelled)
 	pid_t pid;
 
 	ck_assert_int_eq(begin_command(script, &o, &p, NULL), 0);
-	while (fd_read_file(AT_FDCWD, path, 64, &text, &size) < 0 || !strchr(text, '\n'))
+	while (fd_read_file(AT_FDCWD, path, 64, &text, &size) < 0 || !strchr(text, '\n')) {
+		free(TAKE_PTR(text)); /* made, and not written yet */
 		(void)usleep(1000);
+	}
 	pid = (pid_t)strtol(text, NULL, 10);
 	provider_command.cancel(p);
 	while (kill(pid, 0) == 0) /* until it is reaped */
