@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Inside keeper-client.c, keeper-service.c and keeper-start.c: the body of a keeper's client. */
+/* Inside keeper-*.c: the body of a keeper's client. */
 
 #include <event2/event_struct.h>
 #include <stdbool.h>
@@ -92,6 +92,17 @@ struct keeper_process {
 	int listener;
 	int join; /* a user namespace; -1: it makes one */
 };
+
+/* ---- keeper-call.c ---- */
+void keeper_calls_init(struct keeper_client *k);
+/* K->socket is connected: listens to it. Returns 0 or -ENOMEM. */
+int keeper_calls_watch(struct keeper_client *k);
+/* Nothing comes and goes any more; who waits is not told. */
+void keeper_calls_stop(struct keeper_client *k);
+/* Answers every call that waits: -ETIMEDOUT if it is hung, else -ECONNRESET. */
+void keeper_calls_fail(struct keeper_client *k);
+/* Drops them unanswered, and closes the socket. */
+void keeper_calls_free(struct keeper_client *k);
 
 /* keeper-start.c: makes directories, starts the process or asks the service manager for it. When
  * K->child is set, keeper_greet() is called at once, else later. Returns 0 or negative errno, with
