@@ -73,8 +73,9 @@ static int systemd_lease(const struct provider_call *call, provider_done *done, 
 static bool systemd_has(const struct provider_call *call)
 {
 	CLEANUP_FD int fd = open_credential(call->config->credential);
+	struct stat st;
 
-	return fd >= 0;
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 const struct provider provider_systemd = {

@@ -33,8 +33,11 @@ def test_missing(t):
 
 def test_elsewhere(t):
     """Of what does not come from the store, its own provider is named; an alternative is enough."""
+    path = os.path.join(t.workspace(), "key")
     d = t.private_daemon(
         {
+            "secret openai_api_key": {"provider": "file", "path": path},
+            "tool filed": {"prompt": "filed", "secret": "openai_api_key -> env KEY"},
             "secret claude_oauth_token": {"provider": "env", "variable": "SBT_TOKEN"},
             "secret codex_auth_json": {"provider": "systemd", "credential": "codex"},
             "secret gemini_api_key": {"provider": "command", "command": "/bin/echo key"},
@@ -53,6 +56,12 @@ def test_elsewhere(t):
     equal((found["secrets: pi"]["ok"], found["secrets: pi"]["detail"]), (True, "gemini_api_key is there"), "pi")
     equal(found["secrets: mine"]["hint"], "install /nonexistent/helper", "mine")
     check("mend its section" in found["secrets: broken"]["hint"], f"{found['secrets: broken']}")
+    equal(found["secrets: filed"]["hint"], f"put it in {path}", "filed")
+    check("planted-value" not in str(found), "a value is told")
+    with open(path, "w", encoding="ascii") as f:
+        f.write("planted-value")
+    found = checks(d)
+    equal(found["secrets: filed"]["detail"], "openai_api_key is there", "filed")
     check("planted-value" not in str(found), "a value is told")
     d.stop()
 

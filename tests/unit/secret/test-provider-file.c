@@ -123,6 +123,7 @@ static struct outcome lease_file(const char *where)
 	ck_assert_int_eq(provider_file.lease(&call, on_done, &o, &g, &p, NULL), 0);
 	ck_assert(!o.over);
 	wait_for(&o);
+	ck_assert_int_eq(o.well, provider_file.has(&call));
 	return o;
 }
 
@@ -167,6 +168,19 @@ START_TEST(no_file)
 	ck_assert(!o.well);
 	ck_assert_int_eq(o.kind, ERROR_UNAVAILABLE);
 	ck_assert_ptr_nonnull(strstr(o.message, _i == 0 ? strerror(ENOENT) : strerror(EISDIR)));
+}
+END_TEST
+
+START_TEST(a_file_of_others)
+{
+	struct outcome o;
+
+	if (getuid() == 0)
+		return; /* root may read everything */
+	write_path("planted", 0);
+	o = lease_file(path);
+	ck_assert(!o.well);
+	ck_assert_ptr_nonnull(strstr(o.message, strerror(EACCES)));
 }
 END_TEST
 
@@ -307,6 +321,7 @@ int main(void)
 	tcase_add_loop_test(t, a_file, 0, 3);
 	tcase_add_test(t, the_biggest_file);
 	tcase_add_loop_test(t, no_file, 0, 3);
+	tcase_add_test(t, a_file_of_others);
 	tcase_add_test(t, cancelled);
 	tcase_add_test(t, replaced);
 	tcase_add_test(t, nothing_to_replace);
