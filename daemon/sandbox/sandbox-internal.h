@@ -241,17 +241,29 @@ bool sandbox_table_is_adopting(const struct manager *m);
 /* Whether a sandbox of OWNER runs. */
 bool sandbox_any_of(const struct manager *m, uid_t owner);
 
-/* ---- sandbox-boot.c, for sandbox-adopt.c ---- */
+/* ---- sandbox-container.c ---- */
+void sandbox_boot_create(struct sandbox *s); /* KEEPER_CREATE, and the init that comes with it */
+void sandbox_boot_claim(struct sandbox *s);  /* when the home was seen: KEEPER_CLAIM */
+/* What nothing can enter is told before it is made. */
+bool sandbox_boot_claims_first(const struct sandbox *s);
 char *sandbox_init_path(const struct sandbox *s); /* where its init listens; NULL: no memory */
 uint32_t sandbox_keeper_runtime(const struct sandbox *s); /* enum keeper_runtime */
 void sandbox_fill_keeper_limits(const struct sandbox *s, struct keeper_limits *limits);
 
-/* ---- sandbox-boot.c, for sandbox-warm.c ---- */
-void sandbox_boot_claim(struct sandbox *s); /* when the home was seen: KEEPER_CLAIM */
-void sandbox_boot_cold(struct sandbox *s);  /* keeper, CREATE, init, CLAIM */
+/* ---- sandbox-boot.c, for sandbox-container.c and sandbox-warm.c ---- */
+bool sandbox_boot_is_create(const struct sandbox *s);
+void sandbox_boot_keeper(struct sandbox *s); /* a keeper, then CREATE and CLAIM */
+void sandbox_boot_cold(struct sandbox *s);   /* the same, unless it is given up */
 void sandbox_boot_done(struct sandbox *s);
-/* Takes E's contents. */
+/* Takes E's contents. What fails in a boot that is given up, an init that was just killed for
+ * instance, fails because of that. */
 void sandbox_boot_fail(struct sandbox *s, struct error *e);
+void sandbox_boot_fail_errno(struct sandbox *s, int r, const char *what);
+/* What the keeper answered: REASON is its sentence, or NULL. */
+void sandbox_boot_fail_keeper(struct sandbox *s, int r, const char *reason);
+bool sandbox_boot_is_given_up(const struct sandbox *s);
+/* True when it is, and the boot has failed with it. */
+bool sandbox_boot_gave_up(struct sandbox *s);
 
 /* ---- sandbox-create.c, for spare.c ---- */
 struct config_runtime;
