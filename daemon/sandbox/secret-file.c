@@ -231,6 +231,7 @@ struct update {
 	struct exec *exec;
 	struct secret_value *value;
 	char *path;
+	char lease[LEASE_ID_SIZE];
 };
 
 static void update_free(struct update *u)
@@ -265,13 +266,13 @@ static void on_masked(struct keeper_client *k, int error, struct wire_message *m
 	/* -ENOENT, -ECONNRESET: nothing is kept of its output any more */
 	if (error < 0 && error != -ENOENT && error != -ECONNRESET)
 		log_kept(u->exec, error, u->path);
-	else
+	else if (lease_find(u->exec->manager, 0, u->lease, NULL)) /* else the file is gone */
 		put_update(u->exec, u->path, u->value);
 	update_free(u);
 }
 
 /* Returns 0, or negative errno: the file cannot be written before. */
-static int mask_first(struct exec *e, const char *path, struct secret_value *v)
+static int mask_first(struct exec *e, const char *lease, const char *path, struct secret_value *v)
 {
 	const struct bytes value = { secret_value_data(v), secret_value_size(v) };
 	struct keeper_client *k = sandbox_keeper(e->sandbox);
@@ -290,7 +291,8 @@ static int mask_first(struct exec *e, const char *path, struct secret_value *v)
 		(void)close_fd(masks);
 		return -ENOMEM;
 	}
-	*u = (struct update){ exec_ref(e), secret_value_ref(v), strdup(path) };
+	*u = (struct update){ exec_ref(e), secret_value_ref(v), strdup(path), "" };
+	(void)snprintf(u->lease, sizeof(u->lease), "%s", lease); /* an id fits */
 	if (u->path) {
 		r = keeper_client_spool_mask(k, e->key, masks, on_masked, u);
 	} else {
@@ -314,7 +316,7 @@ void secret_file_update(struct exec *e, const char *lease, const char *secret,
 		put_update(e, path, v);
 		return;
 	}
-	r = v ? mask_first(e, path, v) : drop_secret(e, path);
+	r = v ? mask_first(e, lease, path, v) : drop_secret(e, path);
 	if (r < 0)
 		log_kept(e, r, path);
 }

@@ -25,7 +25,7 @@ bool lease_may_see(const struct lease *l, uid_t peer)
 
 struct lease *lease_find(struct manager *m, uid_t peer, const char *id, struct error *reterr)
 {
-	struct lease *l = table_find(&m->leases->by_id, id);
+	struct lease *l = m->leases ? table_find(&m->leases->by_id, id) : NULL;
 
 	if (l && lease_may_see(l, peer) && !lease_is_over(l))
 		return l;

@@ -6,6 +6,7 @@ import shutil
 import signal
 import sqlite3
 
+from daemon import held, keepers
 from harness import exited, timeout
 from lib import check, equal, text_of, until
 
@@ -196,3 +197,24 @@ def test_follows_its_lease(t):
     c.call("secret.revoke", {"leaseId": lease})
     r = exited(c.call("exec.wait", {"execId": x["execId"]}, timeout=60))
     equal(text_of(r["stdout"]).decode(), spelled(OTHER) + "\n" + "*" * len(OTHER), "the new one")
+
+
+def test_revoked_while_renewing(t):
+    """A new value that waits for the keeper, which is to cover it, does not come when the lease is over."""
+    d, c, path = lender(t)
+    ws = t.workspace()
+    s = t.sandbox(client=c, tool=TOOL, workspace=ws)
+    file = "~/.agent/auth.json"
+    script = f"touch {ws}/runs; " + STEP.format(ws + "/go") + f"ls {file} || true"
+    x = t.run(s, ["sh", "-c", script], client=c, secrets=["a_token"], detach=True)
+    until(lambda: os.path.exists(ws + "/runs"), 50, "it runs", 0.02)
+    t.put(os.path.dirname(path), "token", OTHER)
+    lease = lease_of(d)
+    with held(keepers(d.pid)):
+        c.call("secret.renew", {"leaseId": lease, "ttlMs": 3_600_000})
+        equal(c.call("secret.revoke", {"leaseId": lease})["revoked"], 1, "revoked")
+    t.sh(s, "true", client=c)  # the keeper has answered by now
+    t.put(ws, "go", "")
+    r = exited(c.call("exec.wait", {"execId": x["execId"]}, timeout=60))
+    equal(text_of(r["stdout"]).decode(), "", "it stays away")
+    check(OTHER not in t.sh(s, "cat ~/.agent/* 2>/dev/null || true", client=c), "nor is it there later")
