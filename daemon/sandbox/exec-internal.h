@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The body of struct exec, for exec.c and its parts only: exec-start.c begins one, exec.c leads it
- * to its end, exec-spool.c knows its output, exec-table.c keeps it. */
+/* The body of struct exec, for exec.c and its parts only: exec-start.c begins one, exec-spawn.c
+ * hands it to init, exec.c leads it to its end, exec-spool.c knows its output, exec-table.c keeps
+ * it. */
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -106,10 +107,6 @@ int exec_new(struct exec **ret, struct manager *m, struct sandbox *s);
 void exec_set_phase(struct exec *e, enum exec_phase phase);
 /* It has ended, and there is nobody to be told. */
 void exec_drop_events(struct exec *e);
-/* Hands the request to init. What goes wrong ends the exec. */
-void exec_spawn(struct exec *e, struct wire_message *m);
-/* The view of its stage is there: goes on with the kept request. */
-void exec_view_made(struct exec *e, int error);
 /* It never ran; told from the loop. */
 void exec_never_started(struct exec *e, enum init_start_error why, int error_number);
 /* The same from negative errno; a broken connection means that the sandbox is lost. */
@@ -123,7 +120,6 @@ void exec_leave(struct exec *e);
 void exec_arm(struct exec *e, int64_t ms);
 /* Its sandbox stands still: so does its clock; or it goes on with what was left. */
 void exec_stand_still(struct exec *e, bool still);
-bool exec_needs_pipes(const struct exec *e);
 /* What its row says is on the disk, or need not be. */
 void exec_row_written(struct exec *e);
 
@@ -133,6 +129,20 @@ void exec_set_terminal(struct exec *e, int master);
 /* Init C is asked what became of E, which an earlier daemon began. Returns 0 and leads it on;
  * -ESRCH: init does not know it; -ENOMEM. */
 int exec_take_over(struct exec *e, struct init_client *c);
+/* Nothing of it runs any more: what is still in its pipes goes to the spool, and it has ended. */
+void exec_close_output(struct exec *e);
+/* What init says of it. */
+extern const struct init_exec_watch exec_watch;
+
+/* ---- exec-spawn.c ---- */
+/* The keeper makes pipes, or holds what leads to its stdin, before init is asked. */
+bool exec_needs_pipes(const struct exec *e);
+/* The view of its stage is there: goes on with the kept request. */
+void exec_view_made(struct exec *e, int error);
+/* Hands the request to init. What goes wrong ends the exec. */
+void exec_spawn(struct exec *e, struct wire_message *m);
+/* Wipes and frees the kept request. */
+void exec_drop_request(struct exec *e);
 
 /* ---- exec-start.c ---- */
 /* M, its request, has its secrets in it: they are overwritten. */
@@ -152,7 +162,7 @@ void exec_await_return(struct exec *e);
 
 /* ---- exec-spool.c ---- */
 /* Asks the keeper for pipes (TERMINAL -1) or gives it a terminal to read; exec_spool_opened() of
- * exec.c is called later. Returns 0 or negative errno. */
+ * exec-spawn.c is called later. Returns 0 or negative errno. */
 int exec_spool_open(struct exec *e, int terminal);
 /* Closes the spool after at most WAIT_MS; exec_spool_closed() follows, from the loop, unless this
  * returns false: nothing to wait for. */
@@ -167,6 +177,6 @@ void exec_spool_note(struct exec *e, const struct keeper_stream_state *streams);
 void exec_spool_remove(const struct exec *e);
 /* Sizes from the files: the keeper that knew is gone. The table counts them when E ends. */
 void exec_spool_measure(struct exec *e);
-/* How they were opened and closed; implemented by exec.c. */
+/* How they were opened and closed; implemented by exec-spawn.c and exec.c. */
 void exec_spool_opened(struct exec *e, int error, struct wire_message *m);
 void exec_spool_closed(struct exec *e);

@@ -18,7 +18,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "bounds.h"
 #include "macro.h"
@@ -32,7 +31,6 @@
 #include "sandbox/journal.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
-#include "sandbox/secret-file.h"
 #include "secret/lease.h"
 #include "store/execs.h"
 #include "util/fault.h"
@@ -274,8 +272,7 @@ static void end(struct exec *e)
 	event_active(&e->events->news, 0, 0);
 }
 
-/* Nothing of it runs any more: what is still in its pipes goes to the spool. */
-static void close_output(struct exec *e)
+void exec_close_output(struct exec *e)
 {
 	exec_set_phase(e, EXEC_PHASE_CLOSING);
 	if (!exec_spool_finish(e, EXEC_DRAIN_MS))
@@ -300,7 +297,7 @@ static void after_drain(struct exec *e)
 	if (e->keep_leftovers && e->ending == EXEC_CAUSE_MAX) {
 		e->facts.result.leftovers = e->alive;
 		e->left_behind = e->alive > 0;
-		close_output(e);
+		exec_close_output(e);
 	} else {
 		kill_all(e);
 	}
@@ -348,7 +345,7 @@ void exec_lose(struct exec *e, enum exec_cause cause)
 	/* draining: exec_spool_closed() goes on, unless it is the timer that is gone */
 	if (e->phase != EXEC_PHASE_CLOSING &&
 	    !(e->phase == EXEC_PHASE_DRAINING && e->spool_finishing && !e->spool_finished))
-		close_output(e);
+		exec_close_output(e);
 	(void)exec_unref(e);
 }
 
@@ -488,7 +485,7 @@ static void on_exited(void *userdata, const struct init_exited *exited)
 	if (e->alive > 0)
 		drain(e);
 	else
-		close_output(e);
+		exec_close_output(e);
 }
 
 static void on_gone(void *userdata, uint32_t killed)
@@ -500,7 +497,7 @@ static void on_gone(void *userdata, uint32_t killed)
 	e->facts.result.leftovers = killed;
 	if (!e->exited)
 		e->facts.result.signal = SIGKILL;
-	close_output(e);
+	exec_close_output(e);
 }
 
 static void on_lost(void *userdata)
@@ -519,7 +516,7 @@ void exec_fail_start(struct exec *e, int error)
 		exec_never_started(e, INIT_START_INTERNAL, -error);
 }
 
-static const struct init_exec_watch watch = { on_started, on_exited, on_gone, on_lost };
+const struct init_exec_watch exec_watch = { on_started, on_exited, on_gone, on_lost };
 
 /* Its time may be over already. */
 static void go_on(struct exec *e)
@@ -539,7 +536,7 @@ static void go_on(struct exec *e)
 int exec_take_over(struct exec *e, struct init_client *c)
 {
 	struct init_adopted a;
-	int r = init_client_adopt(c, e->init_exec, &watch, e, &a);
+	int r = init_client_adopt(c, e->init_exec, &exec_watch, e, &a);
 
 	if (r < 0)
 		return r;
@@ -563,140 +560,21 @@ int exec_take_over(struct exec *e, struct init_client *c)
 	return 0;
 }
 
-void exec_spawn(struct exec *e, struct wire_message *m)
-{
-	static const uint32_t bits[3] = { INIT_EXEC_HAS_STDIN, INIT_EXEC_HAS_STDOUT,
-					  INIT_EXEC_HAS_STDERR };
-	struct init_exec *request = (struct init_exec *)(void *)m->data;
-	struct init_client *c = sandbox_init(e->sandbox);
-	size_t i;
-	int r;
-
-	exec_set_phase(e, EXEC_PHASE_SPAWNING);
-	for (i = 0; i < 3; i++) {
-		if (e->child_fds[i] < 0)
-			continue;
-		request->flags |= bits[i];
-		(void)wire_add_fd(m, TAKE_FD(e->child_fds[i])); /* six at most */
-	}
-	r = c ? view_add(&e->view, m) : -ECONNRESET;
-	if (r == 0)
-		r = secret_files_lend(e);
-	if (r < 0) {
-		wire_message_done(m);
-		exec_fail_start(e, r);
-		return;
-	}
-	r = init_client_exec(c, m, &watch, e, e->init_exec);
-	if (r < 0)
-		secret_files_withdraw(e);
-	FAULT_POINT("exec.asked");
-	if (r < 0) {
-		exec_fail_start(e, r);
-		return;
-	}
-	e->watched = e->asked = true;
-}
-
 void exec_never_started(struct exec *e, enum init_start_error why, int error_number)
 {
 	e->facts.result.start_error = why;
 	e->facts.result.start_errno = error_number;
-	close_output(e);
+	exec_close_output(e);
 }
 
 /* ---- what the keeper says ---- */
-
-static void drop_request(struct exec *e)
-{
-	if (!e->request)
-		return;
-	wire_message_done(e->request);
-	exec_wipe(e, e->request);
-	free(e->request);
-	e->request = NULL;
-}
-
-/* The write ends, in the order of their streams, become what the client did not bring itself. */
-static int take_pipes(struct exec *e, struct wire_message *m)
-{
-	const size_t n_fds = (size_t)__builtin_popcount(e->facts.streams);
-	size_t stream, i = 0;
-
-	if (m && m->n_fds == 0 && wire_head(m)->n_fds == n_fds)
-		return -EMFILE; /* keeper_client could not take them */
-	if (!m || m->n_fds != n_fds)
-		return -EPROTO;
-	for (stream = 0; stream < KEEPER_STREAM_MAX; stream++) {
-		if ((e->facts.streams & (1u << stream)) == 0)
-			continue;
-		e->child_fds[stream == KEEPER_STREAM_STDERR ? 2 : 1] = wire_take_fd(m, i++);
-	}
-	return 0;
-}
-
-/* The keeper makes pipes, or holds what leads to its stdin, before init is asked. */
-bool exec_needs_pipes(const struct exec *e)
-{
-	return !e->facts.tty &&
-	       (e->facts.streams != 0 || (e->input && !exec_stdin_is_closing(e->input)));
-}
-
-/* PREPARING: the next thing that the request waits for. */
-void exec_view_made(struct exec *e, int error)
-{
-	if (e->phase != EXEC_PHASE_PREPARING) {
-		drop_request(e);
-		return;
-	}
-	if (error == 0 && e->ending != EXEC_CAUSE_MAX) {
-		close_output(e);
-	} else if (error == 0 && !exec_needs_pipes(e)) {
-		exec_spawn(e, e->request);
-	} else if (error == 0) {
-		error = exec_spool_open(e, -1);
-		if (error == 0)
-			return; /* exec_spool_opened() goes on with it */
-		exec_fail_start(e, error);
-	} else if (error == -ECONNRESET) {
-		exec_fail_start(e, error);
-	} else {
-		exec_never_started(e, INIT_START_BAD_STAGE, -error);
-	}
-	drop_request(e);
-}
-
-void exec_spool_opened(struct exec *e, int error, struct wire_message *m)
-{
-	int r;
-
-	if (e->facts.tty) {
-		if (error < 0)
-			exec_end(e, EXEC_CAUSE_SANDBOX_LOST); /* nobody reads its output */
-		return;
-	}
-	if (e->phase != EXEC_PHASE_PREPARING)
-		return;
-	if (error == -ECONNRESET && sandbox_state(e->sandbox) == SANDBOX_STATE_RUNNING) {
-		e->stranded = true; /* the next keeper makes them */
-		return;
-	}
-	r = error < 0 ? error : take_pipes(e, m);
-	if (r < 0)
-		exec_fail_start(e, r);
-	else if (e->ending != EXEC_CAUSE_MAX)
-		close_output(e);
-	else
-		exec_spawn(e, e->request);
-	drop_request(e);
-}
 
 void exec_spool_closed(struct exec *e)
 {
 	if (e->phase == EXEC_PHASE_CLOSING)
 		end(e);
 	else if (e->phase == EXEC_PHASE_DRAINING && e->lost)
-		close_output(e);
+		exec_close_output(e);
 	else if (e->phase == EXEC_PHASE_DRAINING)
 		after_drain(e);
 }
@@ -738,7 +616,7 @@ static void destroy(struct exec *e)
 
 	exec_drop_events(e);
 	forget(e);
-	drop_request(e);
+	exec_drop_request(e);
 	exec_activity_end(e);
 	view_leave(&e->view, NULL);
 	for (i = 0; i < 3; i++)
