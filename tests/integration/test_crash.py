@@ -2,7 +2,10 @@
 """The daemon dies at each named point of a call (util/fault.h); a new one comes; the client does what
 clients do, the same call again. Then it has happened once, and the client has the result."""
 
+import os
+
 import lib
+import tokens
 from harness import timeout
 from lib import check, equal, until
 
@@ -26,6 +29,8 @@ CREATE_POINTS = (
     "create.running",
     "create.done",
 )
+SET_POINTS = ("vault.written",)
+REFRESH_POINTS = ("login.answered", "vault.written")  # the second: the provider has it, the answer is still there
 
 
 def needs_points(t):
@@ -38,9 +43,9 @@ def needs_points(t):
 class Victim:
     """A daemon that can be told where to die next."""
 
-    def __init__(self, t):
+    def __init__(self, t, config=""):
         self.t = t
-        self.daemon = t.private_daemon({"daemon": {"on_stop": "keep"}})
+        self.daemon = t.private_daemon(config + "[daemon]\non_stop = keep\n")
         self.client = t.connect(daemon=self.daemon)
 
     def restart(self, env):
@@ -134,3 +139,27 @@ def test_create(t):
         v.client.call("sandbox.remove", {"sandbox": "box"})
     check(v.daemon.alive(), "it lives")
     v.end()
+
+
+@timeout(120)
+def test_secret(t):
+    """One that is set is set; a login is refreshed once, and who asks again has the result."""
+    needs_points(t)
+    server = tokens.Server()
+    try:
+        v = Victim(t, server.config())
+        for point in SET_POINTS:
+            v.dies_at(point, "secret.set", {"secret": point, "value": {"text": point}})
+            equal([s["secret"] for s in v.client.call("secret.list")["secrets"]], [point], "set")
+            v.client.call("secret.remove", {"secret": point})
+        for n, point in enumerate(REFRESH_POINTS, 1):
+            v.client.call("secret.set", {"secret": "login", "value": {"text": tokens.login(n, life=-60)}})
+            params = {"secret": "login", "ttlMs": 60000, "reveal": True}
+            r = v.dies_at(point, "secret.lease", params)
+            check(f".access-{n + 1}-end" in r["value"], f"{point}: of the one refresh")
+            equal((server.requests, server.reused), (n, 0), f"{point}: refreshes")
+        v.client.call("secret.set", {"secret": "login", "value": {"text": tokens.login(n + 1, life=-60)}})
+        check(f".access-{n + 2}-end" in v.client.call("secret.lease", params)["value"], "and the next")
+        equal(os.listdir(os.path.join(v.daemon.state, "logins")), [], "nothing is kept of it")
+    finally:
+        server.close()
