@@ -160,6 +160,7 @@ class Daemon:
         self.socket = os.path.join(self.run, "sandboxd.sock")
         self.env = env or {}
         self.user = user
+        self.cwd = "/"
         self.process = None
         self.instance = None
         self.write_config(config or {})
@@ -237,7 +238,7 @@ class Daemon:
                 stdout=log,
                 stderr=log,
                 env=env,
-                cwd="/",
+                cwd=self.cwd,
                 user=self.user,
                 start_new_session=True,
                 preexec_fn=self.enter_cgroup,

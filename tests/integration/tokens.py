@@ -2,6 +2,7 @@
 """A token server on loopback that takes a refresh token once, and logins of it as Codex keeps them."""
 
 import base64
+import contextlib
 import http.server
 import json
 import threading
@@ -47,7 +48,8 @@ class Server:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self.wfile.write(data)  # who asked may be gone
 
             def log_message(self, *_):
                 pass
