@@ -46,6 +46,11 @@ struct walk {
 
 /* Notes what failed, unless something has before. Returns ERROR. */
 int claim_explain(struct claim *c, int error, const char *what, const char *where);
+
+/* ---- claim-inside.c ---- */
+/* In the helper: moves every part to its target and makes it the sandbox of who claims it. CLAIM is
+ * a struct claim. Returns 0 or negative errno, with C->failed. */
+int claim_move_inside(void *claim);
 /* Takes the next component off *PATH; false at its end, or with *ERROR set. */
 bool claim_next_component(const char **path, char *name, int *error);
 /* Opens W->name in DIR, made first if it is missing in a file system of ours. Returns an O_PATH
@@ -54,7 +59,7 @@ int claim_open_step(const struct walk *w, int dir, bool directory);
 /* Makes the file system of a cover, writable until its targets are in it. */
 int claim_make_cover(struct part *p);
 
-/* The same for one that is memory; AGENT is the agent's id here. */
+/* claim-memory.c: the same for one that is memory; AGENT is the agent's id here. */
 int claim_make_memory(struct part *p, uid_t agent);
 /* Those that were made are the sandbox's own. Returns 0 or -E2BIG. */
 int claim_note_memory(const struct claim *c, struct view_own *own);
