@@ -41,26 +41,39 @@ static int set_credential(const char *value, void *field)
 	return config_set_text(value, field);
 }
 
-static int set_key(void *object, const char *argument, const char *value)
+/* "auto", "key-file PATH" and so on */
+static int set_key(const char *value, void *field)
 {
-	struct config_secrets *s = &((struct config *)object)->secrets;
-	const char *path = word_after(value, "passphrase-file");
-	const char *credential = word_after(value, "passphrase-credential");
-	int r = -EINVAL;
+	static const struct {
+		const char *word;
+		int (*set)(const char *value, void *field);
+		enum secret_key_kind kind;
+	} forms[] = {
+		{ "key-file", config_set_path, SECRET_KEY_FILE },
+		{ "key-credential", set_credential, SECRET_KEY_CREDENTIAL },
+		{ "passphrase-file", config_set_path, SECRET_KEY_PASSPHRASE_FILE },
+		{ "passphrase-credential", set_credential, SECRET_KEY_PASSPHRASE_CREDENTIAL },
+	};
+	struct secret_key_source *key = field;
+	const char *where;
+	size_t i;
+	int r;
 
-	(void)argument;
 	if (strcmp(value, "auto") == 0) {
-		free(TAKE_PTR(s->passphrase));
-		s->key = SECRET_KEY_AUTO;
+		free(TAKE_PTR(key->where));
+		key->kind = SECRET_KEY_AUTO;
 		return 0;
 	}
-	if (path)
-		r = config_set_path(path, &s->passphrase);
-	else if (credential)
-		r = set_credential(credential, &s->passphrase);
-	if (r == 0)
-		s->key = path ? SECRET_KEY_PASSPHRASE_FILE : SECRET_KEY_PASSPHRASE_CREDENTIAL;
-	return r;
+	for (i = 0; i < ARRAY_SIZE(forms); i++) {
+		where = word_after(value, forms[i].word);
+		if (!where)
+			continue;
+		r = forms[i].set(where, &key->where);
+		if (r == 0)
+			key->kind = forms[i].kind;
+		return r;
+	}
+	return -EINVAL;
 }
 
 /* "https://…"; plain http only to this machine, where tests have their server. */
@@ -170,7 +183,8 @@ static const struct config_key secrets_keys[] = {
 	CONFIG_KEY("agent_secrets_socket", config_set_path, config, secrets.agent_secrets_socket),
 	CONFIG_KEY("oauth_endpoint", set_endpoint, config, secrets.oauth_endpoint),
 	CONFIG_KEY("oauth_client_id", set_filled, config, secrets.oauth_client_id),
-	{ .name = "key", .set_in = set_key },
+	CONFIG_KEY("key", set_key, config, secrets.key),
+	CONFIG_KEY("old_key", set_key, config, secrets.old_key),
 };
 
 int config_add_secrets(struct config *c)
@@ -178,6 +192,7 @@ int config_add_secrets(struct config *c)
 	struct config_secrets *s = &c->secrets;
 	const char *home = getenv("HOME");
 
+	s->key.kind = SECRET_KEY_AUTO;
 	s->max_ttl_ms = SECRET_TTL_MAX_DEFAULT_MS;
 	s->default_ttl_ms = SECRET_TTL_DEFAULT_MS;
 	s->oauth_endpoint = strdup(SECRETS_OAUTH_ENDPOINT);
@@ -191,16 +206,25 @@ int config_add_secrets(struct config *c)
 	return s->oauth_endpoint && s->oauth_client_id ? 0 : -ENOMEM;
 }
 
-/* Who lowers the maximum alone need not say the default, too. */
+static void wrong_secrets(void *object)
+{
+	((struct config *)object)->secrets.wrong = true;
+}
+
+/* Who lowers the maximum alone need not say the default, too. A slip in `key` must not give the
+ * vault another key than was meant. */
 static void finish_secrets(struct config *c)
 {
 	if (c->secrets.default_ttl_ms > c->secrets.max_ttl_ms)
 		c->secrets.default_ttl_ms = c->secrets.max_ttl_ms;
+	if (c->secrets.wrong)
+		c->secrets.old_key.kind = SECRET_KEY_NONE;
 }
 
 static void release_secrets(struct config *c)
 {
-	free(c->secrets.passphrase);
+	free(c->secrets.key.where);
+	free(c->secrets.old_key.where);
 	free(c->secrets.agent_secrets_socket);
 	free(c->secrets.oauth_endpoint);
 	free(c->secrets.oauth_client_id);
@@ -210,6 +234,7 @@ const struct config_section config_section_secrets = {
 	.name = "secrets",
 	.keys = secrets_keys,
 	.n_keys = ARRAY_SIZE(secrets_keys),
+	.wrong = wrong_secrets,
 	.finish = finish_secrets,
 	.release = release_secrets,
 };

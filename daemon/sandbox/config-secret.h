@@ -17,19 +17,28 @@ struct config_secret;
 #define SECRETS_OAUTH_ENDPOINT "https://auth.openai.com/oauth/token"
 #define SECRETS_OAUTH_CLIENT "app_EMoamEEZ73f0CkXaXp7hrann"
 
-/* Where the vault's key comes from. */
-enum secret_key_source {
-	SECRET_KEY_AUTO,                  /* a systemd credential if there is one, else a file */
-	SECRET_KEY_PASSPHRASE_FILE,       /* derived from a file's first line */
-	SECRET_KEY_PASSPHRASE_CREDENTIAL, /* the same of a systemd credential */
+/* Where a key of the vault's comes from. */
+enum secret_key_kind {
+	SECRET_KEY_NONE, /* of old_key alone */
+	SECRET_KEY_AUTO, /* a systemd credential if there is one, else a file of the state */
+	SECRET_KEY_FILE,
+	SECRET_KEY_CREDENTIAL,
+	SECRET_KEY_PASSPHRASE_FILE, /* derived from a file's first line */
+	SECRET_KEY_PASSPHRASE_CREDENTIAL,
+};
+
+struct secret_key_source {
+	enum secret_key_kind kind;
+	char *where; /* a path, or the name of a credential; NULL with NONE and AUTO */
 };
 
 struct config_secrets {
 	int64_t max_ttl_ms;     /* > 0 */
 	int64_t default_ttl_ms; /* of an injection; > 0, at most max_ttl_ms */
-	enum secret_key_source key;
-	char *passphrase;           /* its path or the credential's name; NULL with AUTO */
-	char *agent_secrets_socket; /* NULL: no HOME, and nobody said */
+	struct secret_key_source key;
+	struct secret_key_source old_key; /* opens the vault where `key` does not, once */
+	bool wrong;                       /* one of its keys or values is */
+	char *agent_secrets_socket;       /* NULL: no HOME, and nobody said */
 	char *oauth_endpoint;
 	char *oauth_client_id;
 	struct config_secret *list; /* [secret NAME] */

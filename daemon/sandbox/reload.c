@@ -53,6 +53,11 @@ static size_t add_name(char *text, size_t size, size_t n, const char *name)
 	return r < 0 || (size_t)r >= size - n ? n : n + (size_t)r;
 }
 
+static bool key_differs(const struct secret_key_source *a, const struct secret_key_source *b)
+{
+	return a->kind != b->kind || !string_equal(a->where, b->where);
+}
+
 void reload_list_fixed(const struct config *old, const struct config *new, char *text, size_t size)
 {
 	const struct {
@@ -63,9 +68,8 @@ void reload_list_fixed(const struct config *old, const struct config *new, char 
 		{ "socket_group", !string_equal(old->socket_group, new->socket_group) },
 		{ "libexec_dir", !string_equal(old->libexec_dir, new->libexec_dir) },
 		{ "seccomp_profile", !string_equal(old->seccomp_profile, new->seccomp_profile) },
-		{ "[secrets] key",
-		  old->secrets.key != new->secrets.key ||
-			  !string_equal(old->secrets.passphrase, new->secrets.passphrase) },
+		{ "[secrets] key", key_differs(&old->secrets.key, &new->secrets.key) },
+		{ "[secrets] old_key", key_differs(&old->secrets.old_key, &new->secrets.old_key) },
 	};
 	size_t i, n = 0;
 

@@ -13,16 +13,20 @@
 #include "bounds.h"
 #include "macro.h"
 #include "secret/vault-internal.h"
+#include "util/fd.h"
 #include "util/table.h"
 
 #define MAGIC "SBXVAULT"
-#define VERSION 1
+#define VERSION 2
 #define TAG_BYTES crypto_aead_xchacha20poly1305_ietf_ABYTES
 /* What a header may ask for, which is read before the key is known. */
 #define KDF_PASSES_MAX 16
 #define KDF_MEMORY_MAX (UINT64_C(1) << 30)
+#define VAULT_FILE_MAX (VAULT_BYTES_MAX + 4096)
+/* Bytes, from the header's first, that go with the data key. */
+#define DATA_KEY_AAD offsetof(struct vault_header, data_nonce)
 
-_Static_assert(sizeof(struct vault_header) == 88, "no holes, and as it was");
+_Static_assert(sizeof(struct vault_header) == 144, "no holes, and as it was");
 
 struct record {
 	uint32_t owner;
@@ -39,7 +43,7 @@ static int judge(const struct vault_header *h)
 	if (memcmp(h->magic, MAGIC, sizeof(h->magic)) != 0)
 		return VAULT_DAMAGED;
 	if (h->version != VERSION)
-		return h->version > VERSION ? VAULT_TOO_NEW : VAULT_DAMAGED;
+		return h->version > VERSION ? VAULT_TOO_NEW : VAULT_TOO_OLD;
 	if (h->kdf > VAULT_KDF_ARGON2ID || h->kdf_passes > KDF_PASSES_MAX ||
 	    h->kdf_memory > KDF_MEMORY_MAX)
 		return VAULT_DAMAGED;
@@ -62,24 +66,33 @@ int vault_header_read(int state_fd, struct vault_header *ret)
 	return (size_t)n == sizeof(*ret) ? judge(ret) : VAULT_DAMAGED;
 }
 
-static void derive_check(const uint8_t key[VAULT_KEY_BYTES], uint8_t ret[static 16])
+void vault_header_init(struct vault_header *h, const uint8_t outer[VAULT_KEY_BYTES],
+		       const uint8_t key[VAULT_KEY_BYTES])
 {
-	(void)crypto_kdf_derive_from_key(ret, 16, 1, "vaultchk", key); /* 0: sizes fit */
-}
+	uint8_t own[VAULT_KEY_BYTES];
 
-int vault_header_check(const struct vault_header *h, const uint8_t key[VAULT_KEY_BYTES])
-{
-	uint8_t check[sizeof(h->key_check)];
-
-	derive_check(key, check);
-	return sodium_memcmp(check, h->key_check, sizeof(check)) == 0 ? VAULT_OK : VAULT_KEY_WRONG;
-}
-
-void vault_header_init(struct vault_header *h, const uint8_t key[VAULT_KEY_BYTES])
-{
 	memcpy(h->magic, MAGIC, sizeof(h->magic));
 	h->version = VERSION;
-	derive_check(key, h->key_check);
+	randombytes_buf(h->data_nonce, sizeof(h->data_nonce));
+	vault_subkey(outer, "vaultkey", own);
+	(void)crypto_aead_xchacha20poly1305_ietf_encrypt(h->data_key, NULL, key, VAULT_KEY_BYTES,
+							 (const uint8_t *)h, DATA_KEY_AAD, NULL,
+							 h->data_nonce, own); /* always 0 */
+	sodium_memzero(own, sizeof(own));
+}
+
+int vault_header_open(const struct vault_header *h, const uint8_t outer[VAULT_KEY_BYTES],
+		      uint8_t ret_key[VAULT_KEY_BYTES])
+{
+	uint8_t own[VAULT_KEY_BYTES];
+	int r;
+
+	vault_subkey(outer, "vaultkey", own);
+	r = crypto_aead_xchacha20poly1305_ietf_decrypt(ret_key, NULL, NULL, h->data_key,
+						       sizeof(h->data_key), (const uint8_t *)h,
+						       DATA_KEY_AAD, h->data_nonce, own);
+	sodium_memzero(own, sizeof(own));
+	return r < 0 ? VAULT_KEY_WRONG : 0;
 }
 
 /* ---- writing the body ---- */
@@ -209,8 +222,6 @@ int vault_decode(const uint8_t *data, size_t size, const uint8_t key[VAULT_KEY_B
 		return VAULT_DAMAGED;
 	memcpy(ret_header, data, sizeof(*ret_header));
 	r = judge(ret_header);
-	if (r == VAULT_OK)
-		r = vault_header_check(ret_header, key);
 	if (r != VAULT_OK)
 		return r;
 	size -= sizeof(*ret_header);
@@ -232,6 +243,16 @@ int vault_decode(const uint8_t *data, size_t size, const uint8_t key[VAULT_KEY_B
 }
 
 /* ---- the file ---- */
+
+int vault_read(int state_fd, const uint8_t key[VAULT_KEY_BYTES], struct vault_header *ret_header,
+	       struct table *secrets)
+{
+	CLEANUP_STR char *data = NULL;
+	size_t size = 0;
+	int r = fd_read_file(state_fd, VAULT_FILE, VAULT_FILE_MAX, &data, &size);
+
+	return r < 0 ? r : vault_decode((uint8_t *)data, size, key, ret_header, secrets);
+}
 
 static int write_all(int fd, const uint8_t *data, size_t size)
 {

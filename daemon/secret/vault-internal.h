@@ -4,7 +4,9 @@
  *
  * secrets.vault is a header in plain and a body that is encrypted as a whole, with the header as
  * its associated data. The body has all secrets of all users; each value in it is encrypted once
- * more, and stays so in memory until it is asked for. All keys come from one, by purpose. */
+ * more, and stays so in memory until it is asked for. All keys come from one, the data key, by
+ * purpose. It is random, made with the vault, never changes, and lies in the header, encrypted with
+ * the key or passphrase of the configuration (the outer key), which can be replaced. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +28,9 @@ enum vault_problem {
 	VAULT_KEY_EXPOSED,   /* others than its owner can read it */
 	VAULT_KEY_OTHER,     /* made with a passphrase and it is a key, or the reverse */
 	VAULT_KEY_WRONG,
+	VAULT_OLD_KEY_WRONG, /* and it cannot be had from old_key either */
 	VAULT_DAMAGED,
+	VAULT_TOO_OLD,
 	VAULT_TOO_NEW,
 	VAULT_NO_CREDENTIAL, /* the service has none of that name */
 	VAULT_PROBLEM_MAX,
@@ -42,36 +46,52 @@ struct vault_header {
 	uint64_t kdf_passes;
 	uint64_t kdf_memory; /* bytes */
 	uint8_t kdf_salt[16];
-	uint8_t key_check[16]; /* derived from the key: tells a wrong one from a damaged file */
-	uint8_t nonce[24];
+	uint8_t data_nonce[24];
+	uint8_t data_key[VAULT_KEY_BYTES + 16]; /* encrypted, with what is above as its data */
+	uint8_t nonce[24];                      /* of the body */
 };
 
 /* ---- vault-file.c. What reads and writes here waits for the disk ---- */
 
 /* Return 0, negative errno, or an enum vault_problem. */
 int vault_header_read(int state_fd, struct vault_header *ret);
-int vault_header_check(const struct vault_header *h, const uint8_t key[VAULT_KEY_BYTES]);
-/* A header for a vault without secrets under KEY, whose kdf fields are set. */
-void vault_header_init(struct vault_header *h, const uint8_t key[VAULT_KEY_BYTES]);
+/* Makes the rest of *H, whose kdf fields are set: KEY, the data key, encrypted with OUTER. */
+void vault_header_init(struct vault_header *h, const uint8_t outer[VAULT_KEY_BYTES],
+		       const uint8_t key[VAULT_KEY_BYTES]);
+/* The data key of a header that was read. */
+int vault_header_open(const struct vault_header *h, const uint8_t outer[VAULT_KEY_BYTES],
+		      uint8_t ret_key[VAULT_KEY_BYTES]);
+/* Everything below has the data key. */
+
 /* The whole file for SECRETS (struct vault_secret *), freed by the caller. A new nonce is in it. */
 int vault_encode(const struct vault_header *h, const uint8_t key[VAULT_KEY_BYTES],
 		 const struct table *secrets, uint8_t **ret, size_t *ret_size);
 /* Adds what is in DATA to SECRETS, also on failure. *RET_HEADER is its header. */
 int vault_decode(const uint8_t *data, size_t size, const uint8_t key[VAULT_KEY_BYTES],
 		 struct vault_header *ret_header, struct table *secrets);
+/* vault_decode() of the file. */
+int vault_read(int state_fd, const uint8_t key[VAULT_KEY_BYTES], struct vault_header *ret_header,
+	       struct table *secrets);
 /* NAME in DIR_FD becomes DATA, all or nothing, 0600 and on disk. */
 int vault_file_write(int dir_fd, const char *name, const void *data, size_t size);
 
 /* ---- vault-key.c ---- */
 
-struct vault_source {
-	enum secret_key_source kind;
-	char *passphrase; /* a path, or the name of a credential */
+struct vault_sources {
+	struct secret_key_source key; /* `where` is owned */
+	struct secret_key_source old_key;
 };
 
-/* Finds the key, and makes what does not exist yet: a key file, a vault without secrets. Waits for
- * the disk, and for Argon2id. Returns 0, negative errno, or an enum vault_problem. */
-int vault_unlock(int state_fd, const struct vault_source *source, uint8_t ret_key[VAULT_KEY_BYTES]);
+/* What came of looking for the data key; zeroed by who had it. */
+struct vault_finding {
+	int problem;    /* 0, negative errno, or an enum vault_problem */
+	bool has_moved; /* old_key opened it, and from now on `key` does */
+	uint8_t key[VAULT_KEY_BYTES];
+};
+
+/* Finds the data key, and makes what does not exist yet: a key file, a vault without secrets. Waits
+ * for the disk, and for Argon2id. */
+void vault_unlock(int state_fd, const struct vault_sources *sources, struct vault_finding *ret);
 
 /* ---- vault-secret.c ---- */
 
@@ -112,9 +132,9 @@ struct change {
 struct vault {
 	struct event_base *base;
 	int state_fd; /* borrowed */
-	struct vault_source source;
+	struct vault_sources sources;
 	struct vault_header header;
-	struct secret_value *key; /* NULL: shut */
+	struct secret_value *key; /* the data key; NULL: shut */
 	struct table secrets;     /* struct vault_secret */
 	struct change *queue;     /* in order */
 	struct change *batch;     /* what CHILD writes */

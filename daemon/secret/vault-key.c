@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A key is made only where there is no vault: one whose key was lost stays as it is, for the key
- * may be found again. */
+/* A key file is made only with a vault, or for one that another key has opened: one whose key was
+ * lost stays as it is, for the key may be found again. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -100,87 +100,150 @@ static int make_key_file(int state_fd, uint8_t ret[VAULT_KEY_BYTES])
 	return r;
 }
 
-static int find_key(int state_fd, bool is_new, uint8_t ret[VAULT_KEY_BYTES])
-{
-	CLEANUP(text_deinit) struct text text = { 0 };
-	int r = read_credential(CREDENTIAL, &text);
+/* ---- the outer key ---- */
 
-	if (r == -ENOENT)
-		r = read_text(state_fd, VAULT_KEY_FILE, true, &text);
-	if (r == -ENOENT)
-		return is_new ? make_key_file(state_fd, ret) : VAULT_KEY_MISSING;
-	return r == 0 ? parse_key(&text, ret) : r;
-}
-
-static int read_passphrase(const struct vault_source *source, struct text *ret)
+static int read_source(int state_fd, const struct secret_key_source *s, struct text *ret)
 {
-	char *newline;
 	int r;
 
-	if (source->kind == SECRET_KEY_PASSPHRASE_CREDENTIAL)
-		r = read_credential(source->passphrase, ret);
-	else
-		r = read_text(AT_FDCWD, source->passphrase, true, ret);
-	if (r == -ENOENT)
-		return source->kind == SECRET_KEY_PASSPHRASE_CREDENTIAL ? VAULT_NO_CREDENTIAL
-									: VAULT_KEY_MISSING;
-	if (r != 0)
-		return r;
-	newline = memchr(ret->bytes, '\n', ret->size);
-	if (newline)
-		ret->size = (size_t)(newline - ret->bytes);
-	return ret->size > 0 ? 0 : VAULT_KEY_MALFORMED;
+	if (s->kind == SECRET_KEY_AUTO) {
+		r = read_credential(CREDENTIAL, ret);
+		if (r == -ENOENT)
+			r = read_text(state_fd, VAULT_KEY_FILE, true, ret);
+	} else if (s->kind == SECRET_KEY_CREDENTIAL ||
+		   s->kind == SECRET_KEY_PASSPHRASE_CREDENTIAL) {
+		r = read_credential(s->where, ret);
+		if (r == -ENOENT)
+			return VAULT_NO_CREDENTIAL;
+	} else {
+		r = read_text(AT_FDCWD, s->where, true, ret);
+	}
+	return r == -ENOENT ? VAULT_KEY_MISSING : r;
 }
 
-static int stretch(const struct vault_source *source, const struct vault_header *h,
-		   uint8_t ret[VAULT_KEY_BYTES])
+/* The first line of T is the passphrase. */
+static int stretch(const struct text *t, const struct vault_header *h, uint8_t ret[VAULT_KEY_BYTES])
+{
+	const char *newline = memchr(t->bytes, '\n', t->size);
+	size_t size = newline ? (size_t)(newline - t->bytes) : t->size;
+
+	if (size == 0)
+		return VAULT_KEY_MALFORMED;
+	if (crypto_pwhash(ret, VAULT_KEY_BYTES, t->bytes, size, h->kdf_salt, h->kdf_passes,
+			  (size_t)h->kdf_memory, crypto_pwhash_ALG_ARGON2ID13) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static enum vault_kdf kdf_of(const struct secret_key_source *s)
+{
+	return s->kind == SECRET_KEY_PASSPHRASE_FILE || s->kind == SECRET_KEY_PASSPHRASE_CREDENTIAL
+		       ? VAULT_KDF_ARGON2ID
+		       : VAULT_KDF_NONE;
+}
+
+/* What S means for a vault with the header H. */
+static int find_outer(int state_fd, const struct secret_key_source *s, const struct vault_header *h,
+		      uint8_t ret[VAULT_KEY_BYTES])
 {
 	CLEANUP(text_deinit) struct text text = { 0 };
-	int r = read_passphrase(source, &text);
+	int r;
 
+	if (h->kdf != kdf_of(s))
+		return VAULT_KEY_OTHER;
+	r = read_source(state_fd, s, &text);
 	if (r != 0)
 		return r;
-	r = crypto_pwhash(ret, VAULT_KEY_BYTES, text.bytes, text.size, h->kdf_salt, h->kdf_passes,
-			  (size_t)h->kdf_memory, crypto_pwhash_ALG_ARGON2ID13);
-	return r < 0 ? -ENOMEM : 0;
+	return h->kdf == VAULT_KDF_NONE ? parse_key(&text, ret) : stretch(&text, h, ret);
 }
 
-static int make_vault(int state_fd, struct vault_header *h, const uint8_t key[VAULT_KEY_BYTES])
+/* ---- the data key ---- */
+
+static int open_with(int state_fd, const struct secret_key_source *s, const struct vault_header *h,
+		     uint8_t ret_key[VAULT_KEY_BYTES])
 {
-	const struct table nothing = { 0 };
-	uint8_t *data = NULL;
+	uint8_t outer[VAULT_KEY_BYTES];
+	int r = find_outer(state_fd, s, h, outer);
+
+	if (r == 0)
+		r = vault_header_open(h, outer, ret_key);
+	sodium_memzero(outer, sizeof(outer));
+	return r;
+}
+
+/* Writes SECRETS with the data key KEY, which S opens from now on. */
+static int write_vault(int state_fd, const struct secret_key_source *s, const struct table *secrets,
+		       const uint8_t key[VAULT_KEY_BYTES])
+{
+	struct vault_header h = { .kdf = kdf_of(s) };
+	uint8_t outer[VAULT_KEY_BYTES], *data = NULL;
 	size_t size = 0;
 	int r;
 
-	vault_header_init(h, key);
-	r = vault_encode(h, key, &nothing, &data, &size);
+	if (h.kdf == VAULT_KDF_ARGON2ID) {
+		h.kdf_passes = KDF_PASSES;
+		h.kdf_memory = KDF_MEMORY;
+		randombytes_buf(h.kdf_salt, sizeof(h.kdf_salt));
+	}
+	r = find_outer(state_fd, s, &h, outer);
+	if (r == VAULT_KEY_MISSING && s->kind == SECRET_KEY_AUTO)
+		r = make_key_file(state_fd, outer);
+	if (r == 0) {
+		vault_header_init(&h, outer, key);
+		r = vault_encode(&h, key, secrets, &data, &size);
+	}
+	sodium_memzero(outer, sizeof(outer));
 	if (r == 0)
 		r = vault_file_write(state_fd, VAULT_FILE, data, size);
 	free(data);
 	return r;
 }
 
-int vault_unlock(int state_fd, const struct vault_source *source, uint8_t ret_key[VAULT_KEY_BYTES])
+/* What cannot be read as a whole stays as it is. */
+static int move(int state_fd, const struct secret_key_source *to,
+		const uint8_t key[VAULT_KEY_BYTES])
 {
-	const enum vault_kdf kdf =
-		source->kind == SECRET_KEY_AUTO ? VAULT_KDF_NONE : VAULT_KDF_ARGON2ID;
-	struct vault_header h = { 0 };
-	int r = vault_header_read(state_fd, &h);
-	const bool is_new = r == -ENOENT;
+	struct table secrets = { 0 };
+	struct vault_header h;
+	int r = vault_read(state_fd, key, &h, &secrets);
 
-	if (is_new) {
-		h.kdf = kdf;
-		h.kdf_passes = kdf == VAULT_KDF_ARGON2ID ? KDF_PASSES : 0;
-		h.kdf_memory = kdf == VAULT_KDF_ARGON2ID ? KDF_MEMORY : 0;
-		randombytes_buf(h.kdf_salt, sizeof(h.kdf_salt));
-	} else if (r != 0) {
-		return r;
+	if (r == 0)
+		r = write_vault(state_fd, to, &secrets, key);
+	vault_free_secrets(&secrets);
+	return r;
+}
+
+/* Whether a vault that `key` does not open with this answer may be one of the old key's. */
+static bool may_be_old(int problem)
+{
+	return problem == VAULT_KEY_MISSING || problem == VAULT_KEY_OTHER ||
+	       problem == VAULT_KEY_WRONG;
+}
+
+static int unlock(int state_fd, const struct vault_sources *sources, struct vault_finding *f)
+{
+	const struct table nothing = { 0 };
+	struct vault_header h;
+	int r = vault_header_read(state_fd, &h);
+
+	if (r == -ENOENT) {
+		randombytes_buf(f->key, sizeof(f->key));
+		return write_vault(state_fd, &sources->key, &nothing, f->key);
 	}
-	if (h.kdf != kdf)
-		return VAULT_KEY_OTHER;
-	r = kdf == VAULT_KDF_NONE ? find_key(state_fd, is_new, ret_key)
-				  : stretch(source, &h, ret_key);
 	if (r != 0)
 		return r;
-	return is_new ? make_vault(state_fd, &h, ret_key) : vault_header_check(&h, ret_key);
+	r = open_with(state_fd, &sources->key, &h, f->key);
+	if (!may_be_old(r) || sources->old_key.kind == SECRET_KEY_NONE)
+		return r;
+	r = open_with(state_fd, &sources->old_key, &h, f->key);
+	if (r != 0)
+		return r < 0 ? r : VAULT_OLD_KEY_WRONG;
+	r = move(state_fd, &sources->key, f->key);
+	f->has_moved = r == 0;
+	return r;
+}
+
+void vault_unlock(int state_fd, const struct vault_sources *sources, struct vault_finding *ret)
+{
+	ret->problem = unlock(state_fd, sources, ret);
 }

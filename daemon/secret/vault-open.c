@@ -16,7 +16,6 @@
 #include "util/log.h"
 #include "util/time.h"
 
-#define VAULT_FILE_MAX (VAULT_BYTES_MAX + 4096)
 #define RETRY_FIRST_MS 1000
 #define RETRY_MAX_MS 60000
 
@@ -31,17 +30,22 @@ static const struct {
 				"state directory)" },
 	[VAULT_KEY_MALFORMED] = { "what should have its key has none",
 				  "a key is 32 bytes or 64 hexadecimal digits, a passphrase one "
-				  "line "
-				  "of text" },
+				  "line of text" },
 	[VAULT_KEY_EXPOSED] = { "others can read the file that has its key",
 				"chmod 600 the file, and think of changing what is in the store" },
 	[VAULT_KEY_OTHER] = { "[secrets] key is of another kind than what it was made with",
-			      "set [secrets] key to what it was" },
+			      "set [secrets] key to what it was; or leave it and set old_key to "
+			      "that" },
 	[VAULT_KEY_WRONG] = { "the key or passphrase is not the one it was made with",
-			      "mend what [secrets] key names" },
+			      "mend what [secrets] key names; or name the old one in old_key" },
+	[VAULT_OLD_KEY_WRONG] = { "neither [secrets] key nor old_key opens it",
+				  "mend what old_key names; or take it out, and mend [secrets] "
+				  "key" },
 	[VAULT_DAMAGED] = { "secrets.vault is damaged",
 			    "bring it back from a backup, or move it away and set the secrets "
 			    "anew" },
+	[VAULT_TOO_OLD] = { "secrets.vault is of a version before the first release",
+			    "move it away and set the secrets anew" },
 	[VAULT_TOO_NEW] = { "secrets.vault is of a newer version",
 			    "install that version of sandboxd again" },
 	[VAULT_NO_CREDENTIAL] = { "the service has not the credential that [secrets] key names",
@@ -80,23 +84,30 @@ void vault_free_secrets(struct table *t)
 	table_deinit(t);
 }
 
-/* The file's content with KEY, which becomes the vault's if it is the right one. */
-static int load(struct vault *v, struct secret_value *key)
+/* The file's content with the key of F, which is zeroed. 0: it is open. */
+static int load(struct vault *v, struct vault_finding *f)
 {
-	CLEANUP_STR char *data = NULL;
+	CLEANUP(secret_value_unrefp) struct secret_value *key = NULL;
 	struct table secrets = { 0 };
-	size_t size = 0;
-	int r = fd_read_file(v->state_fd, VAULT_FILE, VAULT_FILE_MAX, &data, &size);
+	uint8_t *bytes;
+	int r = f->problem;
 
 	if (r == 0)
-		r = vault_decode((const uint8_t *)data, size, secret_value_data(key), &v->header,
-				 &secrets);
+		r = secret_value_new(VAULT_KEY_BYTES, &key, &bytes);
+	if (r == 0) {
+		memcpy(bytes, f->key, VAULT_KEY_BYTES);
+		r = vault_read(v->state_fd, bytes, &v->header, &secrets);
+	}
+	sodium_memzero(f->key, sizeof(f->key));
+	if (f->has_moved)
+		log_notice("the store of secrets was opened with [secrets] old_key, and is opened "
+			   "by key alone from now on: take old_key out");
 	if (r != 0) {
 		vault_free_secrets(&secrets);
 		return r;
 	}
 	v->secrets = secrets;
-	v->key = secret_value_ref(key);
+	v->key = TAKE_PTR(key);
 	return 0;
 }
 
@@ -115,28 +126,18 @@ void vault_shut(struct vault *v, int problem)
 /* Waits for the disk, and for Argon2id. */
 int vault_open_now(struct vault *v)
 {
-	CLEANUP(secret_value_unrefp) struct secret_value *key = NULL;
-	uint8_t *bytes;
-	int r = secret_value_new(VAULT_KEY_BYTES, &key, &bytes);
+	struct vault_finding f = { 0 };
 
-	if (r == 0)
-		r = vault_unlock(v->state_fd, &v->source, bytes);
-	return r == 0 ? load(v, key) : r;
+	vault_unlock(v->state_fd, &v->sources, &f);
+	return load(v, &f);
 }
-
-/* What the child that looks for the key says. */
-struct finding {
-	int problem;
-	uint8_t key[VAULT_KEY_BYTES];
-};
 
 /* In a child: 0 is the state directory, 1 a pipe. */
 static int look_for_key(void *argument)
 {
-	struct finding f = { 0 };
-	const struct vault_source *source = argument;
+	struct vault_finding f = { 0 };
 
-	f.problem = vault_unlock(STDIN_FILENO, source, f.key);
+	vault_unlock(STDIN_FILENO, argument, &f);
 	return write(STDOUT_FILENO, &f, sizeof(f)) == sizeof(f) ? 0 : EIO;
 }
 
@@ -152,7 +153,7 @@ static void try_again(struct vault *v)
 		return;
 	fds[0] = v->state_fd;
 	fds[1] = pipe_fds[1];
-	r = child_fork(&v->child, &config, look_for_key, &v->source);
+	r = child_fork(&v->child, &config, look_for_key, &v->sources);
 	(void)close_fd(pipe_fds[1]);
 	if (r < 0) {
 		(void)close_fd(pipe_fds[0]); /* the next call tries it again */
@@ -163,22 +164,13 @@ static void try_again(struct vault *v)
 
 void vault_key_found(struct vault *v)
 {
-	CLEANUP(secret_value_unrefp) struct secret_value *key = NULL;
-	struct finding f = { .problem = v->outcome < 0 ? v->outcome : -EIO };
-	uint8_t *bytes;
+	struct vault_finding f = { .problem = v->outcome };
 	int r;
 
 	if (v->outcome == 0 && read(v->key_fd, &f, sizeof(f)) != sizeof(f))
 		f.problem = -EIO;
 	v->key_fd = close_fd(v->key_fd);
-	r = f.problem;
-	if (r == 0)
-		r = secret_value_new(VAULT_KEY_BYTES, &key, &bytes);
-	if (r == 0) {
-		memcpy(bytes, f.key, sizeof(f.key));
-		r = load(v, key);
-	}
-	sodium_memzero(&f, sizeof(f));
+	r = load(v, &f);
 	if (r != 0) {
 		vault_shut(v, r);
 		return;

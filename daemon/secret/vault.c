@@ -456,6 +456,12 @@ static void sweep(int state_fd)
 	(void)closedir(dir);
 }
 
+static int copy_source(const struct secret_key_source *from, struct secret_key_source *to)
+{
+	to->kind = from->kind;
+	return string_copy(from->where, &to->where);
+}
+
 int vault_new(struct event_base *base, int state_fd, const struct config *config,
 	      struct vault **ret)
 {
@@ -467,10 +473,9 @@ int vault_new(struct event_base *base, int state_fd, const struct config *config
 	v->base = base;
 	v->state_fd = state_fd;
 	v->key_fd = -1;
-	v->source.kind = config->secrets.key;
 	v->settle = evtimer_new(base, on_settled, v);
-	if (!v->settle || string_copy(config->secrets.passphrase, &v->source.passphrase) < 0 ||
-	    sodium_init() < 0)
+	if (!v->settle || copy_source(&config->secrets.key, &v->sources.key) < 0 ||
+	    copy_source(&config->secrets.old_key, &v->sources.old_key) < 0 || sodium_init() < 0)
 		return -ENOMEM;
 	sweep(state_fd);
 	r = vault_open_now(v);
@@ -497,7 +502,8 @@ void vault_free(struct vault *v)
 	table_deinit(&v->next);
 	vault_free_secrets(&v->secrets);
 	secret_value_unref(v->key);
-	free(v->source.passphrase);
+	free(v->sources.key.where);
+	free(v->sources.old_key.where);
 	free(v);
 }
 

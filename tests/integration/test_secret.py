@@ -319,7 +319,7 @@ def test_damaged(t):
     put(connect(t, d), "a")
     d.stop()
     good = read(vault(d))
-    for bad in (good[:-1], good[:40], b"", good[:100] + b"?" + good[101:]):
+    for bad in (good[:-1], good[:40], b"", good[:150] + b"?" + good[151:]):
         with open(vault(d), "wb") as f:
             f.write(bad)
         d.start()
@@ -343,6 +343,30 @@ def test_passphrase(t):
     d.stop()
     d.start()
     equal(names(connect(t, d)), ["a"], "with the passphrase")
+
+
+def test_another_key(t):
+    """From the key file to a passphrase: nothing is lost, and what was written down under the old key is still good."""
+    d = t.private_daemon(NO_POOL)
+    put(connect(t, d), "a")
+    d.stop()
+    path = os.path.join(d.top, "passphrase")
+    with open(path, "w", encoding="ascii", opener=lambda p, f: os.open(p, f, 0o600)) as f:
+        f.write("correct horse\n")
+    key = {"key": f"passphrase-file {path}"}
+    d.write_config({**NO_POOL, "secrets": {**key, "old_key": "auto"}})
+    d.start()
+    equal(names(connect(t, d)), ["a"], "with the old key")
+    check("take old_key out" in d.log_tail(), "what is to be done is not told")
+    d.stop()
+    os.unlink(os.path.join(d.state, "secrets.key"))
+    d.write_config({**NO_POOL, "secrets": key})
+    d.start()
+    c = connect(t, d)
+    equal(names(c), ["a"], "without it")
+    put(c, "b")
+    equal(c.call("audit.verify").get("problem"), None, "the audit log")
+    check(c.call("audit.verify")["checked"] >= 2, "entries of both times")
 
 
 # ---- sandboxctl ----

@@ -54,7 +54,8 @@ START_TEST(defaults)
 {
 	ck_assert_int_eq(setenv("HOME", "/home/x", 1), 0);
 	ck_assert_uint_eq(load(""), 0);
-	ck_assert_int_eq(c->secrets.key, SECRET_KEY_AUTO);
+	ck_assert_int_eq(c->secrets.key.kind, SECRET_KEY_AUTO);
+	ck_assert_int_eq(c->secrets.old_key.kind, SECRET_KEY_NONE);
 	ck_assert_int_eq(c->secrets.max_ttl_ms, 24 * HOUR_MS);
 	ck_assert_int_eq(c->secrets.default_ttl_ms, HOUR_MS);
 	ck_assert_str_eq(c->secrets.agent_secrets_socket,
@@ -71,15 +72,23 @@ START_TEST(settings)
 			  0);
 	ck_assert_int_eq(c->secrets.max_ttl_ms, HOUR_MS / 2);
 	ck_assert_int_eq(c->secrets.default_ttl_ms, HOUR_MS / 2);
-	ck_assert_int_eq(c->secrets.key, SECRET_KEY_PASSPHRASE_FILE);
-	ck_assert_str_eq(c->secrets.passphrase, "/etc/key");
+	ck_assert_int_eq(c->secrets.key.kind, SECRET_KEY_PASSPHRASE_FILE);
+	ck_assert_str_eq(c->secrets.key.where, "/etc/key");
 	ck_assert_str_eq(c->secrets.oauth_endpoint, "http://127.0.0.1:99/token");
 	ck_assert_uint_eq(load("[secrets]\nkey = passphrase-credential k\n"), 0);
-	ck_assert_int_eq(c->secrets.key, SECRET_KEY_PASSPHRASE_CREDENTIAL);
-	ck_assert_str_eq(c->secrets.passphrase, "k");
+	ck_assert_int_eq(c->secrets.key.kind, SECRET_KEY_PASSPHRASE_CREDENTIAL);
+	ck_assert_str_eq(c->secrets.key.where, "k");
 	ck_assert_uint_eq(load("[secrets]\nkey = passphrase-file /k\nkey = auto\n"), 0);
-	ck_assert_int_eq(c->secrets.key, SECRET_KEY_AUTO);
-	ck_assert_ptr_null(c->secrets.passphrase);
+	ck_assert_int_eq(c->secrets.key.kind, SECRET_KEY_AUTO);
+	ck_assert_ptr_null(c->secrets.key.where);
+	ck_assert_uint_eq(load("[secrets]\nkey = key-credential k\nold_key = key-file /k\n"), 0);
+	ck_assert_int_eq(c->secrets.key.kind, SECRET_KEY_CREDENTIAL);
+	ck_assert_str_eq(c->secrets.key.where, "k");
+	ck_assert_int_eq(c->secrets.old_key.kind, SECRET_KEY_FILE);
+	ck_assert_str_eq(c->secrets.old_key.where, "/k");
+	/* not meant to be "auto", and not to become it */
+	ck_assert_uint_eq(load("[secrets]\nkey = key-fil /k\nold_key = auto\n"), 1);
+	ck_assert_int_eq(c->secrets.old_key.kind, SECRET_KEY_NONE);
 }
 END_TEST
 
@@ -111,6 +120,8 @@ static const char *const bad[] = {
 	"[secrets]\nkey = no\n",
 	"[secrets]\nkey = passphrase-file\n",
 	"[secrets]\nkey = passphrase-file relative\n",
+	"[secrets]\nkey = key-file\n",
+	"[secrets]\nold_key = key-credential .x\n",
 	"[secrets]\nkey = passphrase-credential ../x\n",
 	"[secrets]\nmax_ttl = 0s\n",
 	"[secrets]\noauth_endpoint = http://example.com/\n",

@@ -315,7 +315,7 @@ static void set_up(void)
 	ck_assert_int_ge(m.state_fd, 0);
 	m.libexec_dir = libexec;
 	m.base = event_base_new();
-	config = (struct config){ .secrets = { .key = SECRET_KEY_AUTO,
+	config = (struct config){ .secrets = { .key.kind = SECRET_KEY_AUTO,
 					       .default_ttl_ms = HOUR_MS,
 					       .max_ttl_ms = 24 * HOUR_MS,
 					       .oauth_endpoint = endpoint,

@@ -67,7 +67,7 @@ static void setup(void)
 	state = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_ge(state, 0);
 	base = event_base_new();
-	config = (struct config){ .secrets.key = SECRET_KEY_AUTO };
+	config = (struct config){ .secrets.key.kind = SECRET_KEY_AUTO };
 	ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
 	open_vault();
 }
@@ -412,8 +412,8 @@ static void say_passphrase(const char *text)
 
 	(void)snprintf(path, sizeof(path), "%s/passphrase", dir);
 	write_file("passphrase", text, strlen(text), 0600);
-	config.secrets.key = SECRET_KEY_PASSPHRASE_FILE;
-	config.secrets.passphrase = path;
+	config.secrets.key.kind = SECRET_KEY_PASSPHRASE_FILE;
+	config.secrets.key.where = path;
 }
 
 static void begin_anew(void)
@@ -444,7 +444,7 @@ START_TEST(passphrase)
 	}
 	ck_assert_uint_gt(tries, 1);
 	ck_assert_int_eq(faccessat(state, "secrets.key", F_OK, 0), -1);
-	config.secrets.key = SECRET_KEY_AUTO;
+	config.secrets.key.kind = SECRET_KEY_AUTO;
 	reopen();
 	expect_shut("what it was");
 	say_passphrase("\n");
@@ -466,14 +466,127 @@ START_TEST(credential)
 	reopen();
 	expect(OWNER, "a", "value");
 	ck_assert_int_eq(unlinkat(state, "secrets.vault", 0), 0);
-	config.secrets.key = SECRET_KEY_PASSPHRASE_CREDENTIAL;
-	config.secrets.passphrase = name;
+	config.secrets.key.kind = SECRET_KEY_PASSPHRASE_CREDENTIAL;
+	config.secrets.key.where = name;
 	write_file(name, "pass", 4, 0400);
 	reopen();
 	set(OWNER, "a", "value");
 	ck_assert_int_eq(unlinkat(state, name, 0), 0);
 	reopen();
 	expect_shut("LoadCredential");
+}
+END_TEST
+
+/* Which the key of an audit log hangs on, say. */
+static void derive(uint8_t key[VAULT_KEY_BYTES])
+{
+	struct error e = { 0 };
+
+	ck_assert_int_eq(vault_derive(v, "contextA", key, &e), 0);
+}
+
+/* All is there, also what was derived; and KEY alone opens it. */
+static void expect_moved(const uint8_t derived[VAULT_KEY_BYTES])
+{
+	uint8_t own[VAULT_KEY_BYTES];
+
+	expect(OWNER, "a", "value");
+	derive(own);
+	ck_assert_mem_eq(own, derived, sizeof(own));
+	config.secrets.old_key = (struct secret_key_source){ 0 };
+	reopen();
+	expect(OWNER, "a", "value");
+	expect_no_new();
+}
+
+/* From each kind of key to the next. */
+START_TEST(moved)
+{
+	static char other[96], sealed[] = "sealed";
+	uint8_t derived[VAULT_KEY_BYTES];
+
+	set(OWNER, "a", "value");
+	derive(derived);
+	config.secrets.old_key.kind = SECRET_KEY_AUTO;
+	say_passphrase("correct horse\n");
+	reopen();
+	expect_moved(derived);
+
+	/* the file is there from before the vault was last written, as after a crash between */
+	config.secrets.old_key = config.secrets.key;
+	config.secrets.key = (struct secret_key_source){ .kind = SECRET_KEY_AUTO };
+	reopen();
+	expect_moved(derived);
+
+	(void)snprintf(other, sizeof(other), "%s/old.key", dir);
+	ck_assert_int_eq(renameat(state, "secrets.key", state, "old.key"), 0);
+	config.secrets.old_key = (struct secret_key_source){ SECRET_KEY_FILE, other };
+	reopen(); /* with a new file */
+	expect_moved(derived);
+	expect_mode("secrets.key");
+
+	ck_assert_int_eq(setenv("CREDENTIALS_DIRECTORY", dir, 1), 0);
+	write_file(sealed, "0123456789abcdef0123456789abcdef", 32, 0400);
+	config.secrets.key = (struct secret_key_source){ SECRET_KEY_CREDENTIAL, sealed };
+	config.secrets.old_key.kind = SECRET_KEY_AUTO;
+	reopen();
+	expect_moved(derived);
+}
+END_TEST
+
+START_TEST(not_moved)
+{
+	static const char wrong[] = "0123456789abcdef0123456789abcdef";
+	static char old[96], none[96];
+	uint8_t derived[VAULT_KEY_BYTES];
+	size_t size;
+	char *data;
+
+	(void)snprintf(old, sizeof(old), "%s/old.key", dir);
+	(void)snprintf(none, sizeof(none), "%s/none.key", dir);
+	set(OWNER, "a", "value");
+	derive(derived);
+	ck_assert_int_eq(renameat(state, "secrets.key", state, "old.key"), 0);
+	write_file("secrets.key", wrong, 32, 0600);
+	reopen();
+	expect_shut("old_key");
+	config.secrets.old_key = (struct secret_key_source){ SECRET_KEY_FILE, none };
+	reopen();
+	expect_shut("mend what old_key names");
+	/* no file is made but of `auto` */
+	config.secrets.key = (struct secret_key_source){ SECRET_KEY_FILE, none };
+	config.secrets.old_key.where = old;
+	reopen();
+	expect_shut("bring the file back");
+	/* what cannot be read as a whole */
+	config.secrets.key = (struct secret_key_source){ .kind = SECRET_KEY_AUTO };
+	data = read_file("secrets.vault", &size);
+	data[size - 1] ^= 1;
+	write_file("secrets.vault", data, size, 0600);
+	reopen();
+	expect_shut("backup");
+	data[size - 1] ^= 1;
+	write_file("secrets.vault", data, size, 0600);
+	free(data);
+	reopen();
+	expect_moved(derived);
+}
+END_TEST
+
+START_TEST(version)
+{
+	size_t size;
+	char *data = read_file("secrets.vault", &size);
+
+	data[8] = 1; /* behind the magic */
+	write_file("secrets.vault", data, size, 0600);
+	reopen();
+	expect_shut("move it away");
+	data[8] = 3;
+	write_file("secrets.vault", data, size, 0600);
+	reopen();
+	expect_shut("install that version");
+	free(data);
 }
 END_TEST
 
@@ -565,6 +678,9 @@ int main(void)
 	tcase_add_test(t, damaged);
 	tcase_add_test(t, key_file);
 	tcase_add_test(t, passphrase);
+	tcase_add_test(t, moved);
+	tcase_add_test(t, not_moved);
+	tcase_add_test(t, version);
 	tcase_add_test(t, credential);
 	tcase_add_test(t, no_room);
 	tcase_add_test(t, swept);
