@@ -17,20 +17,6 @@ struct owner;
 
 #define CGROUP_SERVICE_PREFIX "sandbox-keeper-" /* of the names of keepers' services */
 
-/* One hierarchy as /proc says: the directory of our own cgroup, and what it can limit. */
-struct cgroup_place {
-	char *dir;            /* owned */
-	char *mount;          /* owned; the hierarchy's top */
-	uint32_t controllers; /* enum keeper_controller */
-	uint32_t version;
-};
-
-/* Reads the texts of /proc/self/cgroup and /proc/self/mountinfo. Hierarchies of version 1 that hold
- * one of our controllers; when there are none, the unified one (its controllers are not known from
- * here: 0). Returns how many of PLACES were filled in; the caller frees their strings. */
-size_t cgroup_find_places(const char *self, const char *mountinfo,
-			  struct cgroup_place places[static KEEPER_CGROUPS_MAX]);
-
 /* The part of the cgroup PATH that ends with a keeper's service, as a copy; NULL: it is in none. */
 char *cgroup_of_service(const char *path);
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sandbox/cgroup-place.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/config.h"
 #include "sandbox/owner.h"
@@ -225,10 +226,8 @@ END_TEST
 
 static void free_places(struct cgroup_place *places, size_t n)
 {
-	while (n > 0) {
-		free(places[--n].dir);
-		free(places[n].mount);
-	}
+	while (n > 0)
+		cgroup_place_deinit(&places[--n]);
 }
 
 START_TEST(hybrid_means_version_1)
