@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A file of the host. It may be on a disk that hangs, so that a copy of this process reads and
- * writes it; the exit status says how that went: an errno. */
+ * writes it; the exit status says how that went: an errno.
+ *
+ * Where somebody else than root can change what a path leads to, root's copy would read any file
+ * for him. It acts as that user then. */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +23,8 @@
 #include "secret/provider.h"
 #include "secret/run.h"
 #include "util/strings.h"
+
+#define LINKS_MAX 40 /* as the kernel has it */
 
 struct provider_pending {
 	struct manager *m;
@@ -76,11 +83,89 @@ static int copy_all(int in, int out, size_t size)
 	return 0;
 }
 
+/* The way to a file, from the root on. */
+struct way {
+	char path[PATH_MAX];
+	size_t at;   /* where the last step that was judged ends */
+	bool shared; /* anybody can have made the next one, as in /tmp */
+	unsigned links;
+};
+
+static int become(const struct stat *st)
+{
+	return setgroups(0, NULL) < 0 || setresgid(st->st_gid, st->st_gid, st->st_gid) < 0 ||
+			       setresuid(st->st_uid, st->st_uid, st->st_uid) < 0
+		       ? errno
+		       : 0;
+}
+
+/* Whose step it is can change all that is behind it. */
+static int judge_step(struct way *w, const struct stat *st, bool last)
+{
+	if (st->st_uid != 0 && (!last || w->shared || S_ISLNK(st->st_mode)))
+		return become(st);
+	w->shared = (st->st_mode & 022) != 0;
+	return !last && w->shared && (st->st_mode & S_ISVTX) == 0 ? EPERM : 0;
+}
+
+/* The step is a link of root's, with REST behind it: another way. */
+static int follow(struct way *w, const char *rest)
+{
+	char target[PATH_MAX], whole[PATH_MAX];
+	ssize_t n = readlink(w->path, target, sizeof(target));
+	int folder = (int)(strrchr(w->path, '/') - w->path), r;
+
+	if (n < 0 || ++w->links > LINKS_MAX)
+		return n < 0 ? errno : ELOOP;
+	r = snprintf(whole, sizeof(whole), "%.*s/%.*s%s%s", target[0] == '/' ? 0 : folder, w->path,
+		     (int)n, target, rest[0] ? "/" : "", rest);
+	if (r < 0 || (size_t)r >= sizeof(whole))
+		return ENAMETOOLONG;
+	memcpy(w->path, whole, (size_t)r + 1);
+	w->at = 0;
+	w->shared = false;
+	return 0;
+}
+
+static int step(struct way *w)
+{
+	char *end = w->path + w->at + 1 + strcspn(w->path + w->at + 1, "/");
+	const bool last = *end == '\0';
+	struct stat st;
+	int r;
+
+	*end = '\0';
+	if (lstat(w->path, &st) < 0)
+		return errno;
+	if (S_ISLNK(st.st_mode) && st.st_uid == 0)
+		return follow(w, last ? "" : end + 1);
+	r = judge_step(w, &st, last);
+	*end = last ? '\0' : '/';
+	w->at = (size_t)(end - w->path);
+	return r;
+}
+
+/* Returns 0 or an errno: EPERM where anybody could change the way. */
+static int act_as_owner(const char *path)
+{
+	struct way w = { 0 };
+	int r = 0;
+
+	if (snprintf(w.path, sizeof(w.path), "%s", path) >= (int)sizeof(w.path))
+		return ENAMETOOLONG;
+	while (r == 0 && geteuid() == 0 && w.path[w.at] != '\0')
+		r = step(&w);
+	return r;
+}
+
 static int read_main(void *argument)
 {
-	int fd = open(argument, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int r = act_as_owner(argument), fd;
 	struct stat st;
 
+	if (r != 0)
+		return r;
+	fd = open(argument, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return errno;
 	if (!S_ISREG(st.st_mode))
@@ -125,11 +210,11 @@ static int write_main(void *argument)
 {
 	char new[4096 + 16], *path = argument;
 	struct stat old;
-	int fd, r;
+	int fd, r = act_as_owner(path);
 
 	(void)prctl(PR_SET_PDEATHSIG, 0); /* cannot fail */
-	if (stat(path, &old) < 0)
-		return errno;
+	if (r != 0 || stat(path, &old) < 0)
+		return r != 0 ? r : errno;
 	r = snprintf(new, sizeof(new), "%s.new-XXXXXX", path);
 	if (r < 0 || (size_t)r >= sizeof(new))
 		return ENAMETOOLONG;
@@ -162,7 +247,11 @@ static int judge(const struct provider_pending *p, const struct run_end *end, co
 				 SECRET_VALUE_MAX);
 	if (end->exited && end->status != 0)
 		return error_set(reterr, ERROR_UNAVAILABLE, "secret",
-				 "a file that the daemon's user may read and write",
+				 end->status == EPERM
+					 ? "no folder on the way to it may be writable for a group "
+					   "or for all"
+					 : "a file that the daemon's user, or whose folder it is "
+					   "in, may read and write",
 				 "%s, the file of secret %s, cannot be %s: %s", p->path, p->name,
 				 verb, strerror(end->status));
 	if (!end->exited || end->trouble < 0)

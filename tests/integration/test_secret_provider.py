@@ -3,10 +3,13 @@
 
 import json
 import os
+import pwd
 import threading
 
+import tokens
 from agent_secrets import AgentSecrets
-from lib import RpcError, check, equal, until
+from harness import TEST_USER, modes
+from lib import RpcError, check, equal, text_of, until
 
 VALUE = "planted-value-of-a-provider"
 HOUR = 3600000
@@ -207,3 +210,69 @@ def test_hangs(t):
             c.notify("rpc.cancel", {"id": request})
             refused(-32009, c.wait, request)
     d.stop()
+
+
+# ---- files ----
+@modes("root")
+def test_file_in_a_folder_of_a_user(t):
+    """Whoever can change what a path leads to gets what he may read himself, and nothing of root's."""
+    user = pwd.getpwnam(TEST_USER)
+    mine, his = t.workspace({"root-only": VALUE}), t.workspace()
+    os.chmod(os.path.join(mine, "root-only"), 0o600)
+    for path in (his, t.put(his, "home/.tool/token", "his own", 0o600), f"{his}/home", f"{his}/home/.tool"):
+        os.chown(path, user.pw_uid, user.pw_gid)
+    os.symlink(f"{his}/home/.tool/token", f"{mine}/link")
+    os.mkdir(f"{mine}/shared")
+    os.chmod(f"{mine}/shared", 0o770)
+    t.put(f"{mine}/shared", "token", VALUE)
+    paths = {"direct": f"{his}/home/.tool/token", "link": f"{mine}/link", "shared": f"{mine}/shared/token"}
+    sections = {f"secret {n}": {"provider": "file", "path": p, "users": TEST_USER} for n, p in paths.items()}
+    d = t.private_daemon(sections)
+    os.chmod(d.socket, 0o666)
+    c = t.connect(user.pw_uid, user.pw_gid, d)
+    for name in ("direct", "link"):
+        equal(lease(c, name)["value"], "his own", name)
+    e = refused(-32005, lease, c, "shared")
+    check("writable for a group" in e.hint and VALUE not in str(e), f"anybody could have put it there: {e}")
+
+    def planted(what):
+        for name in ("direct", "link"):
+            e = refused(-32005, lease, c, name)
+            check(e.field == "secret" and VALUE not in str(e), f"{what}: {e}")
+
+    os.unlink(paths["direct"])
+    os.symlink(f"{mine}/root-only", paths["direct"])
+    planted("a link to a file of root's")
+    os.unlink(paths["direct"])
+    os.rename(f"{his}/home/.tool", f"{his}/home/.away")
+    os.symlink(mine, f"{his}/home/.tool")
+    os.rename(f"{mine}/root-only", f"{mine}/token")
+    planted("a link to a folder of root's")
+
+
+@modes("root")
+def test_login_in_a_folder_of_a_user(t):
+    """A login that is refreshed stays his file; where he may not write root does not write for him."""
+    user = pwd.getpwnam(TEST_USER)
+    mine, his = t.workspace(), t.workspace()
+    path = t.put(his, ".codex/auth.json", tokens.login(1, life=-60), 0o600)
+    for p in (his, f"{his}/.codex", path):
+        os.chown(p, user.pw_uid, user.pw_gid)
+    server = tokens.Server(1)
+    try:
+        section = f"[secret login]\nprovider = file\npath = {path}\nusers = {TEST_USER}\n"
+        d = t.private_daemon(server.config() + section)
+        os.chmod(d.socket, 0o666)
+        c = t.connect(user.pw_uid, user.pw_gid, d)
+        check(".access-2-end" in text_of(lease(c, "login", ttlMs=60000)["value"]).decode(), "refreshed")
+        st = os.stat(path)
+        equal((st.st_uid, st.st_mode & 0o777), (user.pw_uid, 0o600), "his file")
+        with open(path, encoding="utf-8") as f:
+            check("planted-refresh-2" in f.read(), "the new login is there")
+        os.rename(f"{his}/.codex", f"{his}/.away")
+        os.symlink(mine, f"{his}/.codex")
+        t.put(mine, "auth.json", tokens.login(2, life=-60))
+        refused(-32005, lease, c, "login")
+        equal(os.listdir(mine), ["auth.json"], "nothing was written there")
+    finally:
+        server.close()
