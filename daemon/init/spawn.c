@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -236,6 +237,7 @@ int spawn_run(const struct spawn *s, struct spawned *ret)
 #endif
 	memset(ret, 0, sizeof(*ret));
 	ret->pid = clone(on_child, top, CLONE_VM | CLONE_VFORK | CLONE_NEWUTS | SIGCHLD, &c);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* the child's change of ids was ours, too */
 	if (ret->pid < 0) {
 		ret->start_error = INIT_START_INTERNAL;
 		ret->error = -errno;

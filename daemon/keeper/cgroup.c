@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dumpable.h"
 #include "files.h"
 #include "macro.h"
 
@@ -67,6 +68,7 @@ static int make_fenced(int dir, const char *name, uid_t fence)
 		r = -errno;
 	(void)setfsuid(0);
 	(void)setfsgid(0);
+	dumpable_restore();
 	return r;
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bounds.h"
+#include "dumpable.h"
 #include "files.h"
 #include "hash.h"
 #include "keeper-wire.h"
@@ -346,6 +347,7 @@ static int make_pipe(uint32_t uid, bool big, int *ret_read)
 		r = -errno;
 	(void)setfsuid(0);
 	(void)setfsgid(0);
+	dumpable_restore();
 	if (r < 0)
 		return r;
 	if (big)

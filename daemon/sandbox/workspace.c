@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -135,6 +136,7 @@ static bool hidden_from(uid_t peer, const char *path)
 	real = realpath(path, NULL);
 	error_number = real ? 0 : errno;
 	(void)setfsuid(geteuid());
+	(void)prctl(PR_SET_DUMPABLE, 0); /* it is the host's fs.suid_dumpable now */
 	return error_number == EACCES;
 }
 
