@@ -7,18 +7,21 @@
 
 #define BROKER_URL_MAX 2048     /* bytes, without NUL */
 #define BROKER_BODY_MAX 32768   /* a request fits in a pipe: nobody waits while writing it */
+#define BROKER_PROXIES_MAX 8192 /* of the strings that say which proxy is used */
 #define BROKER_ANSWER_MAX 65536 /* bytes of an answer's body */
 #define BROKER_KEY_BYTES 32     /* the stored answer is sealed with it */
 #define BROKER_DETAIL_SIZE 128  /* with NUL */
 #define BROKER_TIMEOUT_MS 30000 /* of everything, waiting for another broker included */
 
-/* Its descriptors. */
-enum broker_fd { BROKER_FD_REQUEST, BROKER_FD_REPLY, BROKER_FD_ERRORS, BROKER_FD_STORED };
+/* Its descriptors: as many as a service can be given. It has nothing to say on a stderr. */
+enum broker_fd { BROKER_FD_REQUEST, BROKER_FD_REPLY, BROKER_FD_STORED };
 
-/* Then URL_SIZE and BODY_SIZE bytes. */
+/* Then URL_SIZE, BODY_SIZE and PROXIES_SIZE bytes; those are strings as in an environment. A
+ * proxy's URL may have a password, so it is not in the environment, which systemd shows to all. */
 struct broker_request {
 	uint32_t url_size;
 	uint32_t body_size;
+	uint32_t proxies_size;
 	uint32_t timeout_ms;
 	uint8_t key[BROKER_KEY_BYTES];
 };

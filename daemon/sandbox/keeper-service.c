@@ -15,8 +15,6 @@
 #include "util/log.h"
 #include "util/strings.h"
 
-#define SLICE "sandboxd.slice"
-
 void keeper_follow(const struct keeper_client *k, pid_t pid)
 {
 	int r = cgroups_use_service(k->manager->cgroups, k->owner.uid, pid);
@@ -83,11 +81,10 @@ int keeper_service_start(struct keeper_client *k, struct keeper_process *p)
 	char unique[SHORT_ID_SIZE];
 	struct unit_config config = { .base = k->manager->base,
 				      .manager = k->manager->units,
+				      .kind = UNIT_KEEPER,
 				      .description = description,
-				      .slice = SLICE,
 				      .envp = (const char *const *)p->env.items,
-				      .input = p->listener,
-				      .output = p->join,
+				      .fds = { p->listener, p->join, -1 },
 				      .done = on_unit_started,
 				      .userdata = k };
 	int r = id_make_short(unique);

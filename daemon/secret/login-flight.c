@@ -4,7 +4,9 @@
  * login on disk. Should we die between, or the provider's disk be full, the login at the provider
  * is the old one, and the next refresh begins with a broker that finds the answer there.
  *
- * The broker is told by a pipe, and ends by itself in BROKER_TIMEOUT_MS: nobody kills it. */
+ * The broker is told by a pipe, and ends by itself in BROKER_TIMEOUT_MS: nobody kills it. Under
+ * systemd it is a service of its own. In ours it would be killed when we crash, and could reach no
+ * network. */
 
 #include "secret/login-flight.h"
 
@@ -26,9 +28,11 @@
 #include "util/child.h"
 #include "util/fault.h"
 #include "util/fd.h"
+#include "util/id.h"
 #include "util/log.h"
 #include "util/strings.h"
 #include "util/time.h"
+#include "util/unit.h"
 
 #define LOGINS_DIR "logins"
 #define REPLY_ROOM (sizeof(struct broker_reply) + BROKER_ANSWER_MAX + 1)
@@ -41,6 +45,7 @@ struct login_flight {
 	struct codex_auth *auth;
 	uint8_t id[CODEX_LOGIN_ID_BYTES];
 	struct child *child;
+	struct unit_start *unit; /* instead of CHILD */
 	struct event *event;
 	int fd; /* the reply comes here */
 	struct secret_value *reply;
@@ -62,6 +67,7 @@ static void flight_free(struct login_flight *f)
 		event_free(f->event);
 	f->fd = close_fd(f->fd);
 	(void)child_release(f->child);
+	f->unit = unit_start_free(f->unit);
 	if (f->asked)
 		f->provider->cancel(f->asked);
 	codex_auth_free(f->auth);
@@ -334,12 +340,57 @@ static int open_stored(struct login_flight *f)
 	return fd < 0 ? -errno : fd;
 }
 
+/* If it did start and is only slow to be known, its answer waits in its file. */
+static void on_unit_started(struct unit_start *u, int error, const char *reason, pid_t pid,
+			    int pidfd, void *userdata)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+	struct login_flight *f = userdata;
+
+	(void)u;
+	(void)pid;
+	(void)close_fd(pidfd);
+	if (error == 0 || error == -ESRCH)
+		return;
+	(void)error_set(&e, ERROR_UNAVAILABLE, "secret", "look at the journal",
+			"the login in secret %s cannot be refreshed: systemd starts no broker: %s",
+			f->secret, reason ? reason : strerror(-error));
+	finish(f, LOGIN_FAILED, &e);
+}
+
+static int start_unit(struct login_flight *f, const char *binary, const int fds[static 3])
+{
+	const unsigned uid = (unsigned)f->owner;
+	CLEANUP_STR char *description = string_format("A login of uid %u is refreshed", uid);
+	CLEANUP_STR char *name = NULL;
+	char unique[SHORT_ID_SIZE];
+	int r = id_make_short(unique);
+
+	if (r < 0)
+		return r;
+	name = string_format("sandbox-broker-%u-%s-%s.service", uid, f->manager->instance, unique);
+	if (!name || !description)
+		return -ENOMEM;
+	return unit_start(&f->unit, &(struct unit_config){
+					    .base = f->manager->base,
+					    .manager = f->manager->units,
+					    .kind = UNIT_WORKER,
+					    .limit_ms = BROKER_TIMEOUT_MS + 5000,
+					    .name = name,
+					    .description = description,
+					    .argv = (const char *const[]){ binary, NULL },
+					    .envp = (const char *const[]){ NULL },
+					    .fds = { fds[0], fds[1], fds[2] },
+					    .done = on_unit_started,
+					    .userdata = f,
+				    });
+}
+
 static int spawn(struct login_flight *f, int request, int reply, int stored)
 {
 	CLEANUP_STR char *binary = string_format("%s/sandbox-broker", f->manager->libexec_dir);
 	const int fds[] = { [BROKER_FD_REQUEST] = request,
 			    [BROKER_FD_REPLY] = reply,
-			    [BROKER_FD_ERRORS] = -1,
 			    [BROKER_FD_STORED] = stored };
 
 	if (binary && access(binary, X_OK) < 0) /* a build directory */
@@ -347,14 +398,32 @@ static int spawn(struct login_flight *f, int request, int reply, int stored)
 			  string_format("%s/broker/sandbox-broker", f->manager->libexec_dir));
 	if (!binary)
 		return -ENOMEM;
+	if (f->manager->units != UNIT_MANAGER_NONE)
+		return start_unit(f, binary, fds);
 	return child_start(&f->child, &(struct child_config){
 					      .base = f->manager->base,
 					      .argv = (const char *const[]){ binary, NULL },
+					      .envp = (const char *const[]){ NULL },
 					      .fds = fds,
 					      .n_fds = ARRAY_SIZE(fds),
 					      .ended = on_ended,
 					      .userdata = f,
 				      });
+}
+
+/* What of our environment counts for it. */
+static int pack_proxies(char **ret, size_t *ret_size)
+{
+	static const char *const names[] = { "https_proxy", "HTTPS_PROXY", "all_proxy",
+					     "ALL_PROXY",   "no_proxy",    "NO_PROXY" };
+	CLEANUP_STRINGS struct string_list l = { 0 };
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < ARRAY_SIZE(names); i++)
+		if (getenv(names[i]))
+			r = string_list_set_env(&l, names[i], getenv(names[i]));
+	return r < 0 ? r : strings_pack((const char *const *)l.items, l.count, ret, ret_size);
 }
 
 /* Into a pipe that is empty, so all of it fits (BROKER_BODY_MAX). */
@@ -363,27 +432,32 @@ static int write_request(struct login_flight *f, int fd, struct error *reterr)
 	const struct config_secrets *config = &f->manager->config->secrets;
 	CLEANUP(secret_value_unrefp) struct secret_value *body = NULL, *whole = NULL;
 	struct broker_request request = { .timeout_ms = BROKER_TIMEOUT_MS };
-	size_t url_size = strlen(config->oauth_endpoint), size;
+	size_t url_size = strlen(config->oauth_endpoint), proxies_size = 0, size;
+	CLEANUP_STR char *proxies = NULL;
 	uint8_t *data;
 	ssize_t n;
 
-	if (codex_auth_request(f->auth, config->oauth_client_id, &body) < 0)
+	if (codex_auth_request(f->auth, config->oauth_client_id, &body) < 0 ||
+	    pack_proxies(&proxies, &proxies_size) < 0)
 		return error_set_errno(reterr, -ENOMEM, "no memory for a refresh");
-	if (url_size > BROKER_URL_MAX || secret_value_size(body) > BROKER_BODY_MAX)
+	if (url_size > BROKER_URL_MAX || secret_value_size(body) > BROKER_BODY_MAX ||
+	    proxies_size > BROKER_PROXIES_MAX)
 		return error_set(reterr, ERROR_UNAVAILABLE, "secret", NULL,
-				 "the refresh token in %s, or the endpoint, is too long",
+				 "the refresh token in %s, the endpoint, or the proxy, is too long",
 				 f->secret);
-	size = sizeof(request) + url_size + secret_value_size(body);
+	size = sizeof(request) + url_size + secret_value_size(body) + proxies_size;
 	if (secret_value_new(size, &whole, &data) < 0)
 		return error_set_errno(reterr, -ENOMEM, "no memory for a refresh");
 	request.url_size = (uint32_t)url_size;
 	request.body_size = (uint32_t)secret_value_size(body);
+	request.proxies_size = (uint32_t)proxies_size;
 	memcpy(data, &request, sizeof(request));
 	if (vault_derive(f->manager->vault, "refreshs", data + offsetof(struct broker_request, key),
 			 reterr) < 0)
 		return -1;
 	memcpy(data + sizeof(request), config->oauth_endpoint, url_size);
 	memcpy(data + sizeof(request) + url_size, secret_value_data(body), request.body_size);
+	memcpy(data + size - proxies_size, proxies, proxies_size);
 	n = write(fd, data, size);
 	if (n < 0 || (size_t)n < size)
 		return error_set_errno(reterr, n < 0 ? -errno : -ENOBUFS,

@@ -25,6 +25,7 @@
 #include "util/strings.h"
 #include "util/time.h"
 
+#define SLICE "sandboxd.slice"
 #define SERVICE "org.freedesktop.systemd1"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define MANAGER SERVICE ".Manager"
@@ -315,21 +316,55 @@ static int add_environment(sd_bus_message *m, const struct unit_config *config)
 
 /* Its end is not that of what it started (KillMode), which another may take over; nor is an out of
  * memory among those (OOMPolicy). What it starts has its signals as they are by default. */
+static int add_keeper(sd_bus_message *m)
+{
+	return sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)", "KillMode", "s", "process",
+				     "OOMPolicy", "s", "continue", "Delegate", "b", 1, "TasksMax",
+				     "t", UINT64_MAX, "IgnoreSIGPIPE", "b", 0);
+}
+
+/* A user's manager could not keep the file system from it. */
+static int add_worker(sd_bus_message *m, const struct unit_config *config)
+{
+	uint64_t limit_us = (uint64_t)config->limit_ms * 1000;
+	int r;
+
+	r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)", "RuntimeMaxUSec", "t", limit_us,
+				  "TimeoutStopUSec", "t", limit_us, "NoNewPrivileges", "b", 1,
+				  "MemoryDenyWriteExecute", "b", 1);
+	if (r >= 0 && config->manager == UNIT_MANAGER_SYSTEM)
+		r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)", "CapabilityBoundingSet", "t",
+					  UINT64_C(0), "ProtectSystem", "s", "strict",
+					  "PrivateDevices", "b", 1, "ProtectProc", "s",
+					  "invisible");
+	return r;
+}
+
+static int add_descriptors(sd_bus_message *m, const struct unit_config *config)
+{
+	static const char *const names[] = { "StandardInputFileDescriptor",
+					     "StandardOutputFileDescriptor",
+					     "StandardErrorFileDescriptor" };
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r >= 0 && i < ARRAY_SIZE(names); i++)
+		if (config->fds[i] >= 0)
+			r = sd_bus_message_append(m, "(sv)", names[i], "h", config->fds[i]);
+	return r;
+}
+
 static int add_properties(sd_bus_message *m, const struct unit_config *config)
 {
 	int r;
 
-	r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s",
-				  config->description, "Slice", "s", config->slice, "Type", "s",
-				  "exec", "CollectMode", "s", "inactive-or-failed", "KillMode", "s",
-				  "process", "OOMPolicy", "s", "continue");
+	r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)", "Description", "s", config->description,
+				  "Slice", "s", SLICE, "Type", "s", "exec", "CollectMode", "s",
+				  "inactive-or-failed");
 	if (r >= 0)
-		r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)", "Delegate", "b", 1, "TasksMax",
-					  "t", UINT64_MAX, "IgnoreSIGPIPE", "b", 0,
-					  "StandardInputFileDescriptor", "h", config->input);
-	if (r >= 0 && config->output >= 0)
-		r = sd_bus_message_append(m, "(sv)", "StandardOutputFileDescriptor", "h",
-					  config->output);
+		r = config->kind == UNIT_KEEPER ? add_keeper(m) : add_worker(m, config);
+	if (r >= 0)
+		r = add_descriptors(m, config);
 	if (r >= 0)
 		r = add_environment(m, config);
 	return r < 0 ? r : add_command(m, config);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A process as a service of systemd's manager instead of as our child: with a cgroup that is
- * delegated to it, outside our own service and its hardening, and alive when ours is stopped. */
+/* A process as a service of systemd's manager instead of as our child: in sandboxd.slice, outside
+ * our own service and its hardening, and alive when ours is stopped. */
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "macro.h"
@@ -17,9 +18,17 @@ enum unit_manager {
 	UNIT_MANAGER_USER,
 };
 
-/* Called once, from the event loop; U is the caller's to free, but not from inside. PID was the
+enum unit_kind {
+	/* makes sandboxes: its cgroup is delegated to it, and what it started outlives it */
+	UNIT_KEEPER,
+	/* does one thing with its descriptors, and changes nothing else: it needs no rights, and is
+	 * ended when it takes too long */
+	UNIT_WORKER,
+};
+
+/* Called once, from the event loop; U is the caller's to free, from inside as well. PID was the
  * main process of the service a moment ago, and PIDFD is it (the callee's). ERROR is negative
- * errno, with REASON as a sentence, else 0. */
+ * errno, with REASON as a sentence, else 0; -ESRCH: it was started and has ended again. */
 typedef void unit_started(struct unit_start *u, int error, const char *reason, pid_t pid, int pidfd,
 			  void *userdata);
 
@@ -27,13 +36,15 @@ typedef void unit_started(struct unit_start *u, int error, const char *reason, p
 struct unit_config {
 	struct event_base *base;
 	enum unit_manager manager;
+	enum unit_kind kind;
+	int64_t limit_ms; /* of a worker: told to end then, and killed after as long again */
 	const char *name; /* with .service */
 	const char *description;
-	const char *slice;
 	const char *const *argv; /* argv[0] is an absolute path */
 	const char *const *envp; /* all that it gets of ours */
-	int input;               /* its descriptor 0; the manager takes a copy */
-	int output;              /* its descriptor 1; -1: none */
+	/* its descriptors 0 to 2, of which the manager takes copies; -1: /dev/null, the journal
+	 * and the journal */
+	int fds[3];
 	unit_started *done;
 	void *userdata;
 };

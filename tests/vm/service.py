@@ -17,6 +17,9 @@ import sys
 import time
 import traceback
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "integration"))
+import tokens  # noqa: E402  it is beside the other tests
+
 SOCKET = "/run/sandboxd/sandboxd.sock"
 DROP_INS = "/etc/systemd/system/sandboxd.service.d"
 CONFIG = "/etc/sandboxd/sandboxd.conf"
@@ -247,6 +250,40 @@ def test_living_sandboxes():
     equal(ctl("exec", "first", "echo", "alive"), "alive", "a command")
 
 
+def test_login():
+    """A refresh goes on when the daemon crashes in the middle of it, and the next one has its answer."""
+    server = tokens.Server()
+    write(CONFIG, server.config())
+    run("systemctl", "reload", "sandboxd")
+    lease = ("secret", "lease", "login", "--ttl", "1m", "--raw")
+    try:
+        ctl("secret", "set", "login", input=tokens.login(1, life=-60))
+        server.hold()
+        with subprocess.Popen(["sandboxctl", *lease], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as p:
+            check(server.asked.wait(PATIENCE), "the server was asked")
+            (broker,) = run("systemctl", "list-units", "--plain", "--no-legend", "sandbox-broker-0-*.service").split()[:1]
+            equal(show(broker, "Slice"), "sandboxd.slice", "its slice")
+            with open(f"/proc/{show(broker, 'MainPID')}/status", encoding="ascii") as f:
+                check(re.search("CapEff:\t0+\n.*NoNewPrivs:\t1", f.read(), re.DOTALL), "it has no rights")
+            before = main_pid()
+            os.kill(before, signal.SIGKILL)
+            until("another daemon", lambda: main_pid() not in (0, before))
+            p.wait(PATIENCE)
+        equal(show(broker, "ActiveState"), "active", "the broker")
+        server.may_answer.set()
+        check("access-2-end" in ctl(*lease), "the new token")
+        equal((server.requests, server.reused), (1, 0), "refreshes")
+        until("the broker's end", lambda: show(broker, "LoadState") == "not-found")
+        equal(os.listdir("/var/lib/sandboxd/logins"), [], "nothing is kept of it")
+        equal(ctl("exec", "--secret", "login=LOGIN", "first", "sh", "-c", 'echo "$LOGIN" | grep -c access-2-end'), "1", "lent")
+        check("are as they were written" in ctl("audit", "verify"), "audit verify")
+        ctl("secret", "rm", "login")
+    finally:
+        server.close()
+        os.unlink(CONFIG)
+        run("systemctl", "reload", "sandboxd")
+
+
 def test_watchdog():
     """A daemon that hangs is ended and started again; its clients wait."""
     write(DROP_INS + "/watchdog.conf", "[Service]\nWatchdogSec=4\n")
@@ -366,7 +403,7 @@ def test_nothing_is_left():
 
 TESTS = {
     "first": [test_installed, test_activation, test_closed, test_tmp_and_home, test_journal, test_oom, test_reload, test_reexec,
-              test_restart, test_living_sandboxes, test_watchdog, test_stop_and_start, test_user, test_group],
+              test_restart, test_living_sandboxes, test_login, test_watchdog, test_stop_and_start, test_user, test_group],
     "before-cut": [test_before_cut],
     "after-cut": [test_after_cut, test_nothing_is_left],
 }
