@@ -239,10 +239,34 @@ int table_print(const struct column *columns, struct json_object *array)
 	return fflush(stdout) == 0 ? 0 : -1;
 }
 
+/* The words of a list of strings, else the JSON. A new string, or NULL without memory. */
+static char *member_text(struct json_object *value)
+{
+	const int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
+	bool is_array = json_object_is_type(value, json_type_array);
+	size_t n = is_array ? json_object_array_length(value) : 0;
+	CLEANUP_STR char *list = NULL;
+	char *longer;
+
+	if (!value || (is_array && n == 0))
+		return strdup("-");
+	if (json_object_is_type(value, json_type_string))
+		return strdup(json_object_get_string(value));
+	if (n == 0 || !json_object_is_type(json_object_array_get_idx(value, 0), json_type_string))
+		return strdup(json_object_to_json_string_ext(value, flags));
+	for (size_t i = 0; i < n; i++) {
+		if (asprintf(&longer, "%s%s%s", list ? list : "", list ? ", " : "",
+			     json_object_get_string(json_object_array_get_idx(value, i))) < 0)
+			return NULL;
+		free(list);
+		list = longer;
+	}
+	return TAKE_PTR(list);
+}
+
 static void print_member(const char *prefix, const char *key, struct json_object *value)
 {
-	CLEANUP_STR char *clean = NULL;
-	const char *text;
+	CLEANUP_STR char *text = NULL;
 	char path[128];
 
 	(void)snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", key);
@@ -253,14 +277,8 @@ static void print_member(const char *prefix, const char *key, struct json_object
 		}
 		return;
 	}
-	text = value ? json_object_is_type(value, json_type_string)
-			       ? json_object_get_string(value)
-			       : json_object_to_json_string_ext(
-					 value,
-					 JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-		     : "-";
-	clean = text ? strdup(text) : NULL; /* it may be a stranger's */
-	printf("%-28s %s\n", path, clean ? message_clean(clean) : "?");
+	text = member_text(value);
+	printf("%-28s %s\n", path, text ? message_clean(text) : "?"); /* it may be a stranger's */
 }
 
 int table_print_object(struct json_object *object)

@@ -155,9 +155,11 @@ static struct json_object *value_defaults(const struct manager *m)
 
 void method_system_info(struct request *r, void *userdata)
 {
-	static const char *const features[] = { "fd-passing", "stream", "batch",
-						"attach",     "pause",  "templates",
-						"loops",      "pool",   "idempotency" };
+	static const char *const features[] = {
+		"fd-passing",  "stream",    "batch",  "attach",  "pause",     "stats",
+		"disk-usage",  "templates", "loops",  "stages",  "artifacts", "pool",
+		"idempotency", "adoption",  "events", "secrets", "audit"
+	};
 	struct manager *m = userdata;
 	struct json_object *o = json_object_new_object();
 

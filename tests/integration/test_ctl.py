@@ -4,6 +4,7 @@
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -191,7 +192,10 @@ def test_run_shell(t):
 
 
 def test_info_version_doctor_rpc(t):
-    check("1.0" in ok(t.ctl("info")), "info")
+    text = ok(t.ctl("info"))
+    check("1.0" in text and re.search("^features +fd-passing, stream", text, re.M), f"info: {text}")
+    check(re.search("^RUNTIME +TYPE.*\ncrun +crun +true +/", text, re.M) and re.search("^claude ", text, re.M), f"info: {text}")
+    check("{" not in text and "[" not in text, f"JSON in info: {text}")
     info = json.loads(ok(t.ctl("-o", "json", "info")))
     equal(info["instanceId"], t.daemon.instance, "instance")
     check(ok(t.ctl("version")).strip(), "version")

@@ -4,6 +4,7 @@
 import os
 import re
 
+import test_adopt
 from harness import refused
 from lib import check, equal
 
@@ -22,6 +23,45 @@ def test_info(t):
     for number in (16 * 1024 * 1024, 64, 1024, 32):
         check(str(number) in limits, f"{number} is not in limits {limits}")
     check("crun" in str(i["runtimes"]), f"runtimes {i['runtimes']}")
+
+
+# What each feature is: "method", "method:param", ".limit of system.info" or a test of what it promises.
+FEATURES = {
+    "fd-passing": (".fds", "exec.run:fds"),
+    "stream": ("exec.run:stream", "loop.run:stream"),
+    "batch": (".batch",),
+    "attach": ("exec.attach",),
+    "pause": ("sandbox.pause", "sandbox.resume"),
+    "stats": ("sandbox.stats",),
+    "disk-usage": ("system.df",),
+    "templates": ("template.build", "sandbox.save", "sandbox.create:template"),
+    "loops": ("loop.create", "loop.run", "loop.destroy"),
+    "stages": ("loop.run:stage", "loop.run:profile"),
+    "artifacts": ("loop.run:artifacts",),
+    "pool": ("pool.list", "pool.set"),
+    "idempotency": ("sandbox.create:idempotencyKey", "exec.run:idempotencyKey", "loop.run:idempotencyKey"),
+    "adoption": (test_adopt.test_deadlines_go_on,),
+    "events": ("events.subscribe:cursor", "events.unsubscribe"),
+    "secrets": ("secret.set", "secret.lease", "exec.run:secrets", "loop.run:secrets"),
+    "audit": ("audit.list", "audit.verify"),
+}
+
+
+def test_features(t):
+    """Each names something that is there, and each group of methods is among them."""
+    found = {m["name"]: {p["name"] for p in m["params"]} for m in t.client.call("rpc.discover")["methods"]}
+    info = t.client.call("system.info")
+    equal(sorted(info["features"]), sorted(FEATURES), "features")
+    covered = {"rpc", "system", "sandbox", "exec"}  # the protocol itself
+    for feature, things in FEATURES.items():
+        for thing in (x for x in things if isinstance(x, str)):
+            method, _, param = thing.partition(":")
+            if method.startswith("."):
+                check(info["limits"][method[1:]] > 0, f"{feature}: {thing}")
+            else:
+                check(method in found and (not param or param in found[method]), f"{feature}: {thing}")
+                covered.add(method.split(".")[0])
+    equal({m.split(".")[0] for m in found} - covered, set(), "groups of methods without a feature")
 
 
 def test_info_defaults(t):
