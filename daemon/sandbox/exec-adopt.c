@@ -20,6 +20,7 @@
 #include "sandbox/keeper-client.h"
 #include "sandbox/manager.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/secret-file.h"
 #include "store/execs.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -184,6 +185,7 @@ static void adopt(struct exec *e)
 		return;
 	}
 	if (e->facts.state != EXEC_STATE_ENDED) {
+		secret_files_catch_up(e);
 		enter_view(e);
 		exec_await_return(e);
 	}

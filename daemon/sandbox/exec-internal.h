@@ -19,6 +19,7 @@ struct exec_secrets;
 struct exec_stdin;
 struct home;
 struct init_client;
+struct late_file;
 
 /* What is being waited for. exec.c, set_phase() knows the edges. */
 enum exec_phase {
@@ -86,6 +87,7 @@ struct exec {
 	struct wire_message *request; /* INIT_EXEC until it can be sent; only as long as its data */
 	int child_fds[3];             /* stdin, stdout, stderr for init, until sent */
 	struct exec_secrets *secrets; /* their values until it runs; NULL: it has none */
+	struct late_file *late_files; /* secret-file.h */
 	struct exec_activity *activity; /* NULL: nobody has looked */
 	struct exec_stdin *input;       /* NULL: the command's stdin is not ours to write */
 	int terminal;                   /* master, for its size; -1 */

@@ -94,6 +94,7 @@ static int lease(struct exec_secret *s, const struct exec_secrets_query *q, stru
 		.loop_id = sandbox_facts(q->sandbox)->loop_id,
 		.sandbox = sandbox_name(q->sandbox),
 		.stage = q->stage,
+		.file = s->form == EXEC_SECRET_FILE ? s->where : NULL,
 		.renew = s->ttl_ms <= 0,
 		.brief = q->brief,
 	};

@@ -25,6 +25,7 @@
 #include "sandbox/manager.h"
 #include "sandbox/runtime.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/secret-file.h"
 #include "secret/value.h"
 #include "util/fault.h"
 #include "util/fd.h"
@@ -305,6 +306,7 @@ void exec_wipe(const struct exec *e, struct wire_message *m)
 void exec_drop_secrets(struct exec *e)
 {
 	exec_secrets_forget(e->secrets);
+	secret_files_forget(e);
 	e->masks = close_fd(e->masks);
 }
 

@@ -207,39 +207,42 @@ void secret_files_withdraw(const struct exec *e)
 			(void)drop_secret(e, e->secrets->items[i].where); /* -ECONNRESET: gone */
 }
 
-/* NULL: it is none, or an earlier daemon lent it by the call's word. */
-static const char *path_of(const struct exec *e, const char *lease, const char *secret)
-{
-	const struct config *config = e->manager->config;
-	const struct tool_profile *p = tool_find(config, sandbox_facts(e->sandbox)->tool);
-	const struct tool_secret *of_tool = p ? tool_secrets_find(&p->secrets, secret) : NULL;
-	size_t i;
-
-	if (!e->secrets)
-		return of_tool ? of_tool->file : NULL;
-	for (i = 0; i < e->secrets->count; i++)
-		if (e->secrets->items[i].form == EXEC_SECRET_FILE &&
-		    strcmp(e->secrets->items[i].lease, lease) == 0)
-			return e->secrets->items[i].where;
-	return NULL;
-}
-
 /* ---- another value ---- */
 
-/* Under way while the keeper is told what is not to be in the spool. */
-struct update {
-	struct exec *exec;
-	struct secret_value *value;
+/* Under way while the keeper is told what is not to be in the spool, or while the exec is adopted.
+ */
+struct late_file {
+	struct exec *exec;          /* referenced; NULL: it waits there */
+	struct secret_value *value; /* NULL: it is over */
 	char *path;
 	char lease[LEASE_ID_SIZE];
+	struct late_file *next; /* that waits */
 };
 
-static void update_free(struct update *u)
+static void update_free(struct late_file *u)
 {
 	(void)exec_unref(u->exec);
 	(void)secret_value_unref(u->value);
 	free(u->path);
 	free(u);
+}
+
+static struct late_file *update_new(struct exec *e, const char *lease, const char *path,
+				    struct secret_value *v)
+{
+	struct late_file *u = calloc(1, sizeof(*u));
+
+	if (!u)
+		return NULL;
+	u->path = strdup(path);
+	if (!u->path) {
+		free(u);
+		return NULL;
+	}
+	(void)snprintf(u->lease, sizeof(u->lease), "%s", lease); /* an id fits */
+	u->exec = e ? exec_ref(e) : NULL;
+	u->value = v ? secret_value_ref(v) : NULL;
+	return u;
 }
 
 static void log_kept(const struct exec *e, int error, const char *path)
@@ -259,7 +262,7 @@ static void put_update(const struct exec *e, const char *path, const struct secr
 
 static void on_masked(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
 {
-	struct update *u = userdata;
+	struct late_file *u = userdata;
 
 	(void)k;
 	(void)m;
@@ -276,7 +279,7 @@ static int mask_first(struct exec *e, const char *lease, const char *path, struc
 {
 	const struct bytes value = { secret_value_data(v), secret_value_size(v) };
 	struct keeper_client *k = sandbox_keeper(e->sandbox);
-	struct update *u;
+	struct late_file *u;
 	int masks = -1;
 	int r = spool_mask_new(&value, 1, &masks);
 
@@ -286,39 +289,66 @@ static int mask_first(struct exec *e, const char *lease, const char *path, struc
 			put_update(e, path, v);
 		return r;
 	}
-	u = calloc(1, sizeof(*u));
+	u = update_new(e, lease, path, v);
 	if (!u) {
 		(void)close_fd(masks);
 		return -ENOMEM;
 	}
-	*u = (struct update){ exec_ref(e), secret_value_ref(v), strdup(path), "" };
-	(void)snprintf(u->lease, sizeof(u->lease), "%s", lease); /* an id fits */
-	if (u->path) {
-		r = keeper_client_spool_mask(k, e->key, masks, on_masked, u);
-	} else {
-		(void)close_fd(masks);
-		r = -ENOMEM;
-	}
+	r = keeper_client_spool_mask(k, e->key, masks, on_masked, u);
 	if (r < 0)
 		update_free(u);
 	return r;
 }
 
-void secret_file_update(struct exec *e, const char *lease, const char *secret,
-			struct secret_value *v)
+static int update_later(struct exec *e, const char *lease, const char *path, struct secret_value *v)
 {
-	const char *path = path_of(e, lease, secret);
-	int r;
+	struct late_file **last = &e->late_files;
 
-	if (!path || !e->watched || e->phase == EXEC_PHASE_ENDED)
+	while (*last)
+		last = &(*last)->next;
+	*last = update_new(NULL, lease, path, v);
+	return *last ? 0 : -ENOMEM;
+}
+
+void secret_file_update(struct exec *e, const char *lease, const char *path, struct secret_value *v)
+{
+	int r = 0;
+
+	if (e->phase == EXEC_PHASE_ENDED)
 		return;
-	if (v && e->facts.streams == 0) {
+	if (e->adopting)
+		r = update_later(e, lease, path, v);
+	else if (!e->watched)
+		return;
+	else if (!v)
+		r = drop_secret(e, path);
+	else if (e->facts.streams == 0)
 		put_update(e, path, v);
-		return;
-	}
-	r = v ? mask_first(e, lease, path, v) : drop_secret(e, path);
+	else
+		r = mask_first(e, lease, path, v);
 	if (r < 0)
 		log_kept(e, r, path);
+}
+
+void secret_files_catch_up(struct exec *e)
+{
+	struct late_file *u;
+
+	while ((u = e->late_files)) {
+		e->late_files = u->next;
+		secret_file_update(e, u->lease, u->path, u->value);
+		update_free(u);
+	}
+}
+
+void secret_files_forget(struct exec *e)
+{
+	struct late_file *u;
+
+	while ((u = e->late_files)) {
+		e->late_files = u->next;
+		update_free(u);
+	}
 }
 
 /* ---- seeds ---- */

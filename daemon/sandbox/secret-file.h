@@ -30,8 +30,12 @@ int secret_file_check(const struct sandbox *s, const char *path, struct error *r
 int secret_files_lend(const struct exec *e);
 /* E is not asked for after all. */
 void secret_files_withdraw(const struct exec *e);
-/* E's lease LEASE of SECRET has another value, or (NULL) is over: so is the file, if it is one. Its
- * spool covers the new value before the file has it. After a restart of the daemon only those that
- * the tool's profile names are known. */
-void secret_file_update(struct exec *e, const char *lease, const char *secret,
+/* LEASE, which E has as the file PATH, below the agent's home, has another value, or (NULL) is
+ * over: so is the file. E's spool covers the new value before the file has it. While E is being
+ * adopted it waits for secret_files_catch_up(). */
+void secret_file_update(struct exec *e, const char *lease, const char *path,
 			struct secret_value *v);
+/* E is adopted. */
+void secret_files_catch_up(struct exec *e);
+/* E has ended: nothing waits any more. */
+void secret_files_forget(struct exec *e);

@@ -127,10 +127,10 @@ static bool kill_in_loop(struct sandbox *s, void *userdata)
 
 void lease_holder_update(struct manager *m, const struct lease *l, struct secret_value *v)
 {
-	struct exec *e = l->facts.holder == LEASE_HOLDER_EXEC ? find_exec(m, l) : NULL;
+	struct exec *e = l->file ? find_exec(m, l) : NULL;
 
 	if (e)
-		secret_file_update(e, l->facts.id, l->facts.secret, v);
+		secret_file_update(e, l->facts.id, l->file, v);
 }
 
 void lease_holder_kill(struct manager *m, const struct lease *l)

@@ -20,6 +20,7 @@ struct lease {
 	char *loop_id; /* for whom it is; NULL: does not apply */
 	char *sandbox;
 	char *stage;
+	char *file;      /* that the exec has it as, below the agent's home; NULL: none */
 	char *remote_id; /* the provider's own lease; NULL: it has none */
 	pid_t pid;       /* of the peer who asked for it; 0: the daemon, or an earlier one did */
 	int64_t ttl_ms;  /* of each renewal */

@@ -31,6 +31,7 @@ static struct store_lease row_of(const struct lease *l)
 				     .loop_id = l->loop_id,
 				     .sandbox = l->sandbox,
 				     .stage = l->stage,
+				     .file = l->file,
 				     .remote_id = l->remote_id,
 				     .ttl_ms = l->ttl_ms,
 				     .renew = f->renew,
@@ -169,6 +170,7 @@ static int load(const struct store_lease *row, void *userdata)
 					 .loop_id = row->loop_id,
 					 .sandbox = row->sandbox,
 					 .stage = row->stage,
+					 .file = row->file,
 					 .renew = row->renew };
 	struct lease *l;
 	int r;

@@ -145,6 +145,7 @@ void lease_free(struct lease *l)
 	free(l->loop_id);
 	free(l->sandbox);
 	free(l->stage);
+	free(l->file);
 	free(l->remote_id);
 	free(l);
 }
@@ -161,6 +162,7 @@ static int copy_strings(struct lease *l, const struct lease_request *r, const ch
 		{ r->loop_id, &l->loop_id },
 		{ r->sandbox, &l->sandbox },
 		{ r->stage, &l->stage },
+		{ r->file, &l->file },
 	};
 	size_t i;
 

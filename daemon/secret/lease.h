@@ -38,8 +38,9 @@ struct lease_request {
 	const char *loop_id;   /* the rest is for the audit */
 	const char *sandbox;
 	const char *stage;
-	bool renew; /* again and again near its end, as long as the holder lives */
-	bool brief; /* for a command whose own row is not written at once, either */
+	const char *file; /* that an EXEC has it as, below the agent's home; NULL: none */
+	bool renew;       /* again and again near its end, as long as the holder lives */
+	bool brief;       /* for a command whose own row is not written at once, either */
 };
 
 /* When its holder ends a lease does, by itself: an exec from exec.c, a sandbox when it does not run

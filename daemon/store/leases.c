@@ -21,6 +21,7 @@ int store_lease_insert(struct store *s, const struct store_lease *row)
 	bind_text(&st, row->loop_id);
 	bind_text(&st, row->sandbox);
 	bind_text(&st, row->stage);
+	bind_text(&st, row->file);
 	bind_text(&st, row->remote_id);
 	bind_int(&st, row->ttl_ms);
 	bind_int(&st, row->renew);
@@ -68,6 +69,7 @@ int store_lease_load(struct store *s, store_lease_row *fn, void *userdata)
 		row.loop_id = column_text(&st);
 		row.sandbox = column_text(&st);
 		row.stage = column_text(&st);
+		row.file = column_text(&st);
 		row.remote_id = column_text(&st);
 		row.ttl_ms = column_int(&st);
 		row.renew = column_int(&st) != 0;

@@ -16,9 +16,10 @@ struct store_lease {
 	const char *holder; /* "client", "exec", "sandbox", "loop" */
 	uid_t holder_peer;
 	const char *holder_id; /* "": none */
-	const char *loop_id;   /* NULL: none; so are the next three */
+	const char *loop_id;   /* NULL: none; so are the next four */
 	const char *sandbox;
 	const char *stage;
+	const char *file;      /* that an exec has it as, below the agent's home */
 	const char *remote_id; /* the provider's own */
 	int64_t ttl_ms;        /* of each renewal */
 	bool renew;

@@ -30,8 +30,8 @@
 
 #define POOL_COLUMNS "owner, template, min, max, max_age_ms"
 #define LEASE_COLUMNS                                                                              \
-	"id, owner, secret, holder, holder_peer, holder_id, loop_id, sandbox, stage, remote_id, "  \
-	"ttl_ms, renew, created_at_ms, expires_at_ms"
+	"id, owner, secret, holder, holder_peer, holder_id, loop_id, sandbox, stage, file, "       \
+	"remote_id, ttl_ms, renew, created_at_ms, expires_at_ms"
 #define EVENT_COLUMNS                                                                              \
 	"seq, at_ms, peer, type, loop_id, sandbox, sandbox_id, exec_id, tool, state, labels, "     \
 	"facts"
@@ -100,7 +100,7 @@ static const char *const store_sql[STORE_SQL_MAX] = {
 	[STORE_POOL_DELETE] = "DELETE FROM pools WHERE owner = ? AND template = ?",
 	[STORE_POOL_LOAD] = "SELECT " POOL_COLUMNS " FROM pools ORDER BY owner, template",
 	[STORE_LEASE_INSERT] =
-		"INSERT INTO leases (" LEASE_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"INSERT INTO leases (" LEASE_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[STORE_LEASE_UPDATE] =
 		"UPDATE leases SET remote_id = ?, ttl_ms = ?, expires_at_ms = ? WHERE id = ?",
 	[STORE_LEASE_DELETE] = "DELETE FROM leases WHERE id = ?",

@@ -17,7 +17,7 @@ struct error;
 struct store;
 
 /* The newest layout this program knows: number of files in migrations/. */
-#define STORE_VERSION 12
+#define STORE_VERSION 13
 
 /* Opens or makes PATH and brings it to STORE_VERSION. A damaged one is saved aside first, and what
  * can be read of it taken over (rescue.h). -EPROTO: made by a newer program, else errno; nothing of

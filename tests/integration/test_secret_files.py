@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import time
 
 from daemon import held, keepers
 from harness import exited, timeout
@@ -147,6 +148,15 @@ def test_refused(t):
     t.sh(s, "test ! -e /tmp/ran; rmdir ~/.agent/auth.json", client=c)
 
 
+def kill(d):
+    """Returns whether it may be started again."""
+    if not d.can_come_back():
+        return False
+    d.process.send_signal(signal.SIGKILL)
+    d.process.wait(10)
+    return True
+
+
 def test_daemon_killed(t):
     """Who has it keeps it when the daemon dies, and it goes with him all the same."""
     d, c, _ = lender(t)
@@ -154,11 +164,9 @@ def test_daemon_killed(t):
     s = t.sandbox(client=c, tool=TOOL, workspace=ws)
     script = STEP.format(ws + "/go") + SPELL
     x = t.run(s, ["sh", "-c", script], client=c, secrets=["a_token"], detach=True)
-    if d.can_come_back():
-        d.process.send_signal(signal.SIGKILL)
-        d.process.wait(10)
+    killed = kill(d)
     t.put(ws, "go", "")
-    if not d.alive():
+    if killed:
         d.start()
         c = t.connect(daemon=d)
     r = exited(c.call("exec.wait", {"execId": x["execId"]}, timeout=60))
@@ -173,30 +181,57 @@ def lease_of(d):
     return lease
 
 
-def test_follows_its_lease(t):
-    """Another value when it is renewed, which is covered in the output, too; gone when it is over."""
+def follow(t, use, file, restart):
     d, c, path = lender(t)
     ws = t.workspace()
     s = t.sandbox(client=c, tool=TOOL, workspace=ws)
-    file = "~/.agent/auth.json"
     wait = "while {}; do sleep 0.05; n=$((n + 1)); [ $n -lt 1000 ] || exit 9; done; "
     script = (
         f"n=0; old=$(cat {file}); touch {ws}/runs; "
         + wait.format(f'[ "$(cat {file})" = "$old" ]')
-        + SPELL
+        + SPELL.replace("~/.agent/auth.json", file)
         + f"cat {file}; touch {ws}/seen; "
         + wait.format(f"[ -e {file} ]")
     )
-    x = t.run(s, ["sh", "-c", script], client=c, secrets=["a_token"], detach=True)
+    x = t.run(s, ["sh", "-c", script], client=c, secrets=[use], detach=True)
     until(lambda: os.path.exists(ws + "/runs"), 50, "it runs", 0.02)
+    lease = lease_of(d)
+    if restart and kill(d):
+        d.start()
+        c = t.connect(daemon=d)
     t.put(os.path.dirname(path), "token.new", OTHER)
     os.rename(path + ".new", path)
-    lease = lease_of(d)
     c.call("secret.renew", {"leaseId": lease, "ttlMs": 3_600_000})
     until(lambda: os.path.exists(ws + "/seen"), 50, "another value", 0.02)
     c.call("secret.revoke", {"leaseId": lease})
     r = exited(c.call("exec.wait", {"execId": x["execId"]}, timeout=60))
     equal(text_of(r["stdout"]).decode(), spelled(OTHER) + "\n" + "*" * len(OTHER), "the new one")
+
+
+def test_follows_its_lease(t):
+    """Another value when it is renewed, which is covered in the output, too; gone when it is over."""
+    follow(t, "a_token", "~/.agent/auth.json", restart=False)
+
+
+def test_follows_its_lease_under_a_later_daemon(t):
+    """Also a file that only the call named."""
+    follow(t, {"name": "a_token", "file": "~/.agent/sub/named"}, "~/.agent/sub/named", restart=True)
+
+
+def test_over_while_there_is_no_daemon(t):
+    """The next one takes it away."""
+    d, c, _ = lender(t)
+    s = t.sandbox(client=c, tool=TOOL)
+    use = {"name": "a_token", "file": "~/.agent/mine", "ttlMs": 1000}
+    gone = "n=0; while [ -e ~/.agent/mine ]; do sleep 0.02; n=$((n + 1)); [ $n -lt 2500 ] || exit 9; done"
+    x = t.run(s, ["sh", "-c", gone], client=c, secrets=[use], detach=True)
+    until(lambda: t.sh(s, "ls ~/.agent/mine || true", client=c), 10, "it has it")
+    lease_of(d)
+    if kill(d):
+        time.sleep(1)
+        d.start()
+        c = t.connect(daemon=d)
+    exited(c.call("exec.wait", {"execId": x["execId"]}, timeout=60))
 
 
 def test_revoked_while_renewing(t):
