@@ -32,6 +32,7 @@
 #define ENV_MAX 4096                       /* variables in one exec */
 #define ARGV_MAX 65536                     /* arguments in one exec */
 #define EXEC_ARGS_BYTES_MAX (1024u * 1024) /* argv + env, bytes with their NULs */
+#define ENV_STRING_MAX (128u * 1024)       /* one "K=V" and its NUL: the kernel's */
 #define EXEC_SECRETS_MAX 32                /* secrets[] of one exec */
 #define FILES_MAX 64                       /* files[] of one exec; their bytes: within the line */
 #define STAGES_MAX 64                      /* profiles in one table */

@@ -108,6 +108,16 @@ static void finish_cancelled(struct session *s)
 	finish_otherwise(s, &e);
 }
 
+/* The same call again may do better. */
+static void finish_unlent(struct session *s)
+{
+	CLEANUP_ERROR struct error e = { 0 };
+
+	(void)error_set(&e, ERROR_INVALID_STATE, "secrets", "the same again",
+			"a lease ended before the command began");
+	finish_otherwise(s, &e);
+}
+
 static void finish(struct session *s, struct json_object *result)
 {
 	struct request *r = s->request;
@@ -300,6 +310,11 @@ static void on_ended(struct exec *e, void *userdata)
 {
 	struct session *s = userdata;
 
+	if (s->is_run && !s->cancelled && exec_never_ran(e) &&
+	    exec_facts(e)->result.cause == EXEC_CAUSE_LEASE_REVOKED) {
+		finish_unlent(s);
+		return;
+	}
 	send_started(s);
 	if (s->detach && s->cancelled)
 		finish_cancelled(s);

@@ -33,11 +33,18 @@ static void name_field(const struct exec_secret *s, struct error *e)
 static int check_text(const struct exec_secret *s, struct error *reterr)
 {
 	struct bytes text = exec_secret_text(s);
+	const char *why;
 
-	if (s->form != EXEC_SECRET_ENV || !memchr(text.data, '\0', text.size))
+	if (s->form != EXEC_SECRET_ENV)
+		return 0;
+	if (memchr(text.data, '\0', text.size))
+		why = "has a NUL in it and";
+	else if (strlen(s->where) + text.size + sizeof("=") > ENV_STRING_MAX)
+		why = "is too long and";
+	else
 		return 0;
 	(void)error_set(reterr, ERROR_INVALID_PARAMS, "env", "stdin or file can take it",
-			"the secret %s has a NUL in it and cannot be a variable", s->name);
+			"the secret %s %s cannot be a variable", s->name, why);
 	name_field(s, reterr);
 	return -1;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "sandbox/exec-internal.h"
+#include "sandbox/exec-secrets.h"
 #include "sandbox/exec-stdin.h"
 #include "sandbox/init-client.h"
 #include "sandbox/sandbox.h"
@@ -56,6 +57,12 @@ void exec_spawn(struct exec *e, struct wire_message *m)
 	size_t i;
 	int r;
 
+	if (exec_secrets_check(e->secrets, NULL) < 0) { /* revoked while the keeper was asked */
+		wire_message_done(m);
+		e->ending = EXEC_CAUSE_LEASE_REVOKED;
+		exec_close_output(e);
+		return;
+	}
 	exec_set_phase(e, EXEC_PHASE_SPAWNING);
 	for (i = 0; i < 3; i++) {
 		if (e->child_fds[i] < 0)

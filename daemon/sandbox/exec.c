@@ -659,8 +659,10 @@ struct sandbox *exec_sandbox(const struct exec *e)
 
 bool exec_never_ran(const struct exec *e)
 {
+	const enum exec_cause cause = e->facts.result.cause;
+
 	return e->facts.state == EXEC_STATE_ENDED && !e->asked &&
-	       e->facts.result.cause == EXEC_CAUSE_SANDBOX_LOST;
+	       (cause == EXEC_CAUSE_SANDBOX_LOST || cause == EXEC_CAUSE_LEASE_REVOKED);
 }
 
 bool exec_is_stopping(const struct exec *e)

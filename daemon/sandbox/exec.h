@@ -107,7 +107,7 @@ struct exec_facts {
 };
 const struct exec_facts *exec_facts(const struct exec *e);
 struct sandbox *exec_sandbox(const struct exec *e); /* borrowed, never NULL */
-/* It has ended because its sandbox was lost, before init was asked for it. */
+/* It has ended because its sandbox or a lease of it was lost, before init was asked for it. */
 bool exec_never_ran(const struct exec *e);
 /* The daemon is being stopped, and its clients lose their connections. */
 bool exec_is_stopping(const struct exec *e);

@@ -342,13 +342,14 @@ void lease_drop_pending(struct lease_table *t, const struct lease *l)
 		refuse(p);
 }
 
-void lease_drop_new(struct lease_table *t, uid_t peer)
+void lease_drop_new(struct lease_table *t, uid_t peer, const struct lease_request *place)
 {
 	struct lease_pending *p;
 
 	do {
 		LIST_FOREACH (p, &t->pending, in_all)
-			if (p->is_new && lease_may_see(p->lease, peer))
+			if (p->is_new && lease_may_see(p->lease, peer) &&
+			    (!place || lease_holder_is_in(p->lease, place)))
 				break;
 		if (p)
 			refuse(p);

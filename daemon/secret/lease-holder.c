@@ -88,29 +88,15 @@ bool lease_holder_lives(struct manager *m, const struct lease *l)
 	return false;
 }
 
-static bool is_holder(const struct lease *l, const struct lease_request *place)
+bool lease_holder_is_in(const struct lease *l, const struct lease_request *place)
 {
-	return l->facts.holder == place->holder && l->facts.holder_peer == place->holder_peer &&
-	       strcmp(l->facts.holder_id, place->holder_id) == 0;
-}
-
-bool lease_holder_is_in(struct manager *m, const struct lease *l, const struct lease_request *place)
-{
-	const struct exec *e = l->facts.holder == LEASE_HOLDER_EXEC ? find_exec(m, l) : NULL;
-	const struct sandbox *s = e ? exec_sandbox(e) : NULL;
-	const struct sandbox_facts *f;
-
-	if (is_holder(l, place))
-		return true;
-	if (l->facts.holder == LEASE_HOLDER_SANDBOX)
-		s = find_sandbox(m, l);
-	if (!s)
+	if (l->facts.holder_peer != place->holder_peer)
 		return false;
-	f = sandbox_facts(s);
+	if (l->facts.holder == place->holder && strcmp(l->facts.holder_id, place->holder_id) == 0)
+		return true;
 	if (place->holder == LEASE_HOLDER_SANDBOX)
-		return strcmp(f->id, place->holder_id) == 0;
-	return place->holder == LEASE_HOLDER_LOOP && f->peer == place->holder_peer &&
-	       string_equal(f->loop_id, place->holder_id);
+		return string_equal(l->sandbox, place->sandbox);
+	return place->holder == LEASE_HOLDER_LOOP && string_equal(l->loop_id, place->loop_id);
 }
 
 /* ---- ending him ---- */

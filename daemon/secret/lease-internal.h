@@ -72,8 +72,9 @@ bool lease_may_see(const struct lease *l, uid_t peer);
 void lease_renew_again(struct lease_table *t, struct lease *l);
 /* L is about to end: whoever waits for its renewal is told that. */
 void lease_drop_pending(struct lease_table *t, const struct lease *l);
-/* The same for all of PEER's that are not there yet. */
-void lease_drop_new(struct lease_table *t, uid_t peer);
+/* The same for those of PEER's that are not there yet and are for PLACE (NULL: all), as of
+ * lease_revoke_in(). */
+void lease_drop_new(struct lease_table *t, uid_t peer, const struct lease_request *place);
 /* The provider's own lease of L is not needed any more. */
 void lease_give_back(struct manager *m, const struct lease *l);
 
@@ -110,9 +111,8 @@ const char *lease_holder_to_string(enum lease_holder h);
 int lease_holder_from_string(const char *text, enum lease_holder *ret); /* 0, or -EINVAL */
 /* False for an exec that does not run yet, too. */
 bool lease_holder_lives(struct manager *m, const struct lease *l);
-/* Whether L's holder is that of PLACE, or is in it. */
-bool lease_holder_is_in(struct manager *m, const struct lease *l,
-			const struct lease_request *place);
+/* Whether L's holder is that of PLACE, or is in it, or is going to be. */
+bool lease_holder_is_in(const struct lease *l, const struct lease_request *place);
 /* A command that has it as a file gets the new value V, or (NULL) has none any more. */
 void lease_holder_update(struct manager *m, const struct lease *l, struct secret_value *v);
 /* The execs that may use L end with cause lease_revoked. */

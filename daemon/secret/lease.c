@@ -95,32 +95,33 @@ struct lease_revoked lease_revoke(struct manager *m, struct lease *l, bool kill)
 	return ret;
 }
 
-struct lease_revoked lease_revoke_in(struct manager *m, uid_t peer,
-				     const struct lease_request *place, bool kill)
+/* PLACE NULL: all. Those that are still to come are told last: who hears of it may give back
+ * others.
+ */
+static struct lease_revoked revoke_some(struct lease_table *t, uid_t peer,
+					const struct lease_request *place, bool kill)
 {
 	struct lease_revoked ret = { 0 };
 	struct lease *l, *next;
 
-	for (l = TAILQ_FIRST(&m->leases->all); l; l = next) {
+	for (l = TAILQ_FIRST(&t->all); l; l = next) {
 		next = TAILQ_NEXT(l, in_all);
-		if (lease_may_see(l, peer) && lease_holder_is_in(m, l, place))
-			revoke_one(m->leases, l, kill, &ret);
+		if (lease_may_see(l, peer) && (!place || lease_holder_is_in(l, place)))
+			revoke_one(t, l, kill, &ret);
 	}
+	lease_drop_new(t, peer, place);
 	return ret;
+}
+
+struct lease_revoked lease_revoke_in(struct manager *m, uid_t peer,
+				     const struct lease_request *place, bool kill)
+{
+	return revoke_some(m->leases, peer, place, kill);
 }
 
 struct lease_revoked lease_revoke_all(struct manager *m, uid_t peer, bool kill)
 {
-	struct lease_revoked ret = { 0 };
-	struct lease *l, *next;
-
-	lease_drop_new(m->leases, peer);
-	for (l = TAILQ_FIRST(&m->leases->all); l; l = next) {
-		next = TAILQ_NEXT(l, in_all);
-		if (lease_may_see(l, peer))
-			revoke_one(m->leases, l, kill, &ret);
-	}
-	return ret;
+	return revoke_some(m->leases, peer, NULL, kill);
 }
 
 void lease_each(struct manager *m, uid_t peer, bool (*fn)(struct lease *l, void *userdata),

@@ -215,11 +215,15 @@ class Client:
 
     def error(self, method, params=None, fds=(), timeout=30):
         """The error that this call must end in."""
+        return self.failure(self.send(method, params, fds), timeout, params)
+
+    def failure(self, rid, timeout=30, params=None):
+        """The same of a call that was sent."""
         try:
-            result = self.call(method, params, fds, timeout)
+            result = self.wait(rid, timeout)
         except RpcError as e:
             return e
-        raise AssertionError(f"{method} {str(params)[:200]} was accepted: {str(result)[:300]}")
+        raise AssertionError(f"{self.methods.get(rid)} {str(params)[:200]} was accepted: {str(result)[:300]}")
 
 
 # ---- checks ----

@@ -82,10 +82,8 @@ bool lease_holder_lives(struct manager *manager, const struct lease *l)
 	return l->facts.holder == LEASE_HOLDER_CLIENT || lives;
 }
 
-bool lease_holder_is_in(struct manager *manager, const struct lease *l,
-			const struct lease_request *place)
+bool lease_holder_is_in(const struct lease *l, const struct lease_request *place)
 {
-	(void)manager;
 	return strcmp(l->facts.holder_id, place->holder_id) == 0;
 }
 
