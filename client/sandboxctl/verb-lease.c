@@ -48,6 +48,11 @@ int verb_secret_lease(struct ctl *ctl)
 	struct json_object *params = params_from_options(&ctl->options);
 	CLEANUP_JSON struct json_object *lease = NULL;
 
+	if (params && !json_object_object_get_ex(params, "ttlMs", NULL)) {
+		json_object_put(params);
+		message_error("--ttl 1h, say", "a lease has an end");
+		return STATUS_WRONG_USAGE;
+	}
 	if (!params)
 		return ctl->verb->failure;
 	params_set(params, ctl->verb->operand_param,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,13 +34,20 @@ static void secret_text_deinit(struct secret_text *t)
 	free(t->data);
 }
 
+static volatile sig_atomic_t interrupted_by; /* 0: nothing */
+
+static void on_signal(int number)
+{
+	interrupted_by = number;
+}
+
 static int read_all(int fd, struct secret_text *t, bool one_line)
 {
 	ssize_t n;
 
 	while (t->size < ROOM) {
 		n = read(fd, t->data + t->size, ROOM - t->size);
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && errno == EINTR && !interrupted_by)
 			continue;
 		if (n < 0)
 			return -errno;
@@ -48,6 +56,16 @@ static int read_all(int fd, struct secret_text *t, bool one_line)
 			break;
 	}
 	return 0;
+}
+
+/* What ends us at the prompt must not leave a terminal behind that shows nothing. */
+static void catch_signals(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	const struct sigaction once = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		(void)sigaction(signals[i], &once, NULL); /* cannot fail for these */
 }
 
 /* From a terminal: one line that is not shown. */
@@ -60,12 +78,15 @@ static int ask(const char *name, struct secret_text *t)
 		return -errno;
 	quiet = before;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	catch_signals();
 	(void)fprintf(stderr, "Value of %s: ", name); /* a prompt that cannot be shown: no harm */
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) < 0)
 		return -errno;
 	r = read_all(STDIN_FILENO, t, true);
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before); /* nothing else can be done */
 	(void)fputc('\n', stderr);
+	if (interrupted_by)
+		(void)raise(interrupted_by); /* as it would have been */
 	return r;
 }
 
@@ -94,7 +115,7 @@ static int read_value(const struct ctl *ctl, const char *name, struct secret_tex
 /* echo and editors end a token with a newline that is not part of it. */
 static void drop_newline(struct secret_text *t)
 {
-	if (t->size > 1 && memchr(t->data, '\n', t->size) == t->data + t->size - 1)
+	if (t->size > 0 && memchr(t->data, '\n', t->size) == t->data + t->size - 1)
 		t->size--;
 }
 

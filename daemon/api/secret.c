@@ -15,6 +15,7 @@
 #include "sandbox/config.h"
 #include "sandbox/manager.h"
 #include "secret/audit.h"
+#include "secret/login.h"
 #include "secret/provider.h"
 #include "secret/ready.h"
 #include "secret/vault.h"
@@ -44,15 +45,15 @@ static struct json_object *value_secret(struct manager *m, uid_t peer, const str
 {
 	const struct config_secret *c = row->config;
 	struct json_object *o = json_object_new_object();
+	CLEANUP_STR char *problem = secret_problem(m, peer, row->name);
 	int64_t max = m->config->secrets.max_ttl_ms;
 
 	if (c && c->max_ttl_ms > 0 && c->max_ttl_ms < max)
 		max = c->max_ttl_ms;
 	value_add_string(o, "secret", row->name);
 	value_add_string(o, "provider", c ? c->provider : "store");
-	json_object_object_add(o, "available",
-			       json_object_new_boolean(provider_has(m, peer, row->name)));
-	value_add_string(o, "problem", c ? c->broken : NULL);
+	json_object_object_add(o, "available", json_object_new_boolean(!problem));
+	value_add_string(o, "problem", problem);
 	if (row->created_at_ms > 0) {
 		value_add_int(o, "sizeBytes", (int64_t)row->size);
 		json_object_object_add(o, "createdAt", value_time(row->created_at_ms));
@@ -147,6 +148,7 @@ static void on_set(struct error *e, void *userdata)
 		fail(c, e);
 		return;
 	}
+	login_changed(m, c->owner, c->name);
 	row.config = config_secret_for(m->config, m->uid, c->owner, c->name);
 	(void)vault_each(m->vault, c->owner, find_row, &row, &ignored); /* it was open just now */
 	request_reply(r, value_secret(m, c->owner, &row));
@@ -248,6 +250,7 @@ static void on_removed(struct error *e, void *userdata)
 		fail(c, e);
 		return;
 	}
+	login_changed(c->manager, c->owner, c->name);
 	change_free(c);
 	request_reply(r, json_object_new_object());
 }

@@ -150,13 +150,22 @@ static int hand_out_old(struct login_pending *p, const struct error *why, struct
 
 /* ---- waiting for a flight ---- */
 
-static struct login *login_get(struct login_table *t, uid_t owner, const char *secret)
+static struct login *login_find(const struct login_table *t, uid_t owner, const char *secret)
 {
 	struct login *l;
 
 	LIST_FOREACH (l, &t->logins, in_table)
 		if (l->owner == owner && strcmp(l->secret, secret) == 0)
 			return l;
+	return NULL;
+}
+
+static struct login *login_get(struct login_table *t, uid_t owner, const char *secret)
+{
+	struct login *l = login_find(t, owner, secret);
+
+	if (l)
+		return l;
 	l = calloc(1, sizeof(*l));
 	if (!l || string_copy(secret, &l->secret) < 0) {
 		free(l);
@@ -354,6 +363,21 @@ void login_cancel(struct login_pending *p)
 }
 
 /* ---- the table ---- */
+
+const struct error *login_refused(const struct manager *m, uid_t owner, const char *secret)
+{
+	const struct login *l = m->logins ? login_find(m->logins, owner, secret) : NULL;
+
+	return l && l->refused.kind != ERROR_NONE ? &l->refused : NULL;
+}
+
+void login_changed(struct manager *m, uid_t owner, const char *secret)
+{
+	struct login *l = m->logins ? login_find(m->logins, owner, secret) : NULL;
+
+	if (l)
+		error_clear(&l->refused);
+}
 
 int login_table_new(struct manager *m, struct login_table **ret)
 {

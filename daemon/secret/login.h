@@ -6,6 +6,7 @@
  * secret passes through. */
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "error.h"
 #include "secret/provider.h"
@@ -21,6 +22,12 @@ int login_lease(const struct provider *p, const struct provider_call *call, prov
 		struct error *reterr);
 /* A refresh that is under way goes on. */
 void login_cancel(struct login_pending *p);
+
+/* Why the login in SECRET of OWNER, which is in the store, was refused for good; NULL: it was not,
+ * as far as is known. Good until the next call. */
+const struct error *login_refused(const struct manager *m, uid_t owner, const char *secret);
+/* SECRET was set anew, or removed. */
+void login_changed(struct manager *m, uid_t owner, const char *secret);
 
 int login_table_new(struct manager *m, struct login_table **ret);
 /* After the vault; nobody waits any more. A broker that is still at work goes on: the next daemon

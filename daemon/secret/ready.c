@@ -9,6 +9,7 @@
 #include "sandbox/config.h"
 #include "sandbox/manager.h"
 #include "sandbox/tool-profile.h"
+#include "secret/login.h"
 #include "secret/provider.h"
 #include "util/strings.h"
 
@@ -47,6 +48,35 @@ static char *mend(struct manager *m, uid_t peer, const struct tool_profile *p,
 	if (!provider)
 		return strdup(e.hint ? e.hint : "");
 	return *ret_is_stored ? mend_store(p, s, name) : mend_provider(call.config);
+}
+
+/* Of the login in NAME, if that is one. Of what another provider has nobody knows whether it is
+ * still the one that was refused. */
+static const struct error *refusal(struct manager *m, uid_t peer, const char *name)
+{
+	struct provider_call call;
+	const struct provider *p = provider_of(m, peer, name, &call, NULL);
+
+	return p && strcmp(p->name, "store") == 0 ? login_refused(m, call.owner, name) : NULL;
+}
+
+char *secret_problem(struct manager *m, uid_t peer, const char *name)
+{
+	const struct error *refused = refusal(m, peer, name);
+	CLEANUP_STR char *hint = NULL;
+	CLEANUP_ERROR struct error e = { 0 };
+	struct provider_call call;
+	const struct provider *p = provider_of(m, peer, name, &call, &e);
+
+	if (!p)
+		return string_format("%s", e.message ? e.message : "it has no provider");
+	if (refused)
+		return string_format("%s: %s", refused->message, refused->hint);
+	if (p->has(&call))
+		return NULL;
+	hint = strcmp(p->name, "store") == 0 ? string_format("sandboxctl secret set %s", name)
+					     : mend_provider(call.config);
+	return hint ? string_format("it is not there: %s", hint) : NULL;
 }
 
 /* The first of all that P could have and PEER has; NULL: none. */
@@ -88,11 +118,20 @@ static void look(struct manager *m, uid_t peer, const struct tool_profile *p, st
 {
 	const struct tool_secret *s = p->secrets.first;
 
+	const struct error *refused;
+
 	t->tool = p->name;
 	t->secret = find(m, peer, p);
-	t->ready = t->secret != NULL;
+	refused = t->secret ? refusal(m, peer, t->secret) : NULL;
+	t->ready = t->secret && !refused;
 	if (t->ready) {
 		*ret_detail = string_format("%s is there", t->secret);
+		return;
+	}
+	if (refused) {
+		t->is_stored = true;
+		*ret_detail = string_format("%s", refused->message);
+		*ret_hint = string_format("%s", refused->hint);
 		return;
 	}
 	t->secret = s->names.items[0];

@@ -17,6 +17,10 @@ struct tool_ready {
 	bool is_stored;     /* `sandboxctl secret set SECRET` mends it, alone or at last */
 };
 
+/* Why PEER cannot lease NAME now, with what mends it; for the caller to free. NULL: he probably can
+ * (or no memory). */
+char *secret_problem(struct manager *m, uid_t peer, const char *name);
+
 /* Calls FN for each tool whose section says a secret, as PEER would run it. A tool with several is
  * ready with one of them: they stand for accounts of which few have all. Nobody is asked. */
 void tools_ready_each(struct manager *m, uid_t peer,

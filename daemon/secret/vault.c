@@ -315,8 +315,10 @@ static int check_value(const char *name, const struct bytes *value, struct error
 				 "letters, digits, \"_\", \".\" and \"-\", no dot in front, at "
 				 "most 64",
 				 "That cannot be the name of a secret.");
-	if (value->size == 0)
-		return error_set(reterr, ERROR_INVALID_PARAMS, "value", "at least one byte",
+	/* the one at its end is no part of a value, and a lone one is a prompt without an answer */
+	if (value->size == 0 || (value->size == 1 && *(const char *)value->data == '\n'))
+		return error_set(reterr, ERROR_INVALID_PARAMS, "value",
+				 "at least one byte that is no newline",
 				 "A secret cannot be empty.");
 	if (value->size > SECRET_VALUE_MAX)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "value", "at most 1 MiB",

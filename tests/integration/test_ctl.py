@@ -330,6 +330,33 @@ def test_terminal_ctrl_c(t):
     equal(status, 130, f"status; text {text!r}")
 
 
+def test_prompt_for_a_secret(t):
+    """It is not shown; and whoever gives up there has a terminal that shows again what he types."""
+    import termios
+
+    def shows(master):
+        return bool(termios.tcgetattr(master)[3] & termios.ECHO)
+
+    def give_up(read_until, write, master):
+        read_until(b"Value of prompted: ")
+        check(not shows(master), "not shown")
+        write(b"half\x03")
+        read_until(b"\r\n")
+        check(shows(master), "shown again")
+
+    def enter_nothing(read_until, write, _master):
+        read_until(b"Value of prompted: ")
+        write(b"\n")
+
+    args = ["secret", "set", "prompted"]
+    status, text = terminal(t, args, give_up)
+    check(status == -2 and b"half" not in text, f"{status}: {text!r}")
+    status, text = terminal(t, args, enter_nothing)
+    check(status == 1 and b"empty" in text, f"{status}: {text!r}")
+    with t.connect() as c:
+        check("prompted" not in [x["secret"] for x in c.call("secret.list")["secrets"]], "nothing is stored")
+
+
 def test_terminal_fed_by_a_pipe(t):
     """-it with a stdin that ends: the shell ends too, whatever it was doing then."""
     name, _ = create(t)

@@ -297,6 +297,7 @@ def test_ctl(t):
     name = ctl("lease", "token", "--ttl", "1h").stdout.decode().strip()
     check(lives(c, {"leaseId": name}), "what it printed is the lease")
     check("value" not in ctl("lease", "-o", "json", "token", "--ttl", "1h").stdout.decode(), "no value")
+    check(b"--ttl" in ctl("lease", "token", status=2).stderr, "the option is named")
     for args in (("lease", "gone", "--ttl", "1h", "--raw"), ("lease", "token", "--ttl", "3h", "--raw")):
         p = ctl(*args, status=1)
         equal((p.stdout, bool(p.stderr)), (b"", True), "nothing on stdout")

@@ -163,6 +163,13 @@ def test_dead_login(t):
             check("refresh_token_reused" in e.message and "codex login" in e.hint, f"says {e}")
             check("planted" not in str(e) and "-end" not in str(e), "no token in the error")
         equal(server.requests, 1, "it is asked once")
+        found = c.call("secret.list")
+        row, codex = found["secrets"][0], next(x for x in found["tools"] if x["tool"] == "codex")
+        equal((row["available"], codex["ready"], codex["stored"]), (False, False, True), "listed as dead")
+        for text in (row["problem"], codex["detail"] + codex["hint"]):
+            check("refresh_token_reused" in text and "codex login" in text, f"says {text}")
         put(c, tokens.login(5, life=-60))
+        found = c.call("secret.list")
+        equal((found["secrets"][0]["available"], found["secrets"][0].get("problem")), (True, None), "a new one")
         check_copy(lease(c)["value"], 6)
         check("planted" not in d.log_tail(100000), "no token in the log")

@@ -138,6 +138,7 @@ def test_bad_input(t):
         ({"secret": "a", "value": "stream"}, "value"),
         ({"secret": "a", "value": {}}, "value"),
         ({"secret": "a", "value": {"text": ""}}, "value"),
+        ({"secret": "a", "value": {"text": "\n"}}, "value"),
         ({"secret": "a", "value": {"text": "x", "base64": "eA=="}}, "value"),
         ({"secret": "a", "value": {"base64": "?"}}, "value.base64"),
         ({"secret": "a", "value": {"fd": 0}}, "value.fd"),
@@ -384,7 +385,6 @@ def test_ctl(t):
         (b"token", 5),
         (b"token\n", 5),  # echo's
         (b"two\nlines\n", 10),  # a file's
-        (b"\n", 1),
         (b"\x00\xff", 2),
         (b"x" * 200_000, 200_000),
         (b"x" * (1024 * 1024), 1024 * 1024),
@@ -393,7 +393,7 @@ def test_ctl(t):
         p = ctl("set", "a", stdin=data)
         equal((p.returncode, p.stdout, p.stderr), (0, b"", b""), f"{data[:20]}")
         equal(size("a"), expected, f"size of {data[:20]}")
-    for data, text in ((b"", "empty"), (b"x" * (1024 * 1024 + 1), "too long")):
+    for data, text in ((b"", "empty"), (b"\n", "empty"), (b"x" * (1024 * 1024 + 1), "too long")):
         p = ctl("set", "a", stdin=data)
         check(p.returncode == 1 and text in p.stderr.decode(), f"{p.stderr}")
     path = os.path.join(d.top, "value")

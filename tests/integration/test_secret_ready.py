@@ -57,6 +57,17 @@ def test_elsewhere(t):
     equal(found["secrets: mine"]["hint"], "install /nonexistent/helper", "mine")
     check("mend its section" in found["secrets: broken"]["hint"], f"{found['secrets: broken']}")
     equal(found["secrets: filed"]["hint"], f"put it in {path}", "filed")
+    with d.client() as c:
+        rows = {x["secret"]: x for x in c.call("secret.list")["secrets"]}
+    for name, mend in (
+        ("openai_api_key", f"put it in {path}"),
+        ("codex_auth_json", "LoadCredential=codex"),
+        ("anthropic_api_key", "install /nonexistent/helper"),
+        ("odd", "the configuration of secret odd"),
+    ):
+        equal(rows[name]["available"], False, name)
+        check(mend in rows[name]["problem"], f"{rows[name]}")
+    equal((rows["gemini_api_key"]["available"], rows["gemini_api_key"].get("problem")), (True, None), "is there")
     check("planted-value" not in str(found), "a value is told")
     with open(path, "w", encoding="ascii") as f:
         f.write("planted-value")

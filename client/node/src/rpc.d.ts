@@ -494,7 +494,7 @@ export interface Secret {
   provider: string;
   /** Whether a lease would probably be given. */
   available: boolean;
-  /** What is wrong with its section in the configuration. */
+  /** Why it cannot be leased now, and what mends it. */
   problem?: string | null;
   /** Of a value in the store. */
   sizeBytes?: number | null;
