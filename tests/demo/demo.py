@@ -9,6 +9,7 @@ run builds nothing.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -23,15 +24,22 @@ import leftovers
 import play
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(1, os.path.join(HERE, "../integration"))
+
+import tokens  # noqa: E402
+
 LOOP = f"demo-{int(time.time())}"  # an id that was used is remembered for a day
 NAME = "by-hand"
 TOOLS = ("claude", "codex")
+API_LOG = "scripted-api.py-0.log"
 PORT = 8421  # of the scripted API, as each sandbox sees it
 EXECS = 20
 SECRET = "claude_setup_token"
+LOGIN = "codex_auth_json"
 TOKEN = f"made-up-{os.urandom(8).hex()}"  # the scripted API wants it, and only a lease has it
-# The tools' hosts are taken away, for they are not reached, and their API is put in place. Their token
-# is a secret, which is lent to the agent when it runs. A line of the configuration has at most 200 bytes.
+# The tools' hosts are taken away, for they are not reached, and their API is put in place. What they
+# log in with is a secret, which is lent to the agent when it runs. A line of the configuration has at
+# most 200 bytes.
 CONFIG = f"""\
 [tool claude]
 hosts =
@@ -41,17 +49,17 @@ env = CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
 
 [tool codex]
 hosts =
-secret = {SECRET} -> env DEMO_KEY
 seed ~/.codex/config.toml =
 	model_provider = "demo"
 	approval_policy = "never"
 	sandbox_mode = "danger-full-access"
 	check_for_update_on_startup = false
+	chatgpt_base_url = "http://127.0.0.1:{PORT}/backend-api"
 	[model_providers.demo]
 	name = "demo"
 	base_url = "http://127.0.0.1:{PORT}/v1"
 	wire_api = "responses"
-	env_key = "DEMO_KEY"
+	requires_openai_auth = true
 	[analytics]
 	enabled = false
 	[projects."/"]
@@ -97,6 +105,7 @@ class Demo:
         self.log = os.path.join(self.folder, "sandboxd.log")
         self.ctl = self.program("sandboxctl")
         self.api = None
+        self.oauth = tokens.Server()  # takes a refresh token once
         self.base = None  # the commit that the loop begins with
         self.overheads = []
         self.children = []
@@ -156,9 +165,12 @@ class Demo:
     def start_daemon(self):
         title("A daemon of its own")
         os.makedirs(self.state, mode=0o711, exist_ok=True)
+        for name in ("secrets.vault", "secrets.key"):  # of an earlier demo
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.state, name))
         config = os.path.join(self.folder, "sandboxd.conf")
         with open(config, "w", encoding="ascii") as f:
-            f.write(CONFIG)
+            f.write(CONFIG + self.oauth.config())
         command = [self.program("sandboxd"), "--config", config]
         command += ["--state-dir", self.state, "--runtime-dir", self.runtime]
         with open(self.log, "wb") as log:
@@ -264,8 +276,31 @@ class Demo:
         check(f"it completed, in {took:.1f} s", result["state"] == "completed", result)
         return result
 
+    def expire_login(self):
+        """A login as Codex keeps it, whose access token is about to end."""
+        self.run("secret", "set", LOGIN, stdin=tokens.login(self.oauth.valid, life=60), quiet=True)
+
+    def look_at_logins(self):
+        """What the API was asked with."""
+        title("The login of codex was refreshed outside, once for each run")
+        with open(os.path.join(self.folder, API_LOG), encoding="utf-8") as f:
+            asked = [line for line in f if line.startswith("POST ")]
+        runs = sum(tool == "codex" for _, tool, _ in play.STAGES)
+        check("the token server was asked once for each", self.oauth.requests == runs, self.oauth.requests)
+        check("each time with the next refresh token", self.oauth.reused == 0)
+        used = [line.split()[-1] for line in asked if "/responses" in line]
+        expected = [f"access-{n + 2}" for n in range(runs)]
+        check("the API saw each new access token, in its run alone", sorted(set(used)) == expected and used == sorted(used), used)
+        check("and never a refresh token", not [line for line in asked if "refresh" in line], asked)
+        check("nor was anything asked without", not [x for x in asked if "/v1/" in x and "refused" in x], asked)
+
     def work(self):
-        results = {s[0]: self.stage(*s) for s in play.STAGES}
+        results = {}
+        for stage in play.STAGES:
+            if "codex" in stage:
+                self.expire_login()
+            results[stage[0]] = self.stage(*stage)
+        self.look_at_logins()
         self.times["run overhead"] = statistics.median(self.overheads)
         title("What came of it")
         for stage in ("planner", "test-writer", "reviewer"):
@@ -305,7 +340,8 @@ class Demo:
         self.times["loop rm"] = self.run("loop", "rm", LOOP, "--outcome", "completed")[1]
         receipt, _ = self.rpc("loop.destroy", {"loopId": LOOP})
         check("asked again, it is the same", self.rpc("loop.destroy", {"loopId": LOOP})[0] == receipt)
-        self.run("secret", "rm", SECRET)
+        for secret in (SECRET, LOGIN):
+            self.run("secret", "rm", secret)
 
     # ---- the end ----
     def stop_daemon(self):
@@ -324,6 +360,7 @@ class Demo:
             child.wait()
             child.stdout.close()
         self.children = []
+        self.oauth.close()
 
     def look(self, instance):
         title("What is left")

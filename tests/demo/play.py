@@ -68,7 +68,7 @@ STAGES = [
     ("planner", "claude", "Plan what README.md wants."),
     ("test-writer", "claude", "Write the test."),
     ("implementor", "codex", "Make the test pass and commit."),
-    ("reviewer", "claude", "Review the commit."),
+    ("reviewer", "codex", "Review the commit."),
     ("judge", "claude", "Judge it."),
 ]
 

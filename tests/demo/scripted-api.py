@@ -6,7 +6,8 @@ Messages (claude) and Responses (codex). The play has a scene for each stage, {"
 "says"}}. A prompt names its stage as "[stage NAME]"; the first request that offers a shell is
 answered with a call that runs the scene's command; once its result is there, what the scene says
 ends the turn, with the result behind it. Listens on 127.0.0.1 and prints its port. What was asked
-goes to stderr, a line for each. Who does not bring the token of the variable DEMO_TOKEN is refused.
+goes to stderr, a line for each, with what it was asked with. Who does not bring the token of the
+variable DEMO_TOKEN (Messages) or an access token of tests/integration/tokens.py (Responses) is refused.
 """
 
 import json
@@ -17,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MARK = re.compile(r"\[stage ([a-z-]+)\]")
 QUOTED_MAX = 600
-TOKEN = os.environ["DEMO_TOKEN"]
+TOKENS = {"messages": re.escape(os.environ["DEMO_TOKEN"]), "responses": r"\S+\.(access-[0-9]+)-end"}
 
 with open(sys.argv[1], encoding="utf-8") as f:
     PLAY = json.load(f)
@@ -170,9 +171,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        print(f"POST {self.path} {len(body)} bytes", file=sys.stderr, flush=True)
         path = self.path.partition("?")[0]
-        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+        wanted = TOKENS["responses" if path.endswith("/responses") else "messages"]
+        token = re.fullmatch("Bearer " + wanted, self.headers.get("Authorization") or "")
+        used = " ".join(("with", *token.groups())) if token else "refused"
+        if b"planted-refresh" in self.headers.as_bytes() + body:
+            used = "with a refresh token"
+        print(f"POST {self.path} {len(body)} bytes, {used}", file=sys.stderr, flush=True)
+        if not path.startswith("/v1/"):
+            self.nothing()
+            return
+        if not token:
             self.answer_json({"error": {"type": "authentication_error", "message": "no"}}, 401)
             return
         request = json.loads(body)

@@ -119,7 +119,7 @@ def test_cores(t):
         d.start()
         os.chmod(d.socket, 0o666)
         with t.connect(uid=1234, gid=1234, daemon=d) as other:
-            other.error("sandbox.create", {"workspace": ws})  # looked at with his rights
+            other.error("sandbox.create", {"workspace": ws + "/none"})  # looked for with his rights
         with d.client() as c:
             made_anew(c, ws)
             check(not dies_of_segv(t, c, secrets=USES), "of a command")
