@@ -49,7 +49,11 @@ struct exec_progress {
 /* PROGRESS (borrowed; NULL: none) is kept up to date from now on. */
 void client_follow(struct sandboxd_client *c, struct exec_progress *progress);
 
+/* An object with one string, unless VALUE is NULL; NULL: no memory. */
+struct json_object *params_new(const char *key, const char *value);
 /* Adds a string unless it is NULL. */
 void params_add_string(struct json_object *params, const char *key, const char *value);
+/* Adds `true` unless FLAG is 0. */
+void params_add_flag(struct json_object *params, const char *key, int flag);
 /* Adds "K=V" strings as an object. Returns 0 or -EINVAL (no "=" in one). */
 int params_add_env(struct json_object *params, const char *key, const char *const *pairs);

@@ -655,39 +655,9 @@ int sandboxd_call(struct sandboxd_client *c, const char *method, const char *par
 	if (r == 0)
 		r = client_call(c, method, object, fds, n_fds, &result, reterr);
 	if (r == 0 && ret_result) {
-		*ret_result = strdup(
-			json_object_to_json_string_ext(result,
-						       JSON_C_TO_STRING_PLAIN |
-							       JSON_C_TO_STRING_NOSLASHESCAPE));
+		*ret_result = strdup(json_value_text(result));
 		if (!*ret_result)
 			return -ENOMEM;
 	}
 	return r;
-}
-
-/* ---- building params ---- */
-
-void params_add_string(struct json_object *params, const char *key, const char *value)
-{
-	if (params && value)
-		json_object_object_add(params, key, json_object_new_string(value));
-}
-
-int params_add_env(struct json_object *params, const char *key, const char *const *pairs)
-{
-	struct json_object *object;
-
-	if (!params || !pairs)
-		return 0;
-	object = json_object_new_object();
-	json_object_object_add(params, key, object);
-	for (; *pairs; pairs++) {
-		const char *equals = strchr(*pairs, '=');
-		CLEANUP_STR char *name = equals ? strndup(*pairs, (size_t)(equals - *pairs)) : NULL;
-
-		if (!name)
-			return -EINVAL;
-		json_object_object_add(object, name, json_object_new_string(equals + 1));
-	}
-	return 0;
 }

@@ -74,12 +74,12 @@ static int result_new(struct sandboxd_exec_result **ret, struct json_object *jso
 {
 	struct json_object *start = json_value_object(json, "startError");
 	struct result_object *o = calloc(1, sizeof *o);
-	int r;
+	int r = o ? -EBADMSG : -ENOMEM;
 
 	if (!o || !json_value_string(json, "cause")) {
 		json_object_put(json);
 		free(o);
-		return o ? -EBADMSG : -ENOMEM;
+		return r;
 	}
 	o->json = json;
 	o->public = (struct sandboxd_exec_result){
@@ -87,9 +87,7 @@ static int result_new(struct sandboxd_exec_result **ret, struct json_object *jso
 		.cause = json_value_string(json, "cause"),
 		.start_error = json_value_string(start, "kind"),
 		.start_message = json_value_string(start, "message"),
-		.json = json_object_to_json_string_ext(json,
-						       JSON_C_TO_STRING_PLAIN |
-							       JSON_C_TO_STRING_NOSLASHESCAPE),
+		.json = json_value_text(json),
 		.exit_code = (int)json_value_int(json, "exitCode", -1),
 		.signal = signal_number(json),
 		.truncated = json_value_bool(json, "truncated"),

@@ -61,6 +61,12 @@ struct json_object *json_value_array(struct json_object *object, const char *key
 	return member(object, key, json_type_array);
 }
 
+const char *json_value_text(struct json_object *object)
+{
+	return json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
+							      JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
 struct json_object *json_value_parse(const char *text, size_t size)
 {
 	struct json_tokener *t;

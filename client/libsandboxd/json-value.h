@@ -23,6 +23,9 @@ int json_value_bool(struct json_object *object, const char *key);
 struct json_object *json_value_object(struct json_object *object, const char *key);
 struct json_object *json_value_array(struct json_object *object, const char *key);
 
+/* OBJECT as text, compact; it lives as long as OBJECT. NULL: no memory. */
+const char *json_value_text(struct json_object *object);
+
 /* Parses one text. Returns a new reference or NULL. */
 struct json_object *json_value_parse(const char *text, size_t size);
 

@@ -5,11 +5,10 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "bounds.h"
 #include "call.h"
 #include "json-value.h"
+#include "list.h"
 #include "macro.h"
 #include "sandboxd/client.h"
 
@@ -42,9 +41,7 @@ static int sandbox_new(struct sandboxd_sandbox **ret, struct json_object *json)
 		.network = network ? json_value_string(network, "mode")
 				   : json_value_string(json, "network"),
 		.created_at = json_value_string(json, "createdAt"),
-		.json = json_object_to_json_string_ext(json,
-						       JSON_C_TO_STRING_PLAIN |
-							       JSON_C_TO_STRING_NOSLASHESCAPE),
+		.json = json_value_text(json),
 		.pid = (pid_t)json_value_int(json, "pid", 0),
 	};
 	*ret = &s->public;
@@ -67,8 +64,7 @@ static struct json_object *workspace_to_json(const struct sandboxd_workspace *w)
 	struct json_object *object = json_object_new_object();
 
 	params_add_string(object, "path", w->path);
-	if (w->read_only)
-		json_object_object_add(object, "readOnly", json_object_new_boolean(1));
+	params_add_flag(object, "readOnly", w->read_only);
 	return object;
 }
 
@@ -132,19 +128,12 @@ int sandboxd_sandbox_create(struct sandboxd_client *c,
 	return r == 0 ? sandbox_new(ret, result) : r;
 }
 
-static struct json_object *sandbox_params(const char *name)
-{
-	struct json_object *params = json_object_new_object();
-
-	params_add_string(params, "sandbox", name);
-	return params;
-}
-
 int sandboxd_sandbox_get(struct sandboxd_client *c, const char *name, struct sandboxd_sandbox **ret,
 			 struct sandboxd_error *reterr)
 {
 	struct json_object *result = NULL;
-	int r = client_call(c, "sandbox.get", sandbox_params(name), NULL, 0, &result, reterr);
+	int r = client_call(c, "sandbox.get", params_new("sandbox", name), NULL, 0, &result,
+			    reterr);
 
 	return r == 0 ? sandbox_new(ret, result) : r;
 }
@@ -152,22 +141,21 @@ int sandboxd_sandbox_get(struct sandboxd_client *c, const char *name, struct san
 int sandboxd_sandbox_stop(struct sandboxd_client *c, const char *name,
 			  struct sandboxd_error *reterr)
 {
-	return client_call(c, "sandbox.stop", sandbox_params(name), NULL, 0, NULL, reterr);
+	return client_call(c, "sandbox.stop", params_new("sandbox", name), NULL, 0, NULL, reterr);
 }
 
 int sandboxd_sandbox_start(struct sandboxd_client *c, const char *name,
 			   struct sandboxd_error *reterr)
 {
-	return client_call(c, "sandbox.start", sandbox_params(name), NULL, 0, NULL, reterr);
+	return client_call(c, "sandbox.start", params_new("sandbox", name), NULL, 0, NULL, reterr);
 }
 
 int sandboxd_sandbox_remove(struct sandboxd_client *c, const char *name, int force,
 			    struct sandboxd_error *reterr)
 {
-	struct json_object *params = sandbox_params(name);
+	struct json_object *params = params_new("sandbox", name);
 
-	if (force)
-		json_object_object_add(params, "force", json_object_new_boolean(1));
+	params_add_flag(params, "force", force);
 	return client_call(c, "sandbox.remove", params, NULL, 0, NULL, reterr);
 }
 
@@ -183,58 +171,32 @@ static void sandbox_list_deinit(struct sandbox_list *l)
 	sandboxd_sandbox_list_free(l->items, l->count);
 }
 
-static int append_page(struct sandbox_list *l, struct json_object *page)
+static int add_sandbox(struct json_object *item, void *userdata)
 {
-	size_t n = json_object_array_length(page);
-	struct sandboxd_sandbox **items;
+	struct sandbox_list *l = userdata;
+	struct sandboxd_sandbox **items = realloc(l->items, (l->count + 1) * sizeof *items);
+	int r;
 
-	items = realloc(l->items, (l->count + n + 1) * sizeof *items);
-	if (!items)
+	if (!items) {
+		json_object_put(item);
 		return -ENOMEM;
-	l->items = items;
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *item = json_object_array_get_idx(page, i);
-		int r = sandbox_new(&items[l->count], json_object_get(item));
-
-		if (r < 0)
-			return r;
-		l->count++;
 	}
-	return 0;
-}
-
-static int fetch_page(struct sandboxd_client *c, const char *after, struct json_object **ret,
-		      struct sandboxd_error *reterr)
-{
-	struct json_object *params = json_object_new_object();
-
-	if (params)
-		json_object_object_add(params, "limit", json_object_new_int(LIST_LIMIT_MAX));
-	params_add_string(params, "after", after);
-	return client_call(c, "sandbox.list", params, NULL, 0, ret, reterr);
+	l->items = items;
+	r = sandbox_new(&items[l->count], item);
+	if (r == 0)
+		l->count++;
+	return r;
 }
 
 int sandboxd_sandbox_list(struct sandboxd_client *c, struct sandboxd_sandbox ***ret,
 			  size_t *ret_count, struct sandboxd_error *reterr)
 {
 	CLEANUP(sandbox_list_deinit) struct sandbox_list l = { NULL, 0 };
-	size_t n;
+	const struct client_list list = { "sandbox.list", "sandboxes", "id", add_sandbox, &l };
+	int r = client_list(c, &list, reterr);
 
-	do {
-		CLEANUP_JSON struct json_object *result = NULL;
-		struct json_object *page;
-		int r = fetch_page(c, l.count ? l.items[l.count - 1]->id : NULL, &result, reterr);
-
-		if (r != 0)
-			return r;
-		page = json_value_array(result, "sandboxes");
-		if (!page)
-			return -EBADMSG;
-		n = json_object_array_length(page);
-		r = append_page(&l, page);
-		if (r < 0)
-			return r;
-	} while (n == LIST_LIMIT_MAX);
+	if (r != 0)
+		return r;
 	*ret_count = l.count;
 	*ret = TAKE_PTR(l.items);
 	l.count = 0;

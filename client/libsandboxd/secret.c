@@ -7,25 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bounds.h"
 #include "call.h"
 #include "json-value.h"
+#include "list.h"
 #include "macro.h"
 #include "sandboxd/client.h"
-
-static struct json_object *name_params(const char *key, const char *name)
-{
-	struct json_object *params = json_object_new_object();
-
-	params_add_string(params, key, name);
-	return params;
-}
-
-static void add_flag(struct json_object *params, const char *key, int flag)
-{
-	if (params && flag)
-		json_object_object_add(params, key, json_object_new_boolean(1));
-}
 
 static void add_ttl(struct json_object *params, int64_t ttl_ms)
 {
@@ -38,7 +24,7 @@ static void add_ttl(struct json_object *params, int64_t ttl_ms)
 int sandboxd_secret_set(struct sandboxd_client *c, const char *name, const void *data, size_t size,
 			struct sandboxd_error *reterr)
 {
-	CLEANUP_JSON struct json_object *params = name_params("secret", name);
+	CLEANUP_JSON struct json_object *params = params_new("secret", name);
 	struct json_object *bytes = json_value_from_bytes(data, size), *value = bytes;
 
 	if (!params || !bytes) {
@@ -60,7 +46,7 @@ int sandboxd_secret_set(struct sandboxd_client *c, const char *name, const void 
 int sandboxd_secret_remove(struct sandboxd_client *c, const char *name,
 			   struct sandboxd_error *reterr)
 {
-	return client_call(c, "secret.remove", name_params("secret", name), NULL, 0, NULL, reterr);
+	return client_call(c, "secret.remove", params_new("secret", name), NULL, 0, NULL, reterr);
 }
 
 struct secret_object {
@@ -84,9 +70,7 @@ static int secret_new(struct sandboxd_secret **ret, struct json_object *json)
 		.name = json_value_string(json, "secret"),
 		.provider = json_value_string(json, "provider"),
 		.updated_at = json_value_string(json, "updatedAt"),
-		.json = json_object_to_json_string_ext(json,
-						       JSON_C_TO_STRING_PLAIN |
-							       JSON_C_TO_STRING_NOSLASHESCAPE),
+		.json = json_value_text(json),
 		.size = json_value_int(json, "sizeBytes", -1),
 		.available = json_value_bool(json, "available"),
 	};
@@ -121,51 +105,32 @@ static void secret_list_deinit(struct secret_list *l)
 	sandboxd_secret_list_free(l->items, l->count);
 }
 
-static int append_page(struct secret_list *l, struct json_object *page)
+static int add_secret(struct json_object *item, void *userdata)
 {
-	size_t n = json_object_array_length(page);
-	struct sandboxd_secret **items = realloc(l->items, (l->count + n + 1) * sizeof *items);
+	struct secret_list *l = userdata;
+	struct sandboxd_secret **items = realloc(l->items, (l->count + 1) * sizeof *items);
+	int r;
 
-	if (!items)
+	if (!items) {
+		json_object_put(item);
 		return -ENOMEM;
-	l->items = items;
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *item = json_object_array_get_idx(page, i);
-		int r = secret_new(&items[l->count], json_object_get(item));
-
-		if (r < 0)
-			return r;
-		l->count++;
 	}
-	return 0;
+	l->items = items;
+	r = secret_new(&items[l->count], item);
+	if (r == 0)
+		l->count++;
+	return r;
 }
 
 int sandboxd_secret_list(struct sandboxd_client *c, struct sandboxd_secret ***ret,
 			 size_t *ret_count, struct sandboxd_error *reterr)
 {
 	CLEANUP(secret_list_deinit) struct secret_list l = { NULL, 0 };
-	size_t n;
+	const struct client_list list = { "secret.list", "secrets", "secret", add_secret, &l };
+	int r = client_list(c, &list, reterr);
 
-	do {
-		CLEANUP_JSON struct json_object *result = NULL;
-		struct json_object *page, *params = json_object_new_object();
-		int r;
-
-		if (params)
-			json_object_object_add(params, "limit",
-					       json_object_new_int(LIST_LIMIT_MAX));
-		params_add_string(params, "after", l.count ? l.items[l.count - 1]->name : NULL);
-		r = client_call(c, "secret.list", params, NULL, 0, &result, reterr);
-		if (r != 0)
-			return r;
-		page = json_value_array(result, "secrets");
-		if (!page)
-			return -EBADMSG;
-		n = json_object_array_length(page);
-		r = append_page(&l, page);
-		if (r < 0)
-			return r;
-	} while (n == LIST_LIMIT_MAX);
+	if (r != 0)
+		return r;
 	*ret_count = l.count;
 	*ret = TAKE_PTR(l.items);
 	l.count = 0;
@@ -247,15 +212,15 @@ static int lease_new(struct sandboxd_lease **ret, struct json_object *json)
 int sandboxd_secret_lease(struct sandboxd_client *c, const struct sandboxd_lease_options *options,
 			  struct sandboxd_lease **ret, struct sandboxd_error *reterr)
 {
-	struct json_object *params = name_params("secret", options->secret), *result = NULL;
+	struct json_object *params = params_new("secret", options->secret), *result = NULL;
 	int r;
 
 	add_ttl(params, options->ttl_ms);
 	params_add_string(params, "execId", options->exec_id);
 	params_add_string(params, "sandbox", options->sandbox);
 	params_add_string(params, "loopId", options->loop_id);
-	add_flag(params, "renew", options->renew);
-	add_flag(params, "reveal", options->reveal);
+	params_add_flag(params, "renew", options->renew);
+	params_add_flag(params, "reveal", options->reveal);
 	r = client_call(c, "secret.lease", params, NULL, 0, &result, reterr);
 	return r == 0 ? lease_new(ret, result) : r;
 }
@@ -263,7 +228,7 @@ int sandboxd_secret_lease(struct sandboxd_client *c, const struct sandboxd_lease
 int sandboxd_secret_renew(struct sandboxd_client *c, const char *lease_id, int64_t ttl_ms,
 			  struct sandboxd_lease **ret, struct sandboxd_error *reterr)
 {
-	struct json_object *params = name_params("leaseId", lease_id), *result = NULL;
+	struct json_object *params = params_new("leaseId", lease_id), *result = NULL;
 	int r;
 
 	add_ttl(params, ttl_ms);
@@ -287,9 +252,9 @@ static int end_leases(struct sandboxd_client *c, const char *method, struct json
 int sandboxd_secret_revoke(struct sandboxd_client *c, const char *lease_id, int kill,
 			   struct sandboxd_revoked *ret, struct sandboxd_error *reterr)
 {
-	struct json_object *params = name_params("leaseId", lease_id);
+	struct json_object *params = params_new("leaseId", lease_id);
 
-	add_flag(params, "kill", kill);
+	params_add_flag(params, "kill", kill);
 	return end_leases(c, "secret.revoke", params, ret, reterr);
 }
 
@@ -298,6 +263,6 @@ int sandboxd_secret_revoke_all(struct sandboxd_client *c, int kill, struct sandb
 {
 	struct json_object *params = json_object_new_object();
 
-	add_flag(params, "kill", kill);
+	params_add_flag(params, "kill", kill);
 	return end_leases(c, "secret.revokeAll", params, ret, reterr);
 }
