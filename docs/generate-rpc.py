@@ -8,10 +8,10 @@
 With --check nothing is written; the exit status is 1 if the file is stale.
 """
 
-import difflib
 import json
-import subprocess
 import sys
+
+import generated
 
 HEAD = """# RPC reference
 
@@ -144,31 +144,5 @@ def reference(document):
     return text
 
 
-def check(name, text):
-    with open(name, encoding="utf-8") as file:
-        old = file.read()
-    if old == text:
-        return 0
-    diff = difflib.unified_diff(old.splitlines(True), text.splitlines(True), name, "rpc.discover")
-    sys.stderr.writelines(list(diff)[:40])
-    sys.stderr.write(f"{name} is stale: run docs/generate-rpc.py again, or ninja -C BUILD update-rpc\n")
-    return 1
-
-
-def main(argv):
-    only_check = argv[1:2] == ["--check"]
-    arguments = argv[2 if only_check else 1:]
-    if len(arguments) < 2:
-        sys.stderr.write(__doc__)
-        return 2
-    printed = subprocess.run(arguments[1:], check=True, stdout=subprocess.PIPE).stdout
-    text = reference(json.loads(printed))
-    if only_check:
-        return check(arguments[0], text)
-    with open(arguments[0], "w", encoding="utf-8") as file:
-        file.write(text)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(generated.main(sys.argv, __doc__, reference))

@@ -11,10 +11,10 @@ Left out is what a caller from Node cannot use: file descriptors, and what the d
 version.
 """
 
-import difflib
 import json
-import subprocess
 import sys
+
+import generated
 
 HEAD = """// SPDX-License-Identifier: Apache-2.0
 // Made from rpc.discover by docs/generate-types.py; do not edit. Protocol {version}.
@@ -162,31 +162,5 @@ def types(document):
     return text + f"/** Kinds of the daemon's errors. */\nexport type ErrorKind = {kinds};\n"
 
 
-def check(name, text):
-    with open(name, encoding="utf-8") as file:
-        old = file.read()
-    if old == text:
-        return 0
-    diff = difflib.unified_diff(old.splitlines(True), text.splitlines(True), name, "rpc.discover")
-    sys.stderr.writelines(list(diff)[:40])
-    sys.stderr.write(f"{name} is stale: run docs/generate-types.py again, or ninja -C BUILD update-rpc\n")
-    return 1
-
-
-def main(argv):
-    only_check = argv[1:2] == ["--check"]
-    arguments = argv[2 if only_check else 1:]
-    if len(arguments) < 2:
-        sys.stderr.write(__doc__)
-        return 2
-    printed = subprocess.run(arguments[1:], check=True, stdout=subprocess.PIPE).stdout
-    text = types(json.loads(printed))
-    if only_check:
-        return check(arguments[0], text)
-    with open(arguments[0], "w", encoding="utf-8") as file:
-        file.write(text)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(generated.main(sys.argv, __doc__, types))
