@@ -117,11 +117,8 @@ static int read_kernel(char **argv)
 static int refused_call(long r, const char *name)
 {
 	bool refused = r < 0 && (errno == EPERM || errno == ENOSYS || errno == EACCES);
-	char text[80];
 
-	(void)snprintf(text, sizeof(text), "%s (returned %ld, errno %d)", name, r,
-		       r < 0 ? errno : 0);
-	return tried(!refused, "%s", text);
+	return tried(!refused, "%s (returned %ld, errno %d)", name, r, r < 0 ? errno : 0);
 }
 
 static int forbidden_calls(char **argv)

@@ -99,7 +99,7 @@ static int view_remount(char **argv)
 
 static int write_new(const char *dir, const char *how)
 {
-	char path[512];
+	char path[640];
 	int fd;
 
 	(void)snprintf(path, sizeof(path), "%s/written", dir);
