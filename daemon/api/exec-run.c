@@ -5,11 +5,8 @@
 #include <json-c/json.h>
 
 #include "api/api.h"
-#include "api/exec-lease.h"
+#include "api/exec-call.h"
 #include "api/exec-stream.h"
-#include "api/exec-wait.h"
-#include "api/result.h"
-#include "api/values.h"
 #include "macro.h"
 #include "params.h"
 #include "sandbox/exec-secrets.h"
@@ -113,23 +110,32 @@ static int run_again(struct request *r, struct manager *m, const struct journal_
 	return 0;
 }
 
-/* ---- a new one ---- */
+/* ---- the call ---- */
 
-/* Whoever had to wait for secrets may have been overtaken by the same call. */
-static int start_late(struct request *r, struct manager *m, const struct journal_call *call,
-		      struct exec_secrets *secrets, struct error *reterr)
+static struct sandbox *sandbox_of(struct request *r, struct manager *m)
 {
-	int result = call ? run_again(r, m, call, reterr) : 1;
+	const struct exec_run_params *p = request_params(r);
 
-	if (result > 0)
-		return start(r, m, call, secrets, reterr);
-	exec_secrets_free(secrets);
-	return result;
+	return sandbox_find(m, request_uid(r), p->sandbox, NULL);
 }
 
-/* Its secrets, and then it. Returns as start(). */
-static int run(struct request *r, struct manager *m, const struct journal_call *call,
-	       struct error *reterr)
+static void on_taken_over(struct sandbox *s, struct error *e, void *userdata)
+{
+	(void)e;
+	method_exec_run(userdata, sandbox_manager(s));
+}
+
+static bool key(struct request *r, struct journal_call *call)
+{
+	const struct exec_run_params *p = request_params(r);
+
+	if (p->idempotency_key)
+		journal_call_exec(call, request_uid(r), p);
+	return p->idempotency_key != NULL;
+}
+
+static int lease(struct request *r, struct manager *m, bool keyed, struct exec_secrets **ret,
+		 struct error *reterr)
 {
 	const struct exec_run_params *p = request_params(r);
 	struct sandbox *s = sandbox_find(m, request_uid(r), p->sandbox, reterr);
@@ -143,41 +149,19 @@ static int run(struct request *r, struct manager *m, const struct journal_call *
 							  p->in.kind != STDIN_NULL || p->tty.given,
 						  .exec_id = p->exec_id,
 						  .stage = p->stage,
-						  .brief = !call && !p->detach };
-	struct exec_secrets *secrets = NULL;
-	int result;
+						  .brief = !keyed && !p->detach };
 
-	if (!s || exec_secrets_acquire(m, &query, &secrets, reterr) < 0)
-		return -1;
-	result = exec_lease_wait(r, m, call, secrets, start_late, reterr);
-	return result > 0 ? start(r, m, call, secrets, reterr) : result;
-}
-
-static int run_keyed(struct request *r, struct manager *m, struct error *reterr)
-{
-	struct journal_call call;
-	int result;
-
-	journal_call_exec(&call, request_uid(r), request_params(r));
-	result = run_again(r, m, &call, reterr);
-	return result > 0 ? run(r, m, &call, reterr) : result;
-}
-
-static void on_taken_over(struct sandbox *s, struct error *e, void *userdata)
-{
-	(void)e;
-	exec_wait_ended(userdata);
-	method_exec_run(userdata, sandbox_manager(s));
+	return s ? exec_secrets_acquire(m, &query, ret, reterr) : -1;
 }
 
 void method_exec_run(struct request *r, void *userdata)
 {
-	const struct exec_run_params *p = request_params(r);
-	CLEANUP_ERROR struct error e = { 0 };
-	struct sandbox *s = sandbox_find(userdata, request_uid(r), p->sandbox, NULL);
+	static const struct exec_call_kind kind = { .sandbox = sandbox_of,
+						    .taken_over = on_taken_over,
+						    .key = key,
+						    .again = run_again,
+						    .lease = lease,
+						    .start = start };
 
-	if (exec_wait_for_sandbox(r, s, on_taken_over))
-		return;
-	if ((p->idempotency_key ? run_keyed(r, userdata, &e) : run(r, userdata, NULL, &e)) < 0)
-		request_fail(r, &e);
+	exec_call_run(r, userdata, &kind);
 }

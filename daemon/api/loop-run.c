@@ -14,9 +14,8 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "api/exec-lease.h"
+#include "api/exec-call.h"
 #include "api/exec-stream.h"
-#include "api/exec-wait.h"
 #include "api/loop-result.h"
 #include "api/values.h"
 #include "macro.h"
@@ -288,60 +287,43 @@ static int run_again(struct request *r, struct manager *m, const struct journal_
 			  : resume(r, m, call, &entry, e, reterr);
 }
 
-/* ---- a new one ---- */
+/* ---- the call ---- */
 
-/* Whoever had to wait for secrets may have been overtaken by the same call. */
-static int start_late(struct request *r, struct manager *m, const struct journal_call *call,
-		      struct exec_secrets *secrets, struct error *reterr)
+static struct sandbox *sandbox_of(struct request *r, struct manager *m)
 {
-	int result = call ? run_again(r, m, call, reterr) : 1;
-
-	if (result > 0)
-		return start(r, m, call, secrets, reterr);
-	exec_secrets_free(secrets);
-	return result;
-}
-
-/* Its secrets, and then it. Returns as start(). */
-static int run(struct request *r, struct manager *m, const struct journal_call *call,
-	       struct error *reterr)
-{
-	struct exec_secrets *secrets = NULL;
-	int result;
-
-	if (loop_run_lease(m, request_uid(r), request_pid(r), request_params(r), &secrets, reterr) <
-	    0)
-		return -1;
-	result = exec_lease_wait(r, m, call, secrets, start_late, reterr);
-	return result > 0 ? start(r, m, call, secrets, reterr) : result;
-}
-
-static int run_keyed(struct request *r, struct manager *m, struct error *reterr)
-{
-	struct journal_call call;
-	int result;
-
-	journal_call_loop_run(&call, request_uid(r), request_params(r));
-	result = run_again(r, m, &call, reterr);
-	return result > 0 ? run(r, m, &call, reterr) : result;
+	return loop_run_sandbox(m, request_uid(r), request_params(r));
 }
 
 static void on_taken_over(struct sandbox *s, struct error *e, void *userdata)
 {
 	(void)e;
-	exec_wait_ended(userdata);
 	method_loop_run(userdata, sandbox_manager(s));
+}
+
+static bool key(struct request *r, struct journal_call *call)
+{
+	const struct loop_run_params *p = request_params(r);
+
+	if (p->idempotency_key)
+		journal_call_loop_run(call, request_uid(r), p);
+	return p->idempotency_key != NULL;
+}
+
+static int lease(struct request *r, struct manager *m, bool keyed, struct exec_secrets **ret,
+		 struct error *reterr)
+{
+	(void)keyed;
+	return loop_run_lease(m, request_uid(r), request_pid(r), request_params(r), ret, reterr);
 }
 
 void method_loop_run(struct request *r, void *userdata)
 {
-	const struct loop_run_params *p = request_params(r);
-	CLEANUP_ERROR struct error e = { 0 };
-	struct sandbox *s = loop_run_sandbox(userdata, request_uid(r), p);
+	static const struct exec_call_kind kind = { .sandbox = sandbox_of,
+						    .taken_over = on_taken_over,
+						    .key = key,
+						    .again = run_again,
+						    .lease = lease,
+						    .start = start };
 
-	if (exec_wait_for_sandbox(r, s, on_taken_over))
-		return;
-
-	if ((p->idempotency_key ? run_keyed(r, userdata, &e) : run(r, userdata, NULL, &e)) < 0)
-		request_fail(r, &e);
+	exec_call_run(r, userdata, &kind);
 }
