@@ -31,11 +31,32 @@ struct decoder {
 	uint64_t fds_used; /* RPC_FDS_MAX bits */
 };
 
+/* These say what is wrong. Who calls them sees that it is -1 they return: so does the compiler,
+ * which would miss values at -O3 otherwise. */
+void decode_explain(struct decoder *d, const struct path *p, const char *hint, const char *what);
+void decode_explain_unavailable(struct decoder *d, const struct path *p);
+void decode_explain_no_memory(struct decoder *d);
+
 /* The value at P WHAT ("must be a string"); HINT may be NULL. Returns -1. */
-int decode_refuse(struct decoder *d, const struct path *p, const char *hint, const char *what);
+static inline int decode_refuse(struct decoder *d, const struct path *p, const char *hint,
+				const char *what)
+{
+	decode_explain(d, p, hint, what);
+	return -1;
+}
+
 /* This version has not built it. Returns -1. */
-int decode_refuse_unavailable(struct decoder *d, const struct path *p);
-int decode_no_memory(struct decoder *d); /* returns -1 */
+static inline int decode_refuse_unavailable(struct decoder *d, const struct path *p)
+{
+	decode_explain_unavailable(d, p);
+	return -1;
+}
+
+static inline int decode_no_memory(struct decoder *d)
+{
+	decode_explain_no_memory(d);
+	return -1;
+}
 
 /* The string itself, which lives as long as the JSON. Returns 0 or -1. */
 int decode_get_string(struct decoder *d, const struct path *p, struct json_object *json,

@@ -43,29 +43,26 @@ static const char *field_text(const struct path *p, char text[static FIELD_TEXT_
 	return text;
 }
 
-int decode_refuse(struct decoder *d, const struct path *p, const char *hint, const char *what)
+void decode_explain(struct decoder *d, const struct path *p, const char *hint, const char *what)
 {
 	char text[FIELD_TEXT_MAX];
 
 	field_text(p, text);
 	(void)error_set(d->reterr, ERROR_INVALID_PARAMS, text, hint, "parameter %s %s", text, what);
-	return -1;
 }
 
-int decode_refuse_unavailable(struct decoder *d, const struct path *p)
+void decode_explain_unavailable(struct decoder *d, const struct path *p)
 {
 	char text[FIELD_TEXT_MAX];
 
 	field_text(p, text);
 	(void)error_set(d->reterr, ERROR_UNAVAILABLE, text, UNAVAILABLE_HINT,
 			"parameter %s cannot be used yet", text);
-	return -1;
 }
 
-int decode_no_memory(struct decoder *d)
+void decode_explain_no_memory(struct decoder *d)
 {
 	(void)error_set_errno(d->reterr, ENOMEM, "decoding parameters");
-	return -1;
 }
 
 /* ---- strings ---- */
