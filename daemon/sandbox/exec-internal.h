@@ -48,7 +48,8 @@ struct exec {
 	struct manager *manager;
 	struct sandbox *sandbox; /* referenced */
 	uid_t peer;              /* whose it is: the one who made the sandbox */
-	char *key;               /* unique in the daemon: names the spool and the stored row */
+	char *key; /* unique in the daemon: names the spool and the stored row; the id is
+		    * its end */
 	enum exec_phase phase;
 	enum exec_cause ending; /* why we end it; EXEC_CAUSE_MAX: we do not */
 	bool watched;           /* init knows it: init_exec is good for calls */
@@ -60,12 +61,12 @@ struct exec {
 	bool spool_finished;    /* its pipes are closed, or there is no keeper to ask */
 	bool keyed;             /* a call in the journal is its */
 	bool keep_leftovers;
-	bool left_behind; /* processes of it live on, as its client wanted */
-	bool disk_full;   /* the keeper cannot append: no space */
-	bool output_lost; /* with the keeper that had its pipes */
-	bool stored;      /* has a row */
-	bool save_queued; /* in the table's saves, or (young) in its young */
-	bool young;
+	bool left_behind;     /* processes of it live on, as its client wanted */
+	bool disk_full;       /* the keeper cannot append: no space */
+	bool output_lost;     /* with the keeper that had its pipes */
+	bool stored;          /* has a row */
+	bool save_queued;     /* in the table's saves, */
+	bool young;           /* or in its young */
 	bool told;            /* its followers, of its end */
 	bool adopting;        /* its init, or this daemon, is not there yet: exec-adopt.c */
 	bool stranded;        /* its keeper died when it was to make the pipes */
@@ -99,8 +100,7 @@ struct exec {
 	struct home *home;             /* of its sandbox in the table; NULL when dropped */
 	TAILQ_ENTRY(exec) in_home;
 	TAILQ_ENTRY(exec) in_all;
-	TAILQ_ENTRY(exec) in_saves;
-	TAILQ_ENTRY(exec) in_young;
+	TAILQ_ENTRY(exec) in_saves; /* of the table, or in its young */
 	TAILQ_ENTRY(exec) in_ended; /* exec-budget.h */
 };
 

@@ -131,7 +131,7 @@ static void unqueue(struct exec_table *t, struct exec *e)
 	if (e->save_queued)
 		TAILQ_REMOVE(&t->saves, e, in_saves);
 	if (e->young)
-		TAILQ_REMOVE(&t->young, e, in_young);
+		TAILQ_REMOVE(&t->young, e, in_saves);
 	e->save_queued = e->young = false;
 }
 
@@ -184,7 +184,7 @@ void exec_table_save(struct exec_table *t, struct exec *e)
 		unqueue(t, e); /* its result was its client's alone */
 	} else if (!e->young) {
 		e->young = true;
-		TAILQ_INSERT_TAIL(&t->young, e, in_young);
+		TAILQ_INSERT_TAIL(&t->young, e, in_saves);
 		schedule_young(t);
 	}
 }
@@ -285,16 +285,6 @@ struct loading {
 };
 
 /* The other way round than make_key() of exec-table.c. */
-static const char *id_of_key(const struct exec_table *t, uid_t peer, const char *key)
-{
-	char prefix[16];
-
-	if (peer == t->manager->uid)
-		return key;
-	(void)snprintf(prefix, sizeof(prefix), "%u.", (unsigned)peer);
-	return string_starts(key, prefix) ? key + strlen(prefix) : key;
-}
-
 static void restore_facts(struct exec *e, const struct store_exec *row)
 {
 	struct exec_facts *f = &e->facts;
@@ -315,7 +305,7 @@ static void restore_facts(struct exec *e, const struct store_exec *row)
 							     .eof = 1 };
 }
 
-static int restore_texts(struct exec_table *t, struct exec *e, const struct store_exec *row)
+static int restore_texts(struct exec *e, const struct store_exec *row)
 {
 	struct exec_facts *f = &e->facts;
 	int r;
@@ -329,8 +319,6 @@ static int restore_texts(struct exec_table *t, struct exec *e, const struct stor
 	r = string_copy(row->stage, &f->stage);
 	if (r == 0)
 		r = string_copy(row->story_id, &f->story_id);
-	if (r == 0)
-		r = string_copy(id_of_key(t, row->peer, row->id), &f->id);
 	return r;
 }
 
@@ -360,7 +348,7 @@ static int restore(struct exec_table *t, struct sandbox *s, const struct store_e
 	e->left_ms = row->run.left_ms;
 	e->input_before = (uint8_t)row->run.input;
 	restore_facts(e, row);
-	r = restore_texts(t, e, row);
+	r = restore_texts(e, row);
 	return r == 0 ? exec_table_enter(t, e, row->id) : r;
 }
 

@@ -63,6 +63,17 @@ static bool make_key(const struct exec_table *t, uid_t peer, const char *id,
 	return n > 0 && n < KEY_SIZE;
 }
 
+/* The end of KEY, which make_key() may have made. */
+static const char *id_of_key(const struct exec_table *t, uid_t peer, const char *key)
+{
+	char prefix[16];
+
+	if (peer == t->manager->uid)
+		return key;
+	(void)snprintf(prefix, sizeof(prefix), "%u.", (unsigned)peer);
+	return string_starts(key, prefix) ? key + strlen(prefix) : key;
+}
+
 static struct exec *find_by_id(const struct exec_table *t, const char *id)
 {
 	struct exec *e;
@@ -312,7 +323,8 @@ int exec_table_enter(struct exec_table *t, struct exec *e, const char *key)
 	e->key = strdup(key);
 	if (!h || !e->key)
 		return -ENOMEM;
-	r = table_add(&t->keys, key, e);
+	e->facts.id = id_of_key(t, e->peer, e->key);
+	r = table_add_own(&t->keys, e->key, e);
 	if (r < 0)
 		return r;
 	e->home = h;
@@ -344,8 +356,7 @@ int exec_table_add(struct exec_table *t, struct exec *e, const char *id, struct 
 		id = made;
 		(void)snprintf(key, sizeof(key), "%s", made);
 	}
-	e->facts.id = strdup(id);
-	r = e->facts.id ? exec_table_enter(t, e, key) : -ENOMEM;
+	r = exec_table_enter(t, e, key);
 	if (r == -EEXIST) {
 		(void)error_set(reterr, ERROR_ALREADY_EXISTS, "execId", "another id, or none",
 				"there is an exec %s already", id);

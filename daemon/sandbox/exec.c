@@ -626,7 +626,6 @@ static void destroy(struct exec *e)
 	exec_drop_secrets(e);
 	exec_secrets_free(e->secrets);
 	(void)sandbox_unref(e->sandbox);
-	free(e->facts.id);
 	free(e->facts.stage);
 	free(e->facts.story_id);
 	free(e->facts.command);

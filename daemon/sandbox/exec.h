@@ -86,7 +86,7 @@ struct exec *exec_unref(struct exec *e); /* returns NULL */
 /* What is shown of an exec. Strings are owned by it and live as long as it does; NULL when absent.
  */
 struct exec_facts {
-	char *id;
+	const char *id;
 	char *stage;
 	char *story_id;
 	char *command; /* the arguments, each with its NUL, one after the other */

@@ -373,7 +373,7 @@ int sandbox_enter(struct sandbox *s)
 		return r;
 	r = sandbox_count(s);
 	if (r == 0)
-		r = table_add(&t->by_id, s->facts.id, s);
+		r = table_add_own(&t->by_id, s->facts.id, s);
 	if (r < 0) {
 		sandbox_uncount(s);
 		if (!s->hidden)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A table is libc's red-black tree (tsearch) of slots that own a copy of their key. */
+/* A table is libc's red-black tree (tsearch) of slots, with their keys' copies behind them. */
 
 #include "util/table.h"
 
@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct slot {
-	const char *key; /* text, or of a probe on the stack */
+	const char *key; /* text, the value's, or of a probe on the stack */
 	void *value;
 	char text[];
 };
@@ -21,24 +21,36 @@ static int compare(const void *a, const void *b)
 	return strcmp(x->key, y->key);
 }
 
-int table_add(struct table *t, const char *key, void *value)
+/* S may be NULL: there was no memory for it. */
+static int add(struct table *t, struct slot *s)
 {
-	size_t size = strlen(key) + 1;
-	struct slot *s = malloc(sizeof(*s) + size);
-	void *const *node;
+	void *const *node = s ? tsearch(s, &t->root, compare) : NULL;
 
-	if (!s)
-		return -ENOMEM;
-	memcpy(s->text, key, size);
-	s->key = s->text;
-	s->value = value;
-	node = tsearch(s, &t->root, compare);
 	if (node && *node == s) {
 		t->count++;
 		return 0;
 	}
 	free(s);
 	return node ? -EEXIST : -ENOMEM;
+}
+
+int table_add_own(struct table *t, const char *key, void *value)
+{
+	struct slot *s = malloc(sizeof(*s));
+
+	if (s)
+		*s = (struct slot){ .key = key, .value = value };
+	return add(t, s);
+}
+
+int table_add(struct table *t, const char *key, void *value)
+{
+	size_t size = strlen(key) + 1;
+	struct slot *s = malloc(sizeof(*s) + size);
+
+	if (s)
+		*s = (struct slot){ .key = memcpy(s->text, key, size), .value = value };
+	return add(t, s);
 }
 
 static struct slot *find(const struct table *t, const char *key)

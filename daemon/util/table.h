@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Objects by text key, O(log n). Keys are copied; values are the caller's. */
+/* Objects by text key, O(log n). Keys are copied, or their value's own; values are the caller's. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,6 +12,8 @@ struct table {
 
 /* Returns 0, -EEXIST or -ENOMEM. */
 int table_add(struct table *t, const char *key, void *value);
+/* The same for a KEY that lives as long as it is in the table. */
+int table_add_own(struct table *t, const char *key, void *value);
 void *table_find(const struct table *t, const char *key); /* NULL: not there */
 void *table_remove(struct table *t, const char *key);     /* what was there, or NULL */
 /* In key order until FN returns false; FN must not change the table. */

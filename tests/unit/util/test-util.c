@@ -51,7 +51,7 @@ START_TEST(table_finds_what_was_added)
 {
 	struct table t = { 0 };
 	static int values[2000];
-	char key[16];
+	char key[16], own[] = "own";
 	size_t i, n = 0;
 
 	for (i = 0; i < 2000; i++) {
@@ -59,7 +59,11 @@ START_TEST(table_finds_what_was_added)
 		ck_assert_int_eq(table_add(&t, key, &values[i * 7919 % 2000]), 0);
 	}
 	ck_assert_int_eq(table_add(&t, "k5", &values[0]), -EEXIST);
-	ck_assert_uint_eq(t.count, 2000);
+	ck_assert_int_eq(table_add_own(&t, "k5", &values[0]), -EEXIST);
+	ck_assert_int_eq(table_add_own(&t, own, &values[0]), 0);
+	ck_assert_uint_eq(t.count, 2001);
+	ck_assert_ptr_eq(table_find(&t, "own"), &values[0]);
+	ck_assert_ptr_eq(table_remove(&t, "own"), &values[0]);
 	ck_assert_ptr_eq(table_find(&t, "k1234"), &values[1234]);
 	ck_assert_ptr_null(table_find(&t, "k2000"));
 	table_each(&t, count, &n);
