@@ -10,7 +10,7 @@
 
 #include "sandbox/init-client.h"
 
-#define INIT_WATCH_BUCKETS 32 /* a power of two */
+#define INIT_WATCH_BUCKETS 8 /* a power of two */
 
 struct watch {
 	LIST_ENTRY(watch) entry;

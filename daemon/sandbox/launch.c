@@ -57,7 +57,7 @@ void launch_step(struct launch *l, enum launch_step step)
 
 void launch_log(const struct sandbox *s)
 {
-	const struct launch *l = &s->launch;
+	const struct launch *l = &s->ops->launch;
 	struct line line = { .text = "" };
 	size_t i, k;
 

@@ -28,5 +28,5 @@ struct launch {
 };
 
 void launch_step(struct launch *l, enum launch_step step);
-/* One line of the log. */
+/* One line of the log; the op at the head of S is its create or start. */
 void launch_log(const struct sandbox *s);

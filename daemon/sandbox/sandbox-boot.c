@@ -155,7 +155,7 @@ void sandbox_boot_done(struct sandbox *s)
 	secret_file_seed(s);
 	sandbox_set_state(s, SANDBOX_STATE_RUNNING, NULL);
 	FAULT_POINT("create.running");
-	launch_step(&s->launch, LAUNCH_STEP_RUNNING);
+	launch_step(&s->ops->launch, LAUNCH_STEP_RUNNING);
 	launch_log(s);
 	sandbox_warm_judge(s, true);
 	if (sandbox_boot_is_create(s) && s->facts.launch == SANDBOX_LAUNCH_COLD)
@@ -330,9 +330,7 @@ void sandbox_boot(struct sandbox *s)
 	s->phase = SANDBOX_PHASE_NONE;
 	if (!sandbox_boot_is_create(s) && !start_begins(s))
 		return;
-	if (!sandbox_boot_is_create(s))
-		s->launch = (struct launch){ 0 };
-	launch_step(&s->launch, LAUNCH_STEP_RECORDED);
+	launch_step(&s->ops->launch, LAUNCH_STEP_RECORDED);
 	if (sandbox_runtime(s) == RUNTIME_HOST && !s->home)
 		r = owner_home(s->facts.owner, &s->home, &s->user);
 	if (r < 0) {

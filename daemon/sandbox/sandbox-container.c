@@ -47,7 +47,7 @@ static void on_claimed(struct keeper_client *k, int error, struct wire_message *
 	}
 	if (sandbox_boot_gave_up(s))
 		return;
-	launch_step(&s->launch, LAUNCH_STEP_CLAIMED);
+	launch_step(&s->ops->launch, LAUNCH_STEP_CLAIMED);
 	FAULT_POINT("create.claimed");
 	s->undo_due = false; /* the new claim has taken it over */
 	s->warm_claimed = true;
@@ -116,7 +116,7 @@ static void send_claim(struct sandbox *s)
 		return;
 	}
 	s->phase = SANDBOX_PHASE_CLAIM;
-	launch_step(&s->launch, LAUNCH_STEP_CLAIM);
+	launch_step(&s->ops->launch, LAUNCH_STEP_CLAIM);
 	r = keeper_client_call(s->keeper, m, on_claimed, s);
 	if (r < 0)
 		sandbox_boot_fail_errno(s, r, "the keeper does not answer");
@@ -151,7 +151,7 @@ static void on_init_ready(struct init_client *c, int error, void *userdata)
 	}
 	if (sandbox_boot_gave_up(s))
 		return;
-	launch_step(&s->launch, LAUNCH_STEP_HELLO);
+	launch_step(&s->ops->launch, LAUNCH_STEP_HELLO);
 	FAULT_POINT("create.greeted");
 	if (sandbox_is_spare(s))
 		spare_ready(s);
@@ -212,9 +212,9 @@ static void take_created(struct sandbox *s, struct wire_message *m)
 	const struct keeper_create_reply *reply = (const void *)m->data;
 	int connection = reply->init_fd < 0 ? -1 : wire_take_fd(m, (uint32_t)reply->init_fd);
 
-	launch_step(&s->launch, LAUNCH_STEP_CREATED);
+	launch_step(&s->ops->launch, LAUNCH_STEP_CREATED);
 	FAULT_POINT("create.made");
-	memcpy(s->launch.keeper_us, reply->step_us, sizeof(s->launch.keeper_us));
+	memcpy(s->ops->launch.keeper_us, reply->step_us, sizeof(reply->step_us));
 	s->facts.pid = reply->pid;
 	s->memory_version = reply->memory_version;
 	s->oom_fd = reply->init_fd == 0 ? -1 : wire_take_fd(m, 0);
@@ -349,7 +349,7 @@ void sandbox_boot_create(struct sandbox *s)
 	r = fd < 0 ? fd : wire_add_fd(m, fd);
 	if (r >= 0)
 		r = fill_create(s, m);
-	launch_step(&s->launch, LAUNCH_STEP_ASKED);
+	launch_step(&s->ops->launch, LAUNCH_STEP_ASKED);
 	if (r < 0)
 		wire_message_done(m);
 	else

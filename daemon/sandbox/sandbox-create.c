@@ -475,10 +475,11 @@ static int create_and_commit(struct manager *m, uid_t peer, const struct sandbox
 	launch_step(&launch, LAUNCH_STEP_BEGUN);
 	if (create_any(m, peer, origin, params, &s, reterr) < 0 || !s)
 		return -1;
-	s->launch = launch;
-	launch_step(&s->launch, LAUNCH_STEP_CHECKED);
+	launch_step(&launch, LAUNCH_STEP_CHECKED);
 	spare = take_spare(s);
 	r = record(s, spare, params, done, userdata, reterr);
+	if (r == 0)
+		sandbox_last_op(spare ? spare : s)->launch = launch;
 	if (r == 0 && ret)
 		*ret = spare ? spare : s;
 	(void)sandbox_unref(s); /* the table has it now, or nobody */

@@ -61,6 +61,7 @@ struct sandbox_op {
 	bool awaited;                 /* CREATE, START: by a client; no spare is made meanwhile */
 	bool again;                   /* PAUSE, RESUME: its keeper was lost, and it is tried anew */
 	struct error error;           /* COPY: what it ends with */
+	struct launch launch;         /* CREATE, START */
 	struct sandbox_op *next;
 };
 
@@ -136,7 +137,6 @@ struct sandbox {
 	int64_t not_before_ms;             /* when its end by time is tried again */
 	char *home;                        /* runtime host: the owner's, and his name; else NULL */
 	char *user;
-	struct launch launch;
 	struct home_look *home_look; /* under way: sandbox-home.c */
 	struct home_view home_view;  /* what this boot shows of its owner's home */
 	void (*home_then)(struct sandbox *s);

@@ -49,7 +49,6 @@ static void swap_identity(struct sandbox *spare, struct sandbox *s)
 	SWAP(spare->facts, s->facts);
 	SWAP(spare->facts.id, s->facts.id);
 	SWAP(spare->facts.pid, s->facts.pid); /* pid_since stays, too */
-	SWAP(spare->launch, s->launch);
 	SWAP(spare->hidden, s->hidden);
 	SWAP(spare->template_given, s->template_given);
 	for (i = 0; i < WORKSPACES_MAX; i++)
