@@ -67,6 +67,7 @@
 #define EVENTS_PENDING_MAX 4096                    /* that wait for the disk; more are lost */
 #define EVENT_TYPES_MAX 32                         /* in one subscription */
 #define LEASES_PER_UID_MAX 4096                    /* of secrets, those waited for included */
+#define LEASES_ASKED_PER_UID_MAX 128 /* calls that wait for the answer of a provider */
 #define LEASE_TTL_MIN_MS 1000
 /* What limits may be asked for. Below the least nothing starts; above the most the kernel refuses.
  */
@@ -92,7 +93,8 @@
 /* ---- secrets ---- */
 #define SECRET_NAME_MAX 64 /* bytes */
 #define SECRET_VALUE_MAX (1024 * 1024)
-#define SECRET_INPUT_SECONDS 10 /* that a value may take to come through a pipe */
+#define SECRET_INPUTS_PER_UID_MAX 32 /* values that come through pipes at once */
+#define SECRET_INPUT_SECONDS 10      /* that a value may take to come through a pipe */
 #define VAULT_SECRETS_PER_UID_MAX 256
 #define VAULT_BYTES_PER_UID_MAX (4u * 1024 * 1024)
 #define VAULT_BYTES_MAX (32u * 1024 * 1024) /* of all users */

@@ -14,6 +14,7 @@
 
 #include "bounds.h"
 #include "macro.h"
+#include "sandbox/manager.h"
 #include "secret/gather.h"
 #include "util/dispose.h"
 
@@ -22,8 +23,10 @@ struct secret_input {
 	struct event *limit; /* it took too long */
 	struct gather gather;
 	int fd;
+	uid_t uid; /* whose pipe it is */
 	secret_input_done *done;
 	void *userdata;
+	LIST_ENTRY(secret_input) in_all;
 };
 
 void secret_input_free(struct secret_input *i)
@@ -36,6 +39,8 @@ void secret_input_free(struct secret_input *i)
 		event_free(i->limit);
 	gather_clear(&i->gather);
 	(void)close_fd(i->fd); /* a pipe: at once */
+	if (i->done)           /* it was entered */
+		LIST_REMOVE(i, in_all);
 	free(i);
 }
 DEFINE_CLEANUP(struct secret_input *, secret_input_free);
@@ -106,13 +111,29 @@ static int start(struct secret_input *i, struct event_base *base)
 		       : -ENOMEM;
 }
 
-int secret_input_new(struct event_base *base, int fd, secret_input_done *done, void *userdata,
+/* Each may take 1 MiB of locked memory. */
+static int check_room(const struct manager *m, uid_t uid, struct error *reterr)
+{
+	const struct secret_input *i;
+	unsigned count = 0;
+
+	LIST_FOREACH (i, &m->secret_inputs, in_all)
+		count += i->uid == uid;
+	if (count < SECRET_INPUTS_PER_UID_MAX)
+		return 0;
+	return error_set(reterr, ERROR_LIMIT_REACHED, "value", "wait for one of them",
+			 "%u values are still coming through pipes", count);
+}
+
+int secret_input_new(struct manager *m, uid_t uid, int fd, secret_input_done *done, void *userdata,
 		     struct secret_input **ret, struct error *reterr)
 {
 	CLEANUP(secret_input_freep) struct secret_input *i = calloc(1, sizeof(*i));
 	int own = open_again(fd), r;
 
 	(void)dispose_fd(fd);
+	if (i)
+		i->fd = own; /* negative, it is not closed */
 	if (own < 0)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "value.fd", "the end of a pipe",
 				 "The value cannot be read from this descriptor.");
@@ -120,10 +141,13 @@ int secret_input_new(struct event_base *base, int fd, secret_input_done *done, v
 		(void)close_fd(own);
 		return error_set_errno(reterr, -ENOMEM, "The value cannot be read");
 	}
-	i->fd = own;
+	if (check_room(m, uid, reterr) < 0)
+		return -1;
+	i->uid = uid;
 	i->done = done;
 	i->userdata = userdata;
-	r = start(i, base);
+	LIST_INSERT_HEAD(&m->secret_inputs, i, in_all);
+	r = start(i, m->base);
 	if (r < 0)
 		return error_set_errno(reterr, r, "The value cannot be read");
 	*ret = TAKE_PTR(i);

@@ -201,8 +201,9 @@ static int read_value(struct secret_change *c, const struct stdin_params *value,
 	const struct request_watch watch = { .on_cancel = on_given_up,
 					     .on_disconnect = on_given_up };
 
-	if (secret_input_new(c->manager->base, request_take_fd(c->request, value->fd), on_input, c,
-			     &c->input, reterr) < 0)
+	if (secret_input_new(c->manager, request_uid(c->request),
+			     request_take_fd(c->request, value->fd), on_input, c, &c->input,
+			     reterr) < 0)
 		return -1;
 	request_watch(c->request, &watch, c);
 	return 0;

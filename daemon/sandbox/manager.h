@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/types.h>
 
 #include "error.h"
@@ -33,6 +34,7 @@ struct pool_table;    /* pool.c */
 struct provider_pending;
 struct manager;
 struct sandbox;
+struct secret_input;
 struct sandbox_table;       /* sandbox.c */
 struct pool_settings_table; /* pool-settings.c */
 struct server;
@@ -65,9 +67,10 @@ struct manager {
 	struct audit *audit;
 	struct vault *vault;
 	struct cgroups *cgroups;
-	struct provider_pending *agent_secrets; /* revocations under way */
-	unsigned provider_commands;             /* under way: secret/run.c */
-	unsigned provider_writes;               /* files being replaced: secret/provider-file.c */
+	struct provider_pending *agent_secrets;  /* revocations under way */
+	LIST_HEAD(, secret_input) secret_inputs; /* api/secret-input.c */
+	unsigned provider_commands;              /* under way: secret/run.c */
+	unsigned provider_writes;                /* files being replaced: secret/provider-file.c */
 	struct server *server;
 	char instance[INSTANCE_ID_SIZE]; /* of the state dir; in every cgroup and directory name */
 	uid_t uid;                       /* whose daemon this is; 0: the system daemon */

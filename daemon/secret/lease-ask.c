@@ -51,6 +51,23 @@ static int check_room(const struct lease_table *t, uid_t owner, struct error *re
 			 count);
 }
 
+/* One user's calls are not to take all that providers may be asked at once. The daemon's own
+ * renewals are not his. */
+static int check_asked(const struct lease_pending *mine, struct error *reterr)
+{
+	const uid_t owner = mine->lease->facts.owner;
+	const struct lease_pending *p;
+	unsigned count = 0;
+
+	LIST_FOREACH (p, &mine->manager->leases->pending, in_all)
+		count += p->done && p->lease->facts.owner == owner && p->asked &&
+			 login_is_asking(p->asked);
+	if (!mine->done || count < LEASES_ASKED_PER_UID_MAX)
+		return 0;
+	return error_set(reterr, ERROR_LIMIT_REACHED, NULL, "wait for one of them",
+			 "providers are being asked for %u secrets of yours already", count);
+}
+
 /* ---- what comes of it ---- */
 
 static int set_ended(const struct lease *l, struct error *reterr)
@@ -216,7 +233,8 @@ static int ask(struct lease_pending *p, struct provider_grant *g, struct error *
 	int r;
 
 	provider = provider_of(p->manager, f->owner, f->secret, &call, reterr);
-	if (!provider || check_ttl(&call, p->ttl_ms, reterr) < 0)
+	if (!provider || check_ttl(&call, p->ttl_ms, reterr) < 0 ||
+	    (provider->cancel && check_asked(p, reterr) < 0))
 		return -1;
 	call.ttl_ms = p->ttl_ms;
 	r = login_lease(provider, &call, on_granted, p, g, &p->asked, reterr);

@@ -357,6 +357,11 @@ int login_lease(const struct provider *provider, const struct provider_call *cal
 	return r;
 }
 
+bool login_is_asking(const struct login_pending *p)
+{
+	return p->asked != NULL;
+}
+
 void login_cancel(struct login_pending *p)
 {
 	pending_free(p);

@@ -20,6 +20,8 @@ struct manager;
 int login_lease(const struct provider *p, const struct provider_call *call, provider_done *done,
 		void *userdata, struct provider_grant *ret, struct login_pending **ret_pending,
 		struct error *reterr);
+/* Its provider has not answered; else a refresh is waited for. */
+bool login_is_asking(const struct login_pending *p);
 /* A refresh that is under way goes on. */
 void login_cancel(struct login_pending *p);
 

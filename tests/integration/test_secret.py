@@ -47,6 +47,13 @@ def pipe_with(data):
     return ours
 
 
+def stdin_of(d):
+    try:
+        return os.readlink(f"/proc/{d.pid}/fd/0")
+    except PermissionError:  # an ordinary user's daemon
+        return None
+
+
 def set_by_pipe(c, name, fd):
     try:
         return c.call("secret.set", {"secret": name, "value": {"fd": 0}}, fds=(fd,))
@@ -130,7 +137,8 @@ def test_big_values(t):
 
 
 def test_bad_input(t):
-    c = connect(t, t.private_daemon(NO_POOL))
+    d = t.private_daemon(NO_POOL)
+    c = connect(t, d)
     table = [
         ({"value": {"text": "x"}}, "secret"),
         ({"secret": "a"}, "value"),
@@ -152,8 +160,11 @@ def test_bad_input(t):
     for params, field in table:
         invalid(c.error("secret.set", params), field)
     null = os.open("/dev/null", os.O_RDONLY)
-    e = c.error("secret.set", {"secret": "a", "value": {"fd": 0}}, fds=(null,))
-    equal((e.code, e.field), (-32602, "value.fd"), "/dev/null is no pipe")
+    before = stdin_of(d)
+    for _ in range(2):
+        e = c.error("secret.set", {"secret": "a", "value": {"fd": 0}}, fds=(null,))
+        equal((e.code, e.field), (-32602, "value.fd"), "/dev/null is no pipe")
+    equal(stdin_of(d), before, "none of the daemon's own was closed")
     os.close(null)
     e = c.error("secret.set", {"secret": "a", "value": {"fd": 0}}, fds=(pipe := pipe_with(b""),))
     equal((e.code, e.field), (-32602, "value"), "an empty pipe")
@@ -181,6 +192,23 @@ def test_pipe_given_up(t):
     put(c, "d")  # by then it was seen that the other went
     os.close(theirs)
     equal(names(c), ["b", "d"], "stored")
+
+
+def test_many_pipes(t):
+    """Each takes memory while it is read: so many of a user's at once, and no more."""
+    c = connect(t, t.private_daemon(NO_POOL))
+    ours, theirs = os.pipe()
+    send = lambda i: c.send("secret.set", {"secret": f"s{i}", "value": {"fd": 0}}, fds=(ours,))
+    calls = [send(i) for i in range(33)]
+    error = c.wait_raw(calls[32])["error"]
+    equal((error["code"], error["data"]["field"]), (-32007, "value"), "one too many")
+    c.notify("rpc.cancel", {"id": calls[0]})
+    equal(c.wait_raw(calls[0])["error"]["code"], -32009, "cancelled")
+    calls[0] = send(0)
+    os.close(theirs)
+    for call in calls[:32]:
+        equal(c.wait_raw(call)["error"]["data"]["field"], "value", "an empty one")
+    os.close(ours)
 
 
 def test_many_at_once(t):

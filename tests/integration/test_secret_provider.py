@@ -212,6 +212,39 @@ def test_hangs(t):
     d.stop()
 
 
+def test_flood(t):
+    """Of calls that wait for a provider a user has so many and no more, whether they lease or renew; nobody else
+    notices, nor does what needs no waiting."""
+    path = os.path.join(t.workspace(), "agent-secrets.sock")
+    shared = {"users": TEST_USER} if os.getuid() == 0 else {}
+    d = t.private_daemon(
+        {
+            "secrets": {"agent_secrets_socket": path},
+            "secret tok": {"provider": "agent-secrets"},
+            "secret cmd": {"provider": "command", "command": "/bin/echo x", **shared},
+        }
+    )
+    with AgentSecrets(path, {"tok": VALUE}) as a, d.client() as c:
+        c.call("secret.set", {"secret": "stored", "value": {"text": VALUE}})
+        held = lease(c)["leaseId"]
+        a.answer = lambda _: None
+        calls = [("secret.lease", {"secret": "tok", "ttlMs": HOUR}), ("secret.renew", {"leaseId": held, "ttlMs": HOUR})]
+        for i in range(128):
+            c.send(*calls[i % 2])
+        for method, params in (*calls, ("secret.lease", {"secret": "cmd", "ttlMs": HOUR})):
+            e = refused(-32007, c.call, method, params)
+            check("wait" in e.hint, f"{method}: {e}")
+        lease(c, "stored")
+        if os.getuid() == 0:
+            user = pwd.getpwnam(TEST_USER)
+            os.chmod(d.socket, 0o666)
+            lease(t.connect(user.pw_uid, user.pw_gid, d), "cmd")
+    # they went with their client
+    with d.client() as c:
+        until(lambda: "leaseId" in c.wait_raw(c.send("secret.lease", {"secret": "cmd", "ttlMs": HOUR})).get("result", {}), 30, "room")
+    d.stop()
+
+
 # ---- files ----
 @modes("root")
 def test_file_in_a_folder_of_a_user(t):
