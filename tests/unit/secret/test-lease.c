@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bounds.h"
+#include "played-clock.h"
 #include "sandbox/config.h"
 #include "sandbox/manager.h"
 #include "secret/audit.h"
@@ -27,38 +27,6 @@ static struct config config = { .secrets = { .max_ttl_ms = 24 * HOUR_MS } };
 static struct manager m = { .config = &config };
 static char dir[32];
 static char path[64];
-
-/* ---- the clock ---- */
-
-static int64_t slept_ms;
-
-static int64_t read_clock(clockid_t id)
-{
-	struct timespec ts;
-
-	assert(clock_gettime(id, &ts) == 0);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-int64_t time_realtime_ms(void)
-{
-	return read_clock(CLOCK_REALTIME) + slept_ms;
-}
-
-int64_t time_boottime_ms(void)
-{
-	return read_clock(CLOCK_BOOTTIME) + slept_ms;
-}
-
-int64_t time_monotonic_ms(void)
-{
-	return read_clock(CLOCK_MONOTONIC);
-}
-
-void time_format(int64_t realtime_ms, char text[static TIME_TEXT_SIZE])
-{
-	(void)snprintf(text, TIME_TEXT_SIZE, "%lld", (long long)realtime_ms);
-}
 
 /* ---- the holders ---- */
 
@@ -330,7 +298,7 @@ static void setup(void)
 	memset(&heard, 0, sizeof(heard));
 	memset(told, 0, sizeof(told));
 	killed = 0;
-	slept_ms = 0;
+	clock_slept_ms = 0;
 	lives = true;
 	(void)snprintf(dir, sizeof(dir), "/tmp/sbt-lease-XXXXXX");
 	assert(mkdtemp(dir));
@@ -659,7 +627,7 @@ START_TEST(a_new_daemon)
 	l = get(HOUR_MS, LEASE_HOLDER_EXEC, true);
 	(void)snprintf(id, sizeof(id), "%s", lease_facts(l)->id);
 	(void)get(60000, LEASE_HOLDER_CLIENT, false);
-	slept_ms = _i == 1 ? 61000 : 0; /* the machine slept */
+	clock_slept_ms = _i == 1 ? 61000 : 0; /* the machine slept */
 	lives = _i != 2;
 	restart();
 	l = lease_find(&m, OWNER, id, NULL);
@@ -681,7 +649,7 @@ START_TEST(over_before_the_timer_knows)
 {
 	const char *id = lease_facts(get(60000, LEASE_HOLDER_CLIENT, false))->id;
 
-	slept_ms = 60001;
+	clock_slept_ms = 60001;
 	ck_assert_ptr_null(lease_find(&m, OWNER, id, NULL));
 	ck_assert_uint_eq(leases(OWNER), 0);
 }

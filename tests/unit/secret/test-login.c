@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Logins and their broker, against a token server on loopback that takes a refresh token once. The
  * broker is the real one, and so is the vault that its key comes from; provider and clock are
- * played here. */
+ * played. */
 #undef NDEBUG
 #include <assert.h>
 #include <check.h>
@@ -13,10 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "broker/broker-wire.h"
+#include "played-clock.h"
+#include "played-provider.h"
 #include "sandbox/config.h"
 #include "sandbox/manager.h"
 #include "secret/login.h"
@@ -26,8 +27,6 @@
 #include "util/path.h"
 #include "util/time.h"
 
-#define OWNER 1000
-#define NAME "codex_auth_json"
 #define MINUTE_MS INT64_C(60000)
 #define HOUR_MS (60 * MINUTE_MS)
 #define MANY 50
@@ -36,176 +35,6 @@ static struct config config;
 static struct manager m = { .config = &config };
 static char dir[64], endpoint[64];
 static int idle_events;
-
-/* ---- the clock ---- */
-
-static int64_t later_ms;
-
-static int64_t read_clock(clockid_t id)
-{
-	struct timespec ts;
-
-	assert(clock_gettime(id, &ts) == 0);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-int64_t time_realtime_ms(void)
-{
-	return read_clock(CLOCK_REALTIME) + later_ms;
-}
-
-int64_t time_boottime_ms(void)
-{
-	return read_clock(CLOCK_BOOTTIME);
-}
-
-int64_t time_monotonic_ms(void)
-{
-	return read_clock(CLOCK_MONOTONIC);
-}
-
-void time_format(int64_t realtime_ms, char text[static TIME_TEXT_SIZE])
-{
-	(void)snprintf(text, TIME_TEXT_SIZE, "%lld", (long long)realtime_ms);
-}
-
-/* ---- the provider ---- */
-
-static struct secret_value *kept;
-static bool replace_fails, replace_waits;
-static struct replacing {
-	struct secret_value *value;
-	provider_replaced *done;
-	void *userdata;
-} replacing;
-
-static struct secret_value *value_of(const void *text, size_t size)
-{
-	struct secret_value *v;
-	uint8_t *data;
-
-	assert(secret_value_new(size, &v, &data) == 0);
-	memcpy(data, text, size);
-	return v;
-}
-
-static void keep(const char *text)
-{
-	(void)secret_value_unref(kept);
-	kept = value_of(text, strlen(text));
-}
-
-static void keep_login(unsigned n, int64_t from_ms, int64_t life_ms)
-{
-	char tokens[512], text[600];
-
-	token_login(tokens, sizeof(tokens), n, from_ms, life_ms);
-	(void)snprintf(text, sizeof(text), "{\"tokens\":{\"id_token\":\"\",%s}}", tokens);
-	keep(text);
-}
-
-/* One that does not answer at once. */
-struct provider_pending {
-	struct event *event;
-	provider_done *done;
-	void *userdata;
-};
-static bool lease_later;
-
-static void fake_cancel(struct provider_pending *p)
-{
-	event_free(p->event);
-	free(p);
-}
-
-static void on_later(evutil_socket_t fd, short what, void *userdata)
-{
-	struct provider_pending *p = userdata, copy = *p;
-	struct provider_grant grant = { .value = secret_value_ref(kept) };
-
-	(void)fd;
-	(void)what;
-	fake_cancel(p);
-	copy.done(&grant, NULL, copy.userdata);
-}
-
-static int fake_lease(const struct provider_call *call, provider_done *done, void *userdata,
-		      struct provider_grant *ret, struct provider_pending **ret_pending,
-		      struct error *reterr)
-{
-	struct provider_pending *p;
-
-	assert(strcmp(call->name, NAME) == 0 && call->owner == OWNER && call->ttl_ms > 0);
-	if (!kept)
-		return error_set(reterr, ERROR_NOT_FOUND, "secret", NULL, "not there");
-	if (!lease_later) {
-		*ret = (struct provider_grant){ .value = secret_value_ref(kept) };
-		return 1;
-	}
-	p = malloc(sizeof(*p));
-	assert(p);
-	*p = (struct provider_pending){ event_new(m.base, -1, EV_TIMEOUT, on_later, p), done,
-					userdata };
-	event_active(p->event, EV_TIMEOUT, 0);
-	*ret_pending = p;
-	return 0;
-}
-
-static void on_replacing(evutil_socket_t fd, short what, void *userdata)
-{
-	CLEANUP_ERROR struct error e = { 0 };
-	struct replacing r = replacing;
-
-	(void)fd;
-	(void)what;
-	(void)userdata;
-	replacing = (struct replacing){ 0 };
-	if (replace_fails) {
-		(void)secret_value_unref(r.value);
-		(void)error_set(&e, ERROR_LIMIT_REACHED, NULL, NULL, "the disk is full");
-	} else {
-		(void)secret_value_unref(kept);
-		kept = r.value;
-	}
-	r.done(replace_fails ? &e : NULL, r.userdata);
-}
-
-static int fake_replace(const struct provider_call *call, const struct bytes *value,
-			provider_replaced *done, void *userdata, struct error *reterr)
-{
-	const struct timeval now = { 0, 0 };
-
-	(void)reterr;
-	assert(strcmp(call->name, NAME) == 0 && call->owner == OWNER && !replacing.done);
-	replacing = (struct replacing){ value_of(value->data, value->size), done, userdata };
-	if (!replace_waits)
-		assert(event_base_once(m.base, -1, EV_TIMEOUT, on_replacing, NULL, &now) == 0);
-	return 0;
-}
-
-static bool fake_has(const struct provider_call *call)
-{
-	(void)call;
-	return kept;
-}
-
-static struct provider fake;
-
-const struct provider *provider_of(struct manager *manager, uid_t peer, const char *name,
-				   struct provider_call *ret, struct error *reterr)
-{
-	(void)reterr;
-	*ret = (struct provider_call){ .m = manager, .owner = peer, .name = name };
-	return &fake;
-}
-
-bool provider_has(struct manager *manager, uid_t peer, const char *name)
-{
-	(void)manager;
-	(void)peer;
-	(void)name;
-	return kept;
-}
 
 /* ---- who leases ---- */
 
@@ -323,8 +152,8 @@ static void set_up(void)
 	ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
 	ck_assert_int_eq(vault_new(m.base, m.state_fd, &config, &m.vault), 0);
 	ck_assert_int_eq(login_table_new(&m, &m.logins), 0);
-	fake = (struct provider){ "fake", fake_lease, fake_cancel, NULL, fake_replace, fake_has };
-	later_ms = 0;
+	fake_begin();
+	clock_set_ms = 0;
 	answer = (struct answer){ 0 };
 	token_server_start(m.base, endpoint, sizeof(endpoint));
 	idle_events = event_base_get_num_events(m.base, EVENT_BASE_COUNT_ADDED);
@@ -339,7 +168,7 @@ static void tear_down(void)
 	vault_free(m.vault);
 	token_server_stop();
 	event_base_free(m.base);
-	(void)secret_value_unref(kept);
+	fake_end();
 	free(config.secrets.oauth_client_id);
 	m.state_fd = close_fd(m.state_fd);
 	ck_assert_int_eq(path_remove_tree(AT_FDCWD, dir), 0);
@@ -410,7 +239,7 @@ START_TEST(once_per_expiry)
 		lease_now(); /* and one that comes later */
 		check_copy(round);
 		ck_assert_uint_eq(server.requests, round - 1);
-		later_ms += HOUR_MS - 9 * MINUTE_MS; /* near its end */
+		clock_set_ms += HOUR_MS - 9 * MINUTE_MS; /* near its end */
 	}
 	ck_assert_uint_eq(server.burnt, 0);
 }
@@ -446,7 +275,7 @@ START_TEST(short_lives)
 	keep_login(1, time_realtime_ms(), MINUTE_MS);
 	lease_now();
 	check_copy(1);
-	later_ms = 35000;
+	clock_set_ms = 35000;
 	lease_now();
 	check_copy(2);
 	lease_now();
@@ -500,7 +329,7 @@ START_TEST(death_before_replacing)
 		turn();
 	login_cancel(p);
 	die_and_come_back();
-	on_replacing(-1, 0, NULL); /* its callback comes all the same */
+	replacing_end(); /* its callback comes all the same */
 	replace_fails = replace_waits = false;
 	ck_assert(is_kept(1));
 	ck_assert_ptr_nonnull(lease());
@@ -655,7 +484,7 @@ START_TEST(server_is_ill)
 	keep_login(1, time_realtime_ms() - HOUR_MS, HOUR_MS + 3 * MINUTE_MS);
 	lease_now();
 	check_copy(1);
-	later_ms = 4 * MINUTE_MS;
+	clock_set_ms = 4 * MINUTE_MS;
 	lease_now();
 	check_failed(ERROR_UNAVAILABLE, "(503)");
 	server.status = 0;
@@ -723,7 +552,7 @@ START_TEST(no_way_back)
 	keep_login(1, time_realtime_ms() - HOUR_MS, HOUR_MS + MINUTE_MS);
 	lease_now();
 	check_copy(1);
-	later_ms = 2 * MINUTE_MS;
+	clock_set_ms = 2 * MINUTE_MS;
 	lease_now();
 	check_failed(ERROR_UNAVAILABLE, "provider fake cannot take the new one");
 	ck_assert_uint_eq(server.requests, 0);
