@@ -11,38 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "harness.h"
+#include "filtered.h"
 #include "macro.h"
-#include "sandbox/seccomp.h"
 
-static struct harness h;
-static enum harness_kind kind;
 static char out[512];
-
-static void set_up(void)
-{
-	int filter = -1;
-
-	ck_assert_int_eq(seccomp_program_new(&filter, false), 0);
-	harness_start(&h, kind, filter, 300);
-}
-
-static void set_up_binary(void)
-{
-	kind = HARNESS_BINARY;
-	set_up();
-}
-
-static void set_up_library(void)
-{
-	kind = HARNESS_LIBRARY;
-	set_up();
-}
-
-static void tear_down(void)
-{
-	harness_stop(&h);
-}
 
 static int sealed(const char *data)
 {
@@ -273,12 +245,8 @@ START_TEST(daemon_between)
 }
 END_TEST
 
-static TCase *cases(const char *name, void (*start)(void))
+static void add(TCase *c)
 {
-	TCase *c = tcase_create(name);
-
-	tcase_add_checked_fixture(c, start, tear_down);
-	tcase_set_timeout(c, 120);
 	tcase_add_test(c, with_its_exec);
 	tcase_add_test(c, with_the_last);
 	tcase_add_test(c, taken_back);
@@ -286,22 +254,11 @@ static TCase *cases(const char *name, void (*start)(void))
 	tcase_add_test(c, without_it_nothing_runs);
 	tcase_add_test(c, refused);
 	tcase_add_test(c, daemon_between);
-	return c;
 }
 
 int main(void)
 {
-	Suite *suite = suite_create("init-lent");
-	SRunner *runner;
-	int failed;
-
 	if (geteuid() != 0)
 		return 77; /* the maps are root's to write */
-	suite_add_tcase(suite, cases("binary", set_up_binary));
-	suite_add_tcase(suite, cases("library", set_up_library));
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return filtered_run("init-lent", add, NULL);
 }
