@@ -18,9 +18,9 @@
 #include "files.h"
 #include "macro.h"
 #include "trash.h"
+#include "usage.h"
 #include "worker.h"
 
-#define LAYER_DEPTH_MAX 256
 #define LAYER_PATH_MAX 512
 
 /* Relative to the root (copy.h): work files, caches, what is made anew at each start, and what
@@ -75,34 +75,6 @@ static int drop_work_files(const struct tree *t, int data)
 	return 0;
 }
 
-/* Takes FD over. Blocks in use, as du counts them. */
-static uint64_t size_below(int fd, int depth)
-{
-	const struct dirent *e;
-	uint64_t size = 0;
-	struct stat st;
-	int child;
-	DIR *d = fdopendir(fd);
-
-	if (!d) {
-		(void)close_fd(fd);
-		return 0;
-	}
-	while ((e = readdir(d))) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		size += (uint64_t)st.st_blocks * 512;
-		if (!S_ISDIR(st.st_mode) || depth == 0)
-			continue;
-		child = dir_open_at(fd, e->d_name);
-		if (child >= 0)
-			size += size_below(child, depth - 1);
-	}
-	(void)closedir(d);
-	return size;
-}
-
 static int save(const struct layer_job *job, uint64_t *ret_size)
 {
 	const struct tree *t = job->tree;
@@ -121,7 +93,7 @@ static int save(const struct layer_job *job, uint64_t *ret_size)
 	if (r < 0)
 		return r;
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	*ret_size = copy < 0 ? 0 : size_below(copy, LAYER_DEPTH_MAX);
+	*ret_size = copy < 0 ? 0 : usage_blocks(copy);
 	r = trash_move(t, t->templates, temporary); /* of a keeper that was killed */
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -207,7 +179,7 @@ int layer_finish(const struct tree *t, const char *layer, uint64_t *ret_size)
 	fd = dir_open_at(t->templates, temporary);
 	if (fd < 0)
 		return fd;
-	*ret_size = size_below(fd, LAYER_DEPTH_MAX);
+	*ret_size = usage_blocks(fd);
 	return renameat2(t->templates, temporary, t->templates, layer, RENAME_NOREPLACE) < 0
 		       ? -errno
 		       : 0;

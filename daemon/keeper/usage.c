@@ -21,8 +21,6 @@
 #define USAGE_PATH_MAX 64
 #define USAGE_TEXT_MAX 4096
 
-/* Blocks in use, as du counts them; a file with several names has its share in each. FD is taken
- * over. */
 static uint64_t blocks_below(int fd, int depth)
 {
 	const struct dirent *e;
@@ -52,11 +50,16 @@ static uint64_t blocks_below(int fd, int depth)
 	return size;
 }
 
+uint64_t usage_blocks(int fd)
+{
+	return blocks_below(fd, USAGE_DEPTH_MAX);
+}
+
 static uint64_t blocks_of(int dir, const char *name)
 {
 	int fd = dir_open_at(dir, name);
 
-	return fd < 0 ? 0 : blocks_below(fd, USAGE_DEPTH_MAX);
+	return fd < 0 ? 0 : usage_blocks(fd);
 }
 
 /* ---- processes ---- */

@@ -4,11 +4,16 @@
  * the sums over its processes. */
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "bounds.h"
 #include "tree.h"
 #include "worker.h"
+
+/* Bytes of the blocks in use below the directory FD (taken over), as du counts them; a file with
+ * several names has its share in each. */
+uint64_t usage_blocks(int fd);
 
 struct usage_job {
 	const struct tree *tree;
