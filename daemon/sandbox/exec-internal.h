@@ -21,7 +21,7 @@ struct home;
 struct init_client;
 struct late_file;
 
-/* What is being waited for. exec.c, set_phase() knows the edges. */
+/* What is being waited for; exec_set_phase() knows the edges. */
 enum exec_phase {
 	EXEC_PHASE_PREPARING,   /* the keeper's pipes; init knows nothing yet */
 	EXEC_PHASE_SPAWNING,    /* INIT_STARTED */

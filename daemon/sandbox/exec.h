@@ -55,9 +55,8 @@ struct exec_result {
  * inside exec_follow()/exec_unfollow(). */
 struct exec_follower {
 	void (*on_started)(struct exec *e, void *userdata);
-	void (*on_output)(struct exec *e,
-			  void *userdata); /* more in the spool: read with exec_read() */
-	void (*on_ended)(struct exec *e, void *userdata); /* the result is there */
+	void (*on_output)(struct exec *e, void *userdata); /* there is more in the spool */
+	void (*on_ended)(struct exec *e, void *userdata);  /* the result is there */
 };
 
 /* Starts one. FDS are the client's stdin/stdout/stderr or -1, taken over whatever happens. Returns

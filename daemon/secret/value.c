@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libsodium's guarded memory holds the bytes: locked, left out of core files, between pages that
- * cannot be touched, zeroed when it is freed. A child that goes on without exec (dispose.c,
- * vault-write.c) does not inherit them. */
+ * cannot be touched, zeroed when it is freed. A child that goes on without exec
+ * (child_fork(), dispose.c) does not inherit them. */
 
 #include "secret/value.h"
 
