@@ -241,8 +241,7 @@ static int seccomp_fd(struct keeper_client *k, char **ret_reason)
 	int r;
 
 	if (t->seccomp < 0) {
-		r = seccomp_program_new_from(&t->seccomp, false,
-					     profile ? profile : SECCOMP_PROFILE_PATH);
+		r = seccomp_program_new(&t->seccomp, profile ? profile : SECCOMP_PROFILE_PATH);
 		if (r < 0) {
 			*ret_reason = string_format("the seccomp profile %s",
 						    profile ? profile : SECCOMP_PROFILE_PATH);

@@ -34,42 +34,50 @@
 static const struct refusal {
 	const char *name;
 	int error;
-	bool with_userns; /* left alone when user namespaces are allowed */
 } refusals[] = {
 	/* Its flags are in memory, where BPF cannot look. */
-	{ "clone3", ENOSYS, false },
-	{ "openat2", ENOSYS, false },
-	{ "io_uring_setup", ENOSYS, false },
-	{ "io_uring_enter", ENOSYS, false },
-	{ "io_uring_register", ENOSYS, false },
-	{ "keyctl", EPERM, false },
-	{ "add_key", EPERM, false },
-	{ "request_key", EPERM, false },
-	{ "mount", EPERM, true },
-	{ "umount", EPERM, true },
-	{ "umount2", EPERM, true },
-	{ "move_mount", EPERM, true },
-	{ "open_tree", EPERM, true },
-	{ "fsopen", EPERM, true },
-	{ "fsconfig", EPERM, true },
-	{ "fsmount", EPERM, true },
-	{ "fspick", EPERM, true },
-	{ "mount_setattr", EPERM, true },
-	{ "pivot_root", EPERM, true },
-	{ "bpf", EPERM, false },
-	{ "perf_event_open", EPERM, false },
-	{ "userfaultfd", EPERM, false },
-	{ "kexec_load", EPERM, false },
-	{ "kexec_file_load", EPERM, false },
-	{ "init_module", EPERM, false },
-	{ "finit_module", EPERM, false },
-	{ "delete_module", EPERM, false },
-	{ "create_module", EPERM, false },
-	{ "query_module", EPERM, false },
-	{ "reboot", EPERM, false },
-	{ "swapon", EPERM, false },
-	{ "swapoff", EPERM, false },
+	{ "clone3", ENOSYS },
+	{ "openat2", ENOSYS },
+	{ "io_uring_setup", ENOSYS },
+	{ "io_uring_enter", ENOSYS },
+	{ "io_uring_register", ENOSYS },
+	{ "keyctl", EPERM },
+	{ "add_key", EPERM },
+	{ "request_key", EPERM },
+	{ "mount", EPERM },
+	{ "umount", EPERM },
+	{ "umount2", EPERM },
+	{ "move_mount", EPERM },
+	{ "open_tree", EPERM },
+	{ "fsopen", EPERM },
+	{ "fsconfig", EPERM },
+	{ "fsmount", EPERM },
+	{ "fspick", EPERM },
+	{ "mount_setattr", EPERM },
+	{ "pivot_root", EPERM },
+	{ "unshare", EPERM },
+	{ "bpf", EPERM },
+	{ "perf_event_open", EPERM },
+	{ "userfaultfd", EPERM },
+	{ "kexec_load", EPERM },
+	{ "kexec_file_load", EPERM },
+	{ "init_module", EPERM },
+	{ "finit_module", EPERM },
+	{ "delete_module", EPERM },
+	{ "create_module", EPERM },
+	{ "query_module", EPERM },
+	{ "reboot", EPERM },
+	{ "swapon", EPERM },
+	{ "swapoff", EPERM },
 };
+
+/* A new UTS namespace by clone() stays possible: init needs it, and takes a capability that no exec
+ * has. */
+#define CLONE_REFUSED                                                                              \
+	((unsigned)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
+		    CLONE_NEWNET))
+/* Likewise init alone enters the view of a stage: a mount or a network namespace. 0 is "any". */
+#define SETNS_REFUSED (~(unsigned)(CLONE_NEWNS | CLONE_NEWNET))
 
 /* Refused with EPERM when any of BITS is set in argument ARG, and, unless GATE_BITS is 0, any of
  * those in argument GATE as well. */
@@ -90,19 +98,9 @@ static const struct bit_refusal {
 	/* The mode is garbage, and unused, without these flags. */
 	{ "open", 2, SET_UID | SET_GID, 1, O_CREAT | TMPFILE },
 	{ "openat", 3, SET_UID | SET_GID, 2, O_CREAT | TMPFILE },
+	{ "clone", 0, CLONE_REFUSED, 0, 0 },
+	{ "setns", 1, SETNS_REFUSED, 0, 0 },
 };
-
-/* A new UTS namespace by clone() stays possible: init needs it, and takes a capability that no exec
- * has. */
-#define CLONE_REFUSED                                                                              \
-	((unsigned)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
-		    CLONE_NEWNET))
-/* Likewise init alone enters the view of a stage: a mount or a network namespace. 0 is "any". */
-#define SETNS_REFUSED (~(unsigned)(CLONE_NEWNS | CLONE_NEWNET))
-static const struct bit_refusal setns_refusal = { "setns", 1, SETNS_REFUSED, 0, 0 };
-static const struct bit_refusal clone_refusal = { "clone", 0, CLONE_REFUSED, 0, 0 };
-static const struct bit_refusal unshare_uts_refusal = { "unshare", 0, CLONE_NEWUTS, 0, 0 };
-static const struct refusal unshare_refusal = { "unshare", EPERM, false };
 
 /* Refused when argument ARG is VALUE, in its lower half. */
 static const struct value_refusal {
@@ -184,26 +182,18 @@ static int refuse_value(scmp_filter_ctx c, const struct value_refusal *f)
 	return add_rule(c, f->name, SCMP_ACT_ERRNO((unsigned)f->error), &arg, 1);
 }
 
-static int refuse_all(scmp_filter_ctx c, bool allow_userns)
+static int refuse_all(scmp_filter_ctx c)
 {
 	size_t i;
 	int r = 0;
 
 	for (i = 0; i < ARRAY_SIZE(refusals) && r == 0; i++)
-		if (!allow_userns || !refusals[i].with_userns)
-			r = refuse(c, &refusals[i]);
+		r = refuse(c, &refusals[i]);
 	for (i = 0; i < ARRAY_SIZE(bit_refusals) && r == 0; i++)
 		r = refuse_bits(c, &bit_refusals[i]);
 	for (i = 0; i < ARRAY_SIZE(value_refusals) && r == 0; i++)
 		r = refuse_value(c, &value_refusals[i]);
-	if (r == 0)
-		r = refuse_bits(c, &setns_refusal);
-	if (r < 0)
-		return r;
-	if (allow_userns)
-		return refuse_bits(c, &unshare_uts_refusal);
-	r = refuse(c, &unshare_refusal);
-	return r < 0 ? r : refuse_bits(c, &clone_refusal);
+	return r;
 }
 
 static int add_profile_rule(scmp_filter_ctx c, const struct seccomp_profile_rule *rule)
@@ -301,13 +291,13 @@ static int export_code(scmp_filter_ctx c, struct code *ret)
 	return 0;
 }
 
-static int compile_refusals(struct code *ret, bool allow_userns)
+static int compile_refusals(struct code *ret)
 {
 	scmp_filter_ctx c CLEANUP_CONTEXT = NULL;
 	int r = new_context(&c, SCMP_ACT_ALLOW);
 
 	if (r == 0)
-		r = refuse_all(c, allow_userns);
+		r = refuse_all(c);
 	return r < 0 ? r : export_code(c, ret);
 }
 
@@ -375,14 +365,14 @@ static int to_memfd(const struct code *c, int *ret_memfd)
 	return 0;
 }
 
-int seccomp_program_new_from(int *ret_memfd, bool allow_userns, const char *profile)
+int seccomp_program_new(int *ret_memfd, const char *profile)
 {
 	struct code ours CLEANUP(free_code) = { NULL, 0 };
 	struct code theirs CLEANUP(free_code) = { NULL, 0 };
 	struct code both CLEANUP(free_code) = { NULL, 0 };
 	int r;
 
-	r = compile_refusals(&ours, allow_userns);
+	r = compile_refusals(&ours);
 	if (r < 0)
 		return r;
 	r = compile_profile(&theirs, profile);
@@ -392,9 +382,4 @@ int seccomp_program_new_from(int *ret_memfd, bool allow_userns, const char *prof
 	if (r == 0)
 		r = compact(&both);
 	return r < 0 ? r : to_memfd(&both, ret_memfd);
-}
-
-int seccomp_program_new(int *ret_memfd, bool allow_userns)
-{
-	return seccomp_program_new_from(ret_memfd, allow_userns, SECCOMP_PROFILE_PATH);
 }

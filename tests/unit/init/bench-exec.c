@@ -86,7 +86,7 @@ START_TEST(exec)
 	int filter = -1;
 
 	ck_assert_ptr_nonnull(victim);
-	ck_assert_int_eq(seccomp_program_new(&filter, false), 0);
+	ck_assert_int_eq(seccomp_program_new(&filter, SECCOMP_PROFILE_PATH), 0);
 	harness_start(&h, HARNESS_BINARY, -1, 0);
 	measure("/bin/true, no filter", "/bin/true", "/bin/true");
 	harness_stop(&h);

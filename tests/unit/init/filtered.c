@@ -24,7 +24,7 @@ static void set_up(enum harness_kind kind)
 {
 	int filter = -1;
 
-	ck_assert_int_eq(seccomp_program_new(&filter, false), 0);
+	ck_assert_int_eq(seccomp_program_new(&filter, SECCOMP_PROFILE_PATH), 0);
 	harness_start(&h, kind, filter, 300);
 }
 
