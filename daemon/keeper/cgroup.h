@@ -12,7 +12,6 @@
 #include "keeper-wire.h"
 
 #define CGROUP_CPU_PERIOD_USEC 100000
-#define CGROUP_FREEZE_MS KEEPER_FREEZE_MAX_MS /* mostly it takes less than one */
 
 struct cgroup_hierarchy {
 	int fd;
@@ -46,14 +45,12 @@ void cgroup_read(const struct cgroups *c, const char *name, struct keeper_counte
 int cgroup_open_oom(const struct cgroups *c, const char *name, uint32_t *ret_version);
 /* SIGKILL to whatever is inside. */
 void cgroup_kill(const struct cgroups *c, const char *name);
+
 /* ---- freezer.c ---- */
-/* Freezes everything in NAME, or lets it go on, and waits until that is so: for workers, it blocks
- * up to CGROUP_FREEZE_MS. Returns 0, -EOPNOTSUPP (no freezer), -ETIMEDOUT (then it is thawed again)
- * or another negative errno. What is frozen under version 1 does not even die until it is thawed.
- */
-int cgroup_freeze(const struct cgroups *c, const char *name, bool frozen);
-/* The two steps of it, without waiting: 0 or negative errno; and 1 when it is so, 0 not yet. */
+/* Begins to freeze everything in NAME, or to let it go on. Returns 0, -EOPNOTSUPP (no freezer) or
+ * another negative errno. What is frozen under version 1 does not even die until it is thawed. */
 int cgroup_freeze_begin(const struct cgroups *c, const char *name, bool frozen);
+/* 1 when it is so, 0 not yet, or negative errno. */
 int cgroup_freeze_done(const struct cgroups *c, const char *name, bool frozen);
 
 /* 0 when it is gone everywhere, -EBUSY while something is still leaving. */

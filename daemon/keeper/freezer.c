@@ -6,14 +6,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "cgroup.h"
-#include "clock.h"
 #include "files.h"
 
 #define FREEZER_PATH_MAX 512
-#define FREEZER_STEP_MS 1
 
 static const struct cgroup_hierarchy *find_freezer(const struct cgroups *c)
 {
@@ -65,21 +62,4 @@ int cgroup_freeze_done(const struct cgroups *c, const char *name, bool frozen)
 		return 1;
 	n = cgroup_freeze_begin(c, name, frozen);
 	return n < 0 ? (int)n : 0;
-}
-
-int cgroup_freeze(const struct cgroups *c, const char *name, bool frozen)
-{
-	static const struct timespec step = { .tv_nsec = FREEZER_STEP_MS * 1000000L };
-	const int64_t end = clock_now_ms() + CGROUP_FREEZE_MS;
-	int r = cgroup_freeze_begin(c, name, frozen);
-
-	if (r < 0)
-		return r;
-	while ((r = cgroup_freeze_done(c, name, frozen)) == 0 && clock_now_ms() < end)
-		(void)nanosleep(&step, NULL); /* cut short: asked once more */
-	if (r > 0)
-		return 0;
-	if (frozen)
-		(void)cgroup_freeze_begin(c, name, false); /* half frozen helps nobody */
-	return r < 0 ? r : -ETIMEDOUT;
 }
