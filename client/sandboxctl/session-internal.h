@@ -52,7 +52,6 @@ void session_cancel(struct session *s);
 
 /* ---- session-return.c ---- */
 
-bool session_is_method(const struct session *s, const char *name);
 /* Gives the command a name of ours, unless it has one. Returns 0 or negative errno. */
 int session_name_exec(struct session *s);
 /* How many of its bytes were shown before, over another connection; and now all of them are. */

@@ -24,14 +24,14 @@
 /* A connection that lasted so long is no daemon that dies of our request. */
 #define STABLE_MS 1000
 
-bool session_is_method(const struct session *s, const char *name)
+static bool is_method(const struct session *s, const char *name)
 {
 	return strcmp(s->options->method, name) == 0;
 }
 
 static bool is_run(const struct session *s)
 {
-	return session_is_method(s, "exec.run");
+	return is_method(s, "exec.run");
 }
 
 static bool has_key(const struct session *s)
@@ -47,7 +47,7 @@ static bool is_streamed(const struct session *s)
 /* A loop.run has a result of its own, which only its key finds again. */
 static bool can_return(const struct session *s)
 {
-	return !session_is_method(s, "loop.run") || has_key(s);
+	return !is_method(s, "loop.run") || has_key(s);
 }
 
 /* The daemon does not know the command. With a key it can be asked to run it, unless the command
@@ -188,7 +188,7 @@ static struct json_object *found_params(struct session *s, bool attach)
 /* Looks for the command by its id. */
 static int ask_for_exec(struct session *s)
 {
-	const bool attach = session_is_method(s, "exec.attach") || is_streamed(s);
+	const bool attach = is_method(s, "exec.attach") || is_streamed(s);
 	const bool detach = options_have(&s->ctl->options, OPTION_DETACH);
 	CLEANUP_JSON struct json_object *params = NULL;
 
@@ -244,7 +244,7 @@ void session_come_back(struct session *s)
 	}
 	s->absent = false;
 	s->returned_ms = now;
-	if (session_is_method(s, "loop.run")) {
+	if (is_method(s, "loop.run")) {
 		repeat_request(s);
 		return;
 	}

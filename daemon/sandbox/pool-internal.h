@@ -48,7 +48,6 @@ struct pool_table {
 	struct event upkeep;
 };
 
-struct pool *pool_find(const struct manager *m, uid_t owner, const char *template_name);
 /* How many of P are being made, and how many wait. */
 void pool_count(const struct pool *p, uint32_t *ret_starting, uint32_t *ret_ready);
 /* How many spares the memory that they may take is enough for. */

@@ -28,7 +28,7 @@ static void make_key(char key[static KEY_SIZE], uid_t owner, const char *templat
 	(void)snprintf(key, KEY_SIZE, "%u/%s", (unsigned)owner, template_name);
 }
 
-struct pool *pool_find(const struct manager *m, uid_t owner, const char *template_name)
+static struct pool *find_pool(const struct manager *m, uid_t owner, const char *template_name)
 {
 	char key[KEY_SIZE];
 
@@ -47,7 +47,7 @@ static void pool_free(struct pool *p)
 int pool_get(struct manager *m, uid_t owner, const char *template_name, struct pool **ret)
 {
 	struct pool_table *t = m->pools;
-	struct pool *p = pool_find(m, owner, template_name);
+	struct pool *p = find_pool(m, owner, template_name);
 	char key[KEY_SIZE];
 	int r;
 
@@ -232,7 +232,7 @@ static bool fits(const struct spare *sp, const struct sandbox *s, const struct s
 struct sandbox *pool_take(struct sandbox *s, const char *template_name,
 			  const struct string_list *layers)
 {
-	struct pool *p = pool_find(s->manager, s->facts.owner, template_name);
+	struct pool *p = find_pool(s->manager, s->facts.owner, template_name);
 	struct spare_program program;
 	struct spare *sp;
 

@@ -110,14 +110,9 @@ int process_hold(pid_t pid, uint64_t since)
 	pidfd = pidfd_open(pid, 0);
 	if (pidfd < 0)
 		return -errno;
-	if (process_since(pid) != since || !process_is_there(pidfd))
+	if (process_since(pid) != since || pidfd_send_signal(pidfd, 0, NULL, 0) < 0)
 		return -ESRCH;
 	return TAKE_FD(pidfd);
-}
-
-bool process_is_there(int pidfd)
-{
-	return pidfd_send_signal(pidfd, 0, NULL, 0) == 0;
 }
 
 void process_kill(int pidfd)

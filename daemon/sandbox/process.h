@@ -18,7 +18,5 @@ int process_namespace_above(pid_t pid, int pidfd);
 uint64_t process_since(pid_t pid);
 /* A pidfd of PID if it began at SINCE and is still there; -ESRCH: it is not. */
 int process_hold(pid_t pid, uint64_t since);
-/* Whether the process of a pidfd has not ended. */
-bool process_is_there(int pidfd);
 /* SIGKILL; to a sandbox's init it ends all that is in the sandbox. -1 is fine. */
 void process_kill(int pidfd);
