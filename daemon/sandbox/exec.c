@@ -272,9 +272,21 @@ static void end(struct exec *e)
 	event_active(&e->events->news, 0, 0);
 }
 
+/* What init was to have and will not get. A caller's descriptor that stayed open would keep his
+ * reader waiting for as long as the result is kept. */
+static void drop_unsent(struct exec *e)
+{
+	size_t i;
+
+	exec_drop_request(e);
+	for (i = 0; i < ARRAY_SIZE(e->child_fds); i++)
+		e->child_fds[i] = close_fd(e->child_fds[i]);
+}
+
 void exec_close_output(struct exec *e)
 {
 	exec_set_phase(e, EXEC_PHASE_CLOSING);
+	drop_unsent(e);
 	if (!exec_spool_finish(e, EXEC_DRAIN_MS))
 		end(e);
 }
@@ -612,15 +624,11 @@ int exec_new(struct exec **ret, struct manager *m, struct sandbox *s)
 
 static void destroy(struct exec *e)
 {
-	size_t i;
-
 	exec_drop_events(e);
 	forget(e);
-	exec_drop_request(e);
+	drop_unsent(e);
 	exec_activity_end(e);
 	view_leave(&e->view, NULL);
-	for (i = 0; i < 3; i++)
-		e->child_fds[i] = close_fd(e->child_fds[i]);
 	e->input = exec_stdin_free(e->input);
 	e->terminal = close_fd(e->terminal);
 	exec_drop_secrets(e);

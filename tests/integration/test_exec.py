@@ -5,6 +5,7 @@ import base64
 import hashlib
 import os
 import pty
+import select
 import signal
 import socket
 import stat
@@ -190,6 +191,26 @@ def test_a_mebibyte_of_arguments(t):
     equal((r["cause"], r["startError"]["kind"]), ("never_started", "too_big"), "2 MB")
     r = t.run(s, ["true", "x" * 200000])
     equal((r["cause"], r["startError"]["kind"]), ("never_started", "too_big"), "128 KiB in one")
+
+
+def test_what_never_starts_keeps_no_descriptor(t):
+    """Whoever reads the other end of one sees its end, though the result is kept."""
+    s = t.sandbox()
+    for command in (["true", *["x" * 100 for _ in range(20000)]], ["no-such-program"]):
+        out, their_out = os.pipe()
+        their_in, stdin = os.pipe()
+        with t.connect() as c:
+            streams = {"stdin": {"fd": 0}, "stdout": {"fd": 1}}
+            r = c.call("exec.run", {"sandbox": s["name"], "command": command, "fds": 2, **streams}, fds=(their_in, their_out))
+        os.close(their_in)
+        os.close(their_out)
+        equal(r["cause"], "never_started", command[0])
+        check(select.select([out], [], [], 10)[0] and os.read(out, 1) == b"", f"{command[0]}: its stdout is still open")
+        poll = select.poll()
+        poll.register(stdin, 0)
+        check([(stdin, select.POLLERR)] == poll.poll(10000), f"{command[0]}: its stdin is still open")
+        os.close(out)
+        os.close(stdin)
 
 
 def test_arguments_are_a_vector(t):
