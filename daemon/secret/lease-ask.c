@@ -42,6 +42,8 @@ static int check_room(const struct lease_table *t, uid_t owner, struct error *re
 
 	TAILQ_FOREACH(l, &t->all, in_all)
 	count += l->facts.owner == owner;
+	TAILQ_FOREACH(l, &t->outlived, in_all)
+	count += l->facts.owner == owner;
 	LIST_FOREACH (p, &t->pending, in_all)
 		count += p->is_new && p->lease->facts.owner == owner;
 	if (count < LEASES_PER_UID_MAX)

@@ -48,7 +48,8 @@ struct lease_pending {
 struct lease_table {
 	struct manager *manager;
 	struct table by_id;
-	TAILQ_HEAD(, lease) all; /* oldest first */
+	TAILQ_HEAD(leases, lease) all; /* oldest first */
+	struct leases outlived; /* over before its command is, which keeps what it has read */
 	LIST_HEAD(, lease_pending) pending;
 	struct event timer;
 	int timer_fd;

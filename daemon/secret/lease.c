@@ -56,6 +56,11 @@ static void end(struct lease_table *t, struct lease *l, enum lease_end why, bool
 	}
 	if (kill)
 		lease_holder_kill(m, l);
+	else if (why != LEASE_END_RELEASED && l->facts.holder == LEASE_HOLDER_EXEC &&
+		 lease_holder_lives(m, l)) {
+		TAILQ_INSERT_TAIL(&t->outlived, l, in_all);
+		return;
+	}
 	lease_free(l);
 }
 
@@ -64,16 +69,33 @@ void lease_end(struct manager *m, struct lease *l, enum lease_end why, bool kill
 	end(m->leases, l, why, kill);
 }
 
+static bool is_held_by(const struct lease *l, enum lease_holder holder, uid_t peer, const char *id)
+{
+	return l->facts.holder == holder && l->facts.holder_peer == peer &&
+	       strcmp(l->facts.holder_id, id) == 0;
+}
+
+static void drop_outlived(struct lease_table *t, struct lease *l)
+{
+	TAILQ_REMOVE(&t->outlived, l, in_all);
+	lease_free(l);
+}
+
 void lease_end_for(struct manager *m, enum lease_holder holder, uid_t holder_peer,
 		   const char *holder_id, enum lease_end why, bool kill)
 {
+	struct lease_table *t = m->leases;
 	struct lease *l, *next;
 
-	for (l = m->leases ? TAILQ_FIRST(&m->leases->all) : NULL; l; l = next) {
+	for (l = t ? TAILQ_FIRST(&t->all) : NULL; l; l = next) {
 		next = TAILQ_NEXT(l, in_all);
-		if (l->facts.holder == holder && l->facts.holder_peer == holder_peer &&
-		    strcmp(l->facts.holder_id, holder_id) == 0)
-			end(m->leases, l, why, kill);
+		if (is_held_by(l, holder, holder_peer, holder_id))
+			end(t, l, why, kill);
+	}
+	for (l = t ? TAILQ_FIRST(&t->outlived) : NULL; l; l = next) {
+		next = TAILQ_NEXT(l, in_all);
+		if (is_held_by(l, holder, holder_peer, holder_id))
+			drop_outlived(t, l);
 	}
 }
 
@@ -95,6 +117,20 @@ struct lease_revoked lease_revoke(struct manager *m, struct lease *l, bool kill)
 	return ret;
 }
 
+/* Commands whose leases ended before they did end, too. */
+static void kill_outlived(struct lease_table *t, uid_t peer, const struct lease_request *place)
+{
+	struct lease *l, *next;
+
+	for (l = TAILQ_FIRST(&t->outlived); l; l = next) {
+		next = TAILQ_NEXT(l, in_all);
+		if (!lease_may_see(l, peer) || (place && !lease_holder_is_in(l, place)))
+			continue;
+		lease_holder_kill(t->manager, l);
+		drop_outlived(t, l);
+	}
+}
+
 /* PLACE NULL: all. Those that are still to come are told last: who hears of it may give back
  * others.
  */
@@ -109,6 +145,8 @@ static struct lease_revoked revoke_some(struct lease_table *t, uid_t peer,
 		if (lease_may_see(l, peer) && (!place || lease_holder_is_in(l, place)))
 			revoke_one(t, l, kill, &ret);
 	}
+	if (kill)
+		kill_outlived(t, peer, place);
 	lease_drop_new(t, peer, place);
 	return ret;
 }
@@ -237,6 +275,7 @@ int lease_table_new(struct manager *m, struct lease_table **ret)
 		return -ENOMEM;
 	t->manager = m;
 	TAILQ_INIT(&t->all);
+	TAILQ_INIT(&t->outlived);
 	LIST_INIT(&t->pending);
 	lease_rows_init(t);
 	r = lease_timer_init(t);
@@ -265,6 +304,8 @@ void lease_table_free(struct lease_table *t)
 		TAILQ_REMOVE(&t->all, l, in_all);
 		lease_free(l);
 	}
+	while ((l = TAILQ_FIRST(&t->outlived)))
+		drop_outlived(t, l);
 	table_deinit(&t->by_id);
 	lease_rows_deinit(t);
 	lease_timer_deinit(t);

@@ -348,8 +348,9 @@ def test_revoked_while_it_runs(t):
     equal((r["state"], r["exec"]["cause"]), ("failed", "lease_revoked"), f"{r}")
     check("lease was revoked" in r["error"], r["error"])
     check("verification" not in r["artifacts"] or not r["artifacts"]["verification"].get("success"), f"{r}")
-    for e in (x, free):
-        equal(c.call("exec.get", {"execId": e["execId"]})["state"], "running", "who holds none goes on")
+    r = c.call("exec.wait", {"execId": x["execId"], "timeoutMs": 20000}, timeout=30)
+    equal(r["cause"], "lease_revoked", "it kept what was revoked before, and ends, too")
+    equal(c.call("exec.get", {"execId": free["execId"]})["state"], "running", "who never had one goes on")
     c.call("loop.destroy", {"loopId": lid, "force": True}, timeout=60)
 
 

@@ -233,6 +233,28 @@ def test_revoke_all_and_kill(t):
     equal(end_of(c, untouched)["cause"], "lease_revoked", "one in a sandbox that had it")
 
 
+def test_kill_after_all(t):
+    """Who kept what was revoked, or what expired, can be ended afterwards, in its place alone."""
+    d, c = daemon(t)
+    boxes = [t.sandbox(client=c) for _ in range(2)]
+    other = t.connect(daemon=d)
+    other.call("events.subscribe", {"types": ["lease"]})
+    first, second = (start(c, x) for x in boxes)
+    expired = start(c, boxes[0])
+    for exec_id in (first, second):
+        lease(c, execId=exec_id)
+    lease(c, execId=expired, ttl=1000)
+    equal(other.note("events.event", timeout=20)["data"]["reason"], "expired", "one")
+    equal(c.call("secret.revokeAll"), {"revoked": 2, "running": 2}, "all")
+    equal(c.call("secret.revokeAll"), {"revoked": 0, "running": 0}, "nothing is left")
+    nothing = {"revoked": 0, "running": 0}
+    equal(c.call("secret.revoke", {"sandbox": boxes[0]["name"], "kill": True}), nothing, "it was revoked before")
+    equal([end_of(c, x)["cause"] for x in (first, expired)], ["lease_revoked"] * 2, "in that sandbox")
+    equal(c.call("exec.get", {"execId": second})["state"], "running", "in another")
+    equal(c.call("secret.revokeAll", {"kill": True}), nothing, "all")
+    equal(end_of(c, second)["cause"], "lease_revoked", "the last")
+
+
 # ---- time ----
 def test_expires(t):
     d, c = daemon(t)
