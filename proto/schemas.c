@@ -83,7 +83,7 @@ const struct schema schema_system_info = { "SystemInfo", system_info_fields, "Th
 
 static const struct field doctor_check_fields[] = {
 	{ "name", FIELD_STRING, R, .doc = "What was looked at." },
-	{ "ok", FIELD_BOOL, R, .doc = "Whether it is as it should be." },
+	{ "ok", FIELD_BOOL, R | N, .doc = "Whether it is as it should be; null: it could not be looked at." },
 	{ "severity", FIELD_ENUM, R, .values = severities, .doc = "Whether sandboxes work without it." },
 	{ "detail", FIELD_STRING, R, .doc = "What was found." },
 	{ "hint", FIELD_STRING, R | N, .doc = "What would be right." },

@@ -397,7 +397,7 @@ const struct verb verbs[] = {
 	{ "df", "", "show what takes disk space", no_options, 0, 0, COMMON, .run = verb_df, .columns = df_columns },
 	{ "prune", "", "remove stopped sandboxes and old layers of tools", prune_options, 0, 0, COMMON, .run = verb_prune, .columns = prune_columns },
 	{ "info", "", "show the daemon and what it can do", no_options, 0, 0, COMMON, .run = verb_info },
-	{ "doctor", "", "check this machine; works without a daemon", no_options, 0, 0, COMMON, .run = verb_doctor },
+	{ "doctor", "", "what is missing, and what mends it; also without a daemon", no_options, 0, 0, COMMON, .run = verb_doctor },
 	{ "daemon start", "", "start the daemon in the background", daemon_start_options, 0, 0, COMMON, .run = verb_daemon_start },
 	{ "daemon stop", "", "stop the daemon and every sandbox", no_options, 0, 0, COMMON, .run = verb_daemon_stop },
 	{ "daemon status", "", "say whether the daemon runs; status 3 if not", no_options, 0, 0, COMMON, .run = verb_daemon_status },

@@ -6,6 +6,7 @@
 
 #include <event2/event.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,11 +17,14 @@
 #include "sandbox/config.h"
 #include "sandbox/manager.h"
 #include "secret/agent-secrets-health.h"
+#include "secret/audit.h"
 #include "secret/ready.h"
+#include "secret/vault.h"
 #include "util/checks.h"
 #include "util/child.h"
 #include "util/fd.h"
 #include "util/strings.h"
+#include "util/time.h"
 
 #define OUTPUT_MAX 65536
 #define TIMEOUT_SECONDS 20
@@ -40,7 +44,7 @@ static struct json_object *check_value(const struct check *c)
 	size_t i;
 
 	value_add_string(o, "name", c->name);
-	json_object_object_add(o, "ok", json_object_new_boolean(c->ok));
+	json_object_object_add(o, "ok", c->skipped ? NULL : json_object_new_boolean(c->ok));
 	value_add_string(o, "severity", c->severity == CHECK_REQUIRED ? "required" : "optional");
 	json_object_object_add(o, "detail", value_string(c->detail));
 	json_object_object_add(o, "hint", value_string(c->hint));
@@ -53,14 +57,17 @@ static struct json_object *check_value(const struct check *c)
 	return o;
 }
 
+enum finding { BAD, GOOD, NOT_LOOKED_AT };
+
 /* A check that is none of the table's: it is about us, not the host. */
-static struct json_object *own_check(const char *name, bool ok, const char *detail,
+static struct json_object *own_check(const char *name, enum finding f, const char *detail,
 				     const char *hint)
 {
 	struct json_object *o = json_object_new_object();
 
 	value_add_string(o, "name", name);
-	json_object_object_add(o, "ok", json_object_new_boolean(ok));
+	json_object_object_add(o, "ok",
+			       f == NOT_LOOKED_AT ? NULL : json_object_new_boolean(f == GOOD));
 	value_add_string(o, "severity", "optional");
 	json_object_object_add(o, "detail", value_string(detail));
 	json_object_object_add(o, "hint", value_string(hint));
@@ -81,15 +88,15 @@ static void add_agent_secrets(struct json_object *list, const struct config *con
 	if (!s)
 		return;
 	if (!path) {
-		(void)json_object_array_add(list, own_check("agent-secrets", false, "no HOME",
+		(void)json_object_array_add(list, own_check("agent-secrets", BAD, "no HOME",
 							    "[secrets] agent_secrets_socket"));
 	} else if (agent_secrets_ask_health(path, &health, &e) < 0) {
 		(void)json_object_array_add(list,
-					    own_check("agent-secrets", false, e.message, e.hint));
+					    own_check("agent-secrets", BAD, e.message, e.hint));
 	} else {
 		(void)snprintf(detail, sizeof(detail), "answers: %lld secrets, %lld leases",
 			       (long long)health.secrets, (long long)health.leases);
-		(void)json_object_array_add(list, own_check("agent-secrets", true, detail, NULL));
+		(void)json_object_array_add(list, own_check("agent-secrets", GOOD, detail, NULL));
 	}
 }
 
@@ -151,11 +158,60 @@ static struct json_object *read_result(int fd)
 	return o;
 }
 
-/* The daemon alone knows what is stored, and who asks. */
+/* ---- what this process alone knows ---- */
+
+static void add_store(struct json_object *list, struct manager *m)
+{
+	static const char name[] = "secret store";
+	CLEANUP_ERROR struct error e = { 0 };
+	char key[128], detail[160];
+
+	if (vault_check_open(m->vault, &e) < 0) {
+		(void)json_object_array_add(list, own_check(name, BAD, e.message, e.hint));
+		return;
+	}
+	vault_describe_key(m->vault, key, sizeof(key));
+	(void)snprintf(detail, sizeof(detail), "open; key: %s", key);
+	(void)json_object_array_add(list, own_check(name, GOOD, detail, NULL));
+}
+
+static void add_audit(struct json_object *list, struct manager *m)
+{
+	static const char name[] = "audit log", hint[] = "sandboxctl audit verify";
+	CLEANUP_ERROR struct error e = { 0 };
+	enum finding found = NOT_LOOKED_AT;
+	struct audit_state s;
+	char detail[160], when[TIME_TEXT_SIZE];
+
+	if (audit_look(m, &s, &e) < 0) {
+		(void)json_object_array_add(list, own_check(name, BAD, e.message, e.hint));
+		return;
+	}
+	if (s.checked_at_ms == 0) {
+		(void)snprintf(detail, sizeof(detail),
+			       "not looked at: sandboxctl audit verify checks its %" PRId64
+			       " entries",
+			       s.entries);
+	} else {
+		time_format(s.checked_at_ms, when);
+		found = s.bad == 0 ? GOOD : BAD;
+		if (found == GOOD)
+			(void)snprintf(detail, sizeof(detail), "as it was written, at %s", when);
+		else
+			(void)snprintf(detail, sizeof(detail),
+				       "entry %" PRId64 " was not as it was written, at %s", s.bad,
+				       when);
+	}
+	(void)json_object_array_add(list,
+				    own_check(name, found, detail, found == BAD ? hint : NULL));
+}
+
+/* Who asks is known, too. */
 static void add_tool(const struct tool_ready *t, void *userdata)
 {
 	CLEANUP_STR char *name = string_format("secrets: %s", t->tool);
-	struct json_object *o = own_check(name ? name : "secrets", t->ready, t->detail, t->hint);
+	struct json_object *o =
+		own_check(name ? name : "secrets", t->ready ? GOOD : BAD, t->detail, t->hint);
 	const char *const fix[] = { "sandboxctl", "secret", "set", t->secret };
 
 	if (t->is_stored)
@@ -174,8 +230,11 @@ static void on_ended(struct child *c, bool exited, int status, void *userdata)
 	(void)c;
 	result = exited && status == 0 ? read_result(run->output) : NULL;
 	if (result) {
-		if (json_object_object_get_ex(result, "checks", &checks))
+		if (json_object_object_get_ex(result, "checks", &checks)) {
+			add_store(checks, run->manager);
+			add_audit(checks, run->manager);
 			tools_ready_each(run->manager, request_uid(r), add_tool, checks);
+		}
 		request_reply(r, result);
 	} else {
 		(void)error_set(&e, ERROR_TIMEOUT, NULL, "run sandboxctl doctor without the daemon",

@@ -55,7 +55,9 @@ struct audit {
 	struct manager *manager;
 	struct audit_log log; /* fd -1: not open yet */
 	int64_t told_count;
-	int64_t told_at_ms; /* CLOCK_BOOTTIME */
+	int64_t told_at_ms;    /* CLOCK_BOOTTIME */
+	int64_t checked_at_ms; /* the last whole check, and what it found */
+	int64_t checked_bad;
 	struct event saver;
 	struct event step;
 	TAILQ_HEAD(, audit_reading) readings;
@@ -247,6 +249,10 @@ static void report(struct audit_reading *r)
 				: report.by_given ? "missing"
 						  : reason_of(w->fault);
 	}
+	if (!report.by_given) {
+		r->audit->checked_at_ms = time_realtime_ms();
+		r->audit->checked_bad = report.bad;
+	}
 	r->verified(&report, NULL, r->userdata);
 }
 
@@ -389,6 +395,18 @@ int audit_verify(struct manager *m, uid_t peer, const struct audit_mark *given,
 	r->verified = done;
 	r->userdata = userdata;
 	return reading_start(r, audit_check_begin(&r->check, &m->audit->log, given), ret, reterr);
+}
+
+int audit_look(struct manager *m, struct audit_state *ret, struct error *reterr)
+{
+	const struct audit *a = m->audit;
+
+	if (ready(m->audit, reterr) < 0)
+		return -1;
+	*ret = (struct audit_state){ .entries = a->log.now.head.count,
+				     .checked_at_ms = a->checked_at_ms,
+				     .bad = a->checked_bad };
+	return 0;
 }
 
 /* ---- the object ---- */

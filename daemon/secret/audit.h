@@ -66,6 +66,15 @@ int audit_verify(struct manager *m, uid_t peer, const struct audit_mark *given,
 		 audit_verified *done, void *userdata, struct audit_reading **ret,
 		 struct error *reterr);
 
+/* What is known of it without reading it. */
+struct audit_state {
+	int64_t entries;       /* all that were ever written */
+	int64_t checked_at_ms; /* CLOCK_REALTIME, by this daemon; 0: never */
+	int64_t bad;           /* what that found: an entry, or 0 */
+};
+/* 0, or -1 with *RETERR: it cannot be written. */
+int audit_look(struct manager *m, struct audit_state *ret, struct error *reterr);
+
 void audit_reading_end(struct audit_reading *r);
 
 /* The vault's key need not be there yet: until it is, audit_write() says why. */

@@ -158,8 +158,6 @@ child_ended vault_child_ended;
 int vault_open_now(struct vault *v);
 /* It cannot be opened now: PROBLEM as vault_open_now() has it. */
 void vault_shut(struct vault *v, int problem);
-/* 0: it is open. Else -1 with *RETERR, and it is tried again. */
-int vault_check_open(struct vault *v, struct error *reterr);
 /* The child that tried has ended. */
 void vault_key_found(struct vault *v);
 int vault_set_problem(int problem, struct error *reterr);

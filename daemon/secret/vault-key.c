@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -67,6 +68,25 @@ static int read_credential(const char *name, struct text *ret)
 		return -ENOENT;
 	path = string_format("%s/%s", dir, name);
 	return path ? read_text(AT_FDCWD, path, false, ret) : -ENOMEM;
+}
+
+void vault_describe_key(const struct vault *v, char *ret, size_t size)
+{
+	static const char *const kinds[] = {
+		[SECRET_KEY_FILE] = "file",
+		[SECRET_KEY_CREDENTIAL] = "credential",
+		[SECRET_KEY_PASSPHRASE_FILE] = "passphrase-file",
+		[SECRET_KEY_PASSPHRASE_CREDENTIAL] = "passphrase-credential",
+	};
+	const struct secret_key_source *s = &v->sources.key;
+	CLEANUP(text_deinit) struct text text = { 0 };
+
+	if (s->where)
+		(void)snprintf(ret, size, "%s %s", kinds[s->kind], s->where); /* cut if longer */
+	else if (read_credential(CREDENTIAL, &text) == -ENOENT)
+		(void)snprintf(ret, size, "auto, the file " VAULT_KEY_FILE " beside it");
+	else
+		(void)snprintf(ret, size, "auto, the credential " CREDENTIAL);
 }
 
 /* 32 bytes, or 64 hexadecimal digits and perhaps a newline. */

@@ -179,7 +179,6 @@ void vault_key_found(struct vault *v)
 	log_notice("the store of secrets can be used now");
 }
 
-/* 0: it is open. Else -1 with *RETERR. */
 int vault_check_open(struct vault *v, struct error *reterr)
 {
 	if (v->key)

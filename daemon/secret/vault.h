@@ -57,6 +57,11 @@ bool vault_has(const struct vault *v, uid_t owner, const char *name);
 /* Calls FN for each of OWNER, by name, until it returns false. */
 int vault_each(struct vault *v, uid_t owner, bool (*fn)(const struct vault_entry *, void *userdata),
 	       void *userdata, struct error *reterr);
+/* For people: where its key comes from, in the words of the configuration. */
+void vault_describe_key(const struct vault *v, char *ret, size_t size);
+/* 0: it is open. Else -1 with *RETERR, which says why it is not and what would help, and it is
+ * tried again. */
+int vault_check_open(struct vault *v, struct error *reterr);
 /* A key for another purpose, derived from the vault's. CONTEXT is 8 bytes. */
 int vault_derive(struct vault *v, const char context[8], uint8_t ret_key[VAULT_KEY_BYTES],
 		 struct error *reterr);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
@@ -14,8 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -30,6 +33,7 @@
 #define NOBODY 65534
 #define DISK_NEEDED_MIB 1024ul
 #define LOGIN_MAX 64
+#define LOCK_NEEDED ((size_t)4 << 20) /* some values of the largest size */
 #define SYSTEMD_RUNS "/run/systemd/system"
 #define LINGER_DIR "/var/lib/systemd/linger/"
 #define SECCOMP_PROFILE "/usr/share/containers/seccomp.json"
@@ -45,6 +49,19 @@ found(struct check *c, bool ok, const char *format, ...)
 	(void)vsnprintf(c->detail, sizeof(c->detail), format, args); /* cut if longer */
 	va_end(args);
 	c->ok = ok;
+}
+
+static void __attribute__((format(printf, 2, 3))) skipped(struct check *c, const char *format, ...)
+{
+	static const char before[] = "not looked at: ";
+	va_list args;
+
+	va_start(args, format);
+	memcpy(c->detail, before, sizeof(before));
+	(void)vsnprintf(c->detail + sizeof(before) - 1, sizeof(c->detail) - sizeof(before) + 1,
+			format, args); /* cut if longer */
+	va_end(args);
+	c->skipped = true;
 }
 
 static void set_fix(struct check *c, const char *const *argv)
@@ -200,7 +217,7 @@ static void check_overlay(const struct checks_scope *scope, struct check *c)
 
 	(void)scope;
 	if (error == EPERM && prctl(PR_GET_SECCOMP) > 0)
-		found(c, true, "not looked at: the daemon's service may not try it, keepers may");
+		skipped(c, "the daemon's service may not try it, keepers may");
 	else if (error == 0)
 		found(c, true, "works in a user namespace");
 	else
@@ -466,7 +483,7 @@ static void check_programs(const struct checks_scope *scope, struct check *c)
 	const char *dir = scope->libexec_dir;
 
 	if (!dir)
-		found(c, true, "not looked at: only the daemon knows where they are");
+		skipped(c, "only the daemon knows where they are");
 	else if (!has_program(dir, "keeper", "sandbox-keeper"))
 		found(c, false, "no sandbox-keeper in %s", dir);
 	else if (!has_program(dir, "init", "sandbox-init"))
@@ -482,7 +499,7 @@ static void check_dir(struct check *c, const char *dir)
 	struct stat st;
 
 	if (!dir)
-		found(c, true, "not looked at: only the daemon knows it");
+		skipped(c, "only the daemon knows it");
 	else if (stat(dir, &st) < 0 && errno == ENOENT)
 		found(c, true, "%s: not there yet", dir);
 	else if (stat(dir, &st) < 0)
@@ -511,7 +528,7 @@ static void check_disk(const struct checks_scope *scope, struct check *c)
 	struct space s;
 
 	if (fd < 0 || space_look(fd, scope->min_free, &s) < 0) {
-		found(c, true, "not looked at: no state directory yet");
+		skipped(c, "no state directory yet");
 	} else {
 		mib = (unsigned long long)s.free_bytes >> 20;
 		floor_mib = (unsigned long long)s.floor_bytes >> 20;
@@ -527,7 +544,9 @@ static void check_disk_limits(const struct checks_scope *scope, struct check *c)
 	const char *dir = scope->state_dir;
 	int fd = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 
-	if (fd >= 0 && scope->uid == 0 && project_quota_probe(fd) == 0)
+	if (fd < 0)
+		skipped(c, "no state directory yet");
+	else if (scope->uid == 0 && project_quota_probe(fd) == 0)
 		found(c, true, "project quotas: the kernel holds limits.diskBytes");
 	else
 		found(c, true, "limits.diskBytes is watched: %s",
@@ -536,6 +555,73 @@ static void check_disk_limits(const struct checks_scope *scope, struct check *c)
 	if (fd >= 0)
 		(void)close(fd);
 }
+
+/* ---- secrets ---- */
+
+/* Tried: what a process may lock depends on its rights as well as on its limit. */
+static void check_memory_lock(const struct checks_scope *scope, struct check *c)
+{
+	struct rlimit limit = { 0 };
+	void *p;
+	bool locks;
+
+	if (!scope->libexec_dir) {
+		skipped(c, "what counts is the daemon's limit");
+		return;
+	}
+	p = mmap(NULL, LOCK_NEEDED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	locks = p != MAP_FAILED && mlock(p, LOCK_NEEDED) == 0;
+	if (p != MAP_FAILED)
+		(void)munmap(p, LOCK_NEEDED);
+	(void)getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (locks)
+		found(c, true, "values of secrets are kept from being swapped out");
+	else
+		found(c, false, "values of secrets may be swapped out: %llu KiB can be locked",
+		      (unsigned long long)limit.rlim_cur >> 10);
+}
+
+/* In memory itself (zram), or encrypted. */
+static bool is_safe_swap(const char *device)
+{
+	char path[PATH_MAX], file[PATH_MAX + 32], uuid[16] = "";
+	const char *name;
+	FILE *f;
+
+	if (!realpath(device, path))
+		return false;
+	name = strrchr(path, '/') + 1;
+	if (strncmp(path, "/dev/zram", strlen("/dev/zram")) == 0)
+		return true;
+	(void)snprintf(file, sizeof(file), "/sys/class/block/%s/dm/uuid", name);
+	f = fopen(file, "re");
+	if (!f)
+		return false;
+	if (!fgets(uuid, sizeof(uuid), f))
+		uuid[0] = '\0';
+	(void)fclose(f); /* only read from */
+	return strncmp(uuid, "CRYPT-", strlen("CRYPT-")) == 0;
+}
+
+static void check_swap(const struct checks_scope *scope, struct check *c)
+{
+	FILE *f = fopen("/proc/swaps", "re");
+	char line[512], device[256];
+	size_t n = 0;
+
+	(void)scope;
+	if (!f) {
+		skipped(c, "no /proc/swaps");
+		return;
+	}
+	found(c, true, "off, or encrypted");
+	while (c->ok && fgets(line, sizeof(line), f))
+		if (n++ > 0 && sscanf(line, "%255s", device) == 1 && !is_safe_swap(device))
+			found(c, false, "files lent to sandboxes may be written to %s", device);
+	(void)fclose(f); /* only read from */
+}
+
+/* ---- sessions ---- */
 
 /* Without it a user's service manager, and all that it started, ends with the last session. */
 static void check_linger(const struct checks_scope *scope, struct check *c)
@@ -590,6 +676,9 @@ static const struct {
 	{ "runtime directory", CHECK_REQUIRED, check_runtime_dir, "make it writable" },
 	{ "disk space", CHECK_OPTIONAL, check_disk, "free some: a tool layer takes about 600 MiB" },
 	{ "disk limits", CHECK_OPTIONAL, check_disk_limits, NULL },
+	{ "memory lock", CHECK_OPTIONAL, check_memory_lock,
+	  "LimitMEMLOCK=8M in its unit, or ulimit -l 8192 before its start" },
+	{ "swap", CHECK_OPTIONAL, check_swap, "swapoff -a, or encrypt it (crypttab(5))" },
 	{ "linger", CHECK_OPTIONAL, check_linger, "let your services run on when you log out" },
 };
 
@@ -605,7 +694,7 @@ size_t checks_run(const struct checks_scope *scope, struct check checks[static C
 		checks[i].name = checks_table[i].name;
 		checks[i].severity = checks_table[i].severity;
 		checks_table[i].run(scope, &checks[i]);
-		if (!checks[i].ok)
+		if (!checks[i].ok && !checks[i].skipped)
 			checks[i].hint = checks_table[i].hint;
 	}
 	return n;

@@ -16,9 +16,10 @@ enum check_severity { CHECK_REQUIRED, CHECK_OPTIONAL };
 struct check {
 	const char *name; /* static */
 	bool ok;
+	bool skipped; /* it could not be looked at: OK says nothing */
 	enum check_severity severity;
 	char detail[200];               /* what was found */
-	const char *hint;               /* static; NULL when ok */
+	const char *hint;               /* static; NULL when ok or skipped */
 	const char *fix[CHECK_FIX_MAX]; /* argv, NULL-terminated; fix[0] NULL: there is no one
 					   command */
 	char text[128];                 /* what fix points to, where it is not static */
@@ -38,7 +39,7 @@ struct checks_scope {
 	const char *libexec_dir; /* where sandbox-keeper and sandbox-init are */
 };
 
-#define CHECKS_MAX 24
+#define CHECKS_MAX 28
 
 /* Fills CHECKS and returns how many. May take some tens of milliseconds. */
 size_t checks_run(const struct checks_scope *scope, struct check checks[static CHECKS_MAX]);

@@ -208,10 +208,34 @@ def test_info_version_doctor_rpc(t):
     check(p.returncode != 0 and p.stderr, "rpc with bad JSON")
 
 
+def doctor(t, *words, **env):
+    """Its checks by name, with what it prints and ends with."""
+    found = {c["name"]: c for c in json.loads(t.ctl("-o", "json", "doctor", *words, env=env).stdout)["checks"]}
+    p = t.ctl("doctor", *words, env=env)
+    return found, p.stdout.decode(), p.returncode
+
+
+def test_doctor_of_a_daemon(t):
+    """Who names one is told what that one sees."""
+    d = t.private_daemon()
+    for found, text, status in (doctor(t, "--socket", d.socket), doctor(t, SANDBOXD_SOCKET=d.socket)):
+        equal((found["daemon"]["ok"], status), (True, 0), f"the daemon: {text}")
+        check(re.search(f"^ok +state directory +{d.state}$", text, re.M), f"its place: {text}")
+        check(re.search("^ok +programs .* sandbox-keeper", text, re.M) and "secret store" in found, f"its programs: {text}")
+
+
 def test_doctor_without_daemon(t):
-    p = t.ctl("doctor", env={"SANDBOXD_SOCKET": "/no/such/socket"})
-    check(p.stdout, "no output")
-    check(p.returncode in (0, 1), f"status {p.returncode}")
+    """What nobody looked at is not called well; and one that was named should be there."""
+    here = {"HOME": t.workspace(), "XDG_RUNTIME_DIR": t.workspace(), "XDG_STATE_HOME": t.workspace()}
+    for named in (True, False):
+        if not named and os.path.exists("/run/sandboxd/sandboxd.sock"):
+            continue  # that of the machine would answer
+        found, text, status = doctor(t, **({"SANDBOXD_SOCKET": "/no/such/socket"} if named else {**here, "SANDBOXD_SOCKET": ""}))
+        equal((found["daemon"]["ok"], status), (False, 1) if named else (None, 0), text)
+        check(re.search(f"^{'FAIL' if named else '[?]'} +daemon +none answers .No such file", text, re.M), text)
+        equal(found["programs"]["ok"], None, "the daemon's programs")
+        check(re.search("^[?] +programs +not looked at: ", text, re.M), text)
+        check("secret store" not in found, "the store, by nobody")
 
 
 def test_help(t):

@@ -3,8 +3,10 @@
 
 import json
 import os
+import resource
 
 from agent_secrets import AgentSecrets
+from harness import modes
 from lib import check, equal
 
 
@@ -74,6 +76,60 @@ def test_elsewhere(t):
     found = checks(d)
     equal(found["secrets: filed"]["detail"], "openai_api_key is there", "filed")
     check("planted-value" not in str(found), "a value is told")
+    d.stop()
+
+
+def test_store(t):
+    """Where its key comes from; and what is wrong with it, and what would help."""
+    d = t.private_daemon({})
+    store = checks(d)["secret store"]
+    equal((store["ok"], store["detail"]), (True, "open; key: auto, the file secrets.key beside it"), "as it is made")
+    d.stop()
+    with open(os.path.join(d.state, "secrets.key"), "w", encoding="ascii") as f:
+        f.write("00" * 32)
+    d.start()
+    store = checks(d)["secret store"]
+    equal((store["ok"], store["severity"]), (False, "optional"), "another key")
+    check("is not the one it was made with" in store["detail"] and "[secrets] key" in store["hint"], f"{store}")
+    equal(checks(d)["audit log"]["ok"], False, "its key is the store's")
+    d.stop()
+
+
+def test_audit(t):
+    """Whether this daemon has checked it, and what it found."""
+    d = t.private_daemon({})
+    with d.client() as c:
+        c.call("secret.set", {"secret": "mine", "value": {"text": "planted-value"}})
+        log = checks(d)["audit log"]
+        equal(log["ok"], None, "not yet")
+        entries = len(c.call("audit.list")["entries"])
+        check(f"verify checks its {entries} entries" in log["detail"], f"{log} {c.call('audit.list')}")
+        c.call("audit.verify")
+        log = checks(d)["audit log"]
+        check(log["ok"] is True and log["detail"].startswith("as it was written, at 20"), f"{log}")
+        (name,) = os.listdir(os.path.join(d.state, "audit"))
+        with open(os.path.join(d.state, "audit", name), "r+", encoding="ascii") as f:
+            text = f.read().replace("mine", "mean")
+            f.seek(0)
+            f.write(text)
+        c.call("audit.verify")
+        log = checks(d)["audit log"]
+        equal((log["ok"], log["hint"]), (False, "sandboxctl audit verify"), f"{log}")
+        check("was not as it was written" in log["detail"], f"{log}")
+    d.stop()
+
+
+@modes("user")  # root may lock anyway
+def test_memory(t):
+    """What keeps values off the disk, of the daemon and not of who asks."""
+    d = t.private_daemon({})
+    equal(checks(d)["memory lock"]["ok"], True, "as it is")
+    resource.prlimit(d.pid, resource.RLIMIT_MEMLOCK, (65536, 65536))
+    lock = checks(d)["memory lock"]
+    equal((lock["ok"], "64 KiB" in lock["detail"]), (False, True), f"{lock}")
+    with open("/proc/swaps", encoding="ascii") as f:
+        plain = [x for x in f.readlines()[1:] if not x.startswith(("/dev/zram", "/dev/dm-", "/dev/mapper"))]
+    check(checks(d)["swap"]["ok"] or plain or os.path.exists("/dev/dm-0"), "swap")
     d.stop()
 
 

@@ -134,7 +134,7 @@ def test_closed():
     place = run("cat", f"/proc/{state('first')['pid']}/cgroup")
     check("0::/sandboxd.slice/sandbox-keeper-0" in place, f"the sandbox's cgroup: {place}")
     doctor = json.loads(ctl("rpc", "system.doctor"))
-    failed = [c for c in doctor["checks"] if not c["ok"] and c["severity"] == "required"]
+    failed = [c for c in doctor["checks"] if c["ok"] is False and c["severity"] == "required"]
     equal(failed, [], "system.doctor")
 
 

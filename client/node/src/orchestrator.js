@@ -33,7 +33,7 @@ function exitCode(result) {
 export async function isSandboxAvailable({ socket } = {}) {
   try {
     const { checks } = await clientFor(socket).call("system.doctor");
-    return checks.every((check) => check.ok || check.severity !== "required");
+    return checks.every((check) => check.ok !== false || check.severity !== "required");
   } catch {
     return false;
   }

@@ -94,8 +94,8 @@ export interface Doctor {
   checks: Array<{
     /** What was looked at. */
     name: string;
-    /** Whether it is as it should be. */
-    ok: boolean;
+    /** Whether it is as it should be; null: it could not be looked at. */
+    ok: boolean | null;
     /** Whether sandboxes work without it. */
     severity: "required" | "optional";
     /** What was found. */
