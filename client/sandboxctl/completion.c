@@ -18,10 +18,10 @@ static const struct {
 	const char *word;
 	const char *kind;
 } kinds[] = {
-	{ "SANDBOX", "sandboxes" }, { "EXEC", "execs" }, { "TEMPLATE", "templates" },
-	{ "TOOL", "tools" },        { "LOOP", "loops" }, { "WORKSPACE", "dirs" },
-	{ "EXTRA", "dirs" },        { "DIR", "dirs" },   { "FILE", "files" },
-	{ "PATH", "files" },
+	{ "SANDBOX", "sandboxes" }, { "EXEC", "execs" },     { "TEMPLATE", "templates" },
+	{ "TOOL", "tools" },        { "LOOP", "loops" },     { "WORKSPACE", "dirs" },
+	{ "EXTRA", "dirs" },        { "DIR", "dirs" },       { "FILE", "files" },
+	{ "PATH", "files" },        { "SECRET", "secrets" }, { "TOOL|debian", "builds" },
 };
 
 /* WORD without brackets, dots and what is behind it: "[EXTRA[:ro]]..." is "EXTRA". */
@@ -29,7 +29,7 @@ static void print_kind(FILE *f, const char *word, size_t length)
 {
 	size_t start = strspn(word, "["), n;
 
-	n = strcspn(word + start, "[]:. ");
+	n = strcspn(word + start, "[]:=. ");
 	if (start + n > length)
 		n = length - start;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
@@ -47,12 +47,9 @@ static void print_operands(FILE *f, const char *operands)
 {
 	const char *p = operands, *end;
 
-	while (*p) {
+	while (*p && *p != '-' && strncmp(p, "[-", 2) != 0) { /* behind them: options, and -- */
 		end = p + strcspn(p, " ");
-		if (strcmp(p, "NAME...") == 0) /* of sandboxes, where nothing else is said */
-			fputs("sandboxes", f);
-		else
-			print_kind(f, p, (size_t)(end - p));
+		print_kind(f, p, (size_t)(end - p));
 		if (end - p > 3 && memcmp(end - 3, "...", 3) == 0)
 			fputs("...", f);
 		p = end + strspn(end, " ");
@@ -188,11 +185,12 @@ static void print_core(FILE *f, const char *emulate)
 		"\t\t\t\tcontinue ;;\n"
 		"\t\t\tesac\n"
 		"\t\tfi\n"
-		"\t\tif [ -n \"$verb\" ]; then\n"
+		"\t\tif [ \"$n\" -eq 0 ] && _sandboxctl_table \"${group:+$group }$w\"; then\n"
+		"\t\t\tgroup=\"${group:+$group }$w\"\n"
+		"\t\t\tverb=\"$group\"\n"
+		"\t\telif [ -n \"$verb\" ]; then\n"
 		"\t\t\tn=$((n + 1))\n"
 		"\t\t\t[ -z \"$ends\" ] || dashes=1\n"
-		"\t\telif _sandboxctl_table \"${group:+$group }$w\"; then\n"
-		"\t\t\tverb=\"${group:+$group }$w\"\n"
 		"\t\telse\n"
 		"\t\t\tgroup=\"${group:+$group }$w\"\n"
 		"\t\tfi\n"
@@ -206,7 +204,8 @@ static void print_core(FILE *f, const char *emulate)
 	      "\tcase \"$dashes$cur\" in\n"
 	      "\t-*) kind=options; return ;;\n"
 	      "\tesac\n"
-	      "\tif [ -z \"$verb\" ]; then\n"
+	      "\tif [ -z \"$verb\" ] ||\n"
+	      "\t\t{ [ \"$dashes$n\" = 0 ] && [ -n \"$(_sandboxctl_verbs \"$group\")\" ]; }; then\n"
 	      "\t\tkind=verbs\n"
 	      "\t\treturn\n"
 	      "\tfi\n"

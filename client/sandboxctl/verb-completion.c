@@ -23,6 +23,7 @@ static const struct {
 	{ "execs", { .method = "exec.list", .key = "execs" }, "execId" },
 	{ "templates", { .method = "template.list", .key = "templates" }, "name" },
 	{ "loops", { .method = "loop.list", .key = "loops" }, "loopId" },
+	{ "secrets", { .method = "secret.list", .key = "secrets" }, "secret" },
 };
 
 static void print_members(struct json_object *list, const char *member)
@@ -47,8 +48,10 @@ static int print_words(struct ctl *ctl, const char *kind)
 {
 	(void)close(STDERR_FILENO); /* or in the middle of the command line */
 	ctl->no_autostart = true;
-	if (strcmp(kind, "tools") == 0)
+	if (strcmp(kind, "tools") == 0 || strcmp(kind, "builds") == 0)
 		print_tools(ctl);
+	if (strcmp(kind, "builds") == 0)
+		puts("debian");
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
 		CLEANUP_JSON struct json_object *list = NULL;
 

@@ -106,6 +106,26 @@ def look(t, complete):
     equal(of("completion", ""), {"bash", "zsh"}, "words of an operand")
     equal(of("logs", e["execId"], ""), set(), "one too many")
     equal(of("nonsense", "x", ""), set(), "after nonsense")
+    look_at_secrets(t, of, s["name"])
+
+
+def look_at_secrets(t, of, sandbox):
+    t.client.call("secret.set", {"secret": "of-completion", "value": {"text": "x"}})
+    for words in (["rm"], ["lease"], ["set"], ["rm", "another"], ["lease", "--ttl", "1h"]):
+        check("of-completion" in of("secret", *words, ""), f"secrets for {words}")
+        check(sandbox not in of("secret", *words, ""), f"no sandboxes for {words}")
+    check("of-completion" in of("exec", "--secret", ""), "secrets for a command")
+    check("of-completion" in of("loop", "run", "--secret", "of-"), "secrets for a loop's run")
+    check(sandbox in of("secret", "lease", "--sandbox", ""), "sandboxes, of an option")
+    equal(of("secret", "lease", "of-completion", ""), set(), "nothing behind a secret")
+    equal(of("secret", "revoke", ""), set(), "nothing for leases")
+    equal(of("audit", ""), {"verify"}, "a verb behind a verb")
+    equal(of("audit", "verify", ""), set(), "nothing behind that")
+    check("--noted" in of("audit", "verify", "--") and "--tail" in of("audit", "--"), "options of both")
+    check("host" in of("template", "rm", "") and "host" in of("pool", "set", "--min", "1", ""), "templates")
+    check({"claude", "debian"} <= of("template", "build", ""), "what can be built")
+    equal(of("loop", "rm", "--outcome", ""), {"completed", "failed"}, "outcomes")
+    equal(of("loop", "create", "x", ""), set(), "a loop's sandboxes are named by options")
 
 
 @timeout(90)
