@@ -5,6 +5,7 @@
 #include "arena.h"
 
 #include <stdint.h>
+#include <string.h>
 
 #define CHUNK_SIZE 2048
 
@@ -58,6 +59,7 @@ void arena_deinit(struct arena *a)
 		struct arena_chunk *c = a->chunks;
 
 		a->chunks = c->next;
+		explicit_bzero(c->data, c->used);
 		free(c);
 	}
 }

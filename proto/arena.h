@@ -15,5 +15,5 @@ struct arena { /* zeroed = empty */
 /* Zeroed, aligned for anything, lives until arena_deinit(). NULL: no memory, or COUNT * SIZE
  * overflows. */
 void *arena_alloc(struct arena *a, size_t count, size_t size);
-void arena_deinit(struct arena *a);
+void arena_deinit(struct arena *a); /* overwrites what was in it */
 #define CLEANUP_ARENA CLEANUP(arena_deinit)

@@ -11,6 +11,25 @@
 	16384 /* by an empty buffer: a thousand idle connections cost nothing much                 \
 	       */
 
+static void wipe(const struct buffer *b, char *from, size_t size)
+{
+	if (b->wipes && size > 0)
+		explicit_bzero(from, size);
+}
+
+/* realloc() leaves a copy behind. */
+static char *grow(const struct buffer *b, size_t capacity)
+{
+	char *data = b->wipes ? malloc(capacity) : realloc(b->data, capacity);
+
+	if (data && b->wipes && b->data) {
+		memcpy(data, b->data, b->end);
+		wipe(b, b->data, b->end);
+		free(b->data);
+	}
+	return data;
+}
+
 static int reserve(struct buffer *b, size_t size)
 {
 	size_t capacity = b->capacity > 0 ? b->capacity : CAPACITY_MIN;
@@ -21,6 +40,7 @@ static int reserve(struct buffer *b, size_t size)
 		return 0;
 	if (b->start > 0) {
 		memmove(b->data, b->data + b->start, used);
+		wipe(b, b->data + used, b->start);
 		b->start = 0;
 		b->end = used;
 	}
@@ -30,7 +50,7 @@ static int reserve(struct buffer *b, size_t size)
 		capacity *= 2;
 	if (capacity == b->capacity)
 		return 0;
-	data = realloc(b->data, capacity);
+	data = grow(b, capacity);
 	if (!data)
 		return -ENOMEM;
 	b->data = data;
@@ -59,6 +79,7 @@ int buffer_add_text(struct buffer *b, const char *text)
 
 void buffer_consume(struct buffer *b, size_t size)
 {
+	wipe(b, b->data + b->start, size);
 	b->start += size;
 	if (b->start < b->end)
 		return;
@@ -69,11 +90,13 @@ void buffer_consume(struct buffer *b, size_t size)
 
 void buffer_cut(struct buffer *b, size_t size)
 {
+	wipe(b, b->data + b->start + size, buffer_size(b) - size);
 	b->end = b->start + size;
 }
 
 void buffer_deinit(struct buffer *b)
 {
+	wipe(b, b->data + b->start, buffer_size(b));
 	free(b->data);
-	*b = (struct buffer){ 0 };
+	*b = (struct buffer){ .wipes = b->wipes };
 }

@@ -2,6 +2,7 @@
 #pragma once
 /* Bytes that come in at the back and leave at the front. Whoever fills one caps it. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "macro.h"
@@ -11,6 +12,7 @@ struct buffer { /* zeroed = empty */
 	size_t start; /* first byte not consumed */
 	size_t end;
 	size_t capacity;
+	bool wipes; /* what leaves is overwritten, too; stays when the buffer is emptied */
 };
 
 static inline size_t buffer_size(const struct buffer *b)

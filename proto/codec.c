@@ -81,6 +81,23 @@ static size_t count_members(struct json_object *json)
 	return n;
 }
 
+/* json-c gathers the strings of a line, one after the other, in one buffer, which it does not
+ * clear. With room for the longest from the beginning it leaves no copies by growing either. The
+ * field is json-c's own; there is no other way to it. */
+static void make_room(struct json_tokener *t, size_t line_size)
+{
+	if (t->pb->size <= (int)line_size)
+		(void)printbuf_memset(t->pb, 0, 0,
+				      (int)line_size + 1); /* no memory: the parser says so */
+}
+
+static void clear_room(struct json_tokener *t, size_t line_size)
+{
+	size_t room = (size_t)t->pb->size;
+
+	explicit_bzero(t->pb->buf, line_size < room ? line_size : room);
+}
+
 /* The whole line as one value, or NULL. */
 static struct json_object *parse_whole(struct json_tokener *t, const char *line, size_t size)
 {
@@ -108,12 +125,14 @@ int codec_parse(struct codec *c, const char *line, size_t size, struct json_obje
 	enum scan_outcome outcome;
 	struct scan scan;
 
-	outcome = size > INT32_MAX ? SCAN_TOO_MANY : scan_line(line, size, &scan);
+	outcome = size >= INT32_MAX ? SCAN_TOO_MANY : scan_line(line, size, &scan);
 	if (outcome == SCAN_BLANK)
 		return 0;
 	if (outcome != SCAN_OK)
 		return refuse_scan(outcome, reterr);
+	make_room(c->tokener, size);
 	json = parse_whole(c->tokener, line, size);
+	clear_room(c->tokener, size);
 	if (!json)
 		return error_set(reterr, ERROR_PARSE, NULL, NULL, "the line is not JSON");
 	if (count_members(json) != scan.members) {
@@ -179,6 +198,28 @@ bool codec_id_equal(struct json_object *a, struct json_object *b)
 	return json_object_equal(a, b);
 }
 
+static void wipe_string(struct json_object *json)
+{
+	explicit_bzero((char *)(uintptr_t)json_object_get_string(json),
+		       (size_t)json_object_get_string_len(json));
+}
+
+void codec_wipe(struct json_object *json)
+{
+	if (json_object_is_type(json, json_type_string)) {
+		wipe_string(json);
+	} else if (json_object_is_type(json, json_type_array)) {
+		for (size_t i = 0; i < json_object_array_length(json); i++)
+			codec_wipe(json_object_array_get_idx(json, i));
+	} else if (json_object_is_type(json, json_type_object)) {
+		json_object_object_foreach(json, key, value)
+		{
+			(void)key;
+			codec_wipe(value);
+		}
+	}
+}
+
 /* ---- out ---- */
 
 static int add_json(struct buffer *b, struct json_object *json, const char *absent)
@@ -192,7 +233,9 @@ static int add_json(struct buffer *b, struct json_object *json, const char *abse
 						 JSON_C_TO_STRING_PLAIN |
 							 JSON_C_TO_STRING_NOSLASHESCAPE,
 						 &size);
-	return text ? buffer_add(b, text, size) : -ENOMEM;
+	if (!text)
+		return -ENOMEM;
+	return buffer_add(b, text, size);
 }
 
 /* Takes back what was added when R says that a part is missing. */
@@ -346,13 +389,89 @@ static struct json_object *base64_text(const void *data, size_t size)
 	return object;
 }
 
+static bool is_text(const void *data, size_t size)
+{
+	return utf8_valid_length(data, size) == size && !memchr(data, '\0', size);
+}
+
 struct json_object *codec_text(const void *data, size_t size)
 {
 	if (size > INT32_MAX)
 		return NULL;
 	if (size == 0)
 		return json_object_new_string_len("", 0);
-	if (utf8_valid_length(data, size) != size || memchr(data, '\0', size))
+	if (!is_text(data, size))
 		return base64_text(data, size);
 	return json_object_new_string_len(data, (int)size);
+}
+
+/* ---- out, of which nothing stays ---- */
+
+static int add_escaped(struct buffer *b, const char *text, size_t size)
+{
+	char escape[8];
+	size_t start = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < size && r == 0; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c >= ' ' && c != '"' && c != '\\')
+			continue;
+		(void)snprintf(escape, sizeof(escape), "\\u%04x", c); /* fits */
+		r = buffer_add(b, text + start, i - start);
+		if (r == 0)
+			r = buffer_add_text(b, escape);
+		start = i + 1;
+	}
+	return r == 0 ? buffer_add(b, text + start, size - start) : r;
+}
+
+static int add_base64(struct buffer *b, const unsigned char *data, size_t size)
+{
+	char text[64];
+	size_t n;
+	int r = 0;
+
+	for (; size > 0 && r == 0; data += n, size -= n) {
+		n = size < 48 ? size : 48;
+		base64_encode(data, n, text);
+		r = buffer_add(b, text, base64_encoded_size(n));
+	}
+	explicit_bzero(text, sizeof(text));
+	return r;
+}
+
+static int add_secret(struct buffer *b, const void *data, size_t size)
+{
+	bool text = is_text(data, size);
+	int r = buffer_add_text(b, text ? "\"" : "{\"base64\":\"");
+
+	if (r == 0)
+		r = text ? add_escaped(b, data, size) : add_base64(b, data, size);
+	return r == 0 ? buffer_add_text(b, text ? "\"" : "\"}") : r;
+}
+
+int codec_add_secret_result(struct buffer *b, struct json_object *id, struct json_object *result,
+			    const char *name, const void *data, size_t size)
+{
+	size_t before = buffer_size(b);
+	int r = add_head(b, id, ",\"result\":");
+
+	b->wipes = true;
+	if (r == 0)
+		r = add_json(b, result, "{}");
+	if (r == 0) {
+		buffer_cut(b, buffer_size(b) - 1); /* its brace */
+		r = buffer_add_text(b, ",\"");
+	}
+	if (r == 0)
+		r = buffer_add_text(b, name); /* of ours: nothing to escape */
+	if (r == 0)
+		r = buffer_add_text(b, "\":");
+	if (r == 0)
+		r = add_secret(b, data, size);
+	if (r == 0)
+		r = buffer_add_text(b, "}}");
+	return finish(b, before, r);
 }

@@ -35,11 +35,18 @@ int codec_call(struct json_object *json, struct call *ret, struct error *reterr)
 /* True when A and B are the same id: 7 and "7" differ. */
 bool codec_id_equal(struct json_object *a, struct json_object *b);
 
+/* Overwrites the strings in JSON (may be NULL), which nobody reads any more. */
+void codec_wipe(struct json_object *json);
+
 /* Append one message without a newline. ID NULL: null. RESULT NULL: {}. Return 0 or -ENOMEM; then
  * nothing was appended. */
 int codec_add_result(struct buffer *b, struct json_object *id, struct json_object *result);
 /* The same with a result that is JSON text already. */
 int codec_add_result_text(struct buffer *b, struct json_object *id, const char *result);
+/* The same with a result (an object with members) that has one more, NAME, the text DATA as
+ * codec_text() has it. No copy of DATA is made but in B, which overwrites it in the end. */
+int codec_add_secret_result(struct buffer *b, struct json_object *id, struct json_object *result,
+			    const char *name, const void *data, size_t size);
 int codec_add_error(struct buffer *b, struct json_object *id, const struct error *e);
 int codec_add_notification(struct buffer *b, const char *method, struct json_object *params);
 

@@ -8,7 +8,6 @@
 
 #include "api/api.h"
 #include "api/values.h"
-#include "codec.h"
 #include "loop/loop.h"
 #include "macro.h"
 #include "params.h"
@@ -18,8 +17,8 @@
 #include "secret/audit.h"
 #include "secret/lease.h"
 
-/* docs/rpc.md, Lease. V NULL: without its value. */
-static struct json_object *value_lease(const struct lease *l, const struct secret_value *v)
+/* docs/rpc.md, Lease, without its value. */
+static struct json_object *value_lease(const struct lease *l)
 {
 	static const char *const kinds[] = { [LEASE_HOLDER_CLIENT] = "client",
 					     [LEASE_HOLDER_EXEC] = "exec",
@@ -37,10 +36,17 @@ static struct json_object *value_lease(const struct lease *l, const struct secre
 	json_object_object_add(o, "createdAt", value_time(f->created_at_ms));
 	json_object_object_add(o, "expiresAt", value_time(f->expires_at_ms));
 	json_object_object_add(o, "renew", json_object_new_boolean(f->renew));
-	if (v)
-		json_object_object_add(o, "value",
-				       codec_text(secret_value_data(v), secret_value_size(v)));
 	return o;
+}
+
+/* V NULL: without its value. */
+static void reply(struct request *r, const struct lease *l, const struct secret_value *v)
+{
+	if (v)
+		request_reply_secret(r, value_lease(l), "value", secret_value_data(v),
+				     secret_value_size(v));
+	else
+		request_reply(r, value_lease(l));
 }
 
 /* ---- whom it is for ---- */
@@ -144,7 +150,7 @@ static void on_done(struct lease *l, struct secret_value *v, struct error *e, vo
 
 	free(w);
 	if (l)
-		request_reply(r, value_lease(l, reveal ? v : NULL));
+		reply(r, l, reveal ? v : NULL);
 	else
 		request_fail(r, e);
 }
@@ -187,7 +193,7 @@ static void go_on(struct waiting *w, int status, const struct lease *l,
 		return;
 	}
 	if (status > 0)
-		request_reply(r, value_lease(l, w->reveal ? v : NULL));
+		reply(r, l, w->reveal ? v : NULL);
 	else
 		request_fail(r, e);
 	free(w);

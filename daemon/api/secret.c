@@ -168,9 +168,6 @@ static void set_value(struct secret_change *c, const struct bytes *value)
 		r = note(c, "ok", &e);
 	if (r == 0 && (r = vault_set(v, c->owner, c->name, value, on_set, c, &e)) < 0)
 		note_failure(c, &e);
-	if (value->size >
-	    0) /* the request's copy, which would stay until its memory is used again */
-		explicit_bzero((void *)(uintptr_t)value->data, value->size);
 	if (r < 0)
 		fail(c, &e);
 }

@@ -40,6 +40,7 @@ static void send_answers(struct batch *b)
 
 	if (!out || (buffer_size(&b->out) == 0 && !b->failed))
 		return; /* nothing but notifications: no answer */
+	out->wipes |= b->out.wipes;
 	if (r == 0)
 		r = buffer_add(out, buffer_data(&b->out), buffer_size(&b->out));
 	if (r == 0)

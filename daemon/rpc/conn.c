@@ -139,6 +139,8 @@ static void flush(struct conn *c)
 		}
 		buffer_consume(&c->out, (size_t)n);
 	}
+	if (conn_is_flushed(c))
+		c->out.wipes = false;
 }
 
 struct buffer *conn_begin_line(struct conn *c)
@@ -324,6 +326,8 @@ static void receive(struct conn *c)
 		on_end(c);
 	else
 		take_input(c, c->server->read_buffer, (size_t)n);
+	if (n > 0)
+		explicit_bzero(c->server->read_buffer, (size_t)n); /* it may be a secret */
 }
 
 /* ---- events ---- */
@@ -458,6 +462,7 @@ int conn_new(struct conn **ret, struct server *s, int fd, const struct ucred *pe
 	c->refs = 1;
 	c->fd = fd;
 	c->hangup_fd = -1;
+	c->in.wipes = true;
 	c->uid = peer->uid;
 	c->pid = peer->pid;
 	c->read = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, c);

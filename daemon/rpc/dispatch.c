@@ -272,6 +272,7 @@ static void dispatch_call(struct conn *c, struct batch *b, struct json_object *j
 	if (outcome < 0) {
 		drop_fds(c, json);
 		refuse_call(c, b, call.id, &e);
+		request_wipe_params(json);
 		return;
 	}
 	r = request_new(c, b, json_object_get(json), call.id);

@@ -98,6 +98,8 @@ bool server_is_overfull(const struct server *s, const struct conn *c);
 /* A request in flight on C. CALL_JSON's reference is taken; ID is in it. NULL: no memory. */
 struct request *request_new(struct conn *c, struct batch *b, struct json_object *call_json,
 			    struct json_object *id);
+/* Overwrites the parameters of a call that has ended, or that became no request. */
+void request_wipe_params(struct json_object *call_json);
 /* Ends the request with a result that is JSON text already. */
 void request_reply_text(struct request *r, const char *result);
 /* The connection is gone, or has room again. */

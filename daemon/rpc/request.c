@@ -31,6 +31,16 @@ struct request *request_new(struct conn *c, struct batch *b, struct json_object 
 	return r;
 }
 
+/* What a client sends may be a secret. The id stays: a batch looks for its like. */
+void request_wipe_params(struct json_object *call_json)
+{
+	struct json_object *params = NULL;
+
+	if (json_object_is_type(call_json, json_type_object) &&
+	    json_object_object_get_ex(call_json, "params", &params))
+		codec_wipe(params);
+}
+
 /* The batch comes before the connection: it sends through it. */
 static void end(struct request *r)
 {
@@ -40,6 +50,7 @@ static void end(struct request *r)
 	if (r->batch)
 		batch_put(r->batch);
 	arena_deinit(&r->arena);
+	request_wipe_params(r->json);
 	json_object_put(r->json);
 	conn_unref(r->conn);
 	free(r);
@@ -66,6 +77,17 @@ void request_reply(struct request *r, struct json_object *result)
 
 	if (out)
 		commit_answer(r, codec_add_result(out, r->id, result));
+	json_object_put(result);
+	end(r);
+}
+
+void request_reply_secret(struct request *r, struct json_object *result, const char *name,
+			  const void *data, size_t size)
+{
+	struct buffer *out = begin_answer(r);
+
+	if (out)
+		commit_answer(r, codec_add_secret_result(out, r->id, result, name, data, size));
 	json_object_put(result);
 	end(r);
 }

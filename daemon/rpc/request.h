@@ -33,6 +33,10 @@ size_t request_fd_count(const struct request *r);
 /* Ends the request. RESULT's reference goes to the request. E is cleared. */
 void request_reply(struct request *r, struct json_object *result);
 void request_fail(struct request *r, struct error *e);
+/* As request_reply(), with one more member of RESULT (which has others), NAME, the text DATA: of
+ * that nothing stays in memory when it was sent. */
+void request_reply_secret(struct request *r, struct json_object *result, const char *name,
+			  const void *data, size_t size);
 
 /* A notification to the same client, before the reply. PARAMS' reference is taken. */
 void request_notify(struct request *r, const char *method, struct json_object *params);

@@ -154,10 +154,20 @@ static void method_exec_attach(struct request *r, void *userdata)
 	stream(r, userdata);
 }
 
+static void method_secret_set(struct request *r, void *userdata)
+{
+	const struct secret_set_params *p = request_params(r);
+	struct json_object *result = json_object_new_object();
+
+	(void)userdata;
+	json_object_object_add(result, "secret", json_object_new_string(p->secret));
+	request_reply_secret(r, result, "value", p->value.data.data, p->value.data.size);
+}
+
 static method_handler *const handlers[METHOD_MAX] = {
 	[METHOD_SANDBOX_GET] = method_sandbox_get, [METHOD_EXEC_RUN] = method_exec_run,
 	[METHOD_EXEC_WAIT] = method_exec_wait,     [METHOD_EXEC_READ] = method_exec_read,
-	[METHOD_EXEC_ATTACH] = method_exec_attach,
+	[METHOD_EXEC_ATTACH] = method_exec_attach, [METHOD_SECRET_SET] = method_secret_set,
 };
 
 static bool admit(uid_t uid, pid_t pid, void *userdata)

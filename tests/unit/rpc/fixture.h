@@ -5,7 +5,8 @@
  * …} at once exec.run      says exec.started, then answers {"fds": n, "text": what it read from fd
  * 0}; with detach it is held exec.wait     is held until the test ends it exec.read     answers
  * limitBytes of text exec.attach   streams STREAM_CHUNKS notifications, stops while it may not
- * write, then answers */
+ * write, then answers
+ * secret.set    answers {"secret": its name, "value": the value} */
 
 #include <json-c/json.h>
 #include <stdbool.h>
