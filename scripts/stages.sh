@@ -167,7 +167,7 @@ stage_valgrind() {
 		return 1
 	fi
 	# shellcheck disable=SC2086 # a list of names
-	CK_FORK=no CK_EXCLUDE_TAGS=clone meson_tests gcc --timeout-multiplier 10 \
+	CK_FORK=no CK_EXCLUDE_TAGS="clone memory" meson_tests gcc --timeout-multiplier 10 \
 		--wrapper "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" \
 		$names
 }

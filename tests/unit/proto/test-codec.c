@@ -174,6 +174,31 @@ START_TEST(writes_messages)
 }
 END_TEST
 
+/* As json-c and codec_text() would have it. */
+START_TEST(writes_secrets)
+{
+	static const char *const values[] = { "", "plain", "\"\\\n\x01\x7f/", "h\xc3\xa4\n",
+					      "\xff, which takes more than one piece of base64: "
+					      "48 bytes fit into each of them" };
+	const char *value = values[_i];
+	struct json_object *result = json_object_new_object(), *text, *got = NULL, *parsed;
+	CLEANUP_BUFFER struct buffer b = { 0 };
+
+	json_object_object_add(result, "a", json_object_new_int(1));
+	ck_assert_int_eq(codec_add_secret_result(&b, NULL, result, "v", value, strlen(value)), 0);
+	ck_assert(b.wipes);
+	ck_assert_int_eq(buffer_add(&b, "", 1), 0);
+	parsed = json_tokener_parse(buffer_data(&b));
+	ck_assert_ptr_nonnull(parsed);
+	ck_assert(json_object_object_get_ex(parsed, "result", &got));
+	text = codec_text(value, strlen(value));
+	json_object_object_add(result, "v", text);
+	ck_assert_msg(json_object_equal(got, result), "%s", buffer_data(&b));
+	json_object_put(parsed);
+	json_object_put(result);
+}
+END_TEST
+
 START_TEST(writes_bytes_as_text_or_base64)
 {
 	struct json_object *plain = codec_text("h\xc3\xa4", 3), *binary = codec_text("\xff", 1);
@@ -203,6 +228,7 @@ int main(void)
 	tcase_add_test(t, bounds_the_values);
 	tcase_add_test(t, writes_messages);
 	tcase_add_test(t, writes_bytes_as_text_or_base64);
+	tcase_add_loop_test(t, writes_secrets, 0, 5);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
