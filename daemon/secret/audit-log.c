@@ -287,7 +287,8 @@ static int begin_file(struct audit_log *l, struct audit_mark head)
 	int r;
 
 	fd = openat(l->dir_fd, NEW_FILE,
-		    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+		    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		    0600);
 	if (fd < 0)
 		return -errno;
 	r = write_whole(fd, line, size, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a provider granted is looked at here on its way to a lease. No login is kept: of an account
- * only whether it is being refreshed, and which refresh token was refused, so that a login that is
- * dead is not tried again for each lease.
+ * only whether it is being refreshed, and which refresh token was refused or did not help, so that
+ * it is not tried again for each lease.
  *
  * When sandboxes get a new copy is the lease's affair: a grant says that it ends CODEX_WINDOW
  * before the token does, and leases that are renewed are renewed before that. */
@@ -28,6 +28,8 @@
 #define CODEX_WINDOW_PART 4
 #define REFRESH_AHEAD_MS (10 * 60 * 1000)
 #define REFRESH_AHEAD_PART 2
+/* Where a new token is old already (a clock that is wrong), not each lease asks for one more. */
+#define USELESS_MS (60 * 1000)
 
 struct login {
 	struct login_table *table;
@@ -36,7 +38,8 @@ struct login {
 	struct login_flight *flight; /* NULL: none is under way */
 	LIST_HEAD(, login_pending) waiters;
 	uint8_t tried_id[CODEX_LOGIN_ID_BYTES]; /* what the last flight was for */
-	struct error refused;                   /* why that was; ERROR_NONE: it was not */
+	struct error refused;                   /* why that is of no use; ERROR_NONE: it is */
+	int64_t again_at_ms;                    /* CLOCK_BOOTTIME: it is tried again all the same */
 	LIST_ENTRY(login) in_table;
 };
 
@@ -110,6 +113,13 @@ static int64_t margin(const struct codex_times *t, int64_t most_ms, int64_t part
 	if (life < 0)
 		return 0;
 	return life / part < most_ms ? life / part : most_ms;
+}
+
+/* A new token is due. */
+static bool is_old(const struct codex_times *t)
+{
+	return t->expires_ms - margin(t, REFRESH_AHEAD_MS, REFRESH_AHEAD_PART) <=
+	       time_realtime_ms();
 }
 
 /* The grant becomes a copy of A. Returns 1, or -1 with *RETERR. */
@@ -212,6 +222,26 @@ static int land(struct login_pending *p, enum login_flight_end end, struct secre
 	return p->provider ? ask(p, &call, reterr) : -1;
 }
 
+/* V is what the token server made of L. */
+static void judge_fresh(struct login *l, struct secret_value *v)
+{
+	CLEANUP(codex_auth_freep) struct codex_auth *a = NULL;
+	struct codex_times t;
+
+	if (codex_auth_read(v, &a) != 0)
+		return;
+	t = codex_auth_times(a);
+	if (!is_old(&t))
+		return;
+	codex_auth_id(a, l->tried_id);
+	l->again_at_ms = time_boottime_ms() + USELESS_MS;
+	(void)error_set(&l->refused, ERROR_UNAVAILABLE, "secret",
+			"look whether this machine's clock is right",
+			"the token that was just made for the login in secret %s is over soon, or "
+			"already",
+			l->secret);
+}
+
 static void on_flight(enum login_flight_end end, struct secret_value *v, struct error *e,
 		      void *userdata)
 {
@@ -221,8 +251,11 @@ static void on_flight(enum login_flight_end end, struct secret_value *v, struct 
 
 	l->flight = NULL;
 	error_clear(&l->refused);
+	l->again_at_ms = INT64_MAX;
 	if (end == LOGIN_REFUSED)
 		(void)copy_error(e, &l->refused);
+	else if (end == LOGIN_REFRESHED)
+		judge_fresh(l, v);
 	/* who is told may forget others, and a new flight may begin */
 	while ((p = LIST_FIRST(&l->waiters))) {
 		LIST_REMOVE(p, in_login);
@@ -250,7 +283,8 @@ static int join(struct login_pending *p, struct codex_auth **a, struct error *re
 		return no_memory(p, reterr);
 	codex_auth_id(*a, id);
 	if (!l->flight) {
-		if (l->refused.kind != ERROR_NONE && memcmp(id, l->tried_id, sizeof(id)) == 0)
+		if (l->refused.kind != ERROR_NONE && memcmp(id, l->tried_id, sizeof(id)) == 0 &&
+		    time_boottime_ms() < l->again_at_ms)
 			return copy_error(&l->refused, reterr);
 		if (!p->provider->replace)
 			return error_set(reterr, ERROR_UNAVAILABLE, "secret",
@@ -293,7 +327,7 @@ static int settle(struct login_pending *p, struct error *reterr)
 				 p->secret);
 	t = codex_auth_times(a);
 	p->expires_at_ms = t.expires_ms;
-	if (t.expires_ms - margin(&t, REFRESH_AHEAD_MS, REFRESH_AHEAD_PART) > time_realtime_ms())
+	if (!is_old(&t))
 		return hand_out(p, a, reterr);
 	if (join(p, &a, &why) == 0)
 		return 0;

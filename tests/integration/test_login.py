@@ -173,3 +173,20 @@ def test_dead_login(t):
         equal((found["secrets"][0]["available"], found["secrets"][0].get("problem")), (True, None), "a new one")
         check_copy(lease(c)["value"], 6)
         check("planted" not in d.log_tail(100000), "no token in the log")
+
+
+def test_tokens_that_are_old_at_once(t):
+    """As when the clock is wrong: the server is not asked anew for each lease."""
+    with logins(t) as (server, d, c):
+        put(c, tokens.login(1, life=-60))
+        server.life = 60
+        for _ in range(3):
+            check_copy(lease(c)["value"], 2)
+        equal(server.requests, 1, "it is asked once")
+        server.life = -60
+        put(c, tokens.login(2, life=-60))
+        for _ in range(3):
+            e = c.error("secret.lease", {"secret": NAME, "ttlMs": 60000})
+            refused(e, "unavailable")
+        check("clock" in e.hint and "planted" not in str(e), f"says {e}")
+        equal((server.requests, server.reused), (2, 0), "and once more for another login")

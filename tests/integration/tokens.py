@@ -54,6 +54,7 @@ class Server:
             def log_message(self, *_):
                 pass
 
+        self.life = 3600  # of the access tokens that it makes, in seconds
         self.valid = valid  # the refresh token that it takes
         self.requests = 0
         self.reused = 0
@@ -86,7 +87,7 @@ class Server:
             n = self.valid
         self.asked.set()
         self.may_answer.wait()
-        return (200, tokens(n)) if good else (401, {"error": {"code": "refresh_token_reused"}})
+        return (200, tokens(n, self.life)) if good else (401, {"error": {"code": "refresh_token_reused"}})
 
     def hold(self):
         self.asked.clear()
