@@ -16,9 +16,12 @@
 
 char *message_clean(char *text)
 {
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
+	for (unsigned char *p = (unsigned char *)text; *p; p++)
+		if (*p < ' ' || *p == 0x7f)
 			*p = '?';
+		else if (p[0] == 0xc2 && p[1] >= 0x80 &&
+			 p[1] < 0xa0) /* U+0080 to U+009F: CSI, too */
+			p[0] = p[1] = '?';
 	return text;
 }
 

@@ -461,6 +461,8 @@ int exec_start_with(struct manager *m, struct sandbox *s, const struct exec_run_
 	if (r == 0)
 		r = exec_secrets_check(secrets, reterr);
 	if (r == 0)
+		r = secret_files_check_free(s, secrets, reterr);
+	if (r == 0)
 		r = view_enter(s, params->stage, &view, reterr);
 	if (r < 0) {
 		close_fds(fds);

@@ -176,6 +176,50 @@ static int drop_secret(const struct exec *e, const char *path)
 
 /* ---- those of an exec ---- */
 
+static const struct exec_secret *find_file(const struct exec_secrets *b, const char *where)
+{
+	size_t i;
+
+	for (i = 0; i < b->count; i++)
+		if (b->items[i].form == EXEC_SECRET_FILE && strcmp(b->items[i].where, where) == 0)
+			return &b->items[i];
+	return NULL;
+}
+
+struct taking {
+	const struct exec_secrets *bundle;
+	const struct exec_secret *taken; /* what E has already; NULL: nothing */
+};
+
+static bool look_at(struct exec *e, void *userdata)
+{
+	struct taking *t = userdata;
+	const struct exec_secret *mine, *other;
+	size_t i;
+
+	for (i = 0; e->secrets && e->phase != EXEC_PHASE_ENDED && i < e->secrets->count; i++) {
+		other = &e->secrets->items[i];
+		mine = other->form == EXEC_SECRET_FILE ? find_file(t->bundle, other->where) : NULL;
+		if (mine && (mine->owner != other->owner || strcmp(mine->name, other->name) != 0))
+			t->taken = other;
+	}
+	return !t->taken;
+}
+
+int secret_files_check_free(const struct sandbox *s, const struct exec_secrets *b,
+			    struct error *reterr)
+{
+	struct taking t = { .bundle = b };
+
+	if (b)
+		exec_table_each_in(s->manager, s, look_at, &t);
+	if (!t.taken)
+		return 0;
+	return error_set(reterr, ERROR_CONFLICT, "secrets", "another file, or when that has ended",
+			 "another command has the secret %s in ~/%s", t.taken->name,
+			 t.taken->where);
+}
+
 int secret_files_lend(const struct exec *e)
 {
 	const size_t n = e->secrets ? e->secrets->count : 0;

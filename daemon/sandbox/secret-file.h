@@ -11,6 +11,7 @@
 #include "params.h"
 
 struct exec;
+struct exec_secrets;
 struct init_client;
 struct sandbox;
 struct secret_value;
@@ -25,6 +26,11 @@ void secret_file_seed(const struct sandbox *s);
  * the field "secrets". */
 int secret_file_check(const struct sandbox *s, const char *path, struct error *reterr);
 
+/* Whether none of B's, which may be NULL, would take the place of another secret that a command of
+ * S still has: it could not be told whose the file is when one of them ends. Returns 0, or -1 with
+ * *RETERR. */
+int secret_files_check_free(const struct sandbox *s, const struct exec_secrets *b,
+			    struct error *reterr);
 /* Gives E, which init is asked for next, the secrets that are files; when init cannot write one, E
  * does not start. Returns 0 or negative errno: it has none of them. */
 int secret_files_lend(const struct exec *e);

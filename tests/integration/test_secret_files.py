@@ -125,6 +125,23 @@ def test_lent(t):
     equal(t.sh(s, "ls ~/.agent", client=c), "settings\nsub\n", "gone with the last")
 
 
+def test_one_secret_in_a_place(t):
+    """Of two in one file none could be taken back alone."""
+    _, c, _ = lender(t)
+    ws = t.workspace()
+    s = t.sandbox(client=c, tool=TOOL, workspace=ws)
+    first = t.run(s, ["sh", "-c", STEP.format(ws + "/go") + SPELL], client=c, secrets=["a_token"], detach=True)
+    other = {"sandbox": s["name"], "command": ["true"], "secrets": [{"name": "elsewhere", "file": "~/.agent/auth.json"}]}
+    e = c.error("exec.run", other)
+    equal((e.kind, e.field), ("conflict", "secrets"), f"{e}")
+    check(OTHER not in str(e) and VALUE not in str(e), "no value")
+    exited(t.run(s, ["true"], client=c, secrets=["a_token"]))
+    t.put(ws, "go", "")
+    r = exited(c.call("exec.wait", {"execId": first["execId"]}, timeout=60))
+    equal(text_of(r["stdout"]).decode().strip(), spelled(VALUE), "its own")
+    exited(c.call("exec.run", other))
+
+
 def test_refused(t):
     """Where it cannot be memory it is not written; nor is the command run."""
     _, c, _ = lender(t)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "macro.h"
+#include "message.h"
 #include "options.h"
 #include "pump.h"
 #include "rpc-params.h"
@@ -171,6 +172,14 @@ END_TEST
 
 /* ---- workspaces ---- */
 
+START_TEST(texts_that_would_steer_a_terminal)
+{
+	char text[] = "a\033[2J\n\x7f b\302\233c \303\251 \302\240";
+
+	ck_assert_str_eq(message_clean(text), "a?[2J?? b??c \303\251 \302\240");
+}
+END_TEST
+
 START_TEST(workspaces)
 {
 	struct workspace_argument w;
@@ -324,6 +333,7 @@ int main(void)
 	tcase_add_test(tcase, bad_options);
 	tcase_add_test(tcase, verbs_of_two_words);
 	tcase_add_test(tcase, verb_table_is_sound);
+	tcase_add_test(tcase, texts_that_would_steer_a_terminal);
 	tcase_add_test(tcase, workspaces);
 	tcase_add_test(tcase, derived_names);
 	tcase_add_test(tcase, what_can_be_passed);
