@@ -249,12 +249,13 @@ def text_of(value):
 
 
 def until(predicate, timeout=10, what="condition", step=0.02):
-    """Waits for something that has no event to wait for (another process's files)."""
+    """Waits for something that has no event to wait for (another process's files). WHAT: text, or a
+    function that makes it."""
     deadline = time.monotonic() + timeout
     while True:
         value = predicate()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {timeout} s")
+            raise AssertionError(f"{what() if callable(what) else what}: not within {timeout} s")
         time.sleep(step)

@@ -9,6 +9,7 @@ import tokens
 from daemon import descendants
 from harness import refused, timeout
 from lib import check, equal, until
+from test_secret_leaks import contents
 
 MANY = 50
 NAME = "codex_auth_json"
@@ -113,6 +114,25 @@ def test_killed_while_asking(t):
         check_not_on_disk(d)
         put(c, tokens.login(2, life=60))
         check_copy(lease(c)["value"], 3)
+
+
+def test_answered_to_nobody(t):
+    """The answer waits for the next daemon, and nobody else can read it."""
+    with logins(t) as (server, d, c):
+        put(c, tokens.login(1, life=-60))
+        server.hold()
+        c.send("secret.lease", {"secret": NAME, "ttlMs": 60000})
+        check(server.asked.wait(30), "the server was asked")
+        d.kill()
+        server.may_answer.set()
+        folder = os.path.join(d.state, "logins")
+        (path,) = [os.path.join(folder, name) for name in os.listdir(folder)]
+        until(lambda: not contents(path).startswith(b"\0"), 30, "the answer is kept")
+        equal(os.stat(path).st_mode & 0o7777, 0o600, "mode")
+        check_not_on_disk(d)
+        d.start()
+        check_copy(lease(t.connect(daemon=d))["value"], 2)
+        equal((server.requests, server.reused, os.listdir(folder)), (1, 0, []), "refreshes")
 
 
 def test_stopped_while_asking(t):
