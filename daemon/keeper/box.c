@@ -105,6 +105,7 @@ static void box_free(struct box *b)
 	release_deinit(&b->release);
 	(void)close_fd(b->job.socket);
 	(void)close_fd(b->pidfd);
+	free(b->reason);
 	free(b);
 	keeper_touch(k);
 }
@@ -128,7 +129,7 @@ static void reply_create(struct box *b, int connection)
 			(void)wire_add_fd(m, oom); /* the first one fits */
 		if (connection >= 0)
 			reply->init_fd = wire_add_fd(m, connection);
-	} else if (b->reason[0] != '\0') {
+	} else if (b->reason) {
 		(void)wire_add_string(m, offsetof(struct keeper_create_reply, reason), b->reason);
 	}
 	link_send(&k->link);
@@ -211,8 +212,8 @@ static int start_worker(struct box *b, struct worker_job *job)
 
 static int restore(struct box *b)
 {
+	const struct release_root *root;
 	struct worker_job job;
-	size_t i;
 
 	if (b->restored)
 		return 0;
@@ -223,8 +224,9 @@ static int restore(struct box *b)
 	if (!release_hand_over(&b->release))
 		return 0;
 	job = keeper_worker_job(b->keeper, -1);
-	for (i = 0; i < b->release.n_roots && job.n_fds < WORKER_FDS_MAX; i++)
-		job.fds[job.n_fds++] = b->release.roots[i].fd;
+	STAILQ_FOREACH(root, &b->release.roots, entry)
+	if (job.n_fds < WORKER_FDS_MAX)
+		job.fds[job.n_fds++] = root->fd;
 	job.run = release_restore;
 	job.arg = &b->release;
 	return start_worker(b, &job);
@@ -309,8 +311,16 @@ static void on_created(void *owner, const struct worker_result *result)
 		b->error = -ECANCELED;
 	/* a worker that answered has cleaned up after itself */
 	b->worker_killed = result->error == -EIO || result->error == -ETIMEDOUT;
-	(void)snprintf(b->reason, sizeof(b->reason), "%s", result->reason);
+	if (result->reason[0] != '\0')
+		b->reason = strdup(result->reason); /* no memory: the error alone */
 	b->state = BOX_LEAVING;
+}
+
+static int explain(struct box *b, const char *what, int error)
+{
+	if (asprintf(&b->reason, "%s: %s", what, strerror(-error)) < 0)
+		b->reason = NULL;
+	return error;
 }
 
 static int start_creating(struct box *b, const char *program)
@@ -323,26 +333,18 @@ static int start_creating(struct box *b, const char *program)
 	b->job.step_us[KEEPER_STEP_RECEIVED] = clock_now_us();
 	if (b->job.kind->has_program && !b->job.kind->by_path) {
 		r = runtimes_get(&k->runtimes, program, &b->job.runtime);
-		if (r < 0) {
-			(void)snprintf(b->reason, sizeof(b->reason), "%s: %s", program,
-				       strerror(-r));
-			return r;
-		}
+		if (r < 0)
+			return explain(b, program, r);
 		job.fds[job.n_fds++] = b->job.runtime->memfd;
 	}
 	r = cgroup_make(&k->cgroups, b->job.name, &b->job.limits);
-	if (r < 0) {
-		(void)snprintf(b->reason, sizeof(b->reason), "cgroup: %s", strerror(-r));
-		return r;
-	}
+	if (r < 0)
+		return explain(b, "cgroup", r);
 	b->job.step_us[KEEPER_STEP_CGROUP] = clock_now_us();
 	if (b->job.kind->listen) {
 		r = b->job.dial = b->job.kind->listen(&b->job);
-		if (r < 0) {
-			(void)snprintf(b->reason, sizeof(b->reason), "socket for init: %s",
-				       strerror(-r));
-			return r;
-		}
+		if (r < 0)
+			return explain(b, "socket for init", r);
 		job.fds[job.n_fds++] = b->job.dial;
 	}
 	job.run = b->job.kind->create;
@@ -426,6 +428,7 @@ void box_create(struct keeper *k, uint64_t serial, const struct runtime_job *job
 	}
 	b->create_serial = serial;
 	r = start_creating(b, program);
+	b->job.n_lowers = 0; /* the worker has them */
 	if (r < 0) {
 		b->error = r;
 		b->create_failed = true;

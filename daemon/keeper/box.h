@@ -58,7 +58,7 @@ struct box {
 	bool create_failed;
 	bool worker_killed; /* it could not tidy up */
 	int error;
-	char reason[1024];
+	char *reason; /* a sentence on that, or NULL */
 	pid_t pid;
 	int pidfd;
 	int status; /* of init, from waitpid; of a foreign one that of a SIGKILL */

@@ -180,7 +180,7 @@ static int parse_runtime(struct wire_message *m, struct runtime_job *job, const 
 static int parse_create(struct keeper *k, struct wire_message *m, struct runtime_job *job)
 {
 	const struct keeper_create *c = (const void *)m->data;
-	const char *id = get_name(m, c->id), *lower;
+	const char *id = get_name(m, c->id);
 	uint32_t i;
 
 	if (!id || strlen(k->instance) + strlen(id) + 1 > NAME_LENGTH_MAX || m->n_fds != 1 ||
@@ -190,10 +190,9 @@ static int parse_create(struct keeper *k, struct wire_message *m, struct runtime
 	(void)snprintf(job->id, sizeof(job->id), "%s", id);
 	(void)snprintf(job->name, sizeof(job->name), "%s-%s", k->instance, id);
 	for (i = 0; i < c->n_lowers; i++) {
-		lower = get_name(m, c->lowers[i]);
-		if (!lower)
+		job->lowers[i] = get_name(m, c->lowers[i]);
+		if (!job->lowers[i])
 			return -EINVAL;
-		(void)snprintf(job->lowers[i], sizeof(job->lowers[i]), "%s", lower);
 	}
 	job->n_lowers = c->n_lowers;
 	job->flags = c->flags;

@@ -32,6 +32,7 @@ void release_init(struct release *r, struct releases *all)
 {
 	memset(r, 0, sizeof(*r));
 	r->all = all;
+	STAILQ_INIT(&r->roots);
 }
 
 /* ---- who else has it ---- */
@@ -85,26 +86,27 @@ static struct made *made_free(struct made *m)
 	return NULL;
 }
 
-static void root_done(struct release_root *root)
+static void root_free(struct release_root *root)
 {
-	root->fd = close_fd(root->fd);
+	(void)close_fd(root->fd);
 	free(root->path);
-	root->path = NULL;
+	free(root);
 }
 
 void release_deinit(struct release *r)
 {
+	struct release_root *root;
 	struct made *m;
-	size_t i;
 
 	while ((m = r->made)) {
 		r->made = m->next;
 		key_remove(r->all->made, &m->key);
 		(void)made_free(m);
 	}
-	for (i = 0; i < r->n_roots; i++) {
-		key_remove(r->all->workspaces, &r->roots[i].key);
-		root_done(&r->roots[i]);
+	while ((root = STAILQ_FIRST(&r->roots))) {
+		STAILQ_REMOVE_HEAD(&r->roots, entry);
+		key_remove(r->all->workspaces, &root->key);
+		root_free(root);
 	}
 	r->n_roots = 0;
 }
@@ -162,18 +164,21 @@ int release_note_found(struct release *r, int dir, const char *name)
 int release_note_root(struct release *r, int root, const char *path, uint32_t flags,
 		      const struct timespec *since)
 {
-	struct release_root *place = &r->roots[r->n_roots];
+	struct release_root *place;
 	struct stat st;
 
 	if (r->n_roots == RELEASE_ROOTS_MAX)
 		return -E2BIG;
 	if (fstat(root, &st) < 0)
 		return -errno;
+	place = calloc(1, sizeof(*place));
+	if (!place)
+		return -ENOMEM;
 	place->since = *since;
 	place->fd = fcntl(root, F_DUPFD_CLOEXEC, 3);
 	place->path = strdup(path);
 	if (place->fd < 0 || !place->path) {
-		root_done(place);
+		root_free(place);
 		return -ENOMEM;
 	}
 	place->quarantine = (flags & KEEPER_MOUNT_QUARANTINE) != 0;
@@ -181,6 +186,7 @@ int release_note_root(struct release *r, int root, const char *path, uint32_t fl
 	place->own = (flags & KEEPER_MOUNT_NO_GIT) != 0;
 	place->key.of = r;
 	key_add(r->all->workspaces, &place->key, &st);
+	STAILQ_INSERT_TAIL(&r->roots, place, entry);
 	r->n_roots++;
 	return 0;
 }
@@ -274,14 +280,15 @@ static bool leave_to_another(struct release *r, const struct release_root *root)
 bool release_hand_over(struct release *r)
 {
 	bool work = r->give_back && r->n_roots > 0;
-	size_t i;
+	struct release_root *root;
 
-	for (i = 0; i < r->n_roots; i++) {
-		work = work || r->roots[i].links;
-		if (!r->roots[i].quarantine)
+	STAILQ_FOREACH(root, &r->roots, entry)
+	{
+		work = work || root->links;
+		if (!root->quarantine)
 			continue;
-		r->roots[i].quarantine = !leave_to_another(r, &r->roots[i]);
-		work = work || r->roots[i].quarantine;
+		root->quarantine = !leave_to_another(r, root);
+		work = work || root->quarantine;
 	}
 	return work;
 }
@@ -322,16 +329,17 @@ static void give_back(const struct release_root *root)
 void release_restore(void *arg)
 {
 	const struct release *r = arg;
+	const struct release_root *root;
 	struct worker_result result = { 0 };
-	size_t i;
 
-	for (i = 0; i < r->n_roots; i++) {
-		if (r->roots[i].quarantine)
-			set_aside(&r->roots[i]);
-		if (r->roots[i].links)
-			remove_links(&r->roots[i]);
+	STAILQ_FOREACH(root, &r->roots, entry)
+	{
+		if (root->quarantine)
+			set_aside(root);
+		if (root->links)
+			remove_links(root);
 		if (r->give_back)
-			give_back(&r->roots[i]);
+			give_back(root);
 	}
 	worker_answer(&result);
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -29,6 +30,7 @@ struct release_key {
 
 struct release_root {
 	struct release_key key; /* of a workspace */
+	STAILQ_ENTRY(release_root) entry;
 	int fd;
 	char *path;            /* as the owner and the sandbox know it */
 	bool quarantine;       /* a workspace, not a part of a repository */
@@ -49,13 +51,13 @@ struct release {
 	struct releases *all;
 	struct made *made;
 	size_t n_made;
-	struct release_root roots[RELEASE_ROOTS_MAX];
+	STAILQ_HEAD(, release_root) roots;
 	size_t n_roots;
 	bool give_back; /* chown, too */
 	bool leaving;   /* it has been undone, or nearly: no claim for the others to count on */
 };
 
-/* ALL must outlive R. */
+/* ALL must outlive R, which does not move. */
 void release_init(struct release *r, struct releases *all);
 void release_deinit(struct release *r);
 

@@ -53,12 +53,12 @@ struct runtime_job {
 	const struct claim_mounts *mounts; /* claimed before; NULL: none */
 	uint32_t flags;                    /* enum keeper_create_flags */
 	struct keeper_limits limits;
-	uint32_t timeout_ms; /* for all of it */
+	uint32_t timeout_ms;                   /* for all of it */
+	const char *lowers[KEEPER_LOWERS_MAX]; /* while create begins, too */
 	size_t n_lowers;
 	int64_t step_us[KEEPER_STEP_MAX]; /* those done by now */
 	char id[NAME_LENGTH_MAX + 1];
 	char name[2 * NAME_LENGTH_MAX + 2]; /* instance-id: of the container and its cgroups */
-	char lowers[KEEPER_LOWERS_MAX][NAME_LENGTH_MAX + 1];
 };
 
 struct runtime_kind {

@@ -395,12 +395,11 @@ static int parse(struct view *v, const struct wire_message *m)
 /* The workspace must be one that was claimed to be written to. */
 static int find_workspace(struct view *v)
 {
-	const struct release *r = v->target->release;
-	size_t i;
+	const struct release_root *root;
 
-	for (i = 0; i < r->n_roots; i++)
-		if (strcmp(r->roots[i].path, v->base) == 0)
-			return fstat(r->roots[i].fd, &v->workspace) < 0 ? -errno : 0;
+	STAILQ_FOREACH(root, &v->target->release->roots, entry)
+	if (strcmp(root->path, v->base) == 0)
+		return fstat(root->fd, &v->workspace) < 0 ? -errno : 0;
 	return -EROFS;
 }
 
