@@ -16,33 +16,38 @@
 #include "clock.h"
 #include "macro.h"
 
-static void reap(struct loop *l)
+/* True: WHICH, or one of all (-1), had ended. */
+static bool reap(struct loop *l, pid_t which)
 {
 	int status;
 	pid_t pid;
 
-	for (;;) {
-		pid = waitpid(-1, &status, WNOHANG);
-		if (pid < 0 && errno == EINTR)
-			continue;
-		if (pid <= 0)
-			return;
+	do
+		pid = waitpid(which, &status, WNOHANG);
+	while (pid < 0 && errno == EINTR);
+	if (pid > 0)
 		l->on_child(l->userdata, pid, status);
-	}
+	return pid > 0;
 }
 
+/* Several that end at once may be one signal. The kernel finds the one that this names directly,
+ * and looks through all the others (a thousand inits) to say that no more have ended. */
 static void on_signal(void *userdata, uint32_t events)
 {
 	struct loop *l = userdata;
 	struct signalfd_siginfo info;
+	bool ended = false;
 
 	(void)events;
 	while (read(l->signals.fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		ended = ended || info.ssi_signo == SIGCHLD;
 		if (info.ssi_signo == SIGCHLD)
-			reap(l);
+			(void)reap(l, (pid_t)info.ssi_pid);
 		else
 			l->on_terminate(l->userdata);
 	}
+	while (ended && reap(l, -1))
+		;
 }
 
 int loop_init(struct loop *l)
