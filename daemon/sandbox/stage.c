@@ -21,7 +21,6 @@
 #include "util/quantity.h"
 
 #define FIELD_SIZE 64
-#define INT64_TEXT_SIZE 24
 #define LIST_SEPARATOR ','
 #define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
