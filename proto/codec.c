@@ -173,7 +173,6 @@ int codec_call(struct json_object *json, struct call *ret, struct error *reterr)
 				 "id must be a string of at most %d bytes or an integer",
 				 RPC_ID_MAX);
 	ret->id = id;
-	ret->notification = !has_id;
 	(void)json_object_object_get_ex(json, "jsonrpc", &version);
 	if (!json_object_is_type(version, json_type_string) ||
 	    strcmp(json_object_get_string(version), "2.0") != 0)

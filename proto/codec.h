@@ -23,7 +23,6 @@ int codec_parse(struct codec *c, const char *line, size_t size, struct json_obje
 /* One call. Everything is borrowed from the JSON. */
 struct call {
 	struct json_object *id; /* NULL: a notification, or no valid id */
-	bool notification;
 	const char *method;
 	struct json_object *params; /* NULL: none; not checked */
 };

@@ -104,8 +104,6 @@ struct keeper_hello {
 
 struct keeper_hello_reply {
 	struct wire_header header;
-	uint64_t userns_dev; /* the keeper's user namespace, as fstat of /proc/self/ns/user says: */
-	uint64_t userns_ino; /* the daemon refuses RPC peers that live below it */
 	uint32_t controllers; /* enum keeper_controller bits that really work */
 	uint32_t reserved;
 	struct wire_str reason; /* on error */

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "adopt.h"
@@ -130,7 +129,6 @@ static void on_hello(struct keeper *k, struct wire_message *m)
 	struct wire_message *out;
 	struct hello_texts texts;
 	char reason[512];
-	struct stat ns = { 0 };
 	int r;
 
 	r = check_hello(m, &texts);
@@ -138,13 +136,9 @@ static void on_hello(struct keeper *k, struct wire_message *m)
 		r = k->greeted ? greet_again(k, m, &texts, &what) : greet(k, m, &texts, &what);
 	if (r == 0)
 		k->orphan_ms = orphan_ms > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)orphan_ms;
-	if (r == 0 && stat("/proc/self/ns/user", &ns) < 0)
-		r = -errno;
 	out = link_begin(&k->link, KEEPER_HELLO, serial, sizeof(*reply));
 	reply = (struct keeper_hello_reply *)(void *)out->data;
 	reply->header.error = r;
-	reply->userns_dev = ns.st_dev;
-	reply->userns_ino = ns.st_ino;
 	reply->controllers = k->cgroups.controllers;
 	if (r < 0) {
 		(void)snprintf(reason, sizeof(reason), "%s: %s", what, strerror(-r));

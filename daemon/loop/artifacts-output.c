@@ -170,7 +170,6 @@ static int take_failed(const struct record *record, struct artifacts_result *r)
 		r->empty_because[i] =
 			isprint((unsigned char)record->value[i]) ? record->value[i] : '?';
 	r->empty_because[n] = '\0';
-	r->patch_truncated = string_starts(r->empty_because, "too_large:");
 	return 0;
 }
 

@@ -144,7 +144,6 @@ static void judge_end(struct artifacts_job *j, const struct exec_result *result,
 	if (result->cause == EXEC_CAUSE_TIMEOUT) {
 		(void)snprintf(sentence, sizeof(sentence), "git did not finish within %d s",
 			       TIMEOUT_MS / 1000);
-		j->result.patch_truncated = j->patch_max > 0;
 		(void)artifacts_say_empty(&j->result, "too_large", sentence);
 		return;
 	}

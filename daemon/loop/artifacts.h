@@ -37,7 +37,6 @@ struct artifacts_result {
 				       changed since_ms; sorted */
 	void *patch;                /* NULL: empty_because says why, or none was wanted */
 	size_t patch_size;
-	bool patch_truncated;     /* it would have been longer than patch_max_bytes */
 	char *empty_because;      /* "no_repository: …", "no_changes: …", "too_large: …",
 				     "bad_base: …", "git_failed: …": keyword, sentence */
 	bool judged;              /* git got as far as to say these two: */

@@ -134,7 +134,6 @@ static void on_answer(int error, void *userdata)
 		return; /* its end is told elsewhere */
 	(void)event_del(&sp->timer);
 	sp->asked = sp->late = false;
-	sp->proven = true;
 	pool_on_proven(sp->pool);
 	if (sp->state == SPARE_STATE_TAKEN)
 		sandbox_warm_step(sp->sandbox);

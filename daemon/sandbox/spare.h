@@ -43,7 +43,6 @@ struct spare {
 	int64_t ready_ms; /* CLOCK_BOOTTIME */
 	bool asked;       /* whether init is still there; the timer runs */
 	bool late;        /* it has not answered in time; the keeper is still at the claim */
-	bool proven;      /* it has answered since it was made */
 	bool unwanted;    /* while it starts: it is not to be ready */
 	struct event timer;
 	TAILQ_ENTRY(spare) link;
