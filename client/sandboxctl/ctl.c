@@ -11,6 +11,7 @@
 #include "daemon-start.h"
 #include "macro.h"
 #include "message.h"
+#include "refusal.h"
 #include "service.h"
 #include "verbs.h"
 
@@ -125,7 +126,7 @@ static int call(struct ctl *ctl, const char *method, struct json_object *params,
 	if (r == SANDBOXD_REFUSED && e.code == code)
 		return SANDBOXD_REFUSED;
 	if (r == SANDBOXD_REFUSED) {
-		message_refused(&e);
+		refusal_tell(ctl, &e);
 		return -1;
 	}
 	if (r < 0)

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "macro.h"
-#include "sandboxd/client.h"
 
 char *message_clean(char *text)
 {
@@ -87,18 +86,6 @@ void message_error(const char *hint, const char *format, ...)
 	if (hint && n > 0 && text[n - 1] == '.')
 		text[n - 1] = '\0';
 	print_line("sandboxctl: ", text, hint);
-}
-
-void message_refused(const struct sandboxd_error *e)
-{
-	size_t n = strlen(e->message);
-
-	if (n > 0 && e->message[n - 1] == '.')
-		n--;
-	if (e->field && !strstr(e->message, e->field))
-		message_error(e->hint, "%.*s (%s)", (int)n, e->message, e->field);
-	else
-		message_error(e->hint, "%s", e->message);
 }
 
 void message_note(const char *format, ...)

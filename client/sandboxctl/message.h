@@ -4,12 +4,8 @@
 
 #include <stddef.h>
 
-struct sandboxd_error;
-
 /* HINT may be NULL. */
 void message_error(const char *hint, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* What the daemon refused. */
-void message_refused(const struct sandboxd_error *e);
 /* Progress and the like: the text alone. */
 void message_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

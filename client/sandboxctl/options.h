@@ -45,6 +45,7 @@ enum option_id {
 	OPTION_RAW,
 	OPTION_ALL,
 	OPTION_FILE,
+	OPTION_HOLDER,
 };
 
 enum option_kind {
@@ -59,7 +60,7 @@ enum option_kind {
 };
 
 /* A table of these ends with a row without name. PARAM: where the value goes in the RPC's params
- * ("limits.memoryBytes"), NULL: the verb takes care of it. */
+ * ("limits.memoryBytes"), NULL: the verb takes care of it, and OF is what the daemon calls it. */
 struct option_row {
 	const char *name;
 	enum option_id id;
@@ -68,6 +69,7 @@ struct option_row {
 	const char *argument; /* for help; NULL: takes none */
 	const char *param;
 	const char *help;
+	const char *of;
 };
 
 #define OPTION_ROWS_MAX 40

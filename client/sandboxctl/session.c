@@ -20,6 +20,7 @@
 
 #include "macro.h"
 #include "message.h"
+#include "refusal.h"
 #include "result.h"
 
 #define STDIN_CHUNK 8192
@@ -131,7 +132,7 @@ static void on_reply(struct sandboxd_client *c, const struct sandboxd_reply *rep
 	if (session_is_unknown(s, reply))
 		session_tell_unknown(s);
 	else if (reply->status == SANDBOXD_REFUSED)
-		message_refused(reply->error);
+		refusal_tell(s->ctl, reply->error);
 	else if (reply->status < 0)
 		ctl_transport_error(s->ctl, reply->status);
 	else if (options_have(&s->ctl->options, OPTION_DETACH))

@@ -11,6 +11,7 @@
 #include "json-value.h"
 #include "macro.h"
 #include "message.h"
+#include "refusal.h"
 #include "rpc-params.h"
 #include "verbs.h"
 
@@ -159,7 +160,7 @@ static int subscribe(struct watch *w)
 		r = sandboxd_call(w->ctl->client, "events.subscribe",
 				  json_object_to_json_string(params), NULL, 0, &text, &e);
 	if (r == SANDBOXD_REFUSED)
-		message_refused(&e);
+		refusal_tell(w->ctl, &e);
 	if (r != 0)
 		return r;
 	result = json_value_parse(text, strlen(text));

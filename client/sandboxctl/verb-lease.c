@@ -99,6 +99,11 @@ int verb_secret_revoke(struct ctl *ctl)
 		message_error("name leases, or give --all", "--all means every lease");
 		return STATUS_WRONG_USAGE;
 	}
+	if (!all && o->n_operands == 0 && !options_have(o, OPTION_HOLDER)) {
+		message_error("name leases, or give --exec, --sandbox, --loop or --all",
+			      "which leases are to end?");
+		return STATUS_WRONG_USAGE;
+	}
 	if (ctl_connect(ctl) < 0)
 		return ctl->verb->failure;
 	if (o->n_operands == 0)

@@ -9,6 +9,7 @@
 
 #include "macro.h"
 #include "message.h"
+#include "refusal.h"
 #include "rpc-params.h"
 #include "session.h"
 #include "verbs.h"
@@ -42,7 +43,7 @@ static enum copied copy_stream(struct ctl *ctl, const struct stream *stream, uin
 		if (r == SANDBOXD_REFUSED && e.code == CODE_INVALID_STATE)
 			return COPIED_NOT_STORED;
 		if (r == SANDBOXD_REFUSED)
-			return message_refused(&e), COPIED_FAILED;
+			return refusal_tell(ctl, &e), COPIED_FAILED;
 		if (r < 0)
 			return ctl_transport_error(ctl, r), COPIED_FAILED;
 		r = message_write(stream->fd, chunk.data, chunk.size);

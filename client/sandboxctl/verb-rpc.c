@@ -10,6 +10,7 @@
 #include "bounds.h"
 #include "macro.h"
 #include "message.h"
+#include "refusal.h"
 #include "verbs.h"
 
 static void on_notification(struct sandboxd_client *c, const char *method, const char *params,
@@ -62,7 +63,7 @@ static int call(struct ctl *ctl, const char *method, const char *params)
 		return -1;
 	}
 	if (r == SANDBOXD_REFUSED) {
-		message_refused(&e);
+		refusal_tell(ctl, &e);
 		return -1;
 	}
 	if (r < 0)

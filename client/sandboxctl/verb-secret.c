@@ -79,9 +79,9 @@ static int ask(const char *name, struct secret_text *t)
 	quiet = before;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	catch_signals();
-	(void)fprintf(stderr, "Value of %s: ", name); /* a prompt that cannot be shown: no harm */
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) < 0)
 		return -errno;
+	(void)fprintf(stderr, "Value of %s: ", name); /* a prompt that cannot be shown: no harm */
 	r = read_all(STDIN_FILENO, t, true);
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before); /* nothing else can be done */
 	(void)fputc('\n', stderr);

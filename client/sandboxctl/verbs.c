@@ -37,9 +37,9 @@ const struct option_row common_options[] = {
 static const struct option_row no_options[] = { END };
 
 #define OPTIONS_OF_ANY_CREATE \
-	{ "network", OPTION_NETWORK, 0, STRING("MODE"), .help = "none (default), gateway or host (no boundary)" }, \
-	{ "policy", OPTION_POLICY, 0, STRING("allow|deny"), .help = "what happens to hosts not listed" }, \
-	{ "allow-host", OPTION_ALLOW_HOST, 0, STRING("HOST"), .help = "can be reached; may be repeated" }, \
+	{ "network", OPTION_NETWORK, 0, STRING("MODE"), .help = "none (default), gateway or host (no boundary)", .of = "network" }, \
+	{ "policy", OPTION_POLICY, 0, STRING("allow|deny"), .help = "what happens to hosts not listed", .of = "network.policy" }, \
+	{ "allow-host", OPTION_ALLOW_HOST, 0, STRING("HOST"), .help = "can be reached; may be repeated", .of = "network.allow" }, \
 	{ "memory", OPTION_NONE, 0, SIZE, "limits.memoryBytes", "memory of all its processes: 512M, 4G" }, \
 	{ "cpus", OPTION_NONE, 0, .kind = OPTION_KIND_CPUS, .argument = "N", "limits.cpuMilli", "processors: 1.5" }, \
 	{ "pids", OPTION_NONE, 0, .kind = OPTION_KIND_COUNT, .argument = "N", "limits.pids", "processes and threads" }, \
@@ -68,7 +68,7 @@ static const struct option_row run_options[] = {
 	OPTIONS_OF_CREATE,
 	{ "template", OPTION_TEMPLATE, 0, STRING("TEMPLATE"), "template", "what to start from; default: the tool's" },
 	{ "quiet", OPTION_QUIET, 'q', FLAG, .help = "no progress on stderr" },
-	{ "timeout", OPTION_TIMEOUT, 0, DURATION, .help = "end the agent after this time, with status 124" },
+	{ "timeout", OPTION_TIMEOUT, 0, DURATION, .help = "end the agent after this time, with status 124", .of = "timeoutMs" },
 	RESULT_FILE,
 	END
 };
@@ -83,7 +83,7 @@ static const struct option_row exec_options[] = {
 	{ "detach", OPTION_DETACH, 'd', FLAG, .param = "detach", .help = "print its id and leave it running" },
 	{ "timeout", OPTION_NONE, 0, DURATION, "timeoutMs", "end it after this time, with status 124" },
 	{ "grace", OPTION_NONE, 0, DURATION, "graceMs", "between TERM and KILL" },
-	{ "secret", OPTION_SECRET, 0, STRING("SECRET[=ENV]"), .help = "lend it a secret; may be repeated" },
+	{ "secret", OPTION_SECRET, 0, STRING("SECRET[=ENV]"), .help = "lend it a secret; may be repeated", .of = "secrets" },
 	{ "key", OPTION_NONE, 0, STRING("KEY"), "idempotencyKey", "the same call again never runs it twice" },
 	{ "stage", OPTION_NONE, 0, STRING("STAGE"), "stage", "what it may write: planner, reviewer, test-writer, …" },
 	{ "story", OPTION_NONE, 0, STRING("ID"), "storyId", "of the loop, kept with it" },
@@ -93,8 +93,8 @@ static const struct option_row exec_options[] = {
 };
 
 static const struct option_row loop_create_options[] = {
-	{ "workdir", OPTION_WORKDIR, 'w', STRING("DIR"), .help = "the worktree that it works on" },
-	{ "tool", OPTION_TOOL, 0, STRING("TOOL"), .help = "a sandbox for it; may be repeated, and added later" },
+	{ "workdir", OPTION_WORKDIR, 'w', STRING("DIR"), .help = "the worktree that it works on", .of = "workDir" },
+	{ "tool", OPTION_TOOL, 0, STRING("TOOL"), .help = "a sandbox for it; may be repeated, and added later", .of = "tools" },
 	OPTIONS_OF_ANY_CREATE,
 	{ "template", OPTION_TEMPLATE, 't', STRING("TEMPLATE"), "template", "what to start from; default: the tool's" },
 	{ "quiet", OPTION_QUIET, 'q', FLAG, .help = "no progress on stderr" },
@@ -110,10 +110,10 @@ static const struct option_row loop_run_options[] = {
 	{ "request-id", OPTION_NONE, 0, STRING("ID"), "requestId", "comes back in the result" },
 	{ "timeout", OPTION_NONE, 0, DURATION, "timeoutMs", "end it after this time, with status 124; default: the tool's" },
 	{ "grace", OPTION_NONE, 0, DURATION, "graceMs", "between TERM and KILL" },
-	{ "verify", OPTION_VERIFY, 0, STRING("COMMAND"), .help = "a line for sh that must succeed afterwards; may be repeated" },
+	{ "verify", OPTION_VERIFY, 0, STRING("COMMAND"), .help = "a line for sh that must succeed afterwards; may be repeated", .of = "verificationCommands" },
 	{ "artifacts", OPTION_NONE, 0, STRING("none|summary|patch"), "artifacts", "what to say of its changes; default: summary" },
 	{ "base", OPTION_NONE, 0, STRING("SHA"), "baseSha", "count changes from this commit; default: HEAD now" },
-	{ "secret", OPTION_SECRET, 0, STRING("SECRET[=ENV]"), .help = "lend it a secret; may be repeated" },
+	{ "secret", OPTION_SECRET, 0, STRING("SECRET[=ENV]"), .help = "lend it a secret; may be repeated", .of = "secrets" },
 	{ "key", OPTION_NONE, 0, STRING("KEY"), "idempotencyKey", "the same call again never runs it twice" },
 	{ "detach", OPTION_DETACH, 'd', FLAG, .param = "detach", .help = "print the exec's id and leave it running" },
 	{ "result-file", OPTION_RESULT_FILE, 0, STRING("FILE"), .help = "write the LoopRunResult there" },
@@ -165,7 +165,7 @@ static const struct option_row events_options[] = {
 	{ "tool", OPTION_NONE, 0, STRING("TOOL"), "filter.tool", "of this tool's sandboxes" },
 	{ "state", OPTION_NONE, 0, STRING("STATE"), "filter.state", "that led to this state" },
 	{ "label", OPTION_NONE, 0, .kind = OPTION_KIND_PAIR, .argument = "K=V", "filter.labels", "of sandboxes with it; may be repeated" },
-	{ "type", OPTION_TYPE, 0, STRING("TYPE"), .help = "exec.ended, or exec for all of its kind; may be repeated" },
+	{ "type", OPTION_TYPE, 0, STRING("TYPE"), .help = "exec.ended, or exec for all of its kind; may be repeated", .of = "types" },
 	END
 };
 static const struct option_row attach_options[] = {
@@ -174,7 +174,7 @@ static const struct option_row attach_options[] = {
 	END
 };
 static const struct option_row kill_options[] = {
-	{ "signal", OPTION_SIGNAL, 's', STRING("SIG"), .help = "name or number; default: TERM" },
+	{ "signal", OPTION_SIGNAL, 's', STRING("SIG"), .help = "name or number; default: TERM", .of = "signal" },
 	END
 };
 static const struct option_row wait_options[] = {
@@ -200,13 +200,13 @@ static const struct option_row audit_options[] = {
 	END
 };
 static const struct option_row audit_verify_options[] = {
-	{ "noted", OPTION_NOTED, 0, STRING("COUNT:HASH"), .help = "a head that was noted earlier; the log must lead through it" },
+	{ "noted", OPTION_NOTED, 0, STRING("COUNT:HASH"), .help = "a head that was noted earlier; the log must lead through it", .of = "noted" },
 	END
 };
 #define OPTIONS_OF_LEASE_HOLDER(what) \
-	{ "exec", OPTION_NONE, 0, STRING("EXEC"), "execId", what " this command" }, \
-	{ "sandbox", OPTION_NONE, 0, STRING("SANDBOX"), "sandbox", what " this sandbox" }, \
-	{ "loop", OPTION_NONE, 0, STRING("LOOP"), "loopId", what " this loop" }
+	{ "exec", OPTION_HOLDER, 0, STRING("EXEC"), "execId", what " this command" }, \
+	{ "sandbox", OPTION_HOLDER, 0, STRING("SANDBOX"), "sandbox", what " this sandbox" }, \
+	{ "loop", OPTION_HOLDER, 0, STRING("LOOP"), "loopId", what " this loop" }
 static const struct option_row secret_lease_options[] = {
 	{ "ttl", OPTION_NONE, 0, DURATION, "ttlMs", "for how long: 1h" },
 	OPTIONS_OF_LEASE_HOLDER("it ends with"),

@@ -16,6 +16,7 @@
 #include "secret/login.h"
 #include "store/store.h"
 #include "util/log.h"
+#include "util/quantity.h"
 #include "util/strings.h"
 #include "util/time.h"
 
@@ -23,15 +24,18 @@
 
 static int check_ttl(const struct provider_call *call, int64_t ttl_ms, struct error *reterr)
 {
+	char from[QUANTITY_TEXT_SIZE], to[QUANTITY_TEXT_SIZE];
 	int64_t max = call->m->config->secrets.max_ttl_ms;
 
 	if (call->config && call->config->max_ttl_ms > 0 && call->config->max_ttl_ms < max)
 		max = call->config->max_ttl_ms;
 	if (ttl_ms >= LEASE_TTL_MIN_MS && ttl_ms <= max)
 		return 0;
+	quantity_duration_text(LEASE_TTL_MIN_MS, from);
+	quantity_duration_text(max, to);
 	return error_set(reterr, ERROR_INVALID_PARAMS, "ttlMs", NULL,
-			 "a lease of %s lasts from %d to %lld ms", call->name, LEASE_TTL_MIN_MS,
-			 (long long)max);
+			 "a lease of %s lasts from %s to %s (%d to %lld ms)", call->name, from, to,
+			 LEASE_TTL_MIN_MS, (long long)max);
 }
 
 static int check_room(const struct lease_table *t, uid_t owner, struct error *reterr)

@@ -359,9 +359,13 @@ int vault_set(struct vault *v, uid_t owner, const char *name, const struct bytes
 
 static int no_such(const char *name, struct error *reterr)
 {
-	return error_set(reterr, ERROR_NOT_FOUND, "secret",
-			 secret_name_is_good(name) ? "sandboxctl secret set NAME stores one" : NULL,
-			 "There is no secret %.*s.", SECRET_NAME_MAX, name);
+	CLEANUP_STR char *hint =
+		secret_name_is_good(name)
+			? string_format("sandboxctl secret set %s stores one", name)
+			: NULL;
+
+	return error_set(reterr, ERROR_NOT_FOUND, "secret", hint, "There is no secret %.*s.",
+			 SECRET_NAME_MAX, name);
 }
 
 int vault_remove(struct vault *v, uid_t owner, const char *name, vault_done *done, void *userdata,

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "macro.h"
@@ -109,6 +110,35 @@ int quantity_duration(const char *text, int64_t *ret_ms)
 	} while (*text != '\0');
 	*ret_ms = sum;
 	return 0;
+}
+
+void quantity_duration_text(int64_t ms, char text[static QUANTITY_TEXT_SIZE])
+{
+	static const struct unit units[] = {
+		{ "h", 3600 * 1000 }, { "min", 60000 }, { "s", 1000 }, { "ms", 1 }
+	};
+	size_t length = 0;
+
+	(void)snprintf(text, QUANTITY_TEXT_SIZE, "0s");
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (ms < units[i].factor)
+			continue;
+		length += (size_t)snprintf(text + length, QUANTITY_TEXT_SIZE - length, "%lld%s",
+					   (long long)(ms / units[i].factor), units[i].name);
+		ms %= units[i].factor;
+	}
+}
+
+void quantity_size_text(int64_t bytes, char text[static QUANTITY_TEXT_SIZE])
+{
+	static const char units[][2] = { "", "K", "M", "G", "T" };
+	size_t unit = 0;
+
+	while (bytes > 0 && bytes % 1024 == 0 && unit + 1 < ARRAY_SIZE(units)) {
+		bytes /= 1024;
+		unit++;
+	}
+	(void)snprintf(text, QUANTITY_TEXT_SIZE, "%lld%s", (long long)bytes, units[unit]);
 }
 
 int quantity_cpus(const char *text, int64_t *ret_milli)

@@ -304,12 +304,15 @@ def terminal(t, args, script):
     try:
         script(read_until, lambda data: os.write(master, data), master)
         deadline = time.monotonic() + 10
-        while p.poll() is None and time.monotonic() < deadline:
-            if select.select([master], [], [], 0.05)[0]:
+        while time.monotonic() < deadline:
+            ended = p.poll() is not None
+            if select.select([master], [], [], 0 if ended else 0.05)[0]:
                 try:
                     text[0] += os.read(master, 65536)
                 except OSError:
                     break
+            elif ended:
+                break
         return p.wait(10), text[0]
     finally:
         if p.poll() is None:

@@ -326,7 +326,7 @@ def test_ctl(t):
     ctl("revoke", name)
     p = ctl("revoke", name, status=1)
     check(name in p.stderr.decode(), p.stderr.decode())
-    ctl("revoke", status=1)
+    ctl("revoke", status=2)
     ctl("revoke", "--all", name, status=2)
     box = t.sandbox(client=c)
     exec_id = start(c, box)

@@ -72,6 +72,57 @@ START_TEST(durations)
 }
 END_TEST
 
+struct text_case {
+	int64_t value;
+	const char *text;
+};
+
+static void check_texts(void (*print)(int64_t, char *), int (*parse)(const char *, int64_t *),
+			const struct text_case *cases, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		char text[QUANTITY_TEXT_SIZE];
+		int64_t value = -1;
+
+		print(cases[i].value, text);
+		ck_assert_str_eq(text, cases[i].text);
+		ck_assert_int_eq(parse(text, &value), 0);
+		ck_assert_int_eq(value, cases[i].value);
+	}
+}
+
+START_TEST(sizes_as_text)
+{
+	static const struct text_case cases[] = {
+		{ 0, "0" },
+		{ 1000, "1000" },
+		{ 8 << 20, "8M" },
+		{ 1025 << 10, "1025K" },
+		{ 1LL << 53, "8192T" },
+		{ INT64_MAX, "9223372036854775807" },
+	};
+
+	check_texts(quantity_size_text, quantity_size, cases, ARRAY_SIZE(cases));
+}
+END_TEST
+
+START_TEST(durations_as_text)
+{
+	static const struct text_case cases[] = {
+		{ 0, "0s" },
+		{ 1, "1ms" },
+		{ 1000, "1s" },
+		{ 7200000, "2h" },
+		{ 5400000, "1h30min" },
+		{ 61001, "1min1s1ms" },
+		{ 86400000, "24h" },
+		{ INT64_MAX, "2562047788015h12min55s807ms" },
+	};
+
+	check_texts(quantity_duration_text, quantity_duration, cases, ARRAY_SIZE(cases));
+}
+END_TEST
+
 START_TEST(cpus)
 {
 	static const struct quantity_case cases[] = {
@@ -99,6 +150,8 @@ int main(void)
 
 	tcase_add_test(t, sizes);
 	tcase_add_test(t, durations);
+	tcase_add_test(t, sizes_as_text);
+	tcase_add_test(t, durations_as_text);
 	tcase_add_test(t, cpus);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

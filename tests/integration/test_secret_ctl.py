@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets at the command line: what somebody typed is what an error speaks of."""
+
+from lib import check, equal
+
+CONFIG = """
+[limits]
+pool_memory = 0
+[secrets]
+max_ttl = 2h
+[secret token]
+provider = env
+variable = PLANTED_TOKEN
+[secret other]
+provider = env
+variable = PLANTED_OTHER
+"""
+TOKEN = "planted-token-0123456789"
+OTHER = "planted-other-9876543210"
+
+
+def started(t):
+    d = t.private_daemon(CONFIG, env={"PLANTED_TOKEN": TOKEN, "PLANTED_OTHER": OTHER})
+    return d, t.connect(daemon=d)
+
+
+def said(p, status, *parts):
+    """It failed, and its one line has all PARTS."""
+    text = p.stderr.decode()
+    equal((p.returncode, p.stdout, text.count("\n")), (status, b"", 1), text)
+    for part in parts:
+        check(part in text, f"{part!r} is not in {text!r}")
+    return text
+
+
+def test_errors_name_options(t):
+    d, c = started(t)
+    s = t.sandbox(client=c)
+
+    def ctl(*args):
+        return t.ctl(*args, daemon=d)
+
+    text = said(ctl("secret", "lease", "token", "--ttl", "3h"), 1, "from 1s to 2h", "(--ttl)")
+    check("ttlMs" not in text, text)
+    said(ctl("secret", "lease", "token", "--ttl", "1h", "--renew"), 1, "(--renew)", "--exec")
+    said(ctl("secret", "revoke"), 2, "--exec, --sandbox, --loop or --all")
+    said(ctl("secret", "revoke", "--kill"), 2, "--all")
+    said(ctl("secret", "rm", "no-such"), 1, "no secret no-such: sandboxctl secret set no-such stores one")
+    said(ctl("secret", "lease", "a/b", "--ttl", "1h"), 1, "the name of a secret: letters")
+    said(ctl("exec", "--user", "!", s["name"], "true"), 125, "--user")
+    said(ctl("exec", "--secret", "token", "--secret", "a b", s["name"], "true"), 125, "(--secret)")
+    said(ctl("create", "--memory", "1", "shell", t.workspace()), 1, "--memory is out of range: 8M to 8192T")
+    said(ctl("secret", "lease", "token", "--ttl", "0s"), 1, "--ttl")
+    said(ctl("pool", "set", "host"), 1, "--max-age", "(--min)")
+    # which is not what a script gets that asks for the RPC
+    said(ctl("rpc", "secret.lease", '{"secret": "token", "ttlMs": 1}'), 1, "ttlMs is out of range: 1000 to")
