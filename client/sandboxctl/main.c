@@ -25,6 +25,7 @@ static int take_common(struct ctl *ctl, const struct options *o)
 		return -1;
 	}
 	ctl->json = strcmp(output, "json") == 0;
+	message_errors_as_json(ctl->json);
 	return 0;
 }
 

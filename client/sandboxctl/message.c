@@ -4,6 +4,7 @@
 #include "message.h"
 
 #include <errno.h>
+#include <json-c/json.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +13,9 @@
 #include <unistd.h>
 
 #include "macro.h"
+#include "sandboxd/client.h"
+
+static bool errors_as_json; /* like the level of a log: of the process */
 
 char *message_clean(char *text)
 {
@@ -63,6 +67,35 @@ static void print_line(const char *prefix, const char *text, const char *hint)
 	(void)message_write(STDERR_FILENO, line, (size_t)n + 1); /* nobody is left to tell */
 }
 
+void message_errors_as_json(bool json)
+{
+	errors_as_json = json;
+}
+
+static void add_text(struct json_object *object, const char *key, const char *text)
+{
+	if (text)
+		json_object_object_add(object, key, json_object_new_string(text));
+}
+
+void message_json(const struct sandboxd_error *e)
+{
+	struct json_object *line = json_object_new_object(), *error = json_object_new_object();
+
+	if (e->code)
+		json_object_object_add(error, "code", json_object_new_int(e->code));
+	add_text(error, "kind", e->kind);
+	add_text(error, "message", e->message);
+	add_text(error, "field", e->field);
+	add_text(error, "hint", e->hint);
+	json_object_object_add(line, "error", error);
+	print_line("",
+		   json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN |
+								JSON_C_TO_STRING_NOSLASHESCAPE),
+		   NULL);
+	json_object_put(line);
+}
+
 static char *__attribute__((format(printf, 1, 0))) format_text(const char *format, va_list args)
 {
 	char *text;
@@ -81,6 +114,11 @@ void message_error(const char *hint, const char *format, ...)
 	va_end(args);
 	if (!text)
 		return;
+	if (errors_as_json) {
+		message_json(&(struct sandboxd_error){ .message = text,
+						       .hint = (char *)(uintptr_t)hint });
+		return;
+	}
 	/* "what." and ": hint" would make an odd sentence */
 	n = strlen(text);
 	if (hint && n > 0 && text[n - 1] == '.')

@@ -2,7 +2,16 @@
 #pragma once
 /* What goes to stderr: "sandboxctl: what: hint", one line, without control characters. */
 
+#include <stdbool.h>
 #include <stddef.h>
+
+/* From here on an error is a line {"error": {message, hint?}} instead, with code, kind and field
+ * where the daemon refused. */
+void message_errors_as_json(bool json);
+
+struct sandboxd_error;
+/* What is NULL or 0 is left out. */
+void message_json(const struct sandboxd_error *e);
 
 /* HINT may be NULL. */
 void message_error(const char *hint, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -46,6 +46,7 @@ enum option_id {
 	OPTION_ALL,
 	OPTION_FILE,
 	OPTION_HOLDER,
+	OPTION_TTL,
 };
 
 enum option_kind {

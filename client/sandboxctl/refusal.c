@@ -128,6 +128,10 @@ void refusal_tell(const struct ctl *ctl, const struct sandboxd_error *e)
 	const char *name = own_name ? own_name : e->field;
 	size_t n = text ? strlen(text) : 0;
 
+	if (ctl->json) {
+		message_json(e);
+		return;
+	}
 	if (n > 0 && text[n - 1] == '.')
 		n--;
 	/* "There is no secret x" needs no (SECRET) behind it */

@@ -53,14 +53,20 @@ static char *span_cell(int64_t seconds)
 	return n < 0 ? NULL : cell;
 }
 
-static char *age_cell(const char *text)
+int64_t table_seconds(const char *text)
 {
 	struct tm tm = { .tm_sec = 0 };
-	int64_t seconds;
 
-	if (!strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
+	return text && strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) ? timegm(&tm) : 0;
+}
+
+static char *age_cell(const char *text)
+{
+	int64_t seconds = table_seconds(text);
+
+	if (seconds == 0)
 		return strdup(text);
-	seconds = time(NULL) - timegm(&tm);
+	seconds = time(NULL) - seconds;
 	return span_cell(seconds < 0 ? 0 : seconds);
 }
 

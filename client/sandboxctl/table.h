@@ -2,6 +2,8 @@
 #pragma once
 /* JSON objects as lines for people. */
 
+#include <stdint.h>
+
 struct json_object;
 
 enum column_kind {
@@ -21,6 +23,9 @@ struct column {
 	const char *path;
 	enum column_kind kind;
 };
+
+/* Since 1970; 0: TEXT (may be NULL) is no RFC 3339 time in UTC. */
+int64_t table_seconds(const char *text);
 
 /* Prints an aligned table of the objects in ARRAY. Returns 0, or -1 after telling why not. */
 int table_print(const struct column *columns, struct json_object *array);

@@ -33,26 +33,43 @@ static int print_value(struct json_object *lease)
 	return r;
 }
 
+/* Of what a provider gives no longer than that, as a login whose token ends. */
+static void tell_if_short(const struct ctl *ctl, struct json_object *lease)
+{
+	const char *expires = json_value_string(lease, "expiresAt");
+	int64_t asked = options_number(&ctl->options, OPTION_TTL, 0) / 1000;
+	int64_t given =
+		table_seconds(expires) - table_seconds(json_value_string(lease, "createdAt"));
+
+	if (given < asked - asked / 10 && !json_value_bool(lease, "renew"))
+		message_note("it ends at %s: what it is of is not good for longer", expires);
+}
+
 static int print_lease(const struct ctl *ctl, struct json_object *lease)
 {
 	if (options_have(&ctl->options, OPTION_RAW))
 		return print_value(lease);
 	if (ctl->json)
 		return ctl_print_json(lease, false);
+	tell_if_short(ctl, lease);
 	(void)printf("%s\n", json_value_string(lease, "leaseId")); /* main.c looks at stdout */
 	return 0;
 }
 
 int verb_secret_lease(struct ctl *ctl)
 {
-	struct json_object *params = params_from_options(&ctl->options);
 	CLEANUP_JSON struct json_object *lease = NULL;
+	struct json_object *params;
 
-	if (params && !json_object_object_get_ex(params, "ttlMs", NULL)) {
-		json_object_put(params);
+	if (!options_have(&ctl->options, OPTION_TTL)) {
 		message_error("--ttl 1h, say", "a lease has an end");
 		return STATUS_WRONG_USAGE;
 	}
+	if (ctl->json && options_have(&ctl->options, OPTION_RAW)) {
+		message_error("leave out one of them", "--raw is the value and no JSON");
+		return STATUS_WRONG_USAGE;
+	}
+	params = params_from_options(&ctl->options);
 	if (!params)
 		return ctl->verb->failure;
 	params_set(params, ctl->verb->operand_param,

@@ -208,7 +208,7 @@ static const struct option_row audit_verify_options[] = {
 	{ "sandbox", OPTION_HOLDER, 0, STRING("SANDBOX"), "sandbox", what " this sandbox" }, \
 	{ "loop", OPTION_HOLDER, 0, STRING("LOOP"), "loopId", what " this loop" }
 static const struct option_row secret_lease_options[] = {
-	{ "ttl", OPTION_NONE, 0, DURATION, "ttlMs", "for how long: 1h" },
+	{ "ttl", OPTION_TTL, 0, DURATION, "ttlMs", "for how long: 1h" },
 	OPTIONS_OF_LEASE_HOLDER("it ends with"),
 	{ "renew", OPTION_NONE, 0, FLAG, .param = "renew", .help = "again and again until that ends" },
 	{ "raw", OPTION_RAW, 0, FLAG, .param = "reveal", .help = "print the value, and nothing else" },

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Secrets at the command line: what somebody typed is what an error speaks of."""
 
+import json
+
+import tokens
 from lib import check, equal
 
 CONFIG = """
@@ -54,3 +57,45 @@ def test_errors_name_options(t):
     said(ctl("pool", "set", "host"), 1, "--max-age", "(--min)")
     # which is not what a script gets that asks for the RPC
     said(ctl("rpc", "secret.lease", '{"secret": "token", "ttlMs": 1}'), 1, "ttlMs is out of range: 1000 to")
+
+
+def error_of(p, status):
+    """What a script gets: one line of JSON."""
+    text = said(p, status)
+    answer = json.loads(text)
+    equal(list(answer), ["error"], text)
+    return answer["error"]
+
+
+def test_errors_as_json(t):
+    d, _ = started(t)
+
+    def ctl(*args):
+        return t.ctl("-o", "json", *args, daemon=d)
+
+    e = error_of(ctl("secret", "lease", "token", "--ttl", "3h"), 1)
+    equal((e["code"], e["kind"], e["field"]), (-32602, "invalid_params", "ttlMs"), "refused")
+    check("7200000" in e["message"] and "hint" not in e, str(e))
+    e = error_of(ctl("secret", "rm", "no-such"), 1)
+    equal((e["code"], e["hint"]), (-32001, "sandboxctl secret set no-such stores one"), "with a hint")
+    equal(error_of(ctl("rpc", "no.such"), 1)["code"], -32601, "rpc")
+    equal(error_of(ctl("exec", "nobody", "true"), 125)["kind"], "not_found", "of a command")
+    equal(sorted(error_of(ctl("secret", "lease", "token"), 2)), ["hint", "message"], "wrong usage")
+    check("--raw" in error_of(ctl("secret", "lease", "token", "--ttl", "1h", "--raw"), 2)["message"], "--raw")
+    equal(error_of(t.ctl("secret", "rm", "-o", "json", "no-such", daemon=d), 1)["field"], "secret", "behind the verb")
+
+
+def test_short_lease(t):
+    """Of what is not good for as long as was asked, sandboxctl says so."""
+    d, c = started(t)
+    c.call("secret.set", {"secret": "login", "value": {"text": tokens.login(1, life=3600)}})
+
+    def lease(*args):
+        p = t.ctl("secret", "lease", *args, daemon=d)
+        equal(p.returncode, 0, p.stderr.decode())
+        return p.stderr.decode()
+
+    check("it ends at 20" in lease("login", "--ttl", "2h"), "of a token that ends earlier")
+    equal(lease("login", "--ttl", "2h", "--raw"), "", "with --raw")
+    equal(lease("login", "--ttl", "10min"), "", "for less")
+    equal(lease("token", "--ttl", "2h"), "", "of what does not end")
