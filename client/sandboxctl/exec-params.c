@@ -2,6 +2,8 @@
 #include "exec-params.h"
 
 #include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "macro.h"
@@ -11,22 +13,45 @@
 #include "session.h"
 #include "terminal.h"
 
-/* NAME[=ENV]: {"name": NAME, "env": ENV} */
-static void add_secret(struct json_object *params, const char *text)
+/* What a shell makes of ~ is our home; the command has its own. A new string. */
+static struct json_object *below_home(const char *path)
+{
+	CLEANUP_STR char *text = NULL;
+	const char *home = getenv("HOME");
+	size_t n = home ? strlen(home) : 0;
+
+	if (n < 2 || strncmp(path, home, n) != 0 || path[n] != '/')
+		return json_object_new_string(path);
+	if (asprintf(&text, "~%s", path + n) < 0)
+		text = NULL;
+	return text ? json_object_new_string(text) : NULL;
+}
+
+/* NAME, NAME=ENV or NAME=PATH: {"name": NAME, "env": ENV} */
+static void add_secret(struct json_object *params, const struct option_given *g)
 {
 	struct json_object *secrets = NULL;
 	struct json_object *secret = json_object_new_object();
-	const char *equals = strchr(text, '=');
-	int n = (int)(equals ? (size_t)(equals - text) : strlen(text));
+	const char *equals = g->row->id == OPTION_SECRET_STDIN ? NULL : strchr(g->text, '=');
+	int n = (int)(equals ? (size_t)(equals - g->text) : strlen(g->text));
 
 	if (!json_object_object_get_ex(params, "secrets", &secrets)) {
 		secrets = json_object_new_array();
 		json_object_object_add(params, "secrets", secrets);
 	}
-	json_object_object_add(secret, "name", json_object_new_string_len(text, n));
-	if (equals)
+	json_object_object_add(secret, "name", json_object_new_string_len(g->text, n));
+	if (g->row->id == OPTION_SECRET_STDIN)
+		json_object_object_add(secret, "stdin", json_object_new_boolean(1));
+	else if (g->row->id == OPTION_SECRET_FILE)
+		json_object_object_add(secret, "file", below_home(equals + 1));
+	else if (equals)
 		json_object_object_add(secret, "env", json_object_new_string(equals + 1));
 	json_object_array_add(secrets, secret);
+}
+
+static bool is_secret(enum option_id id)
+{
+	return id == OPTION_SECRET || id == OPTION_SECRET_FILE || id == OPTION_SECRET_STDIN;
 }
 
 int exec_params_add_files(const struct options *o, struct json_object *params)
@@ -34,8 +59,8 @@ int exec_params_add_files(const struct options *o, struct json_object *params)
 	for (size_t i = 0; i < o->n_given; i++) {
 		const struct option_given *g = &o->given[i];
 
-		if (g->row->id == OPTION_SECRET)
-			add_secret(params, g->text);
+		if (is_secret(g->row->id))
+			add_secret(params, g);
 		if (g->row->id == OPTION_ENV_FILE && params_add_env_file(params, g->text) < 0)
 			return -1;
 	}

@@ -13,7 +13,7 @@ struct exec_stdio {
 	bool detach;
 };
 
-/* Adds --env-file and --secret. Returns 0, or -1 after telling why not. */
+/* Adds --env-file, --secret and its kin. Returns 0, or -1 after telling why not. */
 int exec_params_add_files(const struct options *o, struct json_object *params);
 
 /* Adds stdin, stdout, stderr or tty to PARAMS, runs it, returns the exit status. */

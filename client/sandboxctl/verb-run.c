@@ -199,6 +199,8 @@ int verb_run(struct ctl *ctl)
 	ctl->command = json_object_get_string(json_object_array_get_idx(words, 0));
 	params = sandbox_params(&r);
 	json_object_object_add(params, "command", words);
+	if (exec_params_add_files(&ctl->options, params) < 0)
+		return STATUS_FAILURE;
 	if (timeout > 0)
 		json_object_object_add(params, "timeoutMs", json_object_new_int64(timeout));
 	return exec_params_run(ctl, params, &stdio);

@@ -64,11 +64,16 @@ static const struct option_row create_options[] = {
 
 #define RESULT_FILE { "result-file", OPTION_RESULT_FILE, 0, STRING("FILE"), .help = "write the ExecResult there" }
 
+#define SECRETS \
+	{ "secret", OPTION_SECRET, 0, STRING("SECRET[=ENV]"), .help = "lend it a secret, in a variable; may be repeated", .of = "secrets" }, \
+	{ "secret-file", OPTION_SECRET_FILE, 0, .kind = OPTION_KIND_PAIR, .argument = "SECRET=PATH", .help = "lend it a secret, as a file of the agent's home; may be repeated", .of = "secrets" }
+
 static const struct option_row run_options[] = {
 	OPTIONS_OF_CREATE,
 	{ "template", OPTION_TEMPLATE, 0, STRING("TEMPLATE"), "template", "what to start from; default: the tool's" },
 	{ "quiet", OPTION_QUIET, 'q', FLAG, .help = "no progress on stderr" },
 	{ "timeout", OPTION_TIMEOUT, 0, DURATION, .help = "end the agent after this time, with status 124", .of = "timeoutMs" },
+	SECRETS,
 	RESULT_FILE,
 	END
 };
@@ -83,7 +88,8 @@ static const struct option_row exec_options[] = {
 	{ "detach", OPTION_DETACH, 'd', FLAG, .param = "detach", .help = "print its id and leave it running" },
 	{ "timeout", OPTION_NONE, 0, DURATION, "timeoutMs", "end it after this time, with status 124" },
 	{ "grace", OPTION_NONE, 0, DURATION, "graceMs", "between TERM and KILL" },
-	{ "secret", OPTION_SECRET, 0, STRING("SECRET[=ENV]"), .help = "lend it a secret; may be repeated", .of = "secrets" },
+	SECRETS,
+	{ "secret-stdin", OPTION_SECRET_STDIN, 0, STRING("SECRET"), .help = "lend it a secret as what it reads", .of = "secrets" },
 	{ "key", OPTION_NONE, 0, STRING("KEY"), "idempotencyKey", "the same call again never runs it twice" },
 	{ "stage", OPTION_NONE, 0, STRING("STAGE"), "stage", "what it may write: planner, reviewer, test-writer, …" },
 	{ "story", OPTION_NONE, 0, STRING("ID"), "storyId", "of the loop, kept with it" },
@@ -113,7 +119,7 @@ static const struct option_row loop_run_options[] = {
 	{ "verify", OPTION_VERIFY, 0, STRING("COMMAND"), .help = "a line for sh that must succeed afterwards; may be repeated", .of = "verificationCommands" },
 	{ "artifacts", OPTION_NONE, 0, STRING("none|summary|patch"), "artifacts", "what to say of its changes; default: summary" },
 	{ "base", OPTION_NONE, 0, STRING("SHA"), "baseSha", "count changes from this commit; default: HEAD now" },
-	{ "secret", OPTION_SECRET, 0, STRING("SECRET[=ENV]"), .help = "lend it a secret; may be repeated", .of = "secrets" },
+	SECRETS,
 	{ "key", OPTION_NONE, 0, STRING("KEY"), "idempotencyKey", "the same call again never runs it twice" },
 	{ "detach", OPTION_DETACH, 'd', FLAG, .param = "detach", .help = "print the exec's id and leave it running" },
 	{ "result-file", OPTION_RESULT_FILE, 0, STRING("FILE"), .help = "write the LoopRunResult there" },

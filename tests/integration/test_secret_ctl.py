@@ -17,6 +17,13 @@ variable = PLANTED_TOKEN
 [secret other]
 provider = env
 variable = PLANTED_OTHER
+[tool with-file]
+version = 1
+node_version = none
+install = :
+run = sh -c
+prompt = sh {args}
+secret = not-there -> file ~/.with-file/token
 """
 TOKEN = "planted-token-0123456789"
 OTHER = "planted-other-9876543210"
@@ -99,3 +106,48 @@ def test_short_lease(t):
     equal(lease("login", "--ttl", "2h", "--raw"), "", "with --raw")
     equal(lease("login", "--ttl", "10min"), "", "for less")
     equal(lease("token", "--ttl", "2h"), "", "of what does not end")
+
+
+UNNAMED = "npm_config_//registry.example.org/:_authToken"  # a variable that no shell can name
+
+
+def test_forms(t):
+    """In a variable, in a file, on stdin; for one command, a run on the terminal and one in a loop."""
+    d, c = started(t)
+    s = t.sandbox(client=c, tool="with-file")["name"]
+    home = {"HOME": "/home/somebody"}  # ~ as a shell of his has replaced it
+
+    def ctl(*args, status=0):
+        p = t.ctl(*args, daemon=d, env=home)
+        equal(p.returncode, status, p.stderr.decode())
+        return p.stdout.decode() if status == 0 else p.stderr.decode()
+
+    look = "cat ~/.with-file/token; printf ' '; cat; printf ' %s' \"$A\""
+    forms = ["--secret-file", "other=/home/somebody/.with-file/token", "--secret-stdin", "token", "--secret", "token=A"]
+    equal(ctl("exec", *forms, s, "sh", "-c", look), f"{OTHER} {TOKEN} {TOKEN}", "all three")
+    look = "cat ~/.with-file/token; printenv TOKEN"
+    forms = ["--secret-file", "other=~/.with-file/token", "--secret", "token"]
+    equal(ctl("run", *forms, "--name", s, "with-file", t.workspace(), "--", look), f"{OTHER}{TOKEN}\n", "run")
+    equal(ctl("exec", s, "ls", "-A", ".", "/home/agent/.with-file").split()[-1], "/home/agent/.with-file:", "it is gone")
+    for args, text in (
+        (["--secret-stdin", "token", "-i", s, "cat"], "(--secret-stdin): leave out one of them"),
+        (["--secret", "token=A", "--secret-file", "other=/etc/x", s, "true"], "(--secret-file): ~/DIRECTORY/NAME"),
+        (["--secret-file", "other", s, "true"], "--secret-file other"),
+        (["--secret-file", "=x", s, "true"], "--secret-file =x"),
+        (["--secret", "token=", s, "true"], "--secret"),
+    ):
+        check(text in ctl("exec", *args, status=125), f"{args}: {text}")
+    equal(ctl("exec", "--secret", "token=" + UNNAMED, s, "printenv", UNNAMED), TOKEN + "\n", "as a secret")
+    equal(ctl("exec", "--env", UNNAMED + "=x", s, "printenv", UNNAMED), "x\n", "as any other")
+
+
+def test_loop_run(t):
+    d, c = started(t)
+    c.call("loop.create", {"loopId": "7", "workDir": t.workspace(), "tools": ["with-file"]}, timeout=60)
+
+    def run(*args):
+        return t.ctl("loop", "run", *args, "7", "with-file", "cat ~/.with-file/token | wc -c", daemon=d)
+
+    p = run("--secret-file", "other=~/.with-file/token")
+    equal((p.returncode, p.stdout.strip()), (0, b"%d" % len(OTHER)), p.stderr.decode())
+    said(run("--secret-stdin", "token"), 125, "unknown option --secret-stdin")
