@@ -164,15 +164,20 @@ static void add_store(struct json_object *list, struct manager *m)
 {
 	static const char name[] = "secret store";
 	CLEANUP_ERROR struct error e = { 0 };
-	char key[128], detail[160];
+	char key[VAULT_KEY_TEXT_SIZE], detail[VAULT_KEY_TEXT_SIZE + 64];
+	bool lost = vault_was_lost(m->vault);
 
 	if (vault_check_open(m->vault, &e) < 0) {
 		(void)json_object_array_add(list, own_check(name, BAD, e.message, e.hint));
 		return;
 	}
 	vault_describe_key(m->vault, key, sizeof(key));
-	(void)snprintf(detail, sizeof(detail), "open; key: %s", key);
-	(void)json_object_array_add(list, own_check(name, GOOD, detail, NULL));
+	(void)snprintf(detail, sizeof(detail), "%s; key: %s",
+		       lost ? "new and empty, for secrets.vault was gone" : "open", key);
+	(void)json_object_array_add(list, own_check(name, lost ? BAD : GOOD, detail,
+						    lost ? "stop sandboxd and bring secrets.vault "
+							   "back; or set the secrets anew"
+							 : NULL));
 }
 
 static void add_audit(struct json_object *list, struct manager *m)

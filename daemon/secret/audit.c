@@ -22,11 +22,11 @@
 #include "secret/audit-read.h"
 #include "secret/vault.h"
 #include "store/store.h"
+#include "util/fd.h"
 #include "util/log.h"
 #include "util/strings.h"
 #include "util/time.h"
 
-#define DIRECTORY "audit"
 #define META "audit" /* first, count and hash of what was saved last */
 #define KEY_CONTEXT "auditlog"
 #define SAVE_DELAY_US 200000
@@ -132,9 +132,9 @@ static int open_directory(const struct manager *m)
 {
 	int fd;
 
-	if (mkdirat(m->state_fd, DIRECTORY, 0700) < 0 && errno != EEXIST)
+	if (mkdirat(m->state_fd, AUDIT_DIRECTORY, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	fd = openat(m->state_fd, DIRECTORY, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(m->state_fd, AUDIT_DIRECTORY, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -153,6 +153,19 @@ static int open_log(struct audit *a)
 	return r < 0 ? r : audit_log_open(&a->log, &anchor);
 }
 
+static int cannot_record(const struct audit *a, int r, const char *what, struct error *reterr)
+{
+	char dir[512];
+
+	if (r != -ENOTDIR && r != -EACCES && r != -EPERM)
+		return store_refuse(r, what, reterr);
+	fd_describe(a->manager->state_fd, dir, sizeof(dir));
+	return error_set(reterr, ERROR_UNAVAILABLE, NULL,
+			 "it must be a directory of sandboxd's own: move away what is there",
+			 "%s cannot be recorded in %s/" AUDIT_DIRECTORY ": %s", what, dir,
+			 strerror(-r));
+}
+
 static int ready(struct audit *a, struct error *reterr)
 {
 	int r;
@@ -163,7 +176,7 @@ static int ready(struct audit *a, struct error *reterr)
 		return -1;
 	r = open_log(a);
 	if (r < 0)
-		return store_refuse(r, "the use of secrets", reterr);
+		return cannot_record(a, r, "the use of secrets", reterr);
 	tell(a);
 	return 0;
 }
@@ -194,7 +207,7 @@ int audit_write(struct manager *m, const struct audit_entry *e, struct error *re
 		return -1;
 	r = audit_log_append(&a->log, e, find_exe(e->pid, exe, sizeof(exe)));
 	if (r < 0)
-		return store_refuse(r, "the use of a secret", reterr);
+		return cannot_record(a, r, "the use of a secret", reterr);
 	arm_saver(a);
 	return 0;
 }

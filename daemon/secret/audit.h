@@ -13,6 +13,8 @@
 #include "macro.h"
 #include "secret/audit-line.h"
 
+#define AUDIT_DIRECTORY "audit" /* of the state directory */
+
 struct audit;
 struct audit_reading; /* a list or a check under way */
 struct manager;

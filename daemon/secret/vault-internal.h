@@ -23,7 +23,8 @@
 /* Why it cannot be used. */
 enum vault_problem {
 	VAULT_OK,
-	VAULT_KEY_MISSING,   /* there is a vault, and no key for it */
+	VAULT_KEY_MISSING, /* there is a vault, and no key for it */
+	VAULT_KEY_UNREADABLE,
 	VAULT_KEY_MALFORMED, /* what should be one is none */
 	VAULT_KEY_EXPOSED,   /* others than its owner can read it */
 	VAULT_KEY_OTHER,     /* made with a passphrase and it is a key, or the reverse */
@@ -86,6 +87,7 @@ struct vault_sources {
 struct vault_finding {
 	int problem;    /* 0, negative errno, or an enum vault_problem */
 	bool has_moved; /* old_key opened it, and from now on `key` does */
+	bool was_lost;  /* there was none any more: it is a new one */
 	uint8_t key[VAULT_KEY_BYTES];
 };
 
@@ -142,6 +144,7 @@ struct vault {
 	struct child *child;      /* writes, or looks for the key */
 	struct event *settle;     /* CHILD has ended */
 	int outcome;              /* its: 0 or negative errno */
+	bool was_lost;            /* what was there before, at the start: it is a new one */
 	int problem;              /* why it is shut: negative errno, or enum vault_problem */
 	int key_fd;               /* where a key that is looked for comes from; -1 */
 	int64_t retry_at_ms;      /* CLOCK_MONOTONIC */
@@ -160,5 +163,5 @@ int vault_open_now(struct vault *v);
 void vault_shut(struct vault *v, int problem);
 /* The child that tried has ended. */
 void vault_key_found(struct vault *v);
-int vault_set_problem(int problem, struct error *reterr);
+int vault_set_problem(const struct vault *v, int problem, struct error *reterr);
 void vault_free_secrets(struct table *t);

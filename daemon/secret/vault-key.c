@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "macro.h"
+#include "secret/audit.h"
 #include "secret/vault-internal.h"
+#include "util/fd.h"
 #include "util/strings.h"
 #include "util/table.h"
 
@@ -80,11 +82,13 @@ void vault_describe_key(const struct vault *v, char *ret, size_t size)
 	};
 	const struct secret_key_source *s = &v->sources.key;
 	CLEANUP(text_deinit) struct text text = { 0 };
+	char dir[VAULT_KEY_TEXT_SIZE];
 
+	fd_describe(v->state_fd, dir, sizeof(dir));
 	if (s->where)
 		(void)snprintf(ret, size, "%s %s", kinds[s->kind], s->where); /* cut if longer */
 	else if (read_credential(CREDENTIAL, &text) == -ENOENT)
-		(void)snprintf(ret, size, "auto, the file " VAULT_KEY_FILE " beside it");
+		(void)snprintf(ret, size, "auto, the file %s/" VAULT_KEY_FILE, dir);
 	else
 		(void)snprintf(ret, size, "auto, the credential " CREDENTIAL);
 }
@@ -138,7 +142,9 @@ static int read_source(int state_fd, const struct secret_key_source *s, struct t
 	} else {
 		r = read_text(AT_FDCWD, s->where, true, ret);
 	}
-	return r == -ENOENT ? VAULT_KEY_MISSING : r;
+	if (r == -ENOENT)
+		return VAULT_KEY_MISSING;
+	return r < 0 && !error_is_shortage(-r) ? VAULT_KEY_UNREADABLE : r;
 }
 
 /* The first line of T is the passphrase. */
@@ -247,6 +253,7 @@ static int unlock(int state_fd, const struct vault_sources *sources, struct vaul
 	int r = vault_header_read(state_fd, &h);
 
 	if (r == -ENOENT) {
+		f->was_lost = faccessat(state_fd, AUDIT_DIRECTORY, F_OK, 0) == 0;
 		randombytes_buf(f->key, sizeof(f->key));
 		return write_vault(state_fd, &sources->key, &nothing, f->key);
 	}

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "util/child.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/strings.h"
 #include "util/time.h"
 
 #define RETRY_FIRST_MS 1000
@@ -24,49 +26,81 @@
 static const struct {
 	const char *what;
 	const char *hint;
+	bool of_key;  /* which is to be named */
+	bool restart; /* nothing to wait for */
 } problems[VAULT_PROBLEM_MAX] = {
-	[VAULT_KEY_MISSING] = { "its key is not there",
-				"bring the file back that [secrets] key means (secrets.key in the "
-				"state directory)" },
+	[VAULT_KEY_MISSING] = { "its key is not there", "bring it back", .of_key = true },
+	[VAULT_KEY_UNREADABLE] = { "its key cannot be read",
+				   "let sandboxd's user read it, and nobody else", .of_key = true },
 	[VAULT_KEY_MALFORMED] = { "what should have its key has none",
 				  "a key is 32 bytes or 64 hexadecimal digits, a passphrase one "
-				  "line of text" },
-	[VAULT_KEY_EXPOSED] = { "others can read the file that has its key",
-				"chmod 600 the file, and think of changing what is in the store" },
+				  "line of text",
+				  .of_key = true },
+	[VAULT_KEY_EXPOSED] = { "others can read its key",
+				"chmod 600 the file, chown it to sandboxd's user, and think of "
+				"changing what is in the store",
+				.of_key = true },
 	[VAULT_KEY_OTHER] = { "[secrets] key is of another kind than what it was made with",
 			      "set [secrets] key to what it was; or leave it and set old_key to "
-			      "that" },
+			      "that",
+			      .restart = true },
 	[VAULT_KEY_WRONG] = { "the key or passphrase is not the one it was made with",
-			      "mend what [secrets] key names; or name the old one in old_key" },
+			      "mend what [secrets] key names; or name the old one in old_key",
+			      .of_key = true },
 	[VAULT_OLD_KEY_WRONG] = { "neither [secrets] key nor old_key opens it",
 				  "mend what old_key names; or take it out, and mend [secrets] "
-				  "key" },
+				  "key",
+				  .of_key = true },
 	[VAULT_DAMAGED] = { "secrets.vault is damaged",
 			    "bring it back from a backup, or move it away and set the secrets "
 			    "anew" },
 	[VAULT_TOO_OLD] = { "secrets.vault is of a version before the first release",
 			    "move it away and set the secrets anew" },
 	[VAULT_TOO_NEW] = { "secrets.vault is of a newer version",
-			    "install that version of sandboxd again" },
+			    "install that version of sandboxd again", .restart = true },
 	[VAULT_NO_CREDENTIAL] = { "the service has not the credential that [secrets] key names",
 				  "add LoadCredential= or LoadCredentialEncrypted= to its unit, "
-				  "and restart it" },
+				  "and restart it",
+				  .restart = true },
 };
 
-static const char *problem_text(int problem)
+/* "its key is not there (auto, the file /var/lib/sandboxd/secrets.key)" */
+static void describe(const struct vault *v, int problem, char *ret, size_t size)
 {
-	return problem < 0 ? strerror(-problem) : problems[problem].what;
+	char key[VAULT_KEY_TEXT_SIZE];
+
+	if (problem < 0 || !problems[problem].of_key) {
+		(void)snprintf(ret, size, "%s",
+			       problem < 0 ? strerror(-problem) : problems[problem].what);
+		return;
+	}
+	vault_describe_key(v, key, sizeof(key));
+	(void)snprintf(ret, size, "%s (%s)", problems[problem].what, key); /* cut if longer */
 }
 
-int vault_set_problem(int problem, struct error *reterr)
+/* What may mend it, and when that is seen. */
+static char *advice(const struct vault *v, int problem)
 {
+	int64_t wait_ms = v->retry_at_ms - time_monotonic_ms();
 	const char *hint = problem < 0 ? "see sandboxd's log" : problems[problem].hint;
 
-	if (error_is_shortage(-problem))
-		return error_set(reterr, ERROR_LIMIT_REACHED, NULL, NULL,
-				 "The store of secrets cannot be used: %s.", problem_text(problem));
-	return error_set(reterr, ERROR_UNAVAILABLE, NULL, hint,
-			 "The store of secrets cannot be used: %s.", problem_text(problem));
+	if (v->key || (problem > 0 && problems[problem].restart))
+		return strdup(hint);
+	if (v->child || wait_ms <= 0)
+		return string_format("%s; sandboxd is just looking again", hint);
+	return string_format("%s; sandboxd looks again when it is asked in %lld s or later", hint,
+			     (long long)(wait_ms + 999) / 1000);
+}
+
+int vault_set_problem(const struct vault *v, int problem, struct error *reterr)
+{
+	CLEANUP_STR char *hint = error_is_shortage(-problem) ? NULL : advice(v, problem);
+	char what[VAULT_KEY_TEXT_SIZE + 128];
+
+	describe(v, problem, what, sizeof(what));
+	return error_set(reterr,
+			 error_is_shortage(-problem) ? ERROR_LIMIT_REACHED : ERROR_UNAVAILABLE,
+			 NULL, hint, "The store of secrets cannot be used: %s.", what);
 }
 
 /* ---- opening ---- */
@@ -106,6 +140,10 @@ static int load(struct vault *v, struct vault_finding *f)
 		vault_free_secrets(&secrets);
 		return r;
 	}
+	v->was_lost = f->was_lost;
+	if (v->was_lost)
+		log_warning("secrets.vault is gone, going on with a new store of secrets, which is "
+			    "empty: if that was not meant, stop sandboxd and bring it back");
 	v->secrets = secrets;
 	v->key = TAKE_PTR(key);
 	return 0;
@@ -113,14 +151,17 @@ static int load(struct vault *v, struct vault_finding *f)
 
 void vault_shut(struct vault *v, int problem)
 {
+	char what[VAULT_KEY_TEXT_SIZE + 128];
+
 	v->problem = problem;
 	v->retry_ms = v->retry_ms > 0 ? v->retry_ms * 2 : RETRY_FIRST_MS;
 	if (v->retry_ms > RETRY_MAX_MS)
 		v->retry_ms = RETRY_MAX_MS;
 	v->retry_at_ms = time_monotonic_ms() + v->retry_ms;
-	if (log_ratelimit())
-		log_warning("the store of secrets cannot be used: %s, going on without it",
-			    problem_text(problem));
+	if (!log_ratelimit())
+		return;
+	describe(v, problem, what, sizeof(what));
+	log_warning("the store of secrets cannot be used: %s, going on without it", what);
 }
 
 /* Waits for the disk, and for Argon2id. */
@@ -185,5 +226,5 @@ int vault_check_open(struct vault *v, struct error *reterr)
 		return 0;
 	if (!v->child && time_monotonic_ms() >= v->retry_at_ms)
 		try_again(v);
-	return vault_set_problem(v->problem, reterr);
+	return vault_set_problem(v, v->problem, reterr);
 }

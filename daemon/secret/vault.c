@@ -401,7 +401,7 @@ int vault_get(struct vault *v, uid_t owner, const char *name, struct secret_valu
 	if (r == 0)
 		return 0;
 	return r < 0 ? error_set_errno(reterr, r, "The secret cannot be read")
-		     : vault_set_problem(r, reterr);
+		     : vault_set_problem(v, r, reterr);
 }
 
 bool vault_has(const struct vault *v, uid_t owner, const char *name)
@@ -511,6 +511,11 @@ void vault_free(struct vault *v)
 	free(v->sources.key.where);
 	free(v->sources.old_key.where);
 	free(v);
+}
+
+bool vault_was_lost(const struct vault *v)
+{
+	return v->was_lost && v->secrets.count == 0;
 }
 
 bool vault_is_busy(const struct vault *v)

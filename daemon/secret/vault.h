@@ -57,8 +57,11 @@ bool vault_has(const struct vault *v, uid_t owner, const char *name);
 /* Calls FN for each of OWNER, by name, until it returns false. */
 int vault_each(struct vault *v, uid_t owner, bool (*fn)(const struct vault_entry *, void *userdata),
 	       void *userdata, struct error *reterr);
-/* For people: where its key comes from, in the words of the configuration. */
+/* For people: where its key comes from, in the words of the configuration; cut if longer. */
+#define VAULT_KEY_TEXT_SIZE 512
 void vault_describe_key(const struct vault *v, char *ret, size_t size);
+/* There was one before this daemon, and at its start it was gone: it is a new one, still empty. */
+bool vault_was_lost(const struct vault *v);
 /* 0: it is open. Else -1 with *RETERR, which says why it is not and what would help, and it is
  * tried again. */
 int vault_check_open(struct vault *v, struct error *reterr);

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -175,6 +176,16 @@ int fd_write_file(int dir_fd, const char *path, const char *text)
 	if (n < 0)
 		return -errno;
 	return (size_t)n == size ? 0 : -EIO;
+}
+
+void fd_describe(int fd, char *ret, size_t size)
+{
+	char link[32];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd); /* fits */
+	n = readlink(link, ret, size - 1);
+	ret[n < 0 ? 0 : n] = '\0';
 }
 
 int fd_raise_limit(void)

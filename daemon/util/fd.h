@@ -17,6 +17,8 @@ int fd_read_file(int dir_fd, const char *path, size_t max, char **ret, size_t *r
 size_t fd_read_at(int fd, char *buffer, size_t size, uint64_t offset);
 /* write(2) of all of TEXT to an existing file. */
 int fd_write_file(int dir_fd, const char *path, const char *text);
+/* For people: the path of what FD is; cut if longer. */
+void fd_describe(int fd, char *ret, size_t size);
 /* RLIMIT_NOFILE to its hard limit. */
 int fd_raise_limit(void);
 /* A bound, listening, non-blocking, CLOEXEC Unix socket at PATH; what was there is replaced. MODE

@@ -216,6 +216,24 @@ def test_no_lease_that_cannot_be_written_down(t):
         equal(verify(again)["problem"]["entry"], 1, "and the check says that entries are missing")
 
 
+def test_no_directory(t):
+    """What lies where the log should be is named, and when it is gone all goes on."""
+    d = t.private_daemon()
+    d.stop()
+    place = os.path.dirname(path_of(d))
+    shutil.rmtree(place)
+    with open(place, "w", encoding="ascii"):
+        pass
+    d.start()
+    c = t.connect(daemon=d)
+    secret = {"secret": "a", "value": {"text": "x"}}
+    e = c.error("secret.set", secret)
+    equal(e.kind, "unavailable", str(e))
+    check(f"in {place}: Not a directory" in e.message and "move away what is there" in e.hint, str(e))
+    os.unlink(place)
+    c.call("secret.set", secret)
+
+
 def test_who_revoked(t):
     d = t.private_daemon({"secret token": {"provider": "env", "variable": "PLANTED"}}, env={"PLANTED": VALUE})
     c = t.connect(daemon=d)

@@ -317,6 +317,10 @@ def opens(c):
     return "result" in c.wait_raw(rid)
 
 
+def told_when(e):
+    return "sandboxd looks again when it is asked in " in e.hint or "just looking again" in e.hint
+
+
 def test_wrong_key(t):
     """Refused and untouched; the rest of the daemon works. When the key is back, without a restart, so is all."""
     d = t.private_daemon(NO_POOL)
@@ -334,7 +338,8 @@ def test_wrong_key(t):
                                ("secret.set", {"secret": "a", "value": {"text": "x"}})):
             e = c.error(method, params)
             equal(e.code, -32005, method)
-            check("key" in e.message and "[secrets] key" in e.hint, f"{e}")
+            check(f"not the one it was made with (auto, the file {key_file})" in e.message, f"{e}")
+            check("[secrets] key" in e.hint and told_when(e), f"{e}")
     equal(read(vault(d)), before, "the file")
     c.call("system.ping")
     with open(key_file, "wb") as f:
@@ -372,6 +377,71 @@ def test_passphrase(t):
     d.stop()
     d.start()
     equal(names(connect(t, d)), ["a"], "with the passphrase")
+
+
+def test_what_is_wrong_with_a_key_file(t):
+    """Its path and its mend are told, and when it is looked at again."""
+    d = t.private_daemon(NO_POOL, start=False)
+    path = os.path.join(d.top, "passphrase")
+    with open(path, "w", encoding="ascii", opener=lambda p, f: os.open(p, f, 0o600)) as f:
+        f.write("correct horse\n")
+    d.write_config({**NO_POOL, "secrets": {"key": f"passphrase-file {path}"}})
+    d.start()
+    put(connect(t, d), "a")
+    d.stop()
+
+    def told(what, hint):
+        d.start()
+        e = connect(t, d).error("secret.set", {"secret": "b", "value": {"text": "x"}})
+        equal(e.code, -32005, what)
+        check(f"{what} (passphrase-file {path})" in e.message, e.message)
+        check(hint in e.hint and told_when(e), e.hint)
+        check(path in d.log_tail(), "not in the log")
+        d.stop()
+
+    os.chmod(path, 0o644)
+    told("others can read its key", "chmod 600")
+    os.rename(path, path + ".away")
+    told("its key is not there", "bring it back")
+    os.mkdir(path)
+    told("what should have its key has none", "one line of text")
+    os.rmdir(path)
+    os.symlink(path, path)
+    told("its key cannot be read", "let sandboxd's user read it")
+    os.unlink(path)
+    os.rename(path + ".away", path)
+    os.chmod(path, 0o600)
+    d.start()
+    equal(names(connect(t, d)), ["a"], "mended")
+
+
+def store_check(c):
+    return next(x for x in c.call("system.doctor")["checks"] if x["name"] == "secret store")
+
+
+def test_lost(t):
+    """A new, empty store where there was one is no secret."""
+    d = t.private_daemon(NO_POOL)
+    c = connect(t, d)
+    put(c, "a")
+    check(store_check(c)["ok"], "it is good")
+    d.stop()
+    check("is gone" not in d.log_tail(), "one that was new")
+    good = read(vault(d))
+    os.unlink(vault(d))
+    d.start()
+    c = connect(t, d)
+    equal(names(c), [], "nothing is left")
+    check("secrets.vault is gone" in d.log_tail(), "not in the log")
+    look = store_check(c)
+    check(not look["ok"] and "was gone" in look["detail"] and "bring secrets.vault back" in look["hint"], str(look))
+    d.stop()
+    with open(vault(d), "wb") as f:
+        f.write(good)
+    d.start()
+    c = connect(t, d)
+    equal(names(c), ["a"], "brought back")
+    check(store_check(c)["ok"], "and good")
 
 
 def test_another_key(t):

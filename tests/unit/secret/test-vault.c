@@ -397,7 +397,7 @@ START_TEST(key_file)
 	expect_shut("chmod 600");
 	ck_assert_int_eq(unlinkat(state, "secrets.key", 0), 0);
 	reopen();
-	expect_shut("bring the file back");
+	expect_shut("bring it back");
 	ck_assert_int_eq(faccessat(state, "secrets.key", F_OK, 0), -1);
 	write_file("secrets.key", key, size, 0600);
 	reopen();
@@ -557,7 +557,7 @@ START_TEST(not_moved)
 	config.secrets.key = (struct secret_key_source){ SECRET_KEY_FILE, none };
 	config.secrets.old_key.where = old;
 	reopen();
-	expect_shut("bring the file back");
+	expect_shut("bring it back");
 	/* what cannot be read as a whole */
 	config.secrets.key = (struct secret_key_source){ .kind = SECRET_KEY_AUTO };
 	data = read_file("secrets.vault", &size);
