@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* agent-secrets, a daemon with a Unix socket of its own. Each call has its own connection, so there
  * is none to be kept alive, and a restart of agent-secrets is a connection that is refused or
- * ends: the call is made again for a while.
+ * ends: the call is made again for a while. One that was read there may have made a lease before
+ * its answer was lost, and the protocol has nothing by which it would know the same call again:
+ * such a call is made once more, for a restart, and not again. (A connection that ends with what we
+ * sent unread ends with ECONNRESET, else as a file does.)
  *
  * A call belongs to whoever waits for it (cancel()); one that revokes a lease is waited for by
  * nobody and is in the manager's list, which frees what is left of them when the daemon ends. */
@@ -27,6 +30,7 @@
 
 #define AGAIN_MS 100    /* until the next attempt */
 #define RESTART_MS 3000 /* how long agent-secrets may be away */
+#define LOST_MAX 2      /* answers */
 #define HINT "start agent-secrets: secrets serve"
 
 struct provider_pending {
@@ -42,6 +46,7 @@ struct provider_pending {
 	struct event *limit;
 	struct gather gather;
 	int fd;
+	unsigned lost;         /* answers: the request was read */
 	int64_t give_up_at_ms; /* CLOCK_MONOTONIC; 0: nothing has failed yet */
 };
 
@@ -141,6 +146,11 @@ static void fail(struct provider_pending *p, int r)
 		(void)error_set(&e, ERROR_UNAVAILABLE, NULL, NULL,
 				"agent-secrets' answer about %s is longer than %d bytes", p->name,
 				SECRET_VALUE_MAX);
+	else if (p->lost >= LOST_MAX)
+		(void)error_set(&e, ERROR_UNAVAILABLE, NULL,
+				"see its log; if it has lent something, that ends there by itself",
+				"agent-secrets hung up %u times without an answer about %s",
+				p->lost, p->name);
 	else if (may_come_back(r))
 		(void)error_set(&e, ERROR_UNAVAILABLE, NULL, HINT,
 				"agent-secrets does not answer at %s about %s: %s", p->path,
@@ -162,7 +172,8 @@ static void try_again_or_fail(struct provider_pending *p, int r)
 	disconnect(p);
 	if (p->give_up_at_ms == 0)
 		p->give_up_at_ms = now + RESTART_MS;
-	if (!may_come_back(r) || now >= p->give_up_at_ms || event_add(p->again, &pause) < 0)
+	if (!may_come_back(r) || p->lost >= LOST_MAX || now >= p->give_up_at_ms ||
+	    event_add(p->again, &pause) < 0)
 		fail(p, r);
 }
 
@@ -189,10 +200,12 @@ static void on_readable(evutil_socket_t fd, short events, void *userdata)
 	const char *newline = p->gather.used ? memchr(p->gather.data, '\n', p->gather.used) : NULL;
 
 	(void)events;
-	if (newline)
+	if (newline) {
 		judge(p, (size_t)(newline - (const char *)p->gather.data));
-	else if (r != 0)
+	} else if (r != 0) {
+		p->lost += r > 0;
 		try_again_or_fail(p, r > 0 ? -ECONNRESET : r);
+	}
 }
 
 static void on_again(evutil_socket_t fd, short events, void *userdata)

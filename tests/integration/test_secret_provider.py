@@ -4,6 +4,8 @@
 import json
 import os
 import pwd
+import select
+import socket
 import threading
 
 import tokens
@@ -93,6 +95,38 @@ def test_agent_secrets_restarts(t):
         a.stop()
         e = refused(-32005, c.call, "secret.lease", {"secret": "tok", "ttlMs": HOUR})
         equal(e.hint, "start agent-secrets: secrets serve", "hint")
+    d.stop()
+
+
+def test_agent_secrets_hangs_up(t):
+    """A call that it has read may have made a lease there: not thirty of them. One that it has not read made none."""
+    d, path = remote(t, "tok")
+    with AgentSecrets(path, {"their_tok": VALUE}) as a, d.client() as c:
+        a.answer = lambda request: a.reply(request) and b""
+        e = refused(-32005, c.call, "secret.lease", {"secret": "tok", "ttlMs": HOUR})
+        check("hung up 2 times" in e.message and "ends there by itself" in e.hint, str(e))
+        equal((a.asked.count("secrets.lease"), len(a.leases)), (2, 2), "calls")
+        a.answer = None
+        a.stop()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        os.unlink(path)
+        listener.bind(path)
+        os.chmod(path, 0o666)
+        listener.listen(8)
+
+        def refuse_some():
+            for _ in range(4):
+                connection = listener.accept()[0]
+                select.select([connection], [], [])  # it is there, and stays unread
+                connection.close()
+            listener.close()
+            a.start()
+
+        thread = threading.Thread(target=refuse_some, daemon=True)
+        thread.start()
+        equal(lease(c)["value"], VALUE, "when it read nothing")
+        thread.join()
+        equal((a.asked.count("secrets.lease"), len(a.leases)), (3, 3), "calls that were read")
     d.stop()
 
 
