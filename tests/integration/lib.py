@@ -146,7 +146,7 @@ class Client:
         return line
 
     def line(self, timeout=30):
-        """The next line, whatever it is."""
+        """The next line, whatever it is. TIMEOUT 0: one that has come already."""
         deadline = time.monotonic() + timeout
         while True:
             line = self.take_line()
@@ -154,8 +154,8 @@ class Client:
                 return line
             if self.closed:
                 raise Closed("end of file")
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+            left = max(deadline - time.monotonic(), 0)
+            if not select.select([self.sock], [], [], left)[0]:
                 raise TimeoutError("no line from the daemon")
             self.fill()
 

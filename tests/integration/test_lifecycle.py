@@ -453,7 +453,7 @@ def test_kill_keeper_whose_sandbox_nobody_knows(t):
     c = t.connect(daemon=d)
     c.call("sandbox.create", {"name": "first"})
     c.call("sandbox.remove", {"sandbox": "first"})
-    for _ in range(50):
+    for _ in range(300):
         rid, orphan = orphan_an_init(d, c)
         made = None
         try:
