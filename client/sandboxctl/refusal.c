@@ -59,14 +59,17 @@ static char *name_of(const struct ctl *ctl, const char *field)
 	return strndup(operand, strcspn(operand, "]. "));
 }
 
-/* Freed with free(); NULL: not a parameter of this verb, or a word like any other. */
+/* Freed with free(); NULL: not a parameter of this verb, or a word like any other. Only as a whole:
+ * "sandbox.start" is none, though there is --sandbox. */
 static char *name_of_word(const struct ctl *ctl, const char *word, size_t n)
 {
 	CLEANUP_STR char *field = strndup(word, n);
+	const struct option_row *row;
 
 	if (!field || !islower((unsigned char)field[0]) || !strpbrk(field, CAPITALS "."))
 		return NULL;
-	return name_of(ctl, field);
+	row = row_of(ctl, field);
+	return row && match(row, field) < n ? NULL : name_of(ctl, field);
 }
 
 /* A number as one writes it behind the option. */

@@ -42,7 +42,7 @@ static void tell_if_short(const struct ctl *ctl, struct json_object *lease)
 		table_seconds(expires) - table_seconds(json_value_string(lease, "createdAt"));
 
 	if (given < asked - asked / 10 && !json_value_bool(lease, "renew"))
-		message_note("it ends at %s: what it is of is not good for longer", expires);
+		message_note("it ends at %s: the secret is not good for longer", expires);
 }
 
 static int print_lease(const struct ctl *ctl, struct json_object *lease)
