@@ -53,9 +53,10 @@ static const struct {
 				  .of_key = true },
 	[VAULT_DAMAGED] = { "secrets.vault is damaged",
 			    "bring it back from a backup, or move it away and set the secrets "
-			    "anew" },
+			    "anew",
+			    .of_key = false },
 	[VAULT_TOO_OLD] = { "secrets.vault is of a version before the first release",
-			    "move it away and set the secrets anew" },
+			    "move it away and set the secrets anew", .of_key = false },
 	[VAULT_TOO_NEW] = { "secrets.vault is of a newer version",
 			    "install that version of sandboxd again", .restart = true },
 	[VAULT_NO_CREDENTIAL] = { "the service has not the credential that [secrets] key names",

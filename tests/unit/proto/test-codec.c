@@ -178,8 +178,8 @@ END_TEST
 START_TEST(writes_secrets)
 {
 	static const char *const values[] = { "", "plain", "\"\\\n\x01\x7f/", "h\xc3\xa4\n",
-					      "\xff, which takes more than one piece of base64: "
-					      "48 bytes fit into each of them" };
+					      ("\xff, which takes more than one piece of base64: "
+					       "48 bytes fit into each of them") };
 	const char *value = values[_i];
 	struct json_object *result = json_object_new_object(), *text, *got = NULL, *parsed;
 	CLEANUP_BUFFER struct buffer b = { 0 };
