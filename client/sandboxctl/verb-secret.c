@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -41,50 +42,79 @@ static void on_signal(int number)
 	interrupted_by = number;
 }
 
-static int read_all(int fd, struct secret_text *t, bool one_line)
+static int read_all(int fd, struct secret_text *t)
 {
 	ssize_t n;
 
 	while (t->size < ROOM) {
 		n = read(fd, t->data + t->size, ROOM - t->size);
-		if (n < 0 && errno == EINTR && !interrupted_by)
+		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
 		t->size += (size_t)n;
-		if (n == 0 || (one_line && memchr(t->data, '\n', t->size)))
+		if (n == 0)
 			break;
 	}
 	return 0;
 }
 
-/* What ends us at the prompt must not leave a terminal behind that shows nothing. */
-static void catch_signals(void)
+/* A line of the terminal. MASK is in force while it waits: a signal comes then, or not at all. */
+static int read_line(struct secret_text *t, const sigset_t *mask)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+	ssize_t n;
+
+	while (t->size < ROOM && !memchr(t->data, '\n', t->size)) {
+		if (ppoll(&input, 1, NULL, mask) < 0) {
+			if (errno == EINTR && !interrupted_by)
+				continue;
+			return -errno;
+		}
+		n = read(STDIN_FILENO, t->data + t->size, ROOM - t->size);
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		t->size += (size_t)n;
+	}
+	return 0;
+}
+
+/* What ends us at the prompt must not leave a terminal behind that shows nothing. They wait from
+ * here on; *RET_BEFORE lets them come. */
+static void catch_signals(sigset_t *ret_before)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	const struct sigaction once = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
 
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		(void)sigaction(signals[i], &once, NULL); /* cannot fail for these */
+	sigset_t caught;
+
+	(void)sigemptyset(&caught); /* none of these can fail */
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		(void)sigaddset(&caught, signals[i]);
+		(void)sigaction(signals[i], &once, NULL);
+	}
+	(void)sigprocmask(SIG_BLOCK, &caught, ret_before);
 }
 
 /* From a terminal: one line that is not shown. */
 static int ask(const char *name, struct secret_text *t)
 {
 	struct termios before, quiet;
+	sigset_t mask;
 	int r;
 
 	if (tcgetattr(STDIN_FILENO, &before) < 0)
 		return -errno;
 	quiet = before;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	catch_signals();
+	catch_signals(&mask);
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) < 0)
 		return -errno;
 	(void)fprintf(stderr, "Value of %s: ", name); /* a prompt that cannot be shown: no harm */
-	r = read_all(STDIN_FILENO, t, true);
+	r = read_line(t, &mask);
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before); /* nothing else can be done */
 	(void)fputc('\n', stderr);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL); /* what came since comes now */
 	if (interrupted_by)
 		(void)raise(interrupted_by); /* as it would have been */
 	return r;
@@ -106,7 +136,7 @@ static int read_value(const struct ctl *ctl, const char *name, struct secret_tex
 	else if (!path && isatty(STDIN_FILENO))
 		r = ask(name, t);
 	else
-		r = read_all(path ? fd : STDIN_FILENO, t, false);
+		r = read_all(path ? fd : STDIN_FILENO, t);
 	if (r < 0)
 		message_error(NULL, "reading %s: %s", path ? path : "the value", strerror(-r));
 	return r < 0 ? -1 : 0;
