@@ -42,7 +42,7 @@ static void add_secret(struct json_object *params, const struct option_given *g)
 	json_object_object_add(secret, "name", json_object_new_string_len(g->text, n));
 	if (g->row->id == OPTION_SECRET_STDIN)
 		json_object_object_add(secret, "stdin", json_object_new_boolean(1));
-	else if (g->row->id == OPTION_SECRET_FILE)
+	else if (equals && g->row->id == OPTION_SECRET_FILE)
 		json_object_object_add(secret, "file", below_home(equals + 1));
 	else if (equals)
 		json_object_object_add(secret, "env", json_object_new_string(equals + 1));
