@@ -66,15 +66,10 @@ static struct watch *find_watch(struct init_client *c, uint64_t exec)
 static void disconnect(struct init_client *c)
 {
 	c->dead = true;
-	if (c->on_readable)
-		event_free(c->on_readable);
-	if (c->on_writable)
-		event_free(c->on_writable);
-	if (c->on_late)
-		event_free(c->on_late);
-	if (c->on_broken)
-		event_free(c->on_broken);
-	c->on_readable = c->on_writable = c->on_late = c->on_broken = NULL;
+	(void)event_del(&c->on_readable);
+	(void)event_del(&c->on_writable);
+	(void)event_del(&c->on_late);
+	(void)event_del(&c->on_broken);
 	c->fd = close_fd(c->fd);
 	init_drop_queue(c);
 }
@@ -420,7 +415,7 @@ static void arm_late(struct init_client *c, int64_t ms)
 	const int64_t next = c->watch->on_slow && ms > INIT_SLOW_MS ? INIT_SLOW_MS : ms;
 	const struct timeval delay = { next / 1000, (suseconds_t)(next % 1000) * 1000 };
 
-	(void)event_add(c->on_late, &delay); /* no memory: armed with the next exec */
+	(void)event_add(&c->on_late, &delay); /* no memory: armed with the next exec */
 }
 
 /* When the oldest exec that has not started was sent; INT64_MAX: there is none. */
@@ -492,7 +487,7 @@ int init_client_exec(struct init_client *c, struct wire_message *m,
 		return r;
 	}
 	LIST_INSERT_HEAD(bucket(c, w->exec), w, entry);
-	if (!c->dead && c->held_ms == 0 && !event_pending(c->on_late, EV_TIMEOUT, NULL))
+	if (!c->dead && c->held_ms == 0 && !event_pending(&c->on_late, EV_TIMEOUT, NULL))
 		arm_late(c, start_ms(c));
 	return 0;
 }
@@ -557,8 +552,8 @@ void init_client_hold(struct init_client *c, bool held)
 		return;
 	if (held) {
 		c->held_ms = now;
-		(void)event_del(c->on_late);
-		(void)event_del(c->on_writable);
+		(void)event_del(&c->on_late);
+		(void)event_del(&c->on_writable);
 		return;
 	}
 	for (i = 0; i < INIT_WATCH_BUCKETS; i++)
@@ -566,7 +561,7 @@ void init_client_hold(struct init_client *c, bool held)
 			w->sent_ms += now - (w->sent_ms > c->held_ms ? w->sent_ms : c->held_ms);
 	c->held_ms = 0;
 	if (!STAILQ_EMPTY(&c->queue))
-		(void)event_add(c->on_writable, NULL); /* as in enqueue() */
+		(void)event_add(&c->on_writable, NULL); /* as in enqueue() */
 	if (oldest_start(c) != INT64_MAX)
 		arm_late(c, start_ms(c));
 }
@@ -613,18 +608,6 @@ static uint64_t first_number(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static int watch_socket(struct init_client *c)
-{
-	c->on_readable = event_new(c->base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
-	c->on_writable = event_new(c->base, c->fd, EV_WRITE, init_on_writable, c);
-	c->on_broken = event_new(c->base, -1, 0, on_broken, c);
-	c->on_late = event_new(c->base, -1, 0, on_late, c);
-	if (!c->on_readable || !c->on_writable || !c->on_broken || !c->on_late ||
-	    event_add(c->on_readable, NULL) < 0)
-		return -ENOMEM;
-	return 0;
-}
-
 int init_client_new_connected(struct init_client **ret, struct event_base *base, int connection,
 			      int64_t orphan_ms, const struct init_client_watch *watch,
 			      void *userdata)
@@ -644,9 +627,13 @@ int init_client_new_connected(struct init_client **ret, struct event_base *base,
 	c->userdata = userdata;
 	c->next_exec = first_number();
 	c->fd = connection;
+	event_assign(&c->on_readable, base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
+	event_assign(&c->on_writable, base, c->fd, EV_WRITE, init_on_writable, c);
+	event_assign(&c->on_broken, base, -1, 0, on_broken, c);
+	event_assign(&c->on_late, base, -1, 0, on_late, c);
 	r = fd_set_nonblock(c->fd);
-	if (r >= 0)
-		r = watch_socket(c);
+	if (r >= 0 && event_add(&c->on_readable, NULL) < 0)
+		r = -ENOMEM;
 	if (r >= 0)
 		r = init_post_small(c, &hello.header, INIT_HELLO, sizeof(hello), false);
 	if (r < 0) {

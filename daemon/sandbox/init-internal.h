@@ -3,6 +3,7 @@
 /* The body of an init's client, for init-client.c and init-send.c only. */
 
 #include <event2/event.h>
+#include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,10 +44,10 @@ struct queued {
 struct init_client {
 	struct event_base *base;
 	int fd;
-	struct event *on_readable;
-	struct event *on_writable;
-	struct event *on_late;
-	struct event *on_broken; /* a send failed: told from the loop, not from inside the call */
+	struct event on_readable;
+	struct event on_writable;
+	struct event on_late;
+	struct event on_broken; /* a send failed: told from the loop, not from inside the call */
 	const struct init_client_watch *watch;
 	void *userdata;
 	struct watch_list watches[INIT_WATCH_BUCKETS];

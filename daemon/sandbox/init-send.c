@@ -51,7 +51,7 @@ static int enqueue(struct init_client *c, struct wire_message *m)
 	STAILQ_INSERT_TAIL(&c->queue, q, entry);
 	c->queue_length++;
 	if (c->held_ms == 0)
-		(void)event_add(c->on_writable, NULL); /* no memory: init's next word wakes us */
+		(void)event_add(&c->on_writable, NULL); /* no memory: init's next word wakes us */
 	return 0;
 }
 
@@ -66,11 +66,11 @@ void init_on_writable(evutil_socket_t fd, short what, void *userdata)
 	while (c->held_ms == 0 && (q = STAILQ_FIRST(&c->queue))) {
 		r = wire_send(c->fd, q->message);
 		if (r == -EAGAIN) {
-			(void)event_add(c->on_writable, NULL); /* as in enqueue() */
+			(void)event_add(&c->on_writable, NULL); /* as in enqueue() */
 			return;
 		}
 		if (r < 0) {
-			event_active(c->on_broken, 0, 0);
+			event_active(&c->on_broken, 0, 0);
 			return;
 		}
 		STAILQ_REMOVE_HEAD(&c->queue, entry);
@@ -101,7 +101,7 @@ int init_post(struct init_client *c, struct wire_message *m, bool may_refuse)
 		else
 			r = enqueue(c, m);
 	} else if (r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN) {
-		event_active(c->on_broken, 0, 0);
+		event_active(&c->on_broken, 0, 0);
 	}
 	wire_message_done(m);
 	return r;
@@ -125,7 +125,7 @@ int init_send_small(struct init_client *c, const struct wire_header *h)
 	while (n < 0 && errno == EINTR);
 	r = n < 0 ? -errno : 0;
 	if (r < 0 && r != -EAGAIN)
-		event_active(c->on_broken, 0, 0);
+		event_active(&c->on_broken, 0, 0);
 	return r;
 }
 
