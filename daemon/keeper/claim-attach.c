@@ -100,12 +100,8 @@ static int attach(struct claim *c, int dir, size_t i)
 	mounts->count = i + 1;
 	if (!mounts->list[i].target)
 		return -ENOMEM;
-	if (p->memory)
-		return 0;
-	if (move_mount(p->tree, "", dir, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (!p->memory && move_mount(p->tree, "", dir, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return -errno;
-	if (p->cover)
-		p->tree = close_fd(p->tree);
 	return 0;
 }
 

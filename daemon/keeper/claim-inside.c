@@ -184,11 +184,8 @@ static int close_covers(struct claim *c)
 	struct part *p;
 
 	for (p = c->parts; p < c->parts + c->n_parts; p++) {
-		if (!p->cover)
-			continue;
-		if (mount_setattr(p->tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		if (p->cover && mount_setattr(p->tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
 			return -errno;
-		p->tree = -1; /* the descriptor is the helper's and ends with it */
 	}
 	return 0;
 }

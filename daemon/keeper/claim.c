@@ -435,8 +435,7 @@ static int with_claim(const struct claim_target *t, struct wire_message *m, char
 		r = work(c);
 	record_deinit(&c->record);
 	for (i = 0; i < c->n_parts; i++)
-		if (!c->parts[i].cover && !c->parts[i].memory) /* those were the helper's */
-			(void)close_fd(c->parts[i].tree);
+		(void)close_fd(c->parts[i].tree);
 	for (i = 0; i < KEEPER_ROOTS_MAX; i++)
 		(void)close_fd(c->roots[i]);
 	free(c);

@@ -49,13 +49,12 @@ static int run_inside(void *userdata)
 int enter_run(int pidfd, int flags, int (*function)(void *arg), void *arg)
 {
 	static _Alignas(16) uint8_t stack[ENTER_STACK_SIZE];
-	struct entry e = { pidfd, (flags & ~CLONE_FILES) | CLONE_NEWUSER, function, arg, -ECHILD };
+	struct entry e = { pidfd, flags | CLONE_NEWUSER, function, arg, -ECHILD };
 	pid_t pid;
 	int saved;
 
-	/* no exit signal: a waitpid(-1) elsewhere does not see it */
-	pid = clone(run_inside, stack + sizeof(stack),
-		    CLONE_VM | CLONE_VFORK | (flags & CLONE_FILES), &e);
+	/* no exit signal: a waitpid(-1) elsewhere does not see it; nor copies of all descriptors */
+	pid = clone(run_inside, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_FILES, &e);
 	saved = errno;
 	if (pid >= 0)
 		(void)waitpid(pid, NULL, __WALL); /* it has ended: vfork */

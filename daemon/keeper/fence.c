@@ -73,8 +73,8 @@ static int raise_inside(void *arg)
 
 int fence_raise(int pidfd, bool own_network)
 {
-	return enter_run(pidfd, CLONE_FILES | CLONE_NEWNS | (own_network ? CLONE_NEWNET : 0),
-			 raise_inside, &own_network);
+	return enter_run(pidfd, CLONE_NEWNS | (own_network ? CLONE_NEWNET : 0), raise_inside,
+			 &own_network);
 }
 
 int fence_check_seccomp(pid_t pid)

@@ -443,7 +443,7 @@ int view_make(const struct view_target *t, const struct wire_message *m, int *re
 	if (r == 0 && t->own->count == 0)
 		r = -ESRCH; /* nothing was claimed */
 	if (r == 0)
-		r = enter_run(t->pidfd, CLONE_NEWNS | CLONE_FILES, make_inside, &v);
+		r = enter_run(t->pidfd, CLONE_NEWNS, make_inside, &v);
 	if (r == 0) {
 		*ret_mounts = TAKE_FD(v.mounts);
 		*ret_network = TAKE_FD(v.network);

@@ -8,7 +8,8 @@ import sqlite3
 import time
 
 from daemon import held, keepers
-from harness import exited, timeout
+from gitrepo import worktree
+from harness import exited, modes, timeout
 from lib import check, equal, text_of, until
 
 TOOL = "keeper-of-secrets"
@@ -56,6 +57,29 @@ def test_directory(t):
     s = t.sandbox(client=c, tool=TOOL)
     equal(s["launchType"], "warm", "it had a spare")
     look(t, s, c)
+
+
+@modes("root")
+def test_keeper_holds_nothing_of_a_claim(t):
+    """Descriptors of the mounts that a claim of a worktree makes, of memory and of covers."""
+    d = t.private_daemon(config=CONFIG + "[limits]\npool_memory = 0\n")
+    c = t.connect(daemon=d)
+    _, tree, _ = worktree(t)
+
+    def claim(**params):
+        c.call("sandbox.remove", {"sandbox": t.sandbox(client=c, **params)["name"], "force": True})
+
+    def held_now():
+        pids = keepers(d.pid)
+        return len(os.listdir(f"/proc/{pids[0]}/fd")) if len(pids) == 1 else 1 << 20  # a worker is there
+
+    t.sandbox(client=c)
+    claim(tool=TOOL)  # which makes its layer
+    until(lambda: held_now() < 1 << 20, 10, "no worker")
+    before = held_now()
+    for _ in range(4):
+        claim(tool=TOOL, workspace=tree)
+    until(lambda: held_now() <= before, 10, f"no more than {before} descriptors")
 
 
 def test_stage(t):
