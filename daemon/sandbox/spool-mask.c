@@ -49,24 +49,29 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-static bool is_token(char c)
+/* No "=": what is behind it is a word of its own (KEY=value). */
+static bool is_token(char c, bool slash)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_' || c == '-' || c == '.' || c == '+' || c == '=';
+	       c == '_' || c == '-' || c == '.' || c == '+' || (slash && c == '/');
 }
 
-/* The words of a line that are not all of it. */
-static int add_tokens(struct builder *b, const char *line, size_t size)
+/* The words of a line that are not all of it. SLASH: those with one in them (base64), else it ends
+ * a word (a path). The letter behind a backslash is not of the word behind it ("\nMII…" of a key in
+ * JSON). */
+static int add_tokens(struct builder *b, const char *line, size_t size, bool slash)
 {
-	size_t i, begin;
+	size_t i = 0, begin;
 	int r = 0;
 
-	for (i = 0; r == 0 && i < size; i++) {
+	while (r == 0 && i < size) {
 		begin = i;
-		while (i < size && is_token(line[i]))
+		while (i < size && is_token(line[i], slash))
 			i++;
-		if (i - begin >= TOKEN_MIN && i - begin < size)
+		if (i - begin >= TOKEN_MIN && i - begin < size &&
+		    (!slash || memchr(line + begin, '/', i - begin)))
 			r = add(b, line + begin, i - begin);
+		i += i < size && line[i] == '\\' ? 2 : 1;
 	}
 	return r;
 }
@@ -82,7 +87,9 @@ static int add_line(struct builder *b, const char *line, size_t size)
 	while (size > 0 && is_blank(line[size - 1]))
 		size--;
 	r = add(b, line, size);
-	return r < 0 ? r : add_tokens(b, line, size);
+	if (r == 0)
+		r = add_tokens(b, line, size, false);
+	return r < 0 ? r : add_tokens(b, line, size, true);
 }
 
 static int add_value(struct builder *b, const char *data, size_t size)

@@ -76,6 +76,23 @@ START_TEST(test_lines_and_words)
 }
 END_TEST
 
+START_TEST(test_words_of_other_files)
+{
+	const char *const npmrc[] = { "//npm.example.org/:_authToken=npm_0123456789abcdefghij",
+				      "npm_0123456789abcdefghij", NULL };
+	const char *const aws[] = { "AWS_SECRET=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLE",
+				    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLE", NULL };
+	const char *const key[] = {
+		"\"KEY-----\\nMIIEvQIBADANBgkqhkiG9w0BAQ/EFAASCBKc==\\n-----END\"",
+		"MIIEvQIBADANBgkqhkiG9w0BAQ", "MIIEvQIBADANBgkqhkiG9w0BAQ/EFAASCBKc", NULL
+	};
+
+	expect(npmrc[0], npmrc);
+	expect(aws[0], aws);
+	expect(key[0], key);
+}
+END_TEST
+
 START_TEST(test_short)
 {
 	ck_assert_int_eq(make("1234567"), -1);
@@ -112,6 +129,7 @@ int main(void)
 
 	tcase_add_test(tc, test_token);
 	tcase_add_test(tc, test_lines_and_words);
+	tcase_add_test(tc, test_words_of_other_files);
 	tcase_add_test(tc, test_short);
 	tcase_add_test(tc, test_long);
 	suite_add_tcase(suite, tc);
