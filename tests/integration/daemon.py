@@ -257,7 +257,8 @@ class Daemon:
                 with lib.Client(self.socket) as c:
                     self.instance = c.call("system.info").get("instanceId")
                 return self
-            except (FileNotFoundError, ConnectionRefusedError, PermissionError):
+            except (FileNotFoundError, ConnectionRefusedError, PermissionError, lib.Closed):
+                # Closed: of one that was killed, what it was just starting had the socket until its exec
                 if time.monotonic() > deadline:
                     raise AssertionError(f"no socket: {self.log_tail()}") from None
                 time.sleep(0.02)
