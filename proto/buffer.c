@@ -11,10 +11,10 @@
 	16384 /* by an empty buffer: a thousand idle connections cost nothing much                 \
 	       */
 
-static void wipe(const struct buffer *b, char *from, size_t size)
+static void wipe(const struct buffer *b, size_t from, size_t size)
 {
 	if (b->wipes && size > 0)
-		explicit_bzero(from, size);
+		explicit_bzero(b->data + from, size);
 }
 
 /* realloc() leaves a copy behind. */
@@ -24,7 +24,7 @@ static char *grow(const struct buffer *b, size_t capacity)
 
 	if (data && b->wipes && b->data) {
 		memcpy(data, b->data, b->end);
-		wipe(b, b->data, b->end);
+		wipe(b, 0, b->end);
 		free(b->data);
 	}
 	return data;
@@ -40,7 +40,7 @@ static int reserve(struct buffer *b, size_t size)
 		return 0;
 	if (b->start > 0) {
 		memmove(b->data, b->data + b->start, used);
-		wipe(b, b->data + used, b->start);
+		wipe(b, used, b->start);
 		b->start = 0;
 		b->end = used;
 	}
@@ -79,7 +79,7 @@ int buffer_add_text(struct buffer *b, const char *text)
 
 void buffer_consume(struct buffer *b, size_t size)
 {
-	wipe(b, b->data + b->start, size);
+	wipe(b, b->start, size);
 	b->start += size;
 	if (b->start < b->end)
 		return;
@@ -90,13 +90,13 @@ void buffer_consume(struct buffer *b, size_t size)
 
 void buffer_cut(struct buffer *b, size_t size)
 {
-	wipe(b, b->data + b->start + size, buffer_size(b) - size);
+	wipe(b, b->start + size, buffer_size(b) - size);
 	b->end = b->start + size;
 }
 
 void buffer_deinit(struct buffer *b)
 {
-	wipe(b, b->data + b->start, buffer_size(b));
+	wipe(b, b->start, buffer_size(b));
 	free(b->data);
 	*b = (struct buffer){ .wipes = b->wipes };
 }
