@@ -38,14 +38,10 @@ struct json_object *try_call(struct ctl *ctl, const char *method, const char *pa
 	struct trying t = { .why = why, .why_size = why_size };
 	const int64_t end = clock_now_ms() + patience_ms;
 	int64_t left;
-	int r = 0;
+	int r;
 
-	if (!ctl->client)
-		r = sandboxd_connect(&ctl->client, ctl->socket);
-	if (r == 0) {
-		tell(&t, "no answer in time");
-		r = sandboxd_send(ctl->client, &request, on_reply, &t, NULL);
-	}
+	tell(&t, "no answer in time");
+	r = sandboxd_send(ctl->client, &request, on_reply, &t, NULL);
 	if (r < 0) {
 		tell(&t, strerror(-r));
 		return NULL;

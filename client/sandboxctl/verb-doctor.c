@@ -65,9 +65,13 @@ static struct json_object *ask_daemon(struct ctl *ctl, struct check *c)
 {
 	CLEANUP_JSON struct json_object *pong = NULL;
 	struct json_object *result = NULL;
+	int r = sandboxd_connect(&ctl->client, ctl->socket);
 	char why[100] = "";
 
-	pong = try_call(ctl, "system.ping", NULL, PING_MS, why, sizeof why);
+	if (r < 0)
+		(void)snprintf(why, sizeof why, "%s", strerror(-r));
+	else
+		pong = try_call(ctl, "system.ping", NULL, PING_MS, why, sizeof why);
 	if (pong)
 		result = try_call(ctl, "system.doctor", NULL, CHECKS_MS, why, sizeof why);
 	c->name = "daemon";
@@ -76,9 +80,9 @@ static struct json_object *ask_daemon(struct ctl *ctl, struct check *c)
 		(void)snprintf(c->detail, sizeof c->detail, "answers: this is what it sees");
 		return result;
 	}
-	c->skipped = !is_named(ctl);
+	c->skipped = r < 0 && !is_named(ctl); /* none has to run */
 	c->severity = c->skipped ? CHECK_OPTIONAL : CHECK_REQUIRED;
-	c->hint = c->skipped ? NULL : "start it, or name another socket";
+	c->hint = c->skipped ? NULL : r < 0 ? "start it, or name another socket" : "see its log";
 	(void)snprintf(c->detail, sizeof c->detail,
 		       "none answers (%s): this is what sandboxctl itself sees", why);
 	return NULL;

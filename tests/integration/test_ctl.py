@@ -224,6 +224,19 @@ def test_doctor_of_a_daemon(t):
         check(re.search("^ok +programs .* sandbox-keeper", text, re.M) and "secret store" in found, f"its programs: {text}")
 
 
+def test_doctor_of_one_that_hangs(t):
+    """It is waited for, and not for ever; and what can be seen without it is told."""
+    d = t.private_daemon()
+    os.kill(d.pid, signal.SIGSTOP)
+    try:
+        p = t.ctl("doctor", "--socket", d.socket)
+    finally:
+        os.kill(d.pid, signal.SIGCONT)
+    text = p.stdout.decode()
+    equal(p.returncode, 1, text)
+    check(re.search("^FAIL +daemon +none answers .no answer in time", text, re.M) and re.search("^ok +kernel ", text, re.M), text)
+
+
 def test_doctor_without_daemon(t):
     """What nobody looked at is not called well; and one that was named should be there."""
     here = {"HOME": t.workspace(), "XDG_RUNTIME_DIR": t.workspace(), "XDG_STATE_HOME": t.workspace()}
