@@ -13,6 +13,7 @@
 #include "util/strings.h"
 
 struct exec;
+struct exec_secrets;
 struct loop_run;
 struct manager;
 
@@ -49,7 +50,6 @@ struct loop_run_waiter {
 struct sandbox *loop_run_sandbox(struct manager *m, uid_t peer, const struct loop_run_params *p);
 /* Leases what P and the tool of its run name. Returns 0 and *RET (NULL: nothing is needed), or -1
  * with *RETERR. */
-struct exec_secrets;
 int loop_run_lease(struct manager *m, uid_t peer, pid_t pid, const struct loop_run_params *p,
 		   struct exec_secrets **ret, struct error *reterr);
 /* Starts the tool with SECRETS (taken; NULL: it needs none). Returns 0 and the run in *RET (which
