@@ -373,6 +373,15 @@ static const struct field secret_revoke_fields[] = {
 	END
 };
 static const struct field secret_revoke_all_fields[] = { KILL, END };
+static const struct field secret_leases_fields[] = {
+	{ "secret", FIELD_STRING, AT(lease_list_params, secret), BETWEEN(1, SECRET_NAME_MAX), .doc = "Those of this secret." },
+	{ "execId", FIELD_NAME, AT(lease_list_params, exec_id), .doc = "Those of this command." },
+	{ "sandbox", FIELD_NAME, AT(lease_list_params, sandbox), .doc = "Those of this sandbox and of its commands." },
+	{ "loopId", FIELD_NAME, AT(lease_list_params, loop_id), .doc = "Those of this loop, its sandboxes and their commands." },
+	{ "limit", FIELD_INT64, D, AT(lease_list_params, limit), BETWEEN(1, LIST_LIMIT_MAX), .fallback = LIST_LIMIT_DEFAULT, .doc = "At most so many." },
+	{ "after", FIELD_NAME, AT(lease_list_params, after), .doc = "Go on behind this lease." },
+	END
+};
 
 static const struct field events_subscribe_fields[] = {
 	{ "cursor", FIELD_STRING, AT(events_subscribe_params, cursor), BETWEEN(1, 64), .doc = "Where to go on, from an earlier event or subscription, or \"oldest\"; absent: only what happens from now on." },
@@ -436,6 +445,7 @@ const struct method methods[METHOD_MAX] = {
 	[METHOD_SECRET_RENEW] = { "secret.renew", A, PARAMS(secret_renew_fields, lease_ref_params), &schema_lease, "Makes a lease last longer, from now." },
 	[METHOD_SECRET_REVOKE] = { "secret.revoke", A, PARAMS(secret_revoke_fields, lease_ref_params), &schema_revoked, "Ends a lease, or all of a command, a sandbox or a loop." },
 	[METHOD_SECRET_REVOKE_ALL] = { "secret.revokeAll", A, PARAMS(secret_revoke_all_fields, lease_ref_params), &schema_revoked, "Ends every lease of the caller's; of everybody's for root." },
+	[METHOD_SECRET_LEASES] = { "secret.leases", A | RO, PARAMS(secret_leases_fields, lease_list_params), &schema_lease_list, "Who has which secret until when: the caller's leases, everybody's for root; never a value." },
 	[METHOD_AUDIT_LIST] = { "audit.list", A | RO, PARAMS(audit_list_fields, audit_list_params), &schema_audit_list, "What was done with the caller's secrets; root: with everybody's." },
 	[METHOD_AUDIT_VERIFY] = { "audit.verify", A | RO, PARAMS(audit_verify_fields, audit_verify_params), &schema_audit_report, "Whether the audit log is as it was written." },
 	[METHOD_NETWORK_GET] = { "network.get", RO, .doc = "What a sandbox can reach." },

@@ -357,6 +357,15 @@ struct secret_lease_params {
 	bool reveal;
 };
 
+struct lease_list_params {
+	const char *secret;  /* NULL: any */
+	const char *exec_id; /* at most one of these three */
+	const char *sandbox;
+	const char *loop_id;
+	int64_t limit;
+	const char *after;
+};
+
 struct lease_ref_params { /* renew, revoke, revokeAll */
 	const char *lease_id;
 	int64_t ttl_ms;      /* renew only */

@@ -351,7 +351,12 @@ static const struct field lease_holder_fields[] = {
 static const struct field lease_fields[] = {
 	{ "leaseId", FIELD_STRING, R, .doc = "Its id." },
 	{ "secret", FIELD_STRING, R, .doc = "Which secret." },
+	{ "uid", FIELD_INT64, R, .doc = "Whose secret that is." },
 	{ "holder", FIELD_OBJECT, R, .fields = lease_holder_fields, .doc = "Whom it is for." },
+	{ "loopId", FIELD_STRING, .doc = "The loop that it is in." },
+	{ "sandbox", FIELD_STRING, .doc = "The sandbox that it is in." },
+	{ "stage", FIELD_STRING, .doc = "The stage of its command." },
+	{ "file", FIELD_STRING, .doc = "The file that its command has it as." },
 	{ "createdAt", FIELD_TIME, R, .doc = "When it was made." },
 	{ "expiresAt", FIELD_TIME, R, .doc = "When it ends by itself, unless it is renewed." },
 	{ "renew", FIELD_BOOL, R, .doc = "Whether it is renewed as long as its holder lives." },
@@ -359,6 +364,11 @@ static const struct field lease_fields[] = {
 	END
 };
 const struct schema schema_lease = { "Lease", lease_fields, "Who has a secret until when." };
+static const struct field lease_list_fields[] = {
+	{ "leases", FIELD_REFS, R, .schema = &schema_lease, .doc = "In order of creation." },
+	END
+};
+const struct schema schema_lease_list = { "LeaseList", lease_list_fields, "Leases that have not ended." };
 static const struct field revoked_fields[] = {
 	{ "revoked", FIELD_INT64, R, .doc = "How many." },
 	{ "running", FIELD_INT64, R, .doc = "Those of commands that go on with what they have: only their end takes it back." },
@@ -522,6 +532,7 @@ const struct schema *const schemas[] = {
 	&schema_audit_list,
 	&schema_audit_report,
 	&schema_lease,
+	&schema_lease_list,
 	&schema_revoked,
 	&schema_pool,
 	&schema_pool_list,

@@ -20,6 +20,7 @@ extern const struct schema schema_template_list;
 extern const struct schema schema_audit_list;
 extern const struct schema schema_audit_report;
 extern const struct schema schema_lease;
+extern const struct schema schema_lease_list;
 extern const struct schema schema_revoked;
 extern const struct schema schema_pool;
 extern const struct schema schema_pool_list;

@@ -5,12 +5,10 @@
 #include "call.h"
 
 const char *const client_asking_methods[] = {
-	"audit.list",    "audit.verify", "exec.get",
-	"exec.list",     "exec.read",    "exec.wait",
-	"loop.get",      "loop.list",    "network.get",
-	"network.log",   "pool.list",    "rpc.discover",
-	"sandbox.get",   "sandbox.list", "sandbox.stats",
-	"secret.list",   "system.df",    "system.doctor",
-	"system.info",   "system.ping",  "template.get",
-	"template.list", NULL,
+	"audit.list",    "audit.verify", "exec.get",      "exec.list",
+	"exec.read",     "exec.wait",    "loop.get",      "loop.list",
+	"network.get",   "network.log",  "pool.list",     "rpc.discover",
+	"sandbox.get",   "sandbox.list", "sandbox.stats", "secret.list",
+	"secret.leases", "system.df",    "system.doctor", "system.info",
+	"system.ping",   "template.get", "template.list", NULL,
 };

@@ -23,6 +23,8 @@ int client_list(struct sandboxd_client *c, const struct client_list *list,
 		if (params)
 			json_object_object_add(params, "limit",
 					       json_object_new_int(LIST_LIMIT_MAX));
+		if (list->param)
+			params_add_string(params, list->param, list->value);
 		params_add_string(params, "after", after);
 		json_object_put(TAKE_PTR(result));
 		r = client_call(c, list->method, params, NULL, 0, &result, reterr);

@@ -10,6 +10,8 @@ struct client_list {
 	const char *method;
 	const char *array; /* the member of the result that is the page */
 	const char *key;   /* the member of an item after which the next page begins */
+	const char *param; /* that says which items, as VALUE; NULL: all */
+	const char *value;
 	/* ITEM is taken. Returns 0 or negative errno, which ends it. */
 	int (*add)(struct json_object *item, void *userdata);
 	void *userdata;

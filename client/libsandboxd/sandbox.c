@@ -192,7 +192,11 @@ int sandboxd_sandbox_list(struct sandboxd_client *c, struct sandboxd_sandbox ***
 			  size_t *ret_count, struct sandboxd_error *reterr)
 {
 	CLEANUP(sandbox_list_deinit) struct sandbox_list l = { NULL, 0 };
-	const struct client_list list = { "sandbox.list", "sandboxes", "id", add_sandbox, &l };
+	const struct client_list list = { .method = "sandbox.list",
+					  .array = "sandboxes",
+					  .key = "id",
+					  .add = add_sandbox,
+					  .userdata = &l };
 	int r = client_list(c, &list, reterr);
 
 	if (r != 0)

@@ -126,7 +126,11 @@ int sandboxd_secret_list(struct sandboxd_client *c, struct sandboxd_secret ***re
 			 size_t *ret_count, struct sandboxd_error *reterr)
 {
 	CLEANUP(secret_list_deinit) struct secret_list l = { NULL, 0 };
-	const struct client_list list = { "secret.list", "secrets", "secret", add_secret, &l };
+	const struct client_list list = { .method = "secret.list",
+					  .array = "secrets",
+					  .key = "secret",
+					  .add = add_secret,
+					  .userdata = &l };
 	int r = client_list(c, &list, reterr);
 
 	if (r != 0)
@@ -183,7 +187,7 @@ struct sandboxd_lease *sandboxd_lease_free(struct sandboxd_lease *l)
 static int lease_new(struct sandboxd_lease **ret, struct json_object *json)
 {
 	struct lease_object *o = calloc(1, sizeof *o);
-	struct json_object *value = NULL;
+	struct json_object *value = NULL, *holder = NULL;
 	int r;
 
 	if (!o) {
@@ -197,7 +201,12 @@ static int lease_new(struct sandboxd_lease **ret, struct json_object *json)
 		.secret = json_value_string(json, "secret"),
 		.created_at = json_value_string(json, "createdAt"),
 		.expires_at = json_value_string(json, "expiresAt"),
+		.sandbox = json_value_string(json, "sandbox"),
 	};
+	if (json_object_object_get_ex(json, "holder", &holder)) {
+		o->public.holder = json_value_string(holder, "kind");
+		o->public.holder_id = json_value_string(holder, "id");
+	}
 	r = o->public.id && o->public.secret && o->public.expires_at ? 0 : -EBADMSG;
 	if (r == 0 && json_object_object_get_ex(json, "value", &value))
 		r = json_value_bytes(value, &o->public.value, &o->public.value_size, &o->decoded);
@@ -234,6 +243,63 @@ int sandboxd_secret_renew(struct sandboxd_client *c, const char *lease_id, int64
 	add_ttl(params, ttl_ms);
 	r = client_call(c, "secret.renew", params, NULL, 0, &result, reterr);
 	return r == 0 ? lease_new(ret, result) : r;
+}
+
+void sandboxd_lease_list_free(struct sandboxd_lease **list, size_t count)
+{
+	if (!list)
+		return;
+	for (size_t i = 0; i < count; i++)
+		(void)sandboxd_lease_free(list[i]);
+	free(list);
+}
+
+struct lease_list {
+	struct sandboxd_lease **items;
+	size_t count;
+};
+
+static void lease_list_deinit(struct lease_list *l)
+{
+	sandboxd_lease_list_free(l->items, l->count);
+}
+
+static int add_lease(struct json_object *item, void *userdata)
+{
+	struct lease_list *l = userdata;
+	struct sandboxd_lease **items = realloc(l->items, (l->count + 1) * sizeof *items);
+	int r;
+
+	if (!items) {
+		json_object_put(item);
+		return -ENOMEM;
+	}
+	l->items = items;
+	r = lease_new(&items[l->count], item);
+	if (r == 0)
+		l->count++;
+	return r;
+}
+
+int sandboxd_lease_list(struct sandboxd_client *c, const char *secret, struct sandboxd_lease ***ret,
+			size_t *ret_count, struct sandboxd_error *reterr)
+{
+	CLEANUP(lease_list_deinit) struct lease_list l = { NULL, 0 };
+	const struct client_list list = { .method = "secret.leases",
+					  .array = "leases",
+					  .key = "leaseId",
+					  .param = "secret",
+					  .value = secret,
+					  .add = add_lease,
+					  .userdata = &l };
+	int r = client_list(c, &list, reterr);
+
+	if (r != 0)
+		return r;
+	*ret_count = l.count;
+	*ret = TAKE_PTR(l.items);
+	l.count = 0;
+	return 0;
 }
 
 /* Takes PARAMS. */

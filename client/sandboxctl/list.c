@@ -11,7 +11,9 @@
 /* By what lists are continued: ids where there are any. */
 static const char *key_of(struct json_object *item)
 {
-	static const char *const keys[] = { "id", "execId", "loopId", "name", "template" };
+	static const char *const keys[] = {
+		"leaseId", "id", "execId", "loopId", "name", "template"
+	};
 	struct json_object *value = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
@@ -22,7 +24,8 @@ static const char *key_of(struct json_object *item)
 
 struct json_object *list_params(const struct list_query *q, const char *after)
 {
-	struct json_object *params = json_object_new_object();
+	struct json_object *params =
+		q->options ? params_from_options(q->options) : json_object_new_object();
 
 	if (q->param && q->value)
 		params_set(params, q->param, json_object_new_string(q->value));

@@ -10,6 +10,7 @@ struct list_query {
 	const char *key;
 	const char *param;
 	const char *value;
+	const struct options *options; /* and these; NULL: none */
 };
 
 /* The params of one page, behind AFTER (NULL: the first). A new reference. */

@@ -80,7 +80,7 @@ static int add_sandbox(struct ctl *ctl, struct plan *p, struct json_object *s)
 
 static int add_sandboxes(struct ctl *ctl, struct plan *p)
 {
-	static const struct list_query q = { "sandbox.list", "sandboxes", NULL, NULL };
+	static const struct list_query q = { .method = "sandbox.list", .key = "sandboxes" };
 	CLEANUP_JSON struct json_object *list = list_fetch(ctl, &q);
 
 	for (size_t i = 0; list && i < json_object_array_length(list); i++)
@@ -125,7 +125,7 @@ static bool stands_on(struct json_object *list, const char *key, const char *nam
 
 static int add_templates(struct ctl *ctl, struct plan *p)
 {
-	static const struct list_query q = { "template.list", "templates", NULL, NULL };
+	static const struct list_query q = { .method = "template.list", .key = "templates" };
 	CLEANUP_JSON struct json_object *list = list_fetch(ctl, &q);
 	struct json_object *t, *entry;
 	bool prune;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ls, ps, template ls, loop ls, pool ls. With -o json one answer of the daemon as it is; as a table
- * all of them. */
+/* ls, ps, template ls, loop ls, pool ls, secret leases. With -o json one answer of the daemon as it
+ * is; as a table all of them. */
 
 #include <json-c/json.h>
 
@@ -30,6 +30,7 @@ int verb_list(struct ctl *ctl)
 		.method = ctl->verb->method,
 		.key = ctl->verb->list_key,
 		.param = ctl->verb->operand_param,
+		.options = &ctl->options,
 		.value = ctl->options.n_operands > 0 ? ctl->options.operands[0] : NULL,
 	};
 	int r = ctl->json ? print_answer(ctl, &q) : print_table(ctl, &q);

@@ -45,7 +45,7 @@ static bool is_up(struct json_object *sandbox)
 
 static int add_running(struct ctl *ctl, struct json_object *all)
 {
-	static const struct list_query q = { "sandbox.list", "sandboxes", NULL, NULL };
+	static const struct list_query q = { .method = "sandbox.list", .key = "sandboxes" };
 	CLEANUP_JSON struct json_object *list = list_fetch(ctl, &q);
 	struct json_object *s;
 	const char *id;

@@ -226,6 +226,7 @@ static const struct option_row secret_revoke_options[] = {
 	{ "kill", OPTION_NONE, 0, FLAG, .param = "kill", .help = "also end the commands that have it" },
 	END
 };
+static const struct option_row secret_leases_options[] = { OPTIONS_OF_LEASE_HOLDER("those of"), END };
 static const struct option_row template_rm_options[] = {
 	{ "force", OPTION_NONE, 'f', FLAG, .param = "force", .help = "even if it is in use" },
 	END
@@ -358,6 +359,18 @@ static const struct column secret_columns[] = {
 	{ NULL, NULL, COLUMN_TEXT },
 };
 
+static const struct column lease_columns[] = {
+	{ "LEASE", "leaseId", COLUMN_TEXT },
+	{ "SECRET", "secret", COLUMN_TEXT },
+	{ "HOLDER", "holder.kind", COLUMN_TEXT },
+	{ "ID", "holder.id", COLUMN_TEXT },
+	{ "SANDBOX", "sandbox", COLUMN_TEXT },
+	{ "AGE", "createdAt", COLUMN_AGE },
+	{ "UNTIL", "expiresAt", COLUMN_TEXT },
+	{ "RENEWED", "renew", COLUMN_TEXT },
+	{ NULL, NULL, COLUMN_TEXT },
+};
+
 #define CALL(m, p) .run = verb_call, .method = (m), .operand_param = (p)
 #define COMMON .style = OPERANDS_ANYWHERE, .failure = 1
 
@@ -398,6 +411,7 @@ const struct verb verbs[] = {
 	{ "secret ls", "", "list secrets, never their values", no_options, 0, 0, COMMON, verb_secret_list, "secret.list", NULL, "secrets", secret_columns },
 	{ "secret rm", "SECRET...", "take secrets out of the store", no_options, 1, MANY, COMMON, CALL("secret.remove", "secret") },
 	{ "secret lease", "SECRET --ttl DUR", "lend a secret; prints the lease", secret_lease_options, 1, 1, COMMON, verb_secret_lease, "secret.lease", "secret", NULL, NULL },
+	{ "secret leases", "[SECRET]", "list who has which secret until when", secret_leases_options, 0, 1, COMMON, verb_list, "secret.leases", "secret", "leases", lease_columns },
 	{ "secret revoke", "[LEASE]...", "end leases of secrets", secret_revoke_options, 0, MANY, COMMON, verb_secret_revoke, "secret.revoke", "leaseId", NULL, NULL },
 	{ "events", "", "show what happens, until a signal", events_options, 0, 0, COMMON, .run = verb_events },
 	{ "df", "", "show what takes disk space", no_options, 0, 0, COMMON, .run = verb_df, .columns = df_columns },

@@ -45,6 +45,7 @@ method_handler *const api_handlers[METHOD_MAX] = {
 	[METHOD_SECRET_RENEW] = method_secret_renew,
 	[METHOD_SECRET_REVOKE] = method_secret_revoke,
 	[METHOD_SECRET_REVOKE_ALL] = method_secret_revoke_all,
+	[METHOD_SECRET_LEASES] = method_secret_leases,
 	[METHOD_TEMPLATE_LIST] = method_template_list,
 	[METHOD_TEMPLATE_GET] = method_template_get,
 	[METHOD_TEMPLATE_BUILD] = method_template_build,

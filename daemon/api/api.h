@@ -62,6 +62,7 @@ void method_secret_lease(struct request *r, void *userdata);
 void method_secret_renew(struct request *r, void *userdata);
 void method_secret_revoke(struct request *r, void *userdata);
 void method_secret_revoke_all(struct request *r, void *userdata);
+void method_secret_leases(struct request *r, void *userdata);
 
 /* template.c */
 void method_template_list(struct request *r, void *userdata);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* secret.lease, renew, revoke and revokeAll. A value is in an answer only where that was asked. */
+/* secret.lease, renew, revoke, revokeAll and leases. A value is in an answer only where that was
+ * asked. */
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -16,6 +17,7 @@
 #include "sandbox/sandbox.h"
 #include "secret/audit.h"
 #include "secret/lease.h"
+#include "util/strings.h"
 
 /* docs/rpc.md, Lease, without its value. */
 static struct json_object *value_lease(const struct lease *l)
@@ -27,12 +29,18 @@ static struct json_object *value_lease(const struct lease *l)
 	const struct lease_facts *f = lease_facts(l);
 	struct json_object *o = json_object_new_object();
 	struct json_object *holder = json_object_new_object();
+	CLEANUP_STR char *file = f->file ? string_format("~/%s", f->file) : NULL;
 
 	value_add_string(holder, "kind", kinds[f->holder]);
 	json_object_object_add(holder, "id", value_string(f->holder_id[0] ? f->holder_id : NULL));
 	value_add_string(o, "leaseId", f->id);
 	value_add_string(o, "secret", f->secret);
+	value_add_int(o, "uid", f->owner);
 	json_object_object_add(o, "holder", holder);
+	value_add_string(o, "loopId", f->loop_id);
+	value_add_string(o, "sandbox", f->sandbox);
+	value_add_string(o, "stage", f->stage);
+	value_add_string(o, "file", file);
 	json_object_object_add(o, "createdAt", value_time(f->created_at_ms));
 	json_object_object_add(o, "expiresAt", value_time(f->expires_at_ms));
 	json_object_object_add(o, "renew", json_object_new_boolean(f->renew));
@@ -346,4 +354,53 @@ void method_secret_revoke_all(struct request *r, void *userdata)
 
 	note_revoked(r, userdata, p, &revoked);
 	reply_revoked(r, &revoked);
+}
+
+/* ---- listing ---- */
+
+struct listing {
+	const struct lease_list_params *params;
+	const struct lease_request *place; /* NULL: any */
+	struct json_object *list;
+	int64_t left;
+};
+
+static bool list_one(const struct lease *l, void *userdata)
+{
+	struct listing *listing = userdata;
+	const char *secret = listing->params->secret;
+
+	if ((secret && strcmp(secret, lease_facts(l)->secret) != 0) ||
+	    (listing->place && !lease_is_in(l, listing->place)))
+		return true;
+	(void)json_object_array_add(listing->list, value_lease(l)); /* no memory: shorter */
+	return --listing->left > 0;
+}
+
+void method_secret_leases(struct request *r, void *userdata)
+{
+	const struct lease_list_params *p = request_params(r);
+	const struct named named = { p->exec_id, p->sandbox, p->loop_id };
+	struct lease_request place = { 0 };
+	struct listing l = { .params = p, .left = p->limit };
+	struct json_object *result;
+	CLEANUP_ERROR struct error e = { 0 };
+
+	/* whoever has ended has none */
+	if (use_named(userdata, request_uid(r), &named, &place, &e) < 0 &&
+	    e.kind != ERROR_INVALID_STATE) {
+		request_fail(r, &e);
+		return;
+	}
+	error_clear(&e);
+	l.place = place.holder != LEASE_HOLDER_CLIENT ? &place : NULL;
+	l.list = json_object_new_array();
+	if (lease_each(userdata, request_uid(r), p->after, list_one, &l, &e) < 0) {
+		json_object_put(l.list);
+		request_fail(r, &e);
+		return;
+	}
+	result = json_object_new_object();
+	json_object_object_add(result, "leases", l.list);
+	request_reply(r, result);
 }

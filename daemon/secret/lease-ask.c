@@ -373,7 +373,7 @@ void lease_drop_new(struct lease_table *t, uid_t peer, const struct lease_reques
 	do {
 		LIST_FOREACH (p, &t->pending, in_all)
 			if (p->is_new && lease_may_see(p->lease, peer) &&
-			    (!place || lease_holder_is_in(p->lease, place)))
+			    (!place || lease_is_in(p->lease, place)))
 				break;
 		if (p)
 			refuse(p);

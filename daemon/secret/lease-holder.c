@@ -88,7 +88,7 @@ bool lease_holder_lives(struct manager *m, const struct lease *l)
 	return false;
 }
 
-bool lease_holder_is_in(const struct lease *l, const struct lease_request *place)
+bool lease_is_in(const struct lease *l, const struct lease_request *place)
 {
 	if (l->facts.holder_peer != place->holder_peer)
 		return false;

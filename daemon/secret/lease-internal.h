@@ -13,14 +13,14 @@
 #include "util/table.h"
 
 struct lease {
-	struct lease_facts facts; /* its strings are these three */
+	struct lease_facts facts; /* its strings are these */
 	char *id;
 	char *secret;
 	char *holder_id;
-	char *loop_id; /* for whom it is; NULL: does not apply */
+	char *loop_id;
 	char *sandbox;
 	char *stage;
-	char *file;      /* that the exec has it as, below the agent's home; NULL: none */
+	char *file;
 	char *remote_id; /* the provider's own lease; NULL: it has none */
 	pid_t pid;       /* of the peer who asked for it; 0: the daemon, or an earlier one did */
 	int64_t ttl_ms;  /* of each renewal */
@@ -112,8 +112,6 @@ const char *lease_holder_to_string(enum lease_holder h);
 int lease_holder_from_string(const char *text, enum lease_holder *ret); /* 0, or -EINVAL */
 /* False for an exec that does not run yet, too. */
 bool lease_holder_lives(struct manager *m, const struct lease *l);
-/* Whether L's holder is that of PLACE, or is in it, or is going to be. */
-bool lease_holder_is_in(const struct lease *l, const struct lease_request *place);
 /* A command that has it as a file gets the new value V, or (NULL) has none any more. */
 void lease_holder_update(struct manager *m, const struct lease *l, struct secret_value *v);
 /* The execs that may use L end with cause lease_revoked. */

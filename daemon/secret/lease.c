@@ -124,7 +124,7 @@ static void kill_outlived(struct lease_table *t, uid_t peer, const struct lease_
 
 	for (l = TAILQ_FIRST(&t->outlived); l; l = next) {
 		next = TAILQ_NEXT(l, in_all);
-		if (!lease_may_see(l, peer) || (place && !lease_holder_is_in(l, place)))
+		if (!lease_may_see(l, peer) || (place && !lease_is_in(l, place)))
 			continue;
 		lease_holder_kill(t->manager, l);
 		drop_outlived(t, l);
@@ -142,7 +142,7 @@ static struct lease_revoked revoke_some(struct lease_table *t, uid_t peer,
 
 	for (l = TAILQ_FIRST(&t->all); l; l = next) {
 		next = TAILQ_NEXT(l, in_all);
-		if (lease_may_see(l, peer) && (!place || lease_holder_is_in(l, place)))
+		if (lease_may_see(l, peer) && (!place || lease_is_in(l, place)))
 			revoke_one(t, l, kill, &ret);
 	}
 	if (kill)
@@ -162,14 +162,22 @@ struct lease_revoked lease_revoke_all(struct manager *m, uid_t peer, bool kill)
 	return revoke_some(m->leases, peer, NULL, kill);
 }
 
-void lease_each(struct manager *m, uid_t peer, bool (*fn)(struct lease *l, void *userdata),
-		void *userdata)
+int lease_each(struct manager *m, uid_t peer, const char *after, lease_seen *fn, void *userdata,
+	       struct error *reterr)
 {
-	struct lease *l;
+	const struct lease *l = TAILQ_FIRST(&m->leases->all);
 
-	TAILQ_FOREACH(l, &m->leases->all, in_all)
-	if (lease_may_see(l, peer) && !lease_is_over(l) && !fn(l, userdata))
-		return;
+	if (after) {
+		l = table_find(&m->leases->by_id, after);
+		if (!l || !lease_may_see(l, peer))
+			return error_set(reterr, ERROR_NOT_FOUND, "after", "begin the list anew",
+					 "there is no lease %s any more", after);
+		l = TAILQ_NEXT(l, in_all);
+	}
+	for (; l; l = TAILQ_NEXT(l, in_all))
+		if (lease_may_see(l, peer) && !lease_is_over(l) && !fn(l, userdata))
+			break;
+	return 0;
 }
 
 /* ---- one ---- */
@@ -231,6 +239,10 @@ int lease_new(const struct lease_request *r, const char *id, struct lease **ret)
 					 .holder = r->holder,
 					 .holder_peer = r->holder_peer,
 					 .holder_id = l->holder_id,
+					 .loop_id = l->loop_id,
+					 .sandbox = l->sandbox,
+					 .stage = l->stage,
+					 .file = l->file,
 					 .renew = r->renew };
 	l->pid = r->pid;
 	l->ttl_ms = r->ttl_ms;

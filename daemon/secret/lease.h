@@ -65,6 +65,10 @@ struct lease_facts {
 	enum lease_holder holder;
 	uid_t holder_peer;
 	const char *holder_id; /* "" with CLIENT */
+	const char *loop_id;   /* for whom it is; NULL: does not apply */
+	const char *sandbox;   /* by name */
+	const char *stage;
+	const char *file;      /* that an EXEC has it as, below the agent's home; NULL: none */
 	int64_t created_at_ms; /* CLOCK_REALTIME */
 	int64_t expires_at_ms;
 	bool renew;
@@ -89,15 +93,20 @@ struct lease_revoked {
 };
 /* PEER revokes L. */
 struct lease_revoked lease_revoke(struct manager *m, struct lease *l, bool kill);
-/* The same for all that PEER may end of PLACE (its holder, holder_peer and holder_id) and of what
- * is in it: of a sandbox also those of its execs, of a loop those of its sandboxes and their execs,
- * too. */
+/* Whether L's holder is that of PLACE (its holder, holder_peer and holder_id, and sandbox or
+ * loop_id) or is in it, or is going to be: of a sandbox also its execs, of a loop its sandboxes and
+ * their execs, too. */
+bool lease_is_in(const struct lease *l, const struct lease_request *place);
+/* The same for all in PLACE that PEER may end. */
 struct lease_revoked lease_revoke_in(struct manager *m, uid_t peer,
 				     const struct lease_request *place, bool kill);
 /* The same for all of PEER's; of everybody's for root. */
 struct lease_revoked lease_revoke_all(struct manager *m, uid_t peer, bool kill);
-void lease_each(struct manager *m, uid_t peer, bool (*fn)(struct lease *l, void *userdata),
-		void *userdata);
+/* Calls FN for each that PEER may see, in order of creation, those behind the lease AFTER (NULL:
+ * all), until it returns false. Returns 0, or -1 with *RETERR: there is no AFTER. */
+typedef bool lease_seen(const struct lease *l, void *userdata);
+int lease_each(struct manager *m, uid_t peer, const char *after, lease_seen *fn, void *userdata,
+	       struct error *reterr);
 
 int lease_table_new(struct manager *m, struct lease_table **ret); /* loads what is left */
 void lease_table_free(struct lease_table *t);

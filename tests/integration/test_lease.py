@@ -2,6 +2,7 @@
 """secret.lease, renew, revoke and revokeAll: who has a secret until when, and what ends that."""
 
 import contextlib
+import json
 import os
 import pwd
 import sqlite3
@@ -13,7 +14,7 @@ from lib import check, equal, until
 
 HOUR = 3_600_000
 VALUE = "lease-value-7c1f0b93e2"
-KEYS = {"leaseId", "secret", "holder", "createdAt", "expiresAt", "renew"}
+KEYS = {"leaseId", "secret", "uid", "holder", "createdAt", "expiresAt", "renew"}
 
 
 def config(**more):
@@ -89,6 +90,49 @@ def test_lease(t):
             check(VALUE.encode() not in f.read(), "the environment of the daemon has the value")
 
 
+def test_who_has_what(t):
+    d, c = daemon(t)
+    box = t.sandbox(client=c)
+    x = start(c, box, secrets=["token"])
+    own = lease(c)
+    of_box = lease(c, "short", 600_000, sandbox=box["name"])
+
+    def listed(**params):
+        page = c.call("secret.leases", params)["leases"]
+        check(VALUE not in str(page), "no value")
+        return page
+
+    first, *others = listed()
+    equal(others, [own, of_box], "as they were told, in their order")
+    equal((first["holder"], first["secret"], first["sandbox"], first["renew"]),
+          ({"kind": "exec", "id": x}, "token", box["name"], True), "that of the command")
+    equal((first["uid"], set(first) - KEYS), (os.getuid(), {"sandbox"}), "whose, and where")
+    for params, want in (
+        ({"secret": "short"}, [of_box]),
+        ({"secret": "nobody"}, []),
+        ({"execId": x}, [first]),
+        ({"sandbox": box["name"]}, [first, of_box]),
+        ({"sandbox": box["id"], "secret": "token"}, [first]),
+        ({"limit": 2}, [first, own]),
+        ({"limit": 2, "after": own["leaseId"]}, [of_box]),
+    ):
+        equal(listed(**params), want, f"{params}")
+    args = ("secret", "leases", "--sandbox", box["name"], "short")
+    p = t.ctl(*args, daemon=d)
+    head, line = p.stdout.decode().splitlines()
+    equal((p.returncode, head.split()[:3]), (0, ["LEASE", "SECRET", "HOLDER"]), p.stderr.decode())
+    equal(line.split()[:5], [of_box["leaseId"], "short", "sandbox", box["id"], box["name"]], "as a table")
+    equal(json.loads(t.ctl("-o", "json", *args, daemon=d).stdout), {"leases": [of_box]}, "as it is told")
+    for field, value in (("execId", "nobody"), ("sandbox", "nobody"), ("loopId", "nobody"), ("after", "nobody")):
+        refused(c.error("secret.leases", {field: value}), "not_found")
+    invalid(c.error("secret.leases", {"execId": x, "loopId": "l"}), "execId")
+    c.call("exec.cancel", {"execId": x})
+    end_of(c, x)
+    equal(listed(execId=x), [], "it has ended")
+    c.call("secret.revokeAll")
+    equal(listed(), [], "all are revoked")
+
+
 def test_file(t):
     """Read anew each time; what is no file is told, and what hangs keeps nobody waiting."""
     folder = t.workspace({"token": "from a file\n", "bytes": b"\xff\0\xfe"})
@@ -156,6 +200,9 @@ def test_of_another(t):
     equal(his["value"], VALUE, "of one who may")
     refused(other.error("secret.lease", {"secret": "token", "ttlMs": HOUR}), "not_found", "unavailable")
     check(not lives(other, mine), "he sees another's")
+    equal(other.call("secret.leases"), {"leases": [{k: v for k, v in his.items() if k != "value"}]}, "his own")
+    equal([one["uid"] for one in c.call("secret.leases")["leases"]], [0, user.pw_uid], "root sees all")
+    refused(other.error("secret.leases", {"after": mine["leaseId"]}), "not_found")
     equal(other.error("secret.revoke", {"leaseId": mine["leaseId"]}).kind, "not_found", "nor ends it")
     equal(other.call("secret.revokeAll")["revoked"], 1, "all of his own")
     check(lives(c, mine), "and no other's")

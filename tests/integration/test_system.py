@@ -124,7 +124,7 @@ exec.run exec.attach exec.wait exec.get exec.list exec.read exec.write exec.clos
 exec.signal exec.cancel sandbox.pause sandbox.resume sandbox.stats
 system.df template.list template.get template.build template.remove pool.list pool.set audit.list audit.verify
 secret.set secret.list secret.remove
-secret.lease secret.renew secret.revoke secret.revokeAll
+secret.lease secret.renew secret.revoke secret.revokeAll secret.leases
 """.split()
 
 LATER = """

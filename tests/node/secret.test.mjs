@@ -56,7 +56,9 @@ test("a lease is taken back, alone or with all", async () => {
   assert.ok((await client.secret.renew({ leaseId, ttlMs: 120_000 })).expiresAt);
   assert.equal((await client.secret.revoke({ leaseId })).revoked, 1);
   await assert.rejects(client.secret.renew({ leaseId, ttlMs: 60_000 }), { kind: "not_found" });
-  await lease();
+  const kept = await lease();
+  const { leases } = await client.secret.leases({ sandbox: box.name });
+  assert.deepEqual(leases.map((l) => [l.leaseId, l.holder.kind, l.sandbox]), [[kept.leaseId, "sandbox", box.name]]);
   assert.ok((await client.secret.revokeAll()).revoked >= 1);
 });
 

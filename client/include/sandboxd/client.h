@@ -380,6 +380,9 @@ struct sandboxd_lease {
 	const char *expires_at;
 	const void *value; /* NULL: not asked for */
 	size_t value_size;
+	const char *holder; /* what it ends with: "client" (nothing), "exec", "sandbox", "loop" */
+	const char *holder_id; /* NULL with "client" */
+	const char *sandbox;   /* by name; NULL: it is in none */
 };
 
 int sandboxd_secret_lease(struct sandboxd_client *c, const struct sandboxd_lease_options *options,
@@ -388,6 +391,12 @@ int sandboxd_secret_lease(struct sandboxd_client *c, const struct sandboxd_lease
 int sandboxd_secret_renew(struct sandboxd_client *c, const char *lease_id, int64_t ttl_ms,
 			  struct sandboxd_lease **ret, struct sandboxd_error *reterr);
 struct sandboxd_lease *sandboxd_lease_free(struct sandboxd_lease *l); /* returns NULL */
+
+/* The caller's leases of SECRET (NULL: of all), everybody's for root, without values: *RET is an
+ * array of *RET_COUNT, freed with sandboxd_lease_list_free(). */
+int sandboxd_lease_list(struct sandboxd_client *c, const char *secret, struct sandboxd_lease ***ret,
+			size_t *ret_count, struct sandboxd_error *reterr);
+void sandboxd_lease_list_free(struct sandboxd_lease **list, size_t count);
 
 struct sandboxd_revoked {
 	int64_t leases;

@@ -16,7 +16,7 @@ const RECONNECT_STEP_MS = 50;
 const REPEATABLE = new Set([
   "rpc.discover", "system.ping", "system.info", "system.doctor", "loop.get", "loop.list",
   "sandbox.get", "sandbox.list", "sandbox.stats", "exec.wait", "exec.get", "exec.list", "exec.read",
-  "secret.list", "audit.list", "audit.verify", "network.get", "network.log", "template.list",
+  "secret.list", "secret.leases", "audit.list", "audit.verify", "network.get", "network.log", "template.list",
   "template.get", "pool.list",
 ]);
 

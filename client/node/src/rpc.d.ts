@@ -415,6 +415,8 @@ export interface Lease {
   leaseId: string;
   /** Which secret. */
   secret: string;
+  /** Whose secret that is. */
+  uid: number;
   /** Whom it is for. */
   holder: {
     /** What it ends with. */
@@ -422,6 +424,14 @@ export interface Lease {
     /** Its id; null: whoever asked, so nothing. */
     id: string | null;
   };
+  /** The loop that it is in. */
+  loopId?: string;
+  /** The sandbox that it is in. */
+  sandbox?: string;
+  /** The stage of its command. */
+  stage?: string;
+  /** The file that its command has it as. */
+  file?: string;
   /** When it was made. */
   createdAt: string;
   /** When it ends by itself, unless it is renewed. */
@@ -430,6 +440,12 @@ export interface Lease {
   renew: boolean;
   /** The secret itself, if that was asked. */
   value?: Text;
+}
+
+/** Leases that have not ended. */
+export interface LeaseList {
+  /** In order of creation. */
+  leases: Array<Lease>;
 }
 
 /** Leases that have ended. */
@@ -1345,6 +1361,24 @@ export interface Methods {
       kill?: boolean;
     };
     result: Revoked;
+  };
+  /** Who has which secret until when: the caller's leases, everybody's for root; never a value. */
+  "secret.leases": {
+    params: {
+      /** Those of this secret. */
+      secret?: string;
+      /** Those of this command. */
+      execId?: string;
+      /** Those of this sandbox and of its commands. */
+      sandbox?: string;
+      /** Those of this loop, its sandboxes and their commands. */
+      loopId?: string;
+      /** At most so many. Default: 200. */
+      limit?: number;
+      /** Go on behind this lease. */
+      after?: string;
+    };
+    result: LeaseList;
   };
   /** What was done with the caller's secrets; root: with everybody's. */
   "audit.list": {

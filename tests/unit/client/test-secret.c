@@ -127,6 +127,30 @@ START_TEST(no_lease)
 }
 END_TEST
 
+START_TEST(leases)
+{
+	struct sandboxd_lease **list = NULL;
+	size_t n = 0;
+
+	fake_server_say(&server,
+			"{\"id\":1,\"result\":{\"leases\":[{" LEASE
+			",\"holder\":{\"kind\":\"exec\",\"id\":\"e\"},\"sandbox\":\"s\"},{" LEASE
+			",\"holder\":{\"kind\":\"client\",\"id\":null}}]}}\n");
+	ck_assert_int_eq(sandboxd_lease_list(server.client, "tok", &list, &n, NULL), 0);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_str_eq(list[0]->holder, "exec");
+	ck_assert_str_eq(list[0]->holder_id, "e");
+	ck_assert_str_eq(list[0]->sandbox, "s");
+	ck_assert_str_eq(list[1]->holder, "client");
+	ck_assert(!list[1]->holder_id && !list[1]->sandbox && !list[1]->value);
+	sandboxd_lease_list_free(list, n);
+	fake_server_say(&server, "{\"id\":2,\"result\":{\"leases\":[{" LEASE "},{}]}}\n");
+	ck_assert_int_eq(sandboxd_lease_list(server.client, NULL, &list, &n, NULL), -EBADMSG);
+	hear(CALL("1", "secret.leases", "{\"limit\":1000,\"secret\":\"tok\"}"));
+	hear(CALL("2", "secret.leases", "{\"limit\":1000}"));
+}
+END_TEST
+
 START_TEST(revoking)
 {
 	struct sandboxd_revoked revoked = { 0 };
@@ -177,6 +201,7 @@ int main(void)
 	tcase_add_test(tcase, lease);
 	tcase_add_loop_test(tcase, no_lease, 0, ARRAY_SIZE(no_leases));
 	tcase_add_test(tcase, revoking);
+	tcase_add_test(tcase, leases);
 	tcase_add_test(tcase, exec_with_secrets);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);

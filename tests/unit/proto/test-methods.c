@@ -69,7 +69,7 @@ START_TEST(this_version_has_its_methods)
 		"system.df",          "pool.list",       "pool.set",         "events.subscribe",
 		"events.unsubscribe", "audit.list",      "audit.verify",     "secret.lease",
 		"secret.renew",       "secret.revoke",   "secret.revokeAll", "secret.set",
-		"secret.list",        "secret.remove",
+		"secret.list",        "secret.remove",   "secret.leases",
 	};
 
 	ck_assert_uint_eq(count_available(), ARRAY_SIZE(available));

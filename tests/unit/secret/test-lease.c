@@ -50,7 +50,7 @@ bool lease_holder_lives(struct manager *manager, const struct lease *l)
 	return l->facts.holder == LEASE_HOLDER_CLIENT || lives;
 }
 
-bool lease_holder_is_in(const struct lease *l, const struct lease_request *place)
+bool lease_is_in(const struct lease *l, const struct lease_request *place)
 {
 	return strcmp(l->facts.holder_id, place->holder_id) == 0;
 }
@@ -255,7 +255,7 @@ static unsigned rows(void)
 	return n;
 }
 
-static bool count_lease(struct lease *l, void *userdata)
+static bool count_lease(const struct lease *l, void *userdata)
 {
 	(void)l;
 	++*(unsigned *)userdata;
@@ -266,7 +266,7 @@ static unsigned leases(uid_t peer)
 {
 	unsigned n = 0;
 
-	lease_each(&m, peer, count_lease, &n);
+	assert(lease_each(&m, peer, NULL, count_lease, &n, NULL) == 0);
 	return n;
 }
 
