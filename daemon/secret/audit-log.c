@@ -45,6 +45,20 @@ int audit_log_open_file(const struct audit_log *l, int64_t first)
 
 /* ---- which files there are ---- */
 
+int audit_log_look(struct audit_log *l)
+{
+	int fd;
+
+	if (mkdirat(l->parent_fd, l->name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(l->parent_fd, l->name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	(void)close_fd(l->dir_fd);
+	l->dir_fd = fd;
+	return 0;
+}
+
 /* 0: NAME is none of the log's. */
 static int64_t first_of(const char *name)
 {
@@ -278,6 +292,23 @@ static void give_up_old(struct audit_log *l)
 	free(files);
 }
 
+/* FD, which is called NAME, is written on; taken if that can be. Returns 0 or negative errno. */
+static int use_file(struct audit_log *l, int *fd, const char *name)
+{
+	struct stat st;
+
+	if (fstat(*fd, &st) < 0)
+		return -errno;
+	if (snprintf(l->path, sizeof(l->path), "%s/%s", l->name, name) >= (int)sizeof(l->path))
+		return -ENAMETOOLONG;
+	(void)close_fd(l->fd);
+	l->fd = TAKE_FD(*fd);
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	l->file_bytes = st.st_size;
+	return 0;
+}
+
 /* A new file that goes on from HEAD. */
 static int begin_file(struct audit_log *l, struct audit_mark head)
 {
@@ -297,9 +328,9 @@ static int begin_file(struct audit_log *l, struct audit_mark head)
 	audit_log_file_name(head.count, name);
 	if (renameat(l->dir_fd, NEW_FILE, l->dir_fd, name) < 0)
 		return -errno;
-	(void)close_fd(l->fd);
-	l->fd = TAKE_FD(fd);
-	l->file_bytes = (int64_t)size;
+	r = use_file(l, &fd, name);
+	if (r < 0)
+		return r;
 	l->now.head = head;
 	if (l->now.first == 0)
 		l->now.first = head.count;
@@ -351,16 +382,16 @@ static int append_to(struct audit_log *l, int64_t first, const struct audit_mark
 {
 	char name[AUDIT_FILE_NAME_SIZE];
 	CLEANUP_FD int fd = -1;
-	struct stat st;
+	int r;
 
 	audit_log_file_name(first, name);
 	fd = openat(l->dir_fd, name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
 		return -errno;
-	l->fd = TAKE_FD(fd);
-	l->file_bytes = st.st_size;
-	l->now.head = *head;
-	return 0;
+	r = use_file(l, &fd, name);
+	if (r == 0)
+		l->now.head = *head;
+	return r;
 }
 
 static int go_on(struct audit_log *l, const struct audit_anchor *anchor, const int64_t *files,
@@ -399,7 +430,9 @@ int audit_log_open(struct audit_log *l, const struct audit_anchor *anchor)
 	int r;
 
 	l->now = *anchor;
-	r = audit_log_files(l, &files, &n);
+	r = audit_log_look(l);
+	if (r == 0)
+		r = audit_log_files(l, &files, &n);
 	if (r < 0)
 		return r;
 	if (l->now.first == 0 && n > 0)
@@ -416,17 +449,19 @@ int audit_log_open(struct audit_log *l, const struct audit_anchor *anchor)
 void audit_log_close(struct audit_log *l)
 {
 	l->fd = close_fd(l->fd);
+	l->dir_fd = close_fd(l->dir_fd);
 	sodium_memzero(l->key, sizeof(l->key));
 }
 
 /* ---- appending ---- */
 
-/* Whether the file is as we left it. */
+/* Whether the file is where and as we left it. */
 static bool is_ours(const struct audit_log *l)
 {
 	struct stat st;
 
-	return fstat(l->fd, &st) == 0 && st.st_nlink > 0 && st.st_size == l->file_bytes;
+	return fstatat(l->parent_fd, l->path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_ino == l->ino && st.st_dev == l->dev && st.st_size == l->file_bytes;
 }
 
 static int make_room(struct audit_log *l, size_t size)
@@ -438,7 +473,8 @@ static int make_room(struct audit_log *l, size_t size)
 			log_error("somebody changed the audit log after entry %lld: going on with "
 				  "another file; `sandboxctl audit verify` has more",
 				  (long long)l->now.head.count);
-		return begin_file(l, l->now.head);
+		r = audit_log_look(l);
+		return r < 0 ? r : begin_file(l, l->now.head);
 	}
 	if (l->file_bytes + (int64_t)size <= l->file_max)
 		return 0;

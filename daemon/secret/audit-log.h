@@ -12,6 +12,8 @@
 
 #define AUDIT_FILE_MAX (4 * 1024 * 1024) /* bytes of one, about 12000 entries */
 #define AUDIT_FILES_MAX 64               /* that are kept */
+#define AUDIT_FILE_NAME_SIZE 32
+#define AUDIT_PATH_SIZE 96
 
 /* What is remembered of the log elsewhere. */
 struct audit_anchor {
@@ -23,11 +25,16 @@ struct audit_anchor {
 typedef int audit_save(const struct audit_anchor *a, void *userdata);
 
 struct audit_log {
-	int dir_fd;
-	int fd;                       /* the file that is written; -1 */
+	int parent_fd;              /* borrowed */
+	const char *name;           /* of the directory in it; made where there is none */
+	int dir_fd;                 /* that; -1 */
+	int fd;                     /* the file that is written; -1 */
+	char path[AUDIT_PATH_SIZE]; /* below parent_fd, */
+	dev_t dev;                  /* and which file that is: */
+	ino_t ino;
 	uint8_t key[AUDIT_KEY_BYTES]; /* filled by who makes it */
 	struct audit_anchor now;
-	int64_t file_bytes; /* of it */
+	int64_t file_bytes; /* its size */
 	int64_t file_max;
 	size_t files_max;
 	audit_save *save;
@@ -37,10 +44,10 @@ struct audit_log {
 /* Goes on with the log in L's directory, of which ANCHOR is remembered. If what is there does not
  * lead to ANCHOR it is left as it is and named in the daemon's log, and a new file goes on from
  * ANCHOR: the gap between them stays for audit_verify() to see. Reads the newest file, or those
- * since ANCHOR. L has its directory, key, limits and save, and no file. Returns 0 or negative
+ * since ANCHOR. L has its parent and name, key, limits and save, and no file. Returns 0 or negative
  * errno. */
 int audit_log_open(struct audit_log *l, const struct audit_anchor *anchor);
-void audit_log_close(struct audit_log *l); /* and forgets the key; not the directory's */
+void audit_log_close(struct audit_log *l); /* and forgets the key */
 
 /* Appends one entry: it is with the kernel when this returns, though perhaps not on the disk.
  * Returns 0 or negative errno; then nothing was written. */
@@ -48,12 +55,15 @@ int audit_log_append(struct audit_log *l, const struct audit_entry *e, const cha
 
 /* ---- reading ---- */
 
+/* Before it: somebody may have removed the directory, or put another in its place. Returns 0 or
+ * negative errno. */
+int audit_log_look(struct audit_log *l);
+
 /* The first numbers of the files that belong to the log, ascending. *RET is freed by the caller.
  * Returns 0 or negative errno. */
 int audit_log_files(const struct audit_log *l, int64_t **ret, size_t *ret_count);
 /* Opens the file whose first entry is FIRST, or negative errno. */
 int audit_log_open_file(const struct audit_log *l, int64_t first);
-#define AUDIT_FILE_NAME_SIZE 32
 void audit_log_file_name(int64_t first, char name[static AUDIT_FILE_NAME_SIZE]);
 
 enum audit_fault {

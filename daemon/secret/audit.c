@@ -8,13 +8,11 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sandbox/manager.h"
@@ -128,28 +126,11 @@ static void on_saver(evutil_socket_t fd, short what, void *userdata)
 
 /* ---- the log ---- */
 
-static int open_directory(const struct manager *m)
-{
-	int fd;
-
-	if (mkdirat(m->state_fd, AUDIT_DIRECTORY, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	fd = openat(m->state_fd, AUDIT_DIRECTORY, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return fd < 0 ? -errno : fd;
-}
-
 static int open_log(struct audit *a)
 {
 	struct audit_anchor anchor;
 	int r = load(a, &anchor);
 
-	if (r == 0 && a->log.dir_fd < 0) {
-		a->log.dir_fd = open_directory(a->manager);
-		if (a->log.dir_fd < 0) {
-			r = a->log.dir_fd;
-			a->log.dir_fd = -1;
-		}
-	}
 	return r < 0 ? r : audit_log_open(&a->log, &anchor);
 }
 
@@ -347,9 +328,15 @@ static int count_readings(const struct audit *a, uid_t peer, struct error *reter
 static struct audit_reading *reading_new(struct audit *a, uid_t peer, struct error *reterr)
 {
 	struct audit_reading *r;
+	int error;
 
 	if (ready(a, reterr) < 0 || count_readings(a, peer, reterr) < 0)
 		return NULL;
+	error = audit_log_look(&a->log);
+	if (error < 0) {
+		(void)error_set_errno(reterr, error, "the audit log cannot be read");
+		return NULL;
+	}
 	r = calloc(1, sizeof(*r));
 	if (!r) {
 		(void)error_set_errno(reterr, -ENOMEM, "the audit log cannot be read");
@@ -435,7 +422,9 @@ int audit_new(struct manager *m, struct audit **ret)
 		return a ? r : -ENOMEM;
 	}
 	a->manager = m;
-	a->log = (struct audit_log){ .dir_fd = -1,
+	a->log = (struct audit_log){ .parent_fd = m->state_fd,
+				     .name = AUDIT_DIRECTORY,
+				     .dir_fd = -1,
 				     .fd = -1,
 				     .file_max = AUDIT_FILE_MAX,
 				     .files_max = AUDIT_FILES_MAX,
@@ -463,6 +452,5 @@ void audit_free(struct audit *a)
 	(void)event_del(&a->saver);
 	(void)event_del(&a->step);
 	audit_log_close(&a->log);
-	a->log.dir_fd = close_fd(a->log.dir_fd);
 	free(a);
 }
