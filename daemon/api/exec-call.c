@@ -53,6 +53,7 @@ struct leasing {
 	struct journal_call call; /* its key is the request's */
 	bool keyed;
 	struct exec_secrets *secrets;
+	struct sandbox *awaited; /* they are there, and its keeper is not; borrowed */
 };
 
 /* Takes the request away from L, which is gone. */
@@ -67,8 +68,12 @@ static struct request *leasing_free(struct leasing *l)
 
 static void give_up(struct request *r, void *userdata)
 {
+	struct leasing *l = userdata;
+
 	(void)r;
-	fail_cancelled(leasing_free(userdata));
+	if (l->awaited)
+		sandbox_await_forget(l->awaited, l);
+	fail_cancelled(leasing_free(l));
 }
 
 /* Whoever had to wait for secrets may have been overtaken by the same call. */
@@ -82,21 +87,41 @@ static int start_late(struct leasing *l, struct error *reterr)
 	return result;
 }
 
+/* E: they could not be leased. */
+static void leasing_end(struct leasing *l, struct error *e)
+{
+	struct request *r = l->request;
+	int result = -1;
+
+	watch_nothing(r);
+	if (e->kind == ERROR_NONE)
+		result = start_late(l, e);
+	(void)leasing_free(l); /* R is whoever's it is now */
+	if (result < 0)
+		request_fail(r, e);
+}
+
+static void on_taken_over(struct sandbox *s, struct error *e, void *userdata)
+{
+	CLEANUP_ERROR struct error error = { 0 };
+
+	(void)s;
+	(void)e; /* what became of it is seen by who uses it */
+	leasing_end(userdata, &error);
+}
+
 static void on_leased(struct exec_secrets *secrets, struct error *e, void *userdata)
 {
 	CLEANUP_ERROR struct error error = { 0 };
 	struct leasing *l = userdata;
-	struct request *r = l->request;
-	int result = -1;
+	struct sandbox *s = l->kind->sandbox(l->request, l->manager);
 
 	(void)secrets; /* ours */
 	error_move(&error, e);
-	watch_nothing(r);
-	if (error.kind == ERROR_NONE)
-		result = start_late(l, &error);
-	(void)leasing_free(l); /* R is whoever's it is now */
-	if (result < 0)
-		request_fail(r, &error);
+	if (error.kind == ERROR_NONE && s && sandbox_await(s, on_taken_over, l))
+		l->awaited = s; /* its keeper died meanwhile */
+	else
+		leasing_end(l, &error);
 }
 
 /* Takes SECRETS. */

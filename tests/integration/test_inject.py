@@ -314,6 +314,28 @@ def test_a_daemon_that_is_stopped_meanwhile(t):
     equal(leases(d), [], "what was leased for a command that never was")
 
 
+def test_a_keeper_that_dies_meanwhile(t):
+    """The command waits until its sandbox is taken over, as one without secrets does."""
+    d, c, folder = slow(t)
+    s = t.sandbox(client=c)
+    params = {"sandbox": s["name"], "command": ["echo", "ran"], "secrets": ["slow"]}
+    rids = [c.send("exec.run", params) for _ in range(2)]
+    until(lambda: asked(folder) == 2, 10, "the provider is asked")
+    old = daemon_module.keepers(d.pid)
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    new = until(lambda: set(daemon_module.keepers(d.pid)) - set(old), 10, "another keeper", 0.0005)
+    with daemon_module.held(new):
+        touch(folder + "/go")
+        until(lambda: len(c.call("secret.leases")["leases"]) == 2, 10, "both are leased")
+        if not c.call("exec.list")["execs"]:  # else the keeper was faster, and they have begun
+            c.notify("rpc.cancel", {"id": rids[1]})
+            refused(c.failure(rids.pop(), 30), "cancelled")
+            equal(len(c.call("secret.leases")["leases"]), 1, "what it had is given back")
+    for rid in rids:
+        equal(lines(exited(c.wait(rid, 30))), ["ran"], "it ran")
+
+
 def test_the_same_call_while_its_secrets_are_leased(t):
     d, c, folder = slow(t)
     s = t.sandbox(client=c)
