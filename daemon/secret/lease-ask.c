@@ -42,18 +42,20 @@ static int check_room(const struct lease_table *t, uid_t owner, struct error *re
 {
 	const struct lease_pending *p;
 	const struct lease *l;
-	unsigned count = 0;
+	size_t count = 0;
 
-	TAILQ_FOREACH(l, &t->all, in_all)
-	count += l->facts.owner == owner;
 	TAILQ_FOREACH(l, &t->outlived, in_all)
 	count += l->facts.owner == owner;
 	LIST_FOREACH (p, &t->pending, in_all)
 		count += p->is_new && p->lease->facts.owner == owner;
+	if (count + t->by_id.count < LEASES_PER_UID_MAX)
+		return 0; /* whosever they are */
+	TAILQ_FOREACH(l, &t->all, in_all)
+	count += l->facts.owner == owner;
 	if (count < LEASES_PER_UID_MAX)
 		return 0;
 	return error_set(reterr, ERROR_LIMIT_REACHED, NULL,
-			 "revoke some, or wait until they expire", "there are %u leases already",
+			 "revoke some, or wait until they expire", "there are %zu leases already",
 			 count);
 }
 

@@ -99,6 +99,8 @@ bool lease_is_over(const struct lease *l);
 int lease_row_insert(struct manager *m, struct lease *l);
 int lease_row_update(struct manager *m, const struct lease *l);
 void lease_row_delete(struct manager *m, struct lease *l); /* what fails is logged */
+/* Those of all that PEER may see and are in PLACE (NULL: anywhere), at once. */
+void lease_rows_delete(struct lease_table *t, uid_t peer, const struct lease_request *place);
 /* The same soon, with others: where the next daemon would see by itself that it is over. */
 void lease_row_delete_later(struct lease_table *t, struct lease *l);
 void lease_rows_init(struct lease_table *t);

@@ -101,6 +101,22 @@ void lease_row_delete(struct manager *m, struct lease *l)
 	outgrow(m->leases, l);
 	if (l->stored)
 		delete_row(m, l->facts.id);
+	l->stored = false;
+}
+
+void lease_rows_delete(struct lease_table *t, uid_t peer, const struct lease_request *place)
+{
+	struct store *s = t->manager->store;
+	struct lease *l;
+	int r;
+
+	(void)store_batch_begin(s); /* else one by one */
+	TAILQ_FOREACH(l, &t->all, in_all)
+	if (lease_may_see(l, peer) && (!place || lease_is_in(l, place)))
+		lease_row_delete(t->manager, l);
+	r = store_batch_end(s);
+	if (r < 0)
+		cannot_delete(r);
 }
 
 void lease_rows_settle(struct lease_table *t)

@@ -140,6 +140,7 @@ static struct lease_revoked revoke_some(struct lease_table *t, uid_t peer,
 	struct lease_revoked ret = { 0 };
 	struct lease *l, *next;
 
+	lease_rows_delete(t, peer, place);
 	for (l = TAILQ_FIRST(&t->all); l; l = next) {
 		next = TAILQ_NEXT(l, in_all);
 		if (lease_may_see(l, peer) && (!place || lease_is_in(l, place)))

@@ -12,11 +12,21 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define SMALL_SIZE 4000 /* one page of them, with what libsodium puts there */
+#define SPARES_MAX 4
+
 struct secret_value {
 	unsigned refs;
 	size_t size;
+	size_t room;
 	uint8_t *data;
+	struct secret_value *next; /* spare */
 };
+
+/* To lock and guard memory costs ten times as much as what is done with it: that of small values,
+ * zeroed, is used again. */
+static struct secret_value *spares;
+static unsigned n_spares;
 
 bool secret_name_is_good(const char *name)
 {
@@ -38,22 +48,37 @@ static void keep_from_children(uint8_t *data, size_t size)
 	(void)madvise((void *)start, end - start, MADV_DONTFORK);
 }
 
+static struct secret_value *value_new(size_t room)
+{
+	struct secret_value *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	v->data = sodium_malloc(room);
+	if (!v->data) {
+		free(v);
+		return NULL;
+	}
+	memset(v->data, 0, room);
+	keep_from_children(v->data, room);
+	v->room = room;
+	return v;
+}
+
 int secret_value_new(size_t size, struct secret_value **ret, uint8_t **ret_data)
 {
-	struct secret_value *v;
+	struct secret_value *v = spares;
 
 	if (size > SECRET_VALUE_MAX || sodium_init() < 0)
 		return -ENOMEM;
-	v = calloc(1, sizeof(*v));
-	if (!v)
-		return -ENOMEM;
-	v->data = sodium_malloc(size + 1);
-	if (!v->data) {
-		free(v);
-		return -ENOMEM;
+	if (size < SMALL_SIZE && v) {
+		spares = v->next;
+		n_spares--;
+	} else {
+		v = value_new(size < SMALL_SIZE ? SMALL_SIZE : size + 1);
+		if (!v)
+			return -ENOMEM;
 	}
-	memset(v->data, 0, size + 1);
-	keep_from_children(v->data, size + 1);
 	v->refs = 1;
 	v->size = size;
 	*ret = v;
@@ -69,7 +94,14 @@ struct secret_value *secret_value_ref(struct secret_value *v)
 
 struct secret_value *secret_value_unref(struct secret_value *v)
 {
-	if (v && --v->refs == 0) {
+	if (!v || --v->refs > 0)
+		return NULL;
+	if (v->room == SMALL_SIZE && n_spares < SPARES_MAX) {
+		sodium_memzero(v->data, v->size + 1);
+		v->next = spares;
+		spares = v;
+		n_spares++;
+	} else {
 		sodium_free(v->data);
 		free(v);
 	}

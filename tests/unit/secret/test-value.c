@@ -47,6 +47,26 @@ START_TEST(counted)
 }
 END_TEST
 
+/* Memory of small ones is kept, and nothing of what they were is in it. */
+START_TEST(used_again)
+{
+	struct secret_value *v[8];
+	uint8_t *data;
+	char nothing[101] = { 0 };
+
+	for (size_t round = 0; round < 3; round++) {
+		for (size_t i = 0; i < 8; i++) {
+			ck_assert_int_eq(secret_value_new(100 - i, &v[i], &data), 0);
+			ck_assert_mem_eq(data, nothing, 101 - i);
+			memset(data, 'x', 100 - i);
+			ck_assert_uint_eq(secret_value_size(v[i]), 100 - i);
+		}
+		for (size_t i = 0; i < 8; i++)
+			secret_value_unref(v[i]);
+	}
+}
+END_TEST
+
 START_TEST(sizes)
 {
 	struct secret_value *v;
@@ -104,6 +124,7 @@ int main(void)
 
 	tcase_add_test(t, names);
 	tcase_add_test(t, counted);
+	tcase_add_test(t, used_again);
 	tcase_add_test(t, sizes);
 	tcase_add_test(t, guarded);
 	suite_add_tcase(s, t);
