@@ -20,6 +20,8 @@
 
 #define BUCKETS 4096u /* a power of two */
 #define HASHED 3u     /* bytes that choose one */
+#define PIECE 4096u   /* at least so much is mapped */
+#define SPARES_MAX 6u /* pieces: two commands with two streams each */
 
 struct value {
 	const uint8_t *data;
@@ -37,10 +39,25 @@ struct masks {
 	uint32_t buckets[BUCKETS];
 };
 
+_Static_assert(KEEPER_MASK_MAX <= PIECE, "what a stream holds is a piece");
+
+/* Zeroed: each command with secrets needs some, and to map and lock it costs more than its use. */
+static uint8_t *spares[SPARES_MAX];
+static unsigned n_spares;
+
+static size_t mapped_size(size_t size)
+{
+	return size <= PIECE ? PIECE : size;
+}
+
 uint8_t *masks_memory(size_t size)
 {
-	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *map;
 
+	if (size <= PIECE && n_spares > 0)
+		return spares[--n_spares];
+	size = mapped_size(size);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (map == MAP_FAILED)
 		return NULL;
 	(void)mlock(map, size);
@@ -54,7 +71,10 @@ void masks_memory_free(uint8_t *memory, size_t size)
 	if (!memory)
 		return;
 	explicit_bzero(memory, size);
-	(void)munmap(memory, size); /* cannot fail: we mapped it */
+	if (size <= PIECE && n_spares < SPARES_MAX)
+		spares[n_spares++] = memory;
+	else
+		(void)munmap(memory, mapped_size(size)); /* cannot fail: we mapped it */
 }
 
 static uint32_t bucket_of(const uint8_t *at)
