@@ -66,14 +66,16 @@ def keepers(root):
 
 @contextlib.contextmanager
 def held(pids):
-    """They stand still."""
+    """They stand still; a worker of a keeper may have ended before that."""
     for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def reap_orphans(known=()):
