@@ -193,7 +193,7 @@ static int take_secret(struct reader *r, struct table *secrets)
 		return VAULT_DAMAGED;
 	memcpy(name, text, record.name_size);
 	name[record.name_size] = '\0';
-	if (!secret_name_is_good(name))
+	if (strlen(name) != record.name_size || !secret_name_is_good(name))
 		return VAULT_DAMAGED;
 	error = vault_secret_new(&(struct vault_entry){ record.owner, name, record.size,
 							record.created_at_ms,
@@ -210,12 +210,21 @@ static int take_secret(struct reader *r, struct table *secrets)
 	return 0;
 }
 
+int vault_parse(const uint8_t *body, size_t size, struct table *secrets)
+{
+	struct reader reader = { body, size };
+	int r = 0;
+
+	while (r == 0 && reader.left > 0)
+		r = take_secret(&reader, secrets);
+	return r;
+}
+
 int vault_decode(const uint8_t *data, size_t size, const uint8_t key[VAULT_KEY_BYTES],
 		 struct vault_header *ret_header, struct table *secrets)
 {
 	CLEANUP_STR char *copy = NULL;
 	uint8_t file_key[VAULT_KEY_BYTES];
-	struct reader reader;
 	int r;
 
 	if (size < sizeof(*ret_header) + TAG_BYTES)
@@ -234,12 +243,7 @@ int vault_decode(const uint8_t *data, size_t size, const uint8_t key[VAULT_KEY_B
 						       sizeof(*ret_header), ret_header->nonce,
 						       file_key);
 	sodium_memzero(file_key, sizeof(file_key));
-	if (r < 0)
-		return VAULT_DAMAGED;
-	reader = (struct reader){ (const uint8_t *)copy, size - TAG_BYTES };
-	while (r == 0 && reader.left > 0)
-		r = take_secret(&reader, secrets);
-	return r;
+	return r < 0 ? VAULT_DAMAGED : vault_parse((uint8_t *)copy, size - TAG_BYTES, secrets);
 }
 
 /* ---- the file ---- */

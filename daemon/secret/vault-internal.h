@@ -67,7 +67,9 @@ int vault_header_open(const struct vault_header *h, const uint8_t outer[VAULT_KE
 /* The whole file for SECRETS (struct vault_secret *), freed by the caller. A new nonce is in it. */
 int vault_encode(const struct vault_header *h, const uint8_t key[VAULT_KEY_BYTES],
 		 const struct table *secrets, uint8_t **ret, size_t *ret_size);
-/* Adds what is in DATA to SECRETS, also on failure. *RET_HEADER is its header. */
+/* Adds what is in BODY, decrypted, to SECRETS, also on failure. */
+int vault_parse(const uint8_t *body, size_t size, struct table *secrets);
+/* The same of a whole file. *RET_HEADER is its header. */
 int vault_decode(const uint8_t *data, size_t size, const uint8_t key[VAULT_KEY_BYTES],
 		 struct vault_header *ret_header, struct table *secrets);
 /* vault_decode() of the file. */
