@@ -14,6 +14,7 @@
 #include "macro.h"
 #include "secret/audit.h"
 #include "secret/vault-internal.h"
+#include "util/fault.h"
 #include "util/fd.h"
 #include "util/strings.h"
 #include "util/table.h"
@@ -121,6 +122,7 @@ static int make_key_file(int state_fd, uint8_t ret[VAULT_KEY_BYTES])
 	text[HEX_DIGITS] = '\n';
 	r = vault_file_write(state_fd, VAULT_KEY_FILE, text, sizeof(text));
 	sodium_memzero(text, sizeof(text));
+	FAULT_POINT("vault.key_made");
 	return r;
 }
 
@@ -266,6 +268,7 @@ static int unlock(int state_fd, const struct vault_sources *sources, struct vaul
 	if (r != 0)
 		return r < 0 ? r : VAULT_OLD_KEY_WRONG;
 	r = move(state_fd, &sources->key, f->key);
+	FAULT_POINT("vault.moved");
 	f->has_moved = r == 0;
 	return r;
 }

@@ -30,6 +30,7 @@ CREATE_POINTS = (
     "create.done",
 )
 SET_POINTS = ("vault.written",)
+MOVE_POINTS = ("vault.key_made", "vault.moved")
 REFRESH_POINTS = ("login.answered", "vault.written")  # the second: the provider has it, the answer is still there
 
 
@@ -163,3 +164,22 @@ def test_secret(t):
         equal(os.listdir(os.path.join(v.daemon.state, "logins")), [], "nothing is kept of it")
     finally:
         server.close()
+
+
+def test_store_moves(t):
+    """Between any two steps of giving it another key, the store opens with what the configuration says."""
+    needs_points(t)
+    for point in MOVE_POINTS:
+        d = t.private_daemon({})
+        t.connect(daemon=d).call("secret.set", {"secret": "a", "value": {"text": point}})
+        d.stop()
+        old = os.path.join(d.state, "old.key")
+        os.rename(os.path.join(d.state, "secrets.key"), old)
+        d.write_config({"secrets": {"old_key": f"key-file {old}"}})
+        d.env = {"SANDBOXD_FAULT": point}
+        d.spawn()
+        until(lambda: not d.alive(), 30, f"it dies at {point}")
+        d.env = {}
+        d.start()
+        c = t.connect(daemon=d)
+        equal(c.call("secret.lease", {"secret": "a", "ttlMs": 60000, "reveal": True})["value"], point, "its value")
