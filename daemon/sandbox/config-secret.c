@@ -41,36 +41,42 @@ static int set_credential(const char *value, void *field)
 	return config_set_text(value, field);
 }
 
-/* "auto", "key-file PATH" and so on */
+static const struct {
+	const char *word;
+	int (*set)(const char *value, void *field); /* what follows the word */
+} key_forms[] = {
+	[SECRET_KEY_NONE] = { "none", NULL },
+	[SECRET_KEY_AUTO] = { "auto", NULL },
+	[SECRET_KEY_FILE] = { "key-file", config_set_path },
+	[SECRET_KEY_CREDENTIAL] = { "key-credential", set_credential },
+	[SECRET_KEY_PASSPHRASE_FILE] = { "passphrase-file", config_set_path },
+	[SECRET_KEY_PASSPHRASE_CREDENTIAL] = { "passphrase-credential", set_credential },
+};
+
+const char *secret_key_word(enum secret_key_kind kind)
+{
+	return key_forms[kind].word;
+}
+
 static int set_key(const char *value, void *field)
 {
-	static const struct {
-		const char *word;
-		int (*set)(const char *value, void *field);
-		enum secret_key_kind kind;
-	} forms[] = {
-		{ "key-file", config_set_path, SECRET_KEY_FILE },
-		{ "key-credential", set_credential, SECRET_KEY_CREDENTIAL },
-		{ "passphrase-file", config_set_path, SECRET_KEY_PASSPHRASE_FILE },
-		{ "passphrase-credential", set_credential, SECRET_KEY_PASSPHRASE_CREDENTIAL },
-	};
 	struct secret_key_source *key = field;
 	const char *where;
-	size_t i;
+	size_t kind;
 	int r;
 
-	if (strcmp(value, "auto") == 0) {
+	if (strcmp(value, secret_key_word(SECRET_KEY_AUTO)) == 0) {
 		free(TAKE_PTR(key->where));
 		key->kind = SECRET_KEY_AUTO;
 		return 0;
 	}
-	for (i = 0; i < ARRAY_SIZE(forms); i++) {
-		where = word_after(value, forms[i].word);
+	for (kind = SECRET_KEY_FILE; kind < ARRAY_SIZE(key_forms); kind++) {
+		where = word_after(value, key_forms[kind].word);
 		if (!where)
 			continue;
-		r = forms[i].set(where, &key->where);
+		r = key_forms[kind].set(where, &key->where);
 		if (r == 0)
-			key->kind = forms[i].kind;
+			key->kind = (enum secret_key_kind)kind;
 		return r;
 	}
 	return -EINVAL;

@@ -32,6 +32,9 @@ struct secret_key_source {
 	char *where; /* a path, or the name of a credential; NULL with NONE and AUTO */
 };
 
+/* As the configuration has it: "key-file". */
+const char *secret_key_word(enum secret_key_kind kind);
+
 struct config_secrets {
 	int64_t max_ttl_ms;     /* > 0 */
 	int64_t default_ttl_ms; /* of an injection; > 0, at most max_ttl_ms */

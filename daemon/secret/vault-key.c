@@ -75,19 +75,14 @@ static int read_credential(const char *name, struct text *ret)
 
 void vault_describe_key(const struct vault *v, char *ret, size_t size)
 {
-	static const char *const kinds[] = {
-		[SECRET_KEY_FILE] = "file",
-		[SECRET_KEY_CREDENTIAL] = "credential",
-		[SECRET_KEY_PASSPHRASE_FILE] = "passphrase-file",
-		[SECRET_KEY_PASSPHRASE_CREDENTIAL] = "passphrase-credential",
-	};
 	const struct secret_key_source *s = &v->sources.key;
 	CLEANUP(text_deinit) struct text text = { 0 };
 	char dir[VAULT_KEY_TEXT_SIZE];
 
 	fd_describe(v->state_fd, dir, sizeof(dir));
 	if (s->where)
-		(void)snprintf(ret, size, "%s %s", kinds[s->kind], s->where); /* cut if longer */
+		(void)snprintf(ret, size, "%s %s", secret_key_word(s->kind),
+			       s->where); /* cut if longer */
 	else if (read_credential(CREDENTIAL, &text) == -ENOENT)
 		(void)snprintf(ret, size, "auto, the file %s/" VAULT_KEY_FILE, dir);
 	else

@@ -83,9 +83,14 @@ def test_store(t):
     """Where its key comes from; and what is wrong with it, and what would help."""
     d = t.private_daemon({})
     store = checks(d)["secret store"]
-    equal((store["ok"], store["detail"]), (True, "open; key: auto, the file secrets.key beside it"), "as it is made")
+    key = os.path.join(d.state, "secrets.key")
+    equal((store["ok"], store["detail"]), (True, f"open; key: auto, the file {key}"), "as it is made")
     d.stop()
-    with open(os.path.join(d.state, "secrets.key"), "w", encoding="ascii") as f:
+    d.write_config({"secrets": {"key": f"key-file {key}"}})
+    d.start()
+    equal(checks(d)["secret store"]["detail"], f"open; key: key-file {key}", "as the configuration has it")
+    d.stop()
+    with open(key, "w", encoding="ascii") as f:
         f.write("00" * 32)
     d.start()
     store = checks(d)["secret store"]
