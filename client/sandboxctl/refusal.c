@@ -128,7 +128,8 @@ void refusal_tell(const struct ctl *ctl, const struct sandboxd_error *e)
 	CLEANUP_STR char *text = in_our_words(ctl, OPTION_KIND_STRING, e->message);
 	CLEANUP_STR char *hint = e->hint ? in_our_words(ctl, kind, e->hint) : NULL;
 	CLEANUP_STR char *own_name = e->field ? name_of(ctl, e->field) : NULL;
-	const char *name = own_name ? own_name : e->field;
+	/* an operand needs no name: "There is no secret x" */
+	const char *name = row ? own_name : own_name ? NULL : e->field;
 	size_t n = text ? strlen(text) : 0;
 
 	if (ctl->json) {
@@ -137,8 +138,7 @@ void refusal_tell(const struct ctl *ctl, const struct sandboxd_error *e)
 	}
 	if (n > 0 && text[n - 1] == '.')
 		n--;
-	/* "There is no secret x" needs no (SECRET) behind it */
-	if (text && name && !strstr(text, name) && (name[0] == '-' || !strstr(text, e->field)))
+	if (text && name && !strstr(text, name))
 		message_error(hint, "%.*s (%s)", (int)n, text, name);
 	else
 		message_error(hint, "%s", text ? text : e->message);

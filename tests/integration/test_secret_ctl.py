@@ -56,6 +56,8 @@ def test_errors_name_options(t):
     said(ctl("secret", "revoke"), 2, "--exec, --sandbox, --loop or --all")
     said(ctl("secret", "revoke", "--kill"), 2, "--all")
     said(ctl("secret", "rm", "no-such"), 1, "no secret no-such: sandboxctl secret set no-such stores one")
+    text = said(ctl("secret", "revoke", "nobodys"), 1, "no lease nobodys")
+    check("(" not in text, text)
     said(ctl("secret", "lease", "a/b", "--ttl", "1h"), 1, "the name of a secret: letters")
     said(ctl("exec", "--user", "!", s["name"], "true"), 125, "--user")
     said(ctl("exec", "--secret", "token", "--secret", "a b", s["name"], "true"), 125, "(--secret)")
