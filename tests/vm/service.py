@@ -136,6 +136,8 @@ def test_closed():
     doctor = json.loads(ctl("rpc", "system.doctor"))
     failed = [c for c in doctor["checks"] if c["ok"] is False and c["severity"] == "required"]
     equal(failed, [], "system.doctor")
+    seen = {c["name"]: c["ok"] for c in doctor["checks"]}
+    equal([seen[x] for x in ("memory lock", "secret store", "overlay")], [True, True, None], f"system.doctor: {seen}")
 
 
 def test_tmp_and_home():
@@ -326,6 +328,22 @@ def as_user(*words, **how):
     return run("setpriv", "--reuid", USER, "--regid", USER, "--init-groups", *env, *words, **how)
 
 
+def user_login(uid):
+    """The user's manager starts the broker, too."""
+    server = tokens.Server()
+    conf = pwd.getpwnam(USER).pw_dir + "/.config/sandboxd/sandboxd.conf"
+    write(conf, server.config())
+    try:
+        as_user("systemctl", "--user", "reload", "sandboxd.service")
+        as_user("sandboxctl", "secret", "set", "login", input=tokens.login(1, life=-60))
+        check("access-2-end" in as_user("sandboxctl", "secret", "lease", "login", "--ttl", "1m", "--raw"), "the new token")
+        equal(server.requests, 1, "refreshes")
+    finally:
+        server.close()
+        os.unlink(conf)
+    check(f"A login of uid {uid} is refreshed" in run("journalctl", "--no-pager", "-b", "-o", "cat"), "by a service")
+
+
 def test_user():
     """A user's own daemon under the user's own service manager, started by sandboxctl itself."""
     run("useradd", "-m", "-s", "/bin/sh", USER)
@@ -343,6 +361,7 @@ def test_user():
     equal(run("cat", f"/sys/fs/cgroup{place}/memory.max"), str(128 << 20), "its limit")
     info = json.loads(as_user("sandboxctl", "-o", "json", "info"))
     check("memory" in info["cgroup"]["controllers"], f"controllers: {info['cgroup']}")
+    user_login(uid)
     as_user("sandboxctl", "rm", "mine")
     as_user("systemctl", "--user", "restart", "sandboxd.service")
     equal(as_user("sandboxctl", "ls", "-o", "json"), '{"sandboxes":[]}', "after a restart")
