@@ -292,6 +292,7 @@ static void on_whole(struct login_flight *f)
 
 	event_free(TAKE_PTR(f->event));
 	f->child = child_free(f->child); /* it has said all, and is reaped as it ends */
+	f->unit = unit_start_free(f->unit);
 	if (whole) {
 		memcpy(&reply, f->data, sizeof(reply));
 		reply.detail[sizeof(reply.detail) - 1] = '\0';
