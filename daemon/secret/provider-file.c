@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,10 +92,12 @@ struct way {
 	unsigned links;
 };
 
+/* It ends with the daemon as before. */
 static int become(const struct stat *st)
 {
 	return setgroups(0, NULL) < 0 || setresgid(st->st_gid, st->st_gid, st->st_gid) < 0 ||
-			       setresuid(st->st_uid, st->st_uid, st->st_uid) < 0
+			       setresuid(st->st_uid, st->st_uid, st->st_uid) < 0 ||
+			       prctl(PR_SET_PDEATHSIG, SIGKILL) < 0
 		       ? errno
 		       : 0;
 }
@@ -104,7 +107,7 @@ static int judge_step(struct way *w, const struct stat *st, bool last)
 {
 	if (st->st_uid != 0 && (!last || w->shared || S_ISLNK(st->st_mode)))
 		return become(st);
-	w->shared = (st->st_mode & 022) != 0;
+	w->shared = (st->st_mode & 02) != 0 || ((st->st_mode & 020) != 0 && st->st_gid != 0);
 	return !last && w->shared && (st->st_mode & S_ISVTX) == 0 ? EPERM : 0;
 }
 

@@ -291,6 +291,7 @@ def test_file_in_a_folder_of_a_user(t):
     os.symlink(f"{his}/home/.tool/token", f"{mine}/link")
     os.mkdir(f"{mine}/shared")
     os.chmod(f"{mine}/shared", 0o770)
+    os.chown(f"{mine}/shared", 0, user.pw_gid)
     t.put(f"{mine}/shared", "token", VALUE)
     paths = {"direct": f"{his}/home/.tool/token", "link": f"{mine}/link", "shared": f"{mine}/shared/token"}
     sections = {f"secret {n}": {"provider": "file", "path": p, "users": TEST_USER} for n, p in paths.items()}
@@ -301,6 +302,8 @@ def test_file_in_a_folder_of_a_user(t):
         equal(lease(c, name)["value"], "his own", name)
     e = refused(-32005, lease, c, "shared")
     check("writable for a group" in e.hint and VALUE not in str(e), f"anybody could have put it there: {e}")
+    os.chown(f"{mine}/shared", 0, 0)
+    equal(lease(c, "shared")["value"], VALUE, "root's own group is root")
 
     def planted(what):
         for name in ("direct", "link"):
