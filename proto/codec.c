@@ -13,9 +13,21 @@
 #include "scan.h"
 #include "text.h"
 
+#define ROOM_KEPT 65536 /* bytes of the parser, between lines */
+
 struct codec {
 	struct json_tokener *tokener;
 };
+
+static struct json_tokener *make_tokener(void)
+{
+	/* scan_line() is exact about the depth; json-c counts scalars as a level. */
+	struct json_tokener *t = json_tokener_new_ex(RPC_NESTING_MAX + 2);
+
+	if (t)
+		json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	return t;
+}
 
 int codec_new(struct codec **ret)
 {
@@ -23,13 +35,11 @@ int codec_new(struct codec **ret)
 
 	if (!c)
 		return -ENOMEM;
-	/* scan_line() is exact about the depth; json-c counts scalars as a level. */
-	c->tokener = json_tokener_new_ex(RPC_NESTING_MAX + 2);
+	c->tokener = make_tokener();
 	if (!c->tokener) {
 		free(c);
 		return -ENOMEM;
 	}
-	json_tokener_set_flags(c->tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	*ret = c;
 	return 0;
 }
@@ -91,11 +101,17 @@ static void make_room(struct json_tokener *t, size_t line_size)
 				      (int)line_size + 1); /* no memory: the parser says so */
 }
 
-static void clear_room(struct json_tokener *t, size_t line_size)
+/* Room for a long line, which json-c would keep, goes with its parser. */
+static void clear_room(struct codec *c, size_t line_size)
 {
+	struct json_tokener *t = c->tokener;
 	size_t room = (size_t)t->pb->size;
 
 	explicit_bzero(t->pb->buf, line_size < room ? line_size : room);
+	if (room <= ROOM_KEPT || !(t = make_tokener()))
+		return;
+	json_tokener_free(c->tokener);
+	c->tokener = t;
 }
 
 /* The whole line as one value, or NULL. */
@@ -132,7 +148,7 @@ int codec_parse(struct codec *c, const char *line, size_t size, struct json_obje
 		return refuse_scan(outcome, reterr);
 	make_room(c->tokener, size);
 	json = parse_whole(c->tokener, line, size);
-	clear_room(c->tokener, size);
+	clear_room(c, size);
 	if (!json)
 		return error_set(reterr, ERROR_PARSE, NULL, NULL, "the line is not JSON");
 	if (count_members(json) != scan.members) {
