@@ -22,6 +22,7 @@ static const struct {
 	{ "TOOL", "tools" },        { "LOOP", "loops" },     { "WORKSPACE", "dirs" },
 	{ "EXTRA", "dirs" },        { "DIR", "dirs" },       { "FILE", "files" },
 	{ "PATH", "files" },        { "SECRET", "secrets" }, { "TOOL|debian", "builds" },
+	{ "LEASE", "leases" },
 };
 
 /* WORD without brackets, dots and what is behind it: "[EXTRA[:ro]]..." is "EXTRA". */

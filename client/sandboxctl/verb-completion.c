@@ -24,6 +24,7 @@ static const struct {
 	{ "templates", { .method = "template.list", .key = "templates" }, "name" },
 	{ "loops", { .method = "loop.list", .key = "loops" }, "loopId" },
 	{ "secrets", { .method = "secret.list", .key = "secrets" }, "secret" },
+	{ "leases", { .method = "secret.leases", .key = "leases" }, "leaseId" },
 };
 
 static void print_members(struct json_object *list, const char *member)
