@@ -56,7 +56,7 @@ class Canary:
             f.write(f"#!/bin/sh\ntouch {self.mark} 2>/dev/null\nexit 0\n")
         os.chmod(self.program, 0o755)
         t.own(self.program)
-        os.chmod(t.suite.work, 0o777)
+        os.chmod(t.suite.work, 0o1777)  # as /tmp: the work of others is not theirs
 
     PLAIN = (("status",), ("diff",), ("log", "-1"), ("status", "--ignored"))
     # what docs/git.md tells programs to say while a sandbox runs
