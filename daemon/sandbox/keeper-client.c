@@ -162,15 +162,23 @@ static bool is_ending(const struct keeper_client *k)
 	return k->found && !k->greeted && !k->start_error && !k->timed_out;
 }
 
+/* Who heard of its end may have asked for the next one already: a second one would take that one's
+ * place at the socket. */
 static void start_instead(struct keeper_client *k)
 {
+	struct keeper_client *next = find_keeper(k->manager, k->owner.uid);
 	CLEANUP_ERROR struct error e = { 0 };
-	struct keeper_client *next = NULL;
+	struct keeper_waiter **end;
 
-	if (!k->waiters || k->manager->stopping ||
-	    keeper_new(k->manager, k->owner.uid, KEEPER_SEARCH_NONE, &next, &e) < 0)
+	if (!k->waiters || k->manager->stopping)
 		return;
-	next->waiters = TAKE_PTR(k->waiters);
+	if (!next && keeper_new(k->manager, k->owner.uid, KEEPER_SEARCH_NONE, &next, &e) < 0)
+		return;
+	for (end = &next->waiters; *end; end = &(*end)->next)
+		;
+	*end = TAKE_PTR(k->waiters);
+	if (next->state == KEEPER_STATE_READY)
+		event_active(&next->wake, 0, 0);
 }
 
 static void on_wake(evutil_socket_t fd, short events, void *userdata)
@@ -187,6 +195,9 @@ static void on_wake(evutil_socket_t fd, short events, void *userdata)
 	}
 	if (k->child && !is_ending(k))
 		(void)child_kill(k->child, SIGKILL); /* gone already, unless it is hung */
+	if (k->start_error)
+		log_warning("the keeper of uid %u does not run: %s", (unsigned)k->owner.uid,
+			    k->start_error);
 	keeper_calls_fail(k);
 	sandbox_keeper_lost(m, k);
 	if (is_ending(k))
