@@ -8,6 +8,8 @@
  * Change times say what is the agent's: it can set any but ctime and birth time, and has no clock
  * to turn. A nested repository that was there before and only got commits keeps its name. One that
  * was moved to where it is has old times too; so where its directory changed, what it says counts.
+ * So it does where the change fell into the tick in which the claim began: a clone or `git init`
+ * just before it has the same time.
  *
  * A `.git` file that is old may name a directory inside the workspace (of a submodule of a nested
  * repository, of a worktree beside its repository), and that may be steered: it is looked at in the
@@ -36,7 +38,9 @@
 #include "git-links.h"
 #include "macro.h"
 
-#define NAMES_TRIED 1000 /* .git.quarantined.N */
+#define NAMES_TRIED 1000                /* .git.quarantined.N */
+#define TICK_NS_MAX (10 * 1000 * 1000L) /* of the clock that stamps files: at HZ = 100 */
+#define NS_PER_S (1000 * 1000 * 1000L)
 
 /* Directories still to be looked at, as paths below the top. */
 struct pending {
@@ -63,7 +67,8 @@ static int push(struct pending *p, const char *parent, const char *name)
 	return 0;
 }
 
-/* The same tick counts: files get the coarse clock's time, which SINCE was read from, too. */
+/* The same tick counts: files get the time of the coarse clock that SINCE was read from, or, where
+ * the kernel has finer ones, a later time in that tick. */
 static bool is_after(struct statx_timestamp t, const struct timespec *since)
 {
 	return t.tv_sec > since->tv_sec ||
@@ -82,8 +87,7 @@ static bool changed(int dir, const char *name, bool born, const struct timespec 
 	return is_after(st.stx_ctime, since);
 }
 
-/* Does IS say so of any entry of the hooks (the directory itself is "."), or is there no telling?
- */
+/* Does IS say so of any entry of the hooks, or is there no telling? */
 static bool any_hook(int git, bool (*is)(int hooks, const char *name, const struct timespec *since),
 		     const struct timespec *since)
 {
@@ -107,7 +111,7 @@ static bool any_hook(int git, bool (*is)(int hooks, const char *name, const stru
 
 static bool is_changed_hook(int hooks, const char *name, const struct timespec *since)
 {
-	return strcmp(name, "..") != 0 && changed(hooks, name, false, since);
+	return name[0] != '.' && changed(hooks, name, false, since);
 }
 
 static bool is_real_hook(int hooks, const char *name, const struct timespec *since)
@@ -209,22 +213,38 @@ static bool config_is_harmless(int git, const char *name, bool named)
 	return fine;
 }
 
-/* A worktree's own directory says where the rest is. */
-static bool says_common(int git)
+static bool says(int git, const char *name, const char *content)
 {
 	char text[16];
 
-	return file_get_at(git, "commondir", text, sizeof(text)) > 0 &&
-	       strcmp(text, "../..\n") == 0;
+	return file_get_at(git, name, text, sizeof(text)) > 0 && strcmp(text, content) == 0;
+}
+
+/* A worktree's own directory says where the rest is. */
+static bool says_common(int git)
+{
+	return says(git, "commondir", "../..\n");
+}
+
+/* Does it say nothing, whoever wrote it? So are the files that a claim makes to have something to
+ * mount over: a sandbox whose workspace is this very repository may begin and end meanwhile. */
+static bool is_neutral(int git, const char *name)
+{
+	struct statx st;
+
+	if (statx(git, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_SIZE, &st) < 0)
+		return errno == ENOENT || errno == ENOTDIR;
+	if (!S_ISREG(st.stx_mode))
+		return false;
+	return st.stx_size == 0 || (strcmp(name, "commondir") == 0 && says(git, name, ".\n"));
 }
 
 /* Could a repository with old times run something, had it been moved here? NAMED by a .git file. */
 static bool steers(int git, bool named)
 {
-	if (faccessat(git, "commondir", F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    !(named && says_common(git)))
+	if (!is_neutral(git, "commondir") && !(named && says_common(git)))
 		return true;
-	if (faccessat(git, "config.worktree", F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (!is_neutral(git, "config.worktree") &&
 	    !(named && config_is_harmless(git, "config.worktree", named)))
 		return true;
 	return !config_is_harmless(git, "config", named) || any_hook(git, is_real_hook, NULL);
@@ -235,9 +255,11 @@ static bool steering_changed(int git, const struct timespec *since)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(steering); i++)
-		if (changed(git, steering[i], false, since))
+		if (changed(git, steering[i], false, since) && !is_neutral(git, steering[i]))
 			return true;
-	return any_hook(git, is_changed_hook, since);
+	/* a whole directory may have been moved here, with hooks as old as they like */
+	return any_hook(git, is_changed_hook, since) ||
+	       (changed(git, "hooks", false, since) && any_hook(git, is_real_hook, since));
 }
 
 struct walk {
@@ -245,6 +267,7 @@ struct walk {
 	const char *top_path;
 	bool own; /* the top's .git, too */
 	const struct timespec *since;
+	struct timespec certain; /* not before the claim, whatever the tick */
 };
 
 /* ---- .git files ---- */
@@ -294,9 +317,9 @@ static bool way_changed(const struct walk *w, const char *path)
 	return path[0] != '\0' && changed(w->top, ".", false, w->since);
 }
 
-/* PATH below the top is a repository's directory. Sets *RET_COMMON if it belongs to a larger one.
- */
-static bool is_steered(const struct walk *w, const char *path, bool *ret_common)
+/* PATH below the top is a repository's directory, and MOVED there for all we know. Sets *RET_COMMON
+ * if it belongs to a larger one. */
+static bool is_steered(const struct walk *w, const char *path, bool moved, bool *ret_common)
 {
 	CLEANUP_FD int git = -1;
 
@@ -307,7 +330,10 @@ static bool is_steered(const struct walk *w, const char *path, bool *ret_common)
 	if (git < 0)
 		return git != -ENOENT;
 	*ret_common = says_common(git);
-	return steering_changed(git, w->since) || (way_changed(w, path) && steers(git, true));
+	if (steering_changed(git, &w->certain))
+		return true;
+	return (moved || way_changed(w, path) || steering_changed(git, w->since)) &&
+	       steers(git, true);
 }
 
 /* What a .git file or link says: points *RET_TARGET into TEXT, or sets it to NULL when git would
@@ -336,7 +362,7 @@ static bool names_the_agents(const struct walk *w, int dir, const char *path)
 	char text[PATH_MAX + 16], git[PATH_MAX] = "";
 	size_t n = strlen(w->top_path);
 	const char *target;
-	bool common = false;
+	bool moved = changed(dir, ".git", false, w->since), common = false;
 
 	if (read_target(dir, text, sizeof(text), &target) < 0)
 		return true;
@@ -344,14 +370,14 @@ static bool names_the_agents(const struct walk *w, int dir, const char *path)
 		return false;
 	if (target[0] == '/') {
 		if (strncmp(target, w->top_path, n) != 0 || (target[n] != '/' && target[n] != '\0'))
-			return false; /* out of the agent's reach */
+			return moved; /* an old one: out of the agent's reach */
 		target += n;
 	}
 	if (!append(git, target))
-		return false;
-	if (is_steered(w, git, &common))
+		return moved;
+	if (is_steered(w, git, moved, &common))
 		return true;
-	return common && append(git, "../..") && is_steered(w, git, &common);
+	return common && append(git, "../..") && is_steered(w, git, moved, &common);
 }
 
 /* ---- the walk ---- */
@@ -364,14 +390,17 @@ static bool is_the_agents(const struct walk *w, int dir, const char *path)
 	if (fstatat(dir, ".git", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
 	if (!S_ISDIR(st.st_mode))
-		return changed(dir, ".git", false, w->since) || names_the_agents(w, dir, path);
-	if (changed(dir, ".git", true, w->since))
+		return changed(dir, ".git", false, &w->certain) || names_the_agents(w, dir, path);
+	if (changed(dir, ".git", true, &w->certain))
 		return true;
 	git = beneath_open(dir, ".git", O_RDONLY | O_DIRECTORY);
 	if (git < 0)
 		return true;
-	if (steering_changed(git, w->since) ||
-	    (changed(dir, ".", false, w->since) && steers(git, false)))
+	if (steering_changed(git, &w->certain))
+		return true;
+	if ((changed(dir, ".", false, w->since) || changed(dir, ".git", true, w->since) ||
+	     steering_changed(git, w->since)) &&
+	    steers(git, false))
 		return true;
 	(void)git_links_remove(git,
 			       w->since); /* it stays: what it cannot remove, git cannot open */
@@ -436,7 +465,12 @@ static int look_at(const struct walk *w, const char *path, struct pending *pendi
 
 int quarantine_nested_git(int dir, const char *path, bool own, const struct timespec *since)
 {
-	const struct walk w = { .top = dir, .top_path = path, .own = own, .since = since };
+	long ns = since->tv_nsec + TICK_NS_MAX;
+	const struct walk w = { .top = dir,
+				.top_path = path,
+				.own = own,
+				.since = since,
+				.certain = { since->tv_sec + ns / NS_PER_S, ns % NS_PER_S } };
 	struct pending pending = { 0 };
 	int r = push(&pending, "", ""), count = 0, error = 0;
 	char *next;

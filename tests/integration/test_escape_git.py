@@ -207,6 +207,45 @@ def test_nested_repository_of_the_user_keeps_its_name(t):
     equal(git(t, nested, "log", "-1", "--format=%s").strip(), "y", "its commit")
 
 
+def test_a_sandbox_around_another(t):
+    """The outer one ends, or begins and ends, while the inner one works on the user's repository:
+    what a claim makes in a repository is not taken for the agent's work."""
+    top = t.workspace({"x": "y"})
+    repo, bare = os.path.join(top, "repo"), os.path.join(top, "no-templates")
+    for path, options in ((repo, ()), (bare, ("--template=",))):
+        git(t, top, "init", "-q", *options, path)
+        git(t, path, "commit", "-q", "--allow-empty", "-m", "one")
+    time.sleep(0.02)
+    outer = t.sandbox(workspace=top)
+    for path in (repo, bare):
+        inner = t.sandbox(workspace=path)
+        t.client.call("sandbox.remove", {"sandbox": outer["name"]})
+        exited(t.run(inner, ["/bin/sh", "-c", INSIDE + "echo z >z; git add z; git commit -q -m z"]))
+        outer = t.sandbox(workspace=top)
+        t.client.call("sandbox.remove", {"sandbox": inner["name"]})
+        check(os.path.isdir(path + "/.git"), f"{path}/.git was set aside")
+        equal(git(t, path, "log", "-1", "--format=%s").strip(), "z", "the commit")
+
+
+def test_the_inner_ones_file_written_by_the_outer_one(t):
+    """An empty config.worktree that the inner claim made is within the outer agent's reach."""
+    top = t.workspace({"x": "y"})
+    repo = os.path.join(top, "repo")
+    git(t, top, "init", "-q", repo)
+    git(t, repo, "commit", "-q", "--allow-empty", "-m", "one")
+    git(t, repo, "config", "extensions.worktreeConfig", "true")
+    canary = Canary(t, top)
+    time.sleep(0.02)
+    outer = t.sandbox(workspace=top)
+    inner = t.sandbox(workspace=repo)
+    script = f"printf '[core]\n\tfsmonitor = {canary.program}\n' >>repo/.git/config.worktree"
+    exited(t.run(outer, ["/bin/sh", "-c", script]))
+    t.client.call("sandbox.remove", {"sandbox": outer["name"]})
+    canary.after_host_git(repo)
+    t.client.call("sandbox.remove", {"sandbox": inner["name"], "force": True})
+    canary.after_host_git(repo)
+
+
 def test_repository_in_a_plain_directory(t):
     """A workspace without .git gets one that the agent made."""
     ws = t.workspace()

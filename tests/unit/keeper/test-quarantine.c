@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -110,6 +111,40 @@ START_TEST(test_commits_in_an_old_repository_are_fine)
 }
 END_TEST
 
+/* In the tick of the claim nobody can tell who was first: what it says counts. */
+START_TEST(test_made_in_the_tick_of_the_claim)
+{
+	const long half_a_tick = 5 * 1000 * 1000;
+	struct stat st;
+	char path[128];
+
+	run("git init -q deep/er && git -C deep/er config user.name x");
+	run("git init -q deep && git -C deep config core.fsmonitor /tmp/evil");
+	run("touch deep/.git/config deep/er/.git/config");
+	(void)snprintf(path, sizeof(path), "%s/deep/er/.git/config", top);
+	ck_assert_int_eq(stat(path, &st), 0);
+	claimed = st.st_ctim;
+	claimed.tv_nsec -= half_a_tick;
+	if (claimed.tv_nsec < 0) {
+		claimed.tv_nsec += 1000 * 1000 * 1000;
+		claimed.tv_sec--;
+	}
+	ck_assert_int_eq(release(), 1);
+	run("test -d deep/er/.git && test -d deep/.git.quarantined");
+}
+END_TEST
+
+START_TEST(test_what_another_claim_made_stays)
+{
+	run("for g in old/repo/.git old/super/.git; do "
+	    ">$g/config.worktree && echo . >$g/commondir || exit 1; done");
+	run("touch old/new old/repo/new old/super/new");
+	ck_assert_int_eq(release(), 0);
+	run("rm -r old/repo/.git/hooks && mkdir old/repo/.git/hooks");
+	ck_assert_int_eq(release(), 0);
+}
+END_TEST
+
 /* Each makes one nested .git that must not be left to the host's git. */
 static const char *const attacks[] = {
 	"git init -q sub",
@@ -120,6 +155,9 @@ static const char *const attacks[] = {
 	"git -C old/repo config core.fsmonitor /tmp/evil",
 	"echo '#!/bin/sh' > old/repo/.git/hooks/post-checkout",
 	"echo /tmp/evil > old/repo/.git/commondir",
+	"printf '[core]\n' > old/repo/.git/config.worktree",
+	"mkfifo old/repo/.git/config.worktree",
+	"mkdir h && touch h/post-checkout && rm -r old/repo/.git/hooks && mv h old/repo/.git/hooks",
 	"git init -q hidden && mv hidden/.git deep/er/.git && rmdir hidden",
 };
 
@@ -221,6 +259,8 @@ int main(void)
 	tcase_add_test(tc, test_own);
 	tcase_add_test(tc, test_untouched_stay);
 	tcase_add_test(nested, test_commits_in_an_old_repository_are_fine);
+	tcase_add_test(tc, test_made_in_the_tick_of_the_claim);
+	tcase_add_test(nested, test_what_another_claim_made_stays);
 	tcase_add_loop_test(tc, test_attacks, 0, (int)ARRAY_SIZE(attacks));
 	tcase_add_loop_test(nested, test_named, 0, (int)ARRAY_SIZE(named));
 	tcase_add_loop_test(tc, test_moved, 0, (int)ARRAY_SIZE(evil_configs));
