@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a provider granted is looked at here on its way to a lease. No login is kept: of an account
- * only whether it is being refreshed, and which refresh token was refused or did not help, so that
- * it is not tried again for each lease.
+ * only whether it is being refreshed, and which refresh token was refused, did not help or could
+ * not be tried just now, so that it is not tried again for each lease.
  *
  * When sandboxes get a new copy is the lease's affair: a grant says that it ends CODEX_WINDOW
  * before the token does, and leases that are renewed are renewed before that. */
@@ -30,6 +30,8 @@
 #define REFRESH_AHEAD_PART 2
 /* Where a new token is old already (a clock that is wrong), not each lease asks for one more. */
 #define USELESS_MS (60 * 1000)
+/* Nor where the token server cannot be reached. */
+#define FAILED_MS (5 * 1000)
 
 struct login {
 	struct login_table *table;
@@ -39,7 +41,8 @@ struct login {
 	LIST_HEAD(, login_pending) waiters;
 	uint8_t tried_id[CODEX_LOGIN_ID_BYTES]; /* what the last flight was for */
 	struct error refused;                   /* why that is of no use; ERROR_NONE: it is */
-	int64_t again_at_ms;                    /* CLOCK_BOOTTIME: it is tried again all the same */
+	int64_t again_at_ms; /* CLOCK_BOOTTIME: it is tried again all the same; INT64_MAX: never */
+	bool slow;           /* somebody has waited for the flight in vain */
 	LIST_ENTRY(login) in_table;
 };
 
@@ -190,6 +193,13 @@ static struct login *login_get(struct login_table *t, uid_t owner, const char *s
 
 static int ask(struct login_pending *p, const struct provider_call *call, struct error *reterr);
 
+static int set_slow(const struct login_pending *p, struct error *reterr)
+{
+	return error_set(reterr, ERROR_TIMEOUT, "secret", NULL,
+			 "the token server did not refresh the login in secret %s within %d s",
+			 p->secret, PROVIDER_TIMEOUT_MS / 1000);
+}
+
 static void on_timeout(evutil_socket_t fd, short what, void *userdata)
 {
 	CLEANUP_ERROR struct error why = { 0 }, e = { 0 };
@@ -197,10 +207,9 @@ static void on_timeout(evutil_socket_t fd, short what, void *userdata)
 
 	(void)fd;
 	(void)what;
+	p->login->slow = true;
 	stop_waiting(p);
-	(void)error_set(&why, ERROR_TIMEOUT, "secret", NULL,
-			"the token server did not refresh the login in secret %s within %d s",
-			p->secret, PROVIDER_TIMEOUT_MS / 1000);
+	(void)set_slow(p, &why);
 	answer(p, hand_out_old(p, &why, &e) < 0 ? &e : NULL);
 }
 
@@ -251,8 +260,8 @@ static void on_flight(enum login_flight_end end, struct secret_value *v, struct 
 
 	l->flight = NULL;
 	error_clear(&l->refused);
-	l->again_at_ms = INT64_MAX;
-	if (end == LOGIN_REFUSED)
+	l->again_at_ms = end == LOGIN_FAILED ? time_boottime_ms() + FAILED_MS : INT64_MAX;
+	if (end == LOGIN_REFUSED || end == LOGIN_FAILED)
 		(void)copy_error(e, &l->refused);
 	else if (end == LOGIN_REFRESHED)
 		judge_fresh(l, v);
@@ -281,6 +290,8 @@ static int join(struct login_pending *p, struct codex_auth **a, struct error *re
 
 	if (!l)
 		return no_memory(p, reterr);
+	if (l->flight && l->slow && time_realtime_ms() < p->expires_at_ms)
+		return set_slow(p, reterr); /* the old one will do */
 	codex_auth_id(*a, id);
 	if (!l->flight) {
 		if (l->refused.kind != ERROR_NONE && memcmp(id, l->tried_id, sizeof(id)) == 0 &&
@@ -293,6 +304,7 @@ static int join(struct login_pending *p, struct codex_auth **a, struct error *re
 					 "%s cannot take the new one",
 					 p->secret, p->provider->name);
 		error_clear(&l->refused);
+		l->slow = false;
 		memcpy(l->tried_id, id, sizeof(id));
 		if (login_flight_start(p->table->manager, p->owner, p->secret, TAKE_PTR(*a),
 				       on_flight, l, &l->flight, reterr) < 0)
@@ -407,7 +419,8 @@ const struct error *login_refused(const struct manager *m, uid_t owner, const ch
 {
 	const struct login *l = m->logins ? login_find(m->logins, owner, secret) : NULL;
 
-	return l && l->refused.kind != ERROR_NONE ? &l->refused : NULL;
+	return l && l->refused.kind != ERROR_NONE && l->again_at_ms == INT64_MAX ? &l->refused
+										 : NULL;
 }
 
 void login_changed(struct manager *m, uid_t owner, const char *secret)

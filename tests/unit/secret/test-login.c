@@ -105,6 +105,13 @@ static void lease_now(void)
 	wait_for_answers(1);
 }
 
+/* What failed a moment ago is tried again. */
+static void lease_later_on(void)
+{
+	clock_slept_ms += 5001;
+	lease_now();
+}
+
 /* The copy of access token N, without any refresh token. */
 static void check_copy(unsigned n)
 {
@@ -153,7 +160,7 @@ static void set_up(void)
 	ck_assert_int_eq(vault_new(m.base, m.state_fd, &config, &m.vault), 0);
 	ck_assert_int_eq(login_table_new(&m, &m.logins), 0);
 	fake_begin();
-	clock_set_ms = 0;
+	clock_set_ms = clock_slept_ms = 0;
 	answer = (struct answer){ 0 };
 	token_server_start(m.base, endpoint, sizeof(endpoint));
 	idle_events = event_base_get_num_events(m.base, EVENT_BASE_COUNT_ADDED);
@@ -346,10 +353,10 @@ START_TEST(full_disk)
 	replace_fails = true;
 	lease_now();
 	check_failed(ERROR_LIMIT_REACHED, "the disk is full");
-	lease_now();
+	lease_later_on();
 	check_failed(ERROR_LIMIT_REACHED, "the disk is full");
 	replace_fails = false;
-	lease_now();
+	lease_later_on();
 	check_copy(2);
 	ck_assert_uint_eq(server.requests, 1);
 }
@@ -408,7 +415,7 @@ START_TEST(killed_broker)
 	(void)close(server.held); /* it did not see to it */
 	server.held = -1;
 	server.hold = false;
-	lease_now();
+	lease_later_on();
 	check_copy(3);
 }
 END_TEST
@@ -484,11 +491,19 @@ START_TEST(server_is_ill)
 	keep_login(1, time_realtime_ms() - HOUR_MS, HOUR_MS + 3 * MINUTE_MS);
 	lease_now();
 	check_copy(1);
+	lease_now();
+	check_copy(1);
+	ck_assert_uint_eq(server.requests, 1); /* not each time */
+	ck_assert_ptr_null(login_refused(&m, OWNER, NAME));
 	clock_set_ms = 4 * MINUTE_MS;
 	lease_now();
 	check_failed(ERROR_UNAVAILABLE, "(503)");
+	ck_assert_uint_eq(server.requests, 1);
+	lease_later_on();
+	check_failed(ERROR_UNAVAILABLE, "(503)");
+	ck_assert_uint_eq(server.requests, 2);
 	server.status = 0;
-	lease_now(); /* it is tried again */
+	lease_later_on();
 	check_copy(2);
 	ck_assert_uint_eq(server.requests, 3);
 }
@@ -503,18 +518,18 @@ START_TEST(bad_answers)
 	for (i = 0; i < ARRAY_SIZE(bodies); i++) {
 		keep_login(1, 0, 0);
 		server.body = bodies[i];
-		lease_now();
+		lease_later_on();
 		check_failed(ERROR_UNAVAILABLE, "is no login");
 		check_nothing_stored();
 	}
 	memset(big, ' ', sizeof(big) - 1);
 	big[sizeof(big) - 1] = '\0';
 	server.body = big;
-	lease_now();
+	lease_later_on();
 	check_failed(ERROR_UNAVAILABLE, "too big");
 	ck_assert(is_kept(1));
 	server.body = NULL;
-	lease_now();
+	lease_later_on();
 	check_copy(2);
 }
 END_TEST
@@ -539,7 +554,7 @@ START_TEST(bad_endpoints)
 	keep_login(1, 0, 0);
 	for (i = 0; i < ARRAY_SIZE(endpoints); i++) {
 		(void)snprintf(endpoint, sizeof(endpoint), "%s", endpoints[i].url);
-		lease_now();
+		lease_later_on();
 		check_failed(ERROR_UNAVAILABLE, endpoints[i].why);
 	}
 	ck_assert_uint_eq(server.requests, 0);
@@ -559,14 +574,21 @@ START_TEST(no_way_back)
 }
 END_TEST
 
-/* Who waits is cut off; the refresh goes on, and whoever comes next has it. */
+/* Who waits is cut off; the refresh goes on, and whoever comes next has it. Nobody waits whom the
+ * old token still helps. */
 START_TEST(slow_server)
 {
-	keep_login(1, 0, 0);
+	keep_login(1, time_realtime_ms() - HOUR_MS, HOUR_MS + 3 * MINUTE_MS);
 	server.hold = true;
 	ck_assert_ptr_nonnull(lease());
+	clock_set_ms = 4 * MINUTE_MS;
 	wait_for_answers(1);
 	check_failed(ERROR_TIMEOUT, "did not refresh");
+	clock_set_ms = 0;
+	answer = (struct answer){ 0 };
+	ck_assert_ptr_null(lease());
+	check_copy(1);
+	clock_set_ms = 4 * MINUTE_MS;
 	answer = (struct answer){ 0 };
 	ck_assert_ptr_nonnull(lease());
 	token_server_let_go();
