@@ -248,6 +248,14 @@ def text_of(value):
     return value.encode()
 
 
+def meeting(count, file):
+    """A shell command that ends well when COUNT of them run at the same time."""
+    return (
+        f"echo >>{file}; n=0; while [ $(wc -l <{file}) -lt {count} ]; do "
+        "n=$((n + 1)); [ $n -lt 1000 ] || exit 9; sleep 0.02; done"
+    )
+
+
 def until(predicate, timeout=10, what="condition", step=0.02):
     """Waits for something that has no event to wait for (another process's files). WHAT: text, or a
     function that makes it."""

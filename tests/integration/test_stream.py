@@ -194,11 +194,9 @@ def test_stream_comes_at_once(t):
     """Output is told when it is written, not when the exec ends."""
     s = t.sandbox()
     c = t.client
-    params = {"sandbox": s["name"], "command": ["/bin/sh", "-c", "echo now; sleep 3"], "stream": True}
-    started = time.monotonic()
+    params = {"sandbox": s["name"], "command": ["/bin/sh", "-c", "echo now; sleep 1000"], "stream": True}
     rid = c.send("exec.run", params)
     equal(c.note("exec.data")["data"], "now\n", "data")
-    check(time.monotonic() - started < 1.5, "it came late")
     c.notify("rpc.cancel", {"id": rid})
 
 

@@ -119,30 +119,46 @@ static int32_t send_signal(uint64_t exec, int number, enum init_signal_target ta
 	return ((struct wire_header *)harness_expect(&h, INIT_DONE))->error;
 }
 
+/* One in its group and one in a session of its own; returns when that one is there. */
+static uint64_t start_tree(void)
+{
+	const char *const argv[] = { "/bin/sh", "-c",
+				     "sleep 1000 & setsid sh -c 'echo; exec sleep 1000' & wait",
+				     NULL };
+	struct harness_exec e = as_agent(argv);
+	uint64_t exec;
+	int fds[2];
+	char c;
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	e.fds[1] = fds[1];
+	exec = harness_exec(&h, &e);
+	(void)close(fds[1]);
+	ck_assert_int_eq(read(fds[0], &c, 1), 1);
+	(void)close(fds[0]);
+	return exec;
+}
+
 START_TEST(signals)
 {
 	const char *const wait_long[] = { "sleep", "1000", NULL };
-	const char *const tree[] = { "/bin/sh", "-c", "setsid sleep 1000 & sleep 1000 & wait",
-				     NULL };
 	struct harness_exec e = as_agent(wait_long);
 	uint64_t exec = harness_exec(&h, &e);
+	char out[256];
 
 	ck_assert_int_eq(send_signal(exec, SIGUSR1, INIT_TARGET_LEADER), 0);
 	ck_assert_int_eq(harness_exited(&h, exec).signal, SIGUSR1);
 	ck_assert_int_eq(send_signal(exec, SIGTERM, INIT_TARGET_LEADER), -ESRCH);
 	ck_assert_int_eq(send_signal(4711, SIGTERM, INIT_TARGET_ALL), -ESRCH);
-	e.argv = tree;
-	exec = harness_exec(&h, &e);
-	(void)usleep(200000);
+	exec = start_tree();
 	ck_assert_int_eq(send_signal(exec, SIGTERM, INIT_TARGET_GROUP), 0);
 	/* The one in a session of its own is left; the other may still be dying. */
 	ck_assert_uint_ge(harness_exited(&h, exec).alive, 1);
 	ck_assert_uint_ge(harness_kill(&h, exec).killed, 1);
-	exec = harness_exec(&h, &e);
-	(void)usleep(200000);
+	exec = start_tree();
 	ck_assert_int_eq(send_signal(exec, SIGTERM, INIT_TARGET_ALL), 0);
 	(void)harness_exited(&h, exec);
-	(void)usleep(100000);
+	(void)harness_shell(&h, 1000, "while pgrep sleep; do :; done", out, sizeof(out));
 	ck_assert_uint_eq(harness_kill(&h, exec).killed, 0);
 	ck_assert_int_eq(harness_kill(&h, 4711).header.error, -ESRCH);
 }

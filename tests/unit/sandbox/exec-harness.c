@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bounds.h"
@@ -52,6 +53,15 @@ static void on_client_lost(struct init_client *c, void *userdata)
 	assert(c == box.init);
 	client_lost = true;
 	box.init = init_client_free(c);
+}
+
+/* As libevent's timers have it: they lag behind the true time where ticks come late. */
+int64_t loop_ms(void)
+{
+	struct timespec now;
+
+	assert(clock_gettime(CLOCK_MONOTONIC_COARSE, &now) == 0);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 void turn(void)

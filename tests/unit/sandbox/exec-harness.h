@@ -13,7 +13,7 @@
 #include "sandbox/manager.h"
 
 #define GRACE_MS 60
-#define PATIENCE_MS 2000
+#define PATIENCE_MS 20000
 
 extern struct manager manager;
 extern struct config config;
@@ -36,6 +36,7 @@ void setup_impatient(void);
 void setup_patient(void);
 void teardown(void);
 
+int64_t loop_ms(void); /* the clock of the loop's timers */
 void turn(void);
 /* The next message of the daemon, which must be of TYPE. */
 const void *hear(enum init_message_type type);
