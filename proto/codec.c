@@ -114,6 +114,20 @@ static void clear_room(struct codec *c, size_t line_size)
 	c->tokener = t;
 }
 
+/* What of a line is not handed on may have been a secret. */
+static void drop(struct json_object *json)
+{
+	codec_wipe(json);
+	json_object_put(json);
+}
+
+/* The same of what json-c has of a line that it could not read; as above there is no other way. */
+static void wipe_unfinished(const struct json_tokener *t)
+{
+	for (int i = 0; i <= t->depth; i++)
+		codec_wipe(t->stack[i].current);
+}
+
 /* The whole line as one value, or NULL. */
 static struct json_object *parse_whole(struct json_tokener *t, const char *line, size_t size)
 {
@@ -122,12 +136,12 @@ static struct json_object *parse_whole(struct json_tokener *t, const char *line,
 	json_tokener_reset(t);
 	json = json_tokener_parse_ex(t, line, (int)size);
 	if (json_tokener_get_error(t) != json_tokener_success) {
-		json_object_put(json);
+		wipe_unfinished(t);
 		return NULL;
 	}
 	for (size_t i = json_tokener_get_parse_end(t); i < size; i++) {
 		if (!strchr(" \t\r", line[i])) {
-			json_object_put(json);
+			drop(json);
 			return NULL;
 		}
 	}
@@ -152,7 +166,7 @@ int codec_parse(struct codec *c, const char *line, size_t size, struct json_obje
 	if (!json)
 		return error_set(reterr, ERROR_PARSE, NULL, NULL, "the line is not JSON");
 	if (count_members(json) != scan.members) {
-		json_object_put(json);
+		drop(json);
 		return error_set(reterr, ERROR_PARSE, NULL, NULL,
 				 "the line has an object with the same key twice");
 	}

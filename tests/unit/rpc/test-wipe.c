@@ -258,7 +258,7 @@ START_TEST(many)
 }
 END_TEST
 
-/* Of what is no JSON, json-c keeps pieces to itself. */
+/* In the last five it is the JSON that is wrong. */
 static const struct {
 	const char *head;
 	const char *tail;
@@ -269,6 +269,11 @@ static const struct {
 	{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"secret.set\",\"params\":{\"values\":[{\"a\":"
 	  "\"",
 	  "\"}]}}\n" },
+	{ "{\"id\":1,\"params\":{\"value\":{\"text\":\"", "\"},,}}\n" },
+	{ "{\"id\":1,\"params\":{\"value\":[[[{\"text\":\"", "\",]\n" },
+	{ "{\"id\":1,\"params\":{\"value\":[7,{\"text\":\"", "\"}\n" },
+	{ "{\"id\":1,\"params\":{\"value\":{\"text\":\"", "\"}}} x\n" },
+	{ "{\"id\":1,\"params\":{\"value\":{\"text\":\"", "\"}},\"a\":1,\"a\":2}\n" },
 };
 
 START_TEST(refused_calls)
