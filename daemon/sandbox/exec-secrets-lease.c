@@ -49,13 +49,29 @@ static int check_text(const struct exec_secret *s, struct error *reterr)
 	return -1;
 }
 
+/* What no command can be started with, whatever else it has. */
+static int check_sum(const struct exec_secrets *b, struct error *reterr)
+{
+	size_t i, sum = 0;
+
+	for (i = 0; i < b->count; i++)
+		if (b->items[i].form == EXEC_SECRET_ENV && b->items[i].value)
+			sum += strlen(b->items[i].where) + exec_secret_text(&b->items[i]).size +
+			       sizeof("=");
+	if (sum <= EXEC_ARGS_BYTES_MAX)
+		return 0;
+	return error_set(reterr, ERROR_INVALID_PARAMS, "secrets", "stdin or file can take some",
+			 "the secrets are together too long to be variables, of which a command "
+			 "can have 1 MiB");
+}
+
 /* Takes V. */
 static int take(struct exec_secret *s, const struct lease *l, struct secret_value *v,
 		struct error *reterr)
 {
 	(void)snprintf(s->lease, sizeof(s->lease), "%s", lease_facts(l)->id);
 	s->value = v;
-	return check_text(s, reterr);
+	return check_text(s, reterr) < 0 ? -1 : check_sum(s->of, reterr);
 }
 
 static void on_leased(struct lease *l, struct secret_value *v, struct error *e, void *userdata)

@@ -179,6 +179,11 @@ def test_from_the_store(t):
         invalid(c.error("exec.run", big), "secrets[0].env")
         c.call("secret.set", {"secret": names[2], "value": {"text": "x" * most}})
         exited(c.call("exec.run", big, timeout=60))
+        touch = {"sandbox": s["name"], "command": ["touch", "/tmp/ran"]}
+        e = c.error("exec.run", {**touch, "secrets": [{"name": names[2], "env": f"BI{i}"} for i in range(9)]})
+        invalid(e, "secrets")
+        equal(t.run(s, ["ls", "/tmp/ran"])["exitCode"], 2, "it did not run")
+        equal(c.call("secret.leases", {"secret": names[2]})["leases"], [], "leases that are left")
         e = c.error("exec.run", {"sandbox": s["name"], "command": ["true"], "secrets": ["nobody-has-it"]})
         equal((e.code, e.field), (-32001, "secrets[0].name"), f"{e}")
     finally:
