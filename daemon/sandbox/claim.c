@@ -169,8 +169,10 @@ static int add_own_file(struct builder *b, int root, const struct git_layout *gi
 }
 
 /* The worktree's own directory, writable, and in it what may not be changed. The lock is made even
- * for a read-only workspace: the worktree is in use. Repositories of its submodules lie there, too;
- * they cannot be made first, for `git worktree remove` takes an empty directory for a submodule. */
+ * for a read-only workspace: the worktree is in use. Repositories of its submodules lie there, too.
+ * Where there are none a file keeps their place: one made inside would be taken by the owner's
+ * `git submodule update`, and a directory would be taken for a submodule by `git worktree remove`.
+ */
 static int add_own_directory(struct builder *b, int root, const struct workspace *w)
 {
 	const struct git_layout *git = workspace_git(w);
@@ -184,7 +186,7 @@ static int add_own_directory(struct builder *b, int root, const struct workspace
 		return -1;
 	if (writable)
 		return 0;
-	if (add_own_file(b, root, git, "modules", NULL, KEEPER_MOUNT_OPTIONAL) < 0)
+	if (add_own_file(b, root, git, "modules", "", KEEPER_MOUNT_MAKE_FILE) < 0)
 		return -1;
 	return add_own_file(b, root, git, "config.worktree", "", KEEPER_MOUNT_MAKE_FILE);
 }
@@ -292,7 +294,7 @@ static int add_repository(struct builder *b, int root, const struct workspace *w
 {
 	static const struct place places[] = {
 		{ .source = ".git", .flags = KEEPER_MOUNT_NO_LINKS },
-		{ .source = ".git/worktrees", .flags = KEEPER_MOUNT_EMPTY | KEEPER_MOUNT_OPTIONAL },
+		{ .source = ".git/worktrees", .flags = KEEPER_MOUNT_EMPTY | KEEPER_MOUNT_MAKE_DIR },
 		{ .source = ".git/config",
 		  .content = "",
 		  .flags = KEEPER_MOUNT_READONLY | KEEPER_MOUNT_MAKE_FILE },

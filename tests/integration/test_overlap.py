@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several sandboxes, and the user's own git, on the same repository at the same time."""
+
+import os
+
+from gitrepo import Canary, git, repository, worktree
+from lib import check, equal
+
+
+def steer(file, canary):
+    """A script that makes FILE say what would run the canary."""
+    return f"printf '[core]\\n\\tfsmonitor = {canary.program}\\n' >>{file}"
+
+
+def test_worktree_added_while_a_sandbox_has_the_repository(t):
+    """The first of its repository: its directory is not the agent's to write."""
+    repo = repository(t)
+    s = t.sandbox(workspace=repo)
+    canary = Canary(t, repo)
+    _, tree, gitdir = worktree(t, repo)
+    evil = f"git init -q evil; {steer('evil/.git/config', canary)}; "
+    for name in ("commondir", "config.worktree"):
+        r = t.run(s, ["/bin/sh", "-c", evil + f"echo {repo}/evil/.git >{gitdir}/{name}"])
+        check(r["exitCode"] != 0, f"{name} is writable")
+    canary.after_host_git(tree)
+    t.client.call("sandbox.remove", {"sandbox": s["name"]})
+    canary.after_host_git(tree, repo)
+    git(t, repo, "worktree", "remove", tree)
+    check(not os.path.exists(gitdir), "the worktree's directory")
+
+
+def test_submodule_repository_planted_in_a_worktree(t):
+    """`git submodule update` of the user's would take what lies in modules."""
+    inner = repository(t, {"in": "x"})
+    repo = repository(t)
+    allow = ("-c", "protocol.file.allow=always")
+    git(t, repo, *allow, "submodule", "add", "-q", inner, "sub")
+    git(t, repo, "commit", "-q", "-m", "sub")
+    _, tree, gitdir = worktree(t, repo)
+    canary = Canary(t, tree)
+    s = t.sandbox(workspace=tree)
+    plant = f"cp -r {repo}/.git/modules {gitdir}/ && {steer(gitdir + '/modules/sub/config', canary)}"
+    check(t.run(s, ["/bin/sh", "-c", plant])["exitCode"] != 0, "modules is writable")
+    t.client.call("sandbox.remove", {"sandbox": s["name"]})
+    git(t, tree, *allow, "submodule", "update", "-q", "--init")
+    canary.after_host_git(tree, repo)
+    s = t.sandbox(workspace=tree)
+    equal(t.sh(s, "git -C sub log -1 --format=%s; git status --porcelain"), "first\n?? canary.sh\n", "inside")
+    check(t.run(s, ["/bin/sh", "-c", steer(gitdir + "/modules/sub/config", canary)])["exitCode"] != 0, "modules")
