@@ -371,7 +371,7 @@ static struct box *box_new(struct keeper *k, const struct runtime_job *job)
 	b->retry = (struct timer){ .on_time = on_retry, .userdata = b };
 	box_freeze_init(b);
 	enter(k, b);
-	release_init(&b->release, &k->releases);
+	release_init(&b->release, &k->releases, b->job.id);
 	keeper_touch(k);
 	return b;
 }

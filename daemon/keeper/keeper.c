@@ -261,6 +261,7 @@ int keeper_serve(struct keeper *k, const struct ids *ids, int listener, int conn
 	k->loop.epoll = k->loop.signals.fd = -1;
 	(void)umask(0022);
 	tree_init(&k->tree);
+	k->releases.tree = &k->tree;
 	cgroups_init(&k->cgroups, ids);
 	r = start(k, listener, connection);
 	if (r >= 0) {

@@ -189,6 +189,23 @@ int record_save(const struct record *r, const struct tree *t, const char *id)
 	return result;
 }
 
+int record_look_back(const struct tree *t, const char *id, const struct timespec *since,
+		     const char *own)
+{
+	struct record r;
+	int result = record_load(&r, t, id);
+
+	if (result < 0 || !r.found)
+		return result;
+	r.since = *since;
+	if (own)
+		result = record_add(&r, RECORD_OWN, own, "");
+	if (result == 0)
+		result = record_save(&r, t, id);
+	record_deinit(&r);
+	return result;
+}
+
 void record_prepare(const struct tree *t, const char *id)
 {
 	char name[RECORD_NAME_MAX];

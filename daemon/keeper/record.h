@@ -31,6 +31,11 @@ bool record_has(const struct record *r, enum record_kind kind, const char *root,
 		const char *source);
 /* Replaces the file, at once. */
 int record_save(const struct record *r, const struct tree *t, const char *id);
+/* The claim of ID answers for another one, too, which began at SINCE, and, if OWN is not NULL, for
+ * the .git of that workspace. Returns 0 or negative errno; where there is no record there is
+ * nothing to do. */
+int record_look_back(const struct tree *t, const char *id, const struct timespec *since,
+		     const char *own);
 /* Makes an empty file, which is no record, for the first one to be written into: on a busy disk
  * that takes a claim less time than making one. */
 void record_prepare(const struct tree *t, const char *id);

@@ -17,6 +17,7 @@
 #include "keeper-wire.h"
 #include "macro.h"
 #include "quarantine.h"
+#include "record.h"
 #include "worker.h"
 
 struct made {
@@ -28,10 +29,11 @@ struct made {
 	char *content;
 };
 
-void release_init(struct release *r, struct releases *all)
+void release_init(struct release *r, struct releases *all, const char *id)
 {
 	memset(r, 0, sizeof(*r));
 	r->all = all;
+	r->id = id;
 	STAILQ_INIT(&r->roots);
 }
 
@@ -246,6 +248,11 @@ static void give_back_below(int fd, dev_t device, int depth)
 	(void)closedir(d);
 }
 
+static bool is_earlier(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
 static struct release_root *root_of_another(const struct release *r, const struct stat *st)
 {
 	struct release_key *k = *bucket(r->all->workspaces, st->st_dev, st->st_ino);
@@ -259,21 +266,27 @@ static struct release_root *root_of_another(const struct release *r, const struc
 	return NULL;
 }
 
-/* The other claim looks back to the beginning of this one, if that was earlier. */
+/* The other claim looks back to the beginning of this one, if that was earlier, and at a .git that
+ * was made since: it may have found that one. A later keeper has to know, too. */
 static bool leave_to_another(struct release *r, const struct release_root *root)
 {
 	struct release_root *theirs;
 	struct stat st;
+	int error;
 
 	if (fstat(root->fd, &st) < 0)
 		return false;
 	theirs = root_of_another(r, &st);
 	if (!theirs)
 		return false;
-	if (theirs->since.tv_sec > root->since.tv_sec ||
-	    (theirs->since.tv_sec == root->since.tv_sec &&
-	     theirs->since.tv_nsec > root->since.tv_nsec))
+	if (is_earlier(&root->since, &theirs->since))
 		theirs->since = root->since;
+	theirs->own = theirs->own || root->own;
+	error = record_look_back(r->all->tree, theirs->key.of->id, &theirs->since,
+				 theirs->own ? theirs->path : NULL);
+	if (error < 0)
+		(void)fprintf(stderr, "%s: noting what %s may have made: %s\n", root->path, r->id,
+			      strerror(-error));
 	return true;
 }
 

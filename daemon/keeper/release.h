@@ -42,13 +42,17 @@ struct release_root {
 /* All releases of a keeper: who else has claimed a file or a workspace. */
 #define RELEASE_BUCKETS 1024
 
+struct tree;
+
 struct releases {
+	const struct tree *tree;
 	struct release_key *made[RELEASE_BUCKETS];
 	struct release_key *workspaces[RELEASE_BUCKETS];
 };
 
 struct release {
 	struct releases *all;
+	const char *id; /* of its sandbox, borrowed */
 	struct made *made;
 	size_t n_made;
 	STAILQ_HEAD(, release_root) roots;
@@ -57,8 +61,8 @@ struct release {
 	bool leaving;   /* it has been undone, or nearly: no claim for the others to count on */
 };
 
-/* ALL must outlive R, which does not move. */
-void release_init(struct release *r, struct releases *all);
+/* ALL and ID must outlive R, which does not move. */
+void release_init(struct release *r, struct releases *all, const char *id);
 void release_deinit(struct release *r);
 
 /* FILE (borrowed, open) was made as NAME in DIR (borrowed) with CONTENT. Returns 0 or -ENOMEM,

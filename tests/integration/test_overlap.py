@@ -4,7 +4,9 @@
 import os
 
 from gitrepo import Canary, git, repository, worktree
-from lib import check, equal
+from harness import timeout
+from lib import check, equal, until
+from test_adopt import daemon, keepers_of, kill_keepers
 
 
 def steer(file, canary):
@@ -47,3 +49,35 @@ def test_submodule_repository_planted_in_a_worktree(t):
     s = t.sandbox(workspace=tree)
     equal(t.sh(s, "git -C sub log -1 --format=%s; git status --porcelain"), "first\n?? canary.sh\n", "inside")
     check(t.run(s, ["/bin/sh", "-c", steer(gitdir + "/modules/sub/config", canary)])["exitCode"] != 0, "modules")
+
+
+def init_in_turn(t, client, ws):
+    """The first of two sandboxes on a plain folder makes a repository of it and goes, before the
+    second, which found it there."""
+    canary = Canary(t, ws)
+    a = client.call("sandbox.create", {"workspace": ws})
+    t.sh(a, "git init -q .; " + steer(".git/config", canary), client=client)
+    b = client.call("sandbox.create", {"workspace": ws})
+    client.call("sandbox.remove", {"sandbox": a["name"]})
+    return canary, b
+
+
+def test_a_repository_handed_over(t):
+    ws = t.workspace()
+    canary, last = init_in_turn(t, t.client, ws)
+    t.client.call("sandbox.remove", {"sandbox": last["name"], "force": True})
+    canary.after_host_git(ws)
+    check(os.path.isdir(ws + "/.git.quarantined"), "it was not set aside")
+
+
+@timeout(120)
+def test_a_repository_handed_over_and_the_keeper_killed(t):
+    ws = t.workspace()
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        canary, last = init_in_turn(t, c, ws)
+        old = kill_keepers(t, d)
+        until(lambda: set(keepers_of(t, d)) - set(old), 10, "a new keeper")
+        c.call("sandbox.remove", {"sandbox": last["name"], "force": True})
+        canary.after_host_git(ws)
+        check(os.path.isdir(ws + "/.git.quarantined"), "it was not set aside")
