@@ -3,21 +3,53 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdlib.h>
 
 #include "bounds.h"
 #include "call.h"
 #include "json-value.h"
 #include "macro.h"
 
-int client_list(struct sandboxd_client *c, const struct client_list *list,
-		struct sandboxd_error *reterr)
+struct objects {
+	const struct client_list *list;
+	void *items;
+	size_t count;
+};
+
+static void objects_deinit(struct objects *o)
 {
+	o->list->free(o->items, o->count);
+}
+
+static int add_page(struct objects *o, struct json_object *page)
+{
+	size_t n = json_object_array_length(page);
+	void *items = n > 0 ? realloc(o->items, (o->count + n) * sizeof(void *)) : o->items;
+	int r;
+
+	if (n > 0 && !items)
+		return -ENOMEM;
+	o->items = items;
+	for (size_t i = 0; i < n; i++) {
+		r = o->list->make(o->items, o->count,
+				  json_object_get(json_object_array_get_idx(page, i)));
+		if (r < 0)
+			return r;
+		o->count++;
+	}
+	return 0;
+}
+
+int client_list(struct sandboxd_client *c, const struct client_list *list, void **ret_items,
+		size_t *ret_count, struct sandboxd_error *reterr)
+{
+	CLEANUP(objects_deinit) struct objects o = { .list = list };
 	CLEANUP_JSON struct json_object *result = NULL;
 	const char *after = NULL; /* in RESULT */
 	size_t n;
 	int r;
 
-	do {
+	for (;;) {
 		struct json_object *params = json_object_new_object(), *page;
 
 		if (params)
@@ -33,15 +65,18 @@ int client_list(struct sandboxd_client *c, const struct client_list *list,
 		page = json_value_array(result, list->array);
 		if (!page)
 			return -EBADMSG;
+		r = add_page(&o, page);
+		if (r < 0)
+			return r;
 		n = json_object_array_length(page);
-		for (size_t i = 0; i < n; i++) {
-			struct json_object *item = json_object_array_get_idx(page, i);
-
-			after = json_value_string(item, list->key);
-			r = list->add(json_object_get(item), list->userdata);
-			if (r < 0)
-				return r;
-		}
-	} while (n == LIST_LIMIT_MAX);
+		if (n < LIST_LIMIT_MAX)
+			break;
+		after = json_value_string(json_object_array_get_idx(page, n - 1), list->key);
+		if (!after)
+			return -EBADMSG;
+	}
+	*ret_count = o.count;
+	*ret_items = TAKE_PTR(o.items);
+	o.count = 0;
 	return 0;
 }

@@ -161,50 +161,32 @@ int sandboxd_sandbox_remove(struct sandboxd_client *c, const char *name, int for
 
 /* ---- list ---- */
 
-struct sandbox_list {
-	struct sandboxd_sandbox **items;
-	size_t count;
-};
-
-static void sandbox_list_deinit(struct sandbox_list *l)
+static int make_sandbox(void *items, size_t i, struct json_object *json)
 {
-	sandboxd_sandbox_list_free(l->items, l->count);
+	struct sandboxd_sandbox **list = items;
+
+	return sandbox_new(&list[i], json);
 }
 
-static int add_sandbox(struct json_object *item, void *userdata)
+static void free_sandbox_list(void *items, size_t count)
 {
-	struct sandbox_list *l = userdata;
-	struct sandboxd_sandbox **items = realloc(l->items, (l->count + 1) * sizeof *items);
-	int r;
-
-	if (!items) {
-		json_object_put(item);
-		return -ENOMEM;
-	}
-	l->items = items;
-	r = sandbox_new(&items[l->count], item);
-	if (r == 0)
-		l->count++;
-	return r;
+	sandboxd_sandbox_list_free(items, count);
 }
 
 int sandboxd_sandbox_list(struct sandboxd_client *c, struct sandboxd_sandbox ***ret,
 			  size_t *ret_count, struct sandboxd_error *reterr)
 {
-	CLEANUP(sandbox_list_deinit) struct sandbox_list l = { NULL, 0 };
-	const struct client_list list = { .method = "sandbox.list",
-					  .array = "sandboxes",
-					  .key = "id",
-					  .add = add_sandbox,
-					  .userdata = &l };
-	int r = client_list(c, &list, reterr);
+	static const struct client_list list = { .method = "sandbox.list",
+						 .array = "sandboxes",
+						 .key = "id",
+						 .make = make_sandbox,
+						 .free = free_sandbox_list };
+	void *items;
+	int r = client_list(c, &list, &items, ret_count, reterr);
 
-	if (r != 0)
-		return r;
-	*ret_count = l.count;
-	*ret = TAKE_PTR(l.items);
-	l.count = 0;
-	return 0;
+	if (r == 0)
+		*ret = items;
+	return r;
 }
 
 void sandboxd_sandbox_list_free(struct sandboxd_sandbox **list, size_t count)

@@ -95,50 +95,32 @@ void sandboxd_secret_list_free(struct sandboxd_secret **list, size_t count)
 	free(list);
 }
 
-struct secret_list {
-	struct sandboxd_secret **items;
-	size_t count;
-};
-
-static void secret_list_deinit(struct secret_list *l)
+static int make_secret(void *items, size_t i, struct json_object *json)
 {
-	sandboxd_secret_list_free(l->items, l->count);
+	struct sandboxd_secret **list = items;
+
+	return secret_new(&list[i], json);
 }
 
-static int add_secret(struct json_object *item, void *userdata)
+static void free_secret_list(void *items, size_t count)
 {
-	struct secret_list *l = userdata;
-	struct sandboxd_secret **items = realloc(l->items, (l->count + 1) * sizeof *items);
-	int r;
-
-	if (!items) {
-		json_object_put(item);
-		return -ENOMEM;
-	}
-	l->items = items;
-	r = secret_new(&items[l->count], item);
-	if (r == 0)
-		l->count++;
-	return r;
+	sandboxd_secret_list_free(items, count);
 }
 
 int sandboxd_secret_list(struct sandboxd_client *c, struct sandboxd_secret ***ret,
 			 size_t *ret_count, struct sandboxd_error *reterr)
 {
-	CLEANUP(secret_list_deinit) struct secret_list l = { NULL, 0 };
-	const struct client_list list = { .method = "secret.list",
-					  .array = "secrets",
-					  .key = "secret",
-					  .add = add_secret,
-					  .userdata = &l };
-	int r = client_list(c, &list, reterr);
+	static const struct client_list list = { .method = "secret.list",
+						 .array = "secrets",
+						 .key = "secret",
+						 .make = make_secret,
+						 .free = free_secret_list };
+	void *items;
+	int r = client_list(c, &list, &items, ret_count, reterr);
 
-	if (r != 0)
-		return r;
-	*ret_count = l.count;
-	*ret = TAKE_PTR(l.items);
-	l.count = 0;
-	return 0;
+	if (r == 0)
+		*ret = items;
+	return r;
 }
 
 /* ---- leases ---- */
@@ -254,52 +236,34 @@ void sandboxd_lease_list_free(struct sandboxd_lease **list, size_t count)
 	free(list);
 }
 
-struct lease_list {
-	struct sandboxd_lease **items;
-	size_t count;
-};
-
-static void lease_list_deinit(struct lease_list *l)
+static int make_lease(void *items, size_t i, struct json_object *json)
 {
-	sandboxd_lease_list_free(l->items, l->count);
+	struct sandboxd_lease **list = items;
+
+	return lease_new(&list[i], json);
 }
 
-static int add_lease(struct json_object *item, void *userdata)
+static void free_lease_list(void *items, size_t count)
 {
-	struct lease_list *l = userdata;
-	struct sandboxd_lease **items = realloc(l->items, (l->count + 1) * sizeof *items);
-	int r;
-
-	if (!items) {
-		json_object_put(item);
-		return -ENOMEM;
-	}
-	l->items = items;
-	r = lease_new(&items[l->count], item);
-	if (r == 0)
-		l->count++;
-	return r;
+	sandboxd_lease_list_free(items, count);
 }
 
 int sandboxd_lease_list(struct sandboxd_client *c, const char *secret, struct sandboxd_lease ***ret,
 			size_t *ret_count, struct sandboxd_error *reterr)
 {
-	CLEANUP(lease_list_deinit) struct lease_list l = { NULL, 0 };
 	const struct client_list list = { .method = "secret.leases",
 					  .array = "leases",
 					  .key = "leaseId",
 					  .param = "secret",
 					  .value = secret,
-					  .add = add_lease,
-					  .userdata = &l };
-	int r = client_list(c, &list, reterr);
+					  .make = make_lease,
+					  .free = free_lease_list };
+	void *items;
+	int r = client_list(c, &list, &items, ret_count, reterr);
 
-	if (r != 0)
-		return r;
-	*ret_count = l.count;
-	*ret = TAKE_PTR(l.items);
-	l.count = 0;
-	return 0;
+	if (r == 0)
+		*ret = items;
+	return r;
 }
 
 /* Takes PARAMS. */

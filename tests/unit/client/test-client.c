@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fake-server.h"
@@ -520,6 +521,50 @@ START_TEST(list_of_nothing)
 }
 END_TEST
 
+static void hear_and_say(const char *params, const char *text)
+{
+	int fds[64];
+	size_t n_fds;
+	CLEANUP_STR char *line = fake_server_hear(&server, fds, &n_fds);
+
+	ck_assert_ptr_nonnull(strstr(line, params));
+	fake_server_say(&server, text);
+}
+
+/* A page with as many as were asked for is not the last one. */
+START_TEST(list_of_two_pages)
+{
+	struct sandboxd_sandbox **list = NULL;
+	size_t count = 0;
+	CLEANUP_STR char *page = NULL;
+	FILE *f = open_memstream(&page, &count);
+	pid_t daemon;
+	int status;
+
+	(void)fputs("{\"id\":1,\"result\":{\"sandboxes\":[", f);
+	for (int i = 0; i < 1000; i++)
+		(void)fprintf(f, "%s{\"name\":\"n%d\",\"id\":\"i%d\"}", i ? "," : "", i, i);
+	(void)fputs("]}}\n", f);
+	ck_assert_int_eq(fclose(f), 0);
+	daemon = fork();
+	ck_assert_int_ge(daemon, 0);
+	if (daemon == 0) {
+		hear_and_say("{\"limit\":1000}", page);
+		hear_and_say("{\"limit\":1000,\"after\":\"i999\"}",
+			     "{\"id\":2,\"result\":{\"sandboxes\":[{\"name\":\"n1000\"}]}}\n");
+		_exit(0);
+	}
+	fake_server_close(&server);
+	ck_assert_int_eq(sandboxd_sandbox_list(server.client, &list, &count, NULL), 0);
+	ck_assert_uint_eq(count, 1001);
+	ck_assert_str_eq(list[999]->name, "n999");
+	ck_assert_str_eq(list[1000]->name, "n1000");
+	sandboxd_sandbox_list_free(list, count);
+	ck_assert_int_eq(waitpid(daemon, &status, 0), daemon);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("client");
@@ -547,6 +592,7 @@ int main(void)
 	tcase_add_test(tcase, typed_create_and_exec);
 	tcase_add_test(tcase, typed_read);
 	tcase_add_test(tcase, list_of_nothing);
+	tcase_add_test(tcase, list_of_two_pages);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
