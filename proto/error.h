@@ -28,7 +28,8 @@ enum error_kind {
 	ERROR_KIND_MAX,
 };
 
-/* Strings are owned by the error; NULL when absent. */
+/* Strings are owned by the error; NULL when absent. A message stands behind a colon: no capital, no
+ * period. */
 struct error {
 	enum error_kind kind;
 	char *message;  /* one sentence for a person */

@@ -107,7 +107,6 @@ void message_error(const char *hint, const char *format, ...)
 {
 	CLEANUP_STR char *text = NULL;
 	va_list args;
-	size_t n;
 
 	va_start(args, format);
 	text = format_text(format, args);
@@ -119,10 +118,6 @@ void message_error(const char *hint, const char *format, ...)
 						       .hint = (char *)(uintptr_t)hint });
 		return;
 	}
-	/* "what." and ": hint" would make an odd sentence */
-	n = strlen(text);
-	if (hint && n > 0 && text[n - 1] == '.')
-		text[n - 1] = '\0';
 	print_line("sandboxctl: ", text, hint);
 }
 

@@ -108,8 +108,6 @@ static char *in_our_words(const struct ctl *ctl, enum option_kind kind, const ch
 	while (f && *text) {
 		size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_." CAPITALS);
 
-		if (n > 0 && text[n - 1] == '.')
-			n--; /* of the sentence */
 		print_word(f, ctl, kind, text, n);
 		text += n;
 		if (*text) /* what ended the word */
@@ -128,18 +126,15 @@ void refusal_tell(const struct ctl *ctl, const struct sandboxd_error *e)
 	CLEANUP_STR char *text = in_our_words(ctl, OPTION_KIND_STRING, e->message);
 	CLEANUP_STR char *hint = e->hint ? in_our_words(ctl, kind, e->hint) : NULL;
 	CLEANUP_STR char *own_name = e->field ? name_of(ctl, e->field) : NULL;
-	/* an operand needs no name: "There is no secret x" */
+	/* an operand needs no name: "there is no secret x" */
 	const char *name = row ? own_name : own_name ? NULL : e->field;
-	size_t n = text ? strlen(text) : 0;
 
 	if (ctl->json) {
 		message_json(e);
 		return;
 	}
-	if (n > 0 && text[n - 1] == '.')
-		n--;
 	if (text && name && !strstr(text, name))
-		message_error(hint, "%.*s (%s)", (int)n, text, name);
+		message_error(hint, "%s (%s)", text, name);
 	else
 		message_error(hint, "%s", text ? text : e->message);
 }

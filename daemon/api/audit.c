@@ -26,7 +26,7 @@ static void on_gone(struct request *r, void *userdata)
 
 	audit_reading_end(a->reading);
 	free(a);
-	(void)error_set(&e, ERROR_CANCELLED, NULL, NULL, "The call was cancelled.");
+	(void)error_set(&e, ERROR_CANCELLED, NULL, NULL, "the call was cancelled");
 	request_fail(r, &e);
 }
 

@@ -112,7 +112,7 @@ void method_pool_list(struct request *r, void *userdata)
 	pool_each(userdata, request_uid(r), collect, &l);
 	if (l.failed) {
 		free(l.items);
-		error_set_errno(&e, -ENOMEM, "Pools cannot be listed");
+		error_set_errno(&e, -ENOMEM, "pools cannot be listed");
 		request_fail(r, &e);
 		return;
 	}

@@ -49,8 +49,8 @@ static int set_read_error(int r, struct error *reterr)
 {
 	if (r == -EFBIG)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "value", "at most 1 MiB",
-				 "The value is too long.");
-	return error_set_errno(reterr, r, "The value cannot be read");
+				 "the value is too long");
+	return error_set_errno(reterr, r, "the value cannot be read");
 }
 
 static void on_readable(evutil_socket_t fd, short events, void *userdata)
@@ -78,7 +78,7 @@ static void on_late(evutil_socket_t fd, short events, void *userdata)
 	(void)fd;
 	(void)events;
 	(void)error_set(&e, ERROR_TIMEOUT, "value", "close the pipe when all is written",
-			"The end of the value did not come.");
+			"the end of the value did not come");
 	i->done(NULL, &e, i->userdata);
 	secret_input_free(i);
 }
@@ -136,10 +136,10 @@ int secret_input_new(struct manager *m, uid_t uid, int fd, secret_input_done *do
 		i->fd = own; /* negative, it is not closed */
 	if (own < 0)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "value.fd", "the end of a pipe",
-				 "The value cannot be read from this descriptor.");
+				 "the value cannot be read from this descriptor");
 	if (!i) {
 		(void)close_fd(own);
-		return error_set_errno(reterr, -ENOMEM, "The value cannot be read");
+		return error_set_errno(reterr, -ENOMEM, "the value cannot be read");
 	}
 	if (check_room(m, uid, reterr) < 0)
 		return -1;
@@ -149,7 +149,7 @@ int secret_input_new(struct manager *m, uid_t uid, int fd, secret_input_done *do
 	LIST_INSERT_HEAD(&m->secret_inputs, i, in_all);
 	r = start(i, m->base);
 	if (r < 0)
-		return error_set_errno(reterr, r, "The value cannot be read");
+		return error_set_errno(reterr, r, "the value cannot be read");
 	*ret = TAKE_PTR(i);
 	return 0;
 }

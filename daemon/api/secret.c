@@ -73,11 +73,11 @@ static int find_owner(const struct manager *m, uid_t peer, const char *name, uid
 		return error_set(reterr, ERROR_INVALID_STATE, "secret",
 				 "change it there, or take the section out",
 				 "[secret %s] in the configuration says that it comes from "
-				 "the provider %s.",
+				 "the provider %s",
 				 name, c->provider);
 	if (c && peer != m->uid)
 		return error_set(reterr, ERROR_DENIED, "secret", "take another name",
-				 "The secret %s is shared by the daemon's user.", name);
+				 "the secret %s is shared by the daemon's user", name);
 	*ret = peer;
 	return 0;
 }
@@ -212,7 +212,7 @@ static struct secret_change *change_new(struct request *r, struct manager *m, co
 	struct secret_change *c = calloc(1, sizeof(*c));
 
 	if (!c) {
-		(void)error_set_errno(reterr, -ENOMEM, "The secret cannot be changed");
+		(void)error_set_errno(reterr, -ENOMEM, "the secret cannot be changed");
 		return NULL;
 	}
 	*c = (struct secret_change){ .manager = m, .request = r, .action = action, .name = name };
@@ -385,7 +385,7 @@ void method_secret_list(struct request *r, void *userdata)
 	if (error == 0)
 		error = collect_sections(&l, &e);
 	if (error == 0 && l.failed)
-		error = error_set_errno(&e, -ENOMEM, "Secrets cannot be listed");
+		error = error_set_errno(&e, -ENOMEM, "secrets cannot be listed");
 	if (error < 0)
 		request_fail(r, &e);
 	else

@@ -82,7 +82,7 @@ static int check_filter(const struct filter_params *f, struct error *reterr)
 					      : NULL;
 
 	return field ? error_set(reterr, ERROR_INVALID_PARAMS, field, "tool, state",
-				 "Templates cannot be filtered by %s.", field)
+				 "templates cannot be filtered by %s", field)
 		     : 0;
 }
 
@@ -101,7 +101,7 @@ void method_template_list(struct request *r, void *userdata)
 	template_each(userdata, request_uid(r), collect, &l);
 	if (l.failed) {
 		free(l.items);
-		error_set_errno(&e, -ENOMEM, "Templates cannot be listed");
+		error_set_errno(&e, -ENOMEM, "templates cannot be listed");
 		request_fail(r, &e);
 		return;
 	}
@@ -171,7 +171,7 @@ static void on_given_up(struct request *r, void *userdata)
 
 	template_forget(b->manager, b);
 	free(b);
-	error_set(&e, ERROR_CANCELLED, NULL, NULL, "The build was cancelled.");
+	error_set(&e, ERROR_CANCELLED, NULL, NULL, "the build was cancelled");
 	request_fail(r, &e);
 }
 
@@ -179,10 +179,10 @@ static int check_build(const struct template_build_params *p, struct error *rete
 {
 	if (p->tool && p->template_name)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "template", "one of them",
-				 "A tool's layer or a template can be built, not both.");
+				 "a tool's layer or a template can be built, not both");
 	if (!p->tool && !p->template_name)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "tool", "tool, or template: debian",
-				 "It is not said what to build.");
+				 "it is not said what to build");
 	return 0;
 }
 
@@ -207,7 +207,7 @@ void method_template_build(struct request *r, void *userdata)
 	}
 	wait.userdata = b = malloc(sizeof(*b));
 	if (!b) {
-		error_set_errno(&e, -ENOMEM, "The template cannot be built");
+		error_set_errno(&e, -ENOMEM, "the template cannot be built");
 		request_fail(r, &e);
 		return;
 	}

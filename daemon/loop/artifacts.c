@@ -253,7 +253,7 @@ int artifacts_check_base(const char *sha, struct error *reterr)
 		return 0;
 	return error_set(reterr, ERROR_INVALID_PARAMS, "baseSha",
 			 "give what `git rev-parse HEAD` prints",
-			 "A base commit is named by %d to %d hexadecimal digits.", SHA_PREFIX_MIN,
+			 "a base commit is named by %d to %d hexadecimal digits", SHA_PREFIX_MIN,
 			 SHA_MAX);
 }
 

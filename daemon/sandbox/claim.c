@@ -49,7 +49,7 @@ static int too_many(struct builder *b)
 {
 	return error_set(b->reterr, ERROR_LIMIT_REACHED, "extraWorkspaces",
 			 "use fewer workspaces or shorter paths",
-			 "The workspaces take more mounts than one sandbox can have.");
+			 "the workspaces take more mounts than one sandbox can have");
 }
 
 static int add_string(struct builder *b, struct wire_str *at, const char *text)
@@ -70,8 +70,8 @@ static int add_idmapped(struct builder *b, int dir, const char *path)
 		(void)error_set(b->reterr, ERROR_UNAVAILABLE, "workspace",
 				"use a workspace on ext4, xfs, btrfs or tmpfs, or one that "
 				"belongs to an ordinary user",
-				"The file system of %s cannot do idmapped mounts (%s), which a "
-				"workspace of root needs.",
+				"the file system of %s cannot do idmapped mounts (%s), which a "
+				"workspace of root needs",
 				path, strerror(-r));
 		return -1;
 	}

@@ -33,7 +33,7 @@ static int refuse(const char *field, const char *path, const char *why, struct e
 {
 	return error_set(reterr, ERROR_DENIED, field,
 			 "use a worktree made by `git worktree add`, or `git worktree repair` it",
-			 "The .git of %s is not accepted: %s.", path, why);
+			 "the .git of %s is not accepted: %s", path, why);
 }
 
 /* Instead of a reason to refuse: nothing is known of it yet. */
@@ -224,7 +224,7 @@ int git_inspect(struct git_layout *g, int workspace, const char *path, uid_t own
 	git_layout_deinit(g);
 	if (why == shortage)
 		return error_set(reterr, ERROR_LIMIT_REACHED, field, NULL,
-				 "The .git of %s cannot be looked at: %s.", path, why);
+				 "the .git of %s cannot be looked at: %s", path, why);
 	return refuse(field, path, why, reterr);
 }
 

@@ -61,7 +61,7 @@ static int check_template(struct manager *m, uid_t owner, const struct pool_set_
 	if (tool_find(m->config, name))
 		hint = string_format("sandboxctl template build %s", name);
 	error_set(reterr, ERROR_NOT_FOUND, "template", hint ? hint : "sandboxctl template ls",
-		  "There is no template %s%s.", name, hint ? " yet" : "");
+		  "there is no template %s%s", name, hint ? " yet" : "");
 	error_set_resource(reterr, "template %s", name);
 	return -1;
 }
@@ -72,15 +72,15 @@ static int check_given(const struct pool_set_params *p, struct error *reterr)
 
 	if (p->reset && numbers)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "reset", "two calls",
-				 "A pool is reset, or set to something.");
+				 "a pool is reset, or set to something");
 	if (!p->reset && !numbers)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "min",
 				 "min, max, maxAgeMs, or reset",
-				 "It is not said what to change in the pool.");
+				 "it is not said what to change in the pool");
 	if (p->max_age_ms > 0 && p->max_age_ms < POOL_MAX_AGE_MIN_MS)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "maxAgeMs",
 				 "0 (never), or at least 1000",
-				 "A spare cannot be replaced every %lld ms.",
+				 "a spare cannot be replaced every %lld ms",
 				 (long long)p->max_age_ms);
 	return 0;
 }
@@ -94,7 +94,7 @@ static int check_room(const struct manager *m, uint32_t max, struct error *reter
 		return 0;
 	hint = string_format("at most %u; raise [limits] pool_memory in sandboxd.conf", room);
 	return error_set(reterr, ERROR_LIMIT_REACHED, "max", hint,
-			 "%u spares do not fit into the %llu KiB that all pools may have.", max,
+			 "%u spares do not fit into the %llu KiB that all pools may have", max,
 			 (unsigned long long)(m->config->pool_memory_bytes / 1024));
 }
 
@@ -116,13 +116,13 @@ static int change(const struct manager *m, const struct pool_set_params *p,
 	if (settings->min > settings->max) {
 		hint = string_format("a min of at most %u, or a larger max", settings->max);
 		return error_set(reterr, ERROR_INVALID_PARAMS, p->min >= 0 ? "min" : "max", hint,
-				 "min %u is more than max %u.", settings->min, settings->max);
+				 "min %u is more than max %u", settings->min, settings->max);
 	}
 	why = settings->max > 0 ? pool_unavailable(m) : NULL;
 	if (why)
 		return error_set(reterr, ERROR_UNAVAILABLE, "template",
 				 "[daemon] runtime = crun in sandboxd.conf, or max 0",
-				 "Sandboxes cannot be claimed here: %s", why);
+				 "sandboxes cannot be claimed here: %s", why);
 	return 0;
 }
 
@@ -142,7 +142,7 @@ static int store(struct manager *m, uid_t owner, const struct pool_set_params *p
 
 		r = pool_settings_store(m, &row, full);
 	}
-	return r < 0 ? error_set_errno(reterr, r, "The pool of %s cannot be set", full) : 0;
+	return r < 0 ? error_set_errno(reterr, r, "the pool of %s cannot be set", full) : 0;
 }
 
 int pool_set(struct manager *m, uid_t peer, const struct pool_set_params *p, struct pool_facts *ret,
@@ -159,7 +159,7 @@ int pool_set(struct manager *m, uid_t peer, const struct pool_set_params *p, str
 		return -1;
 	r = pool_get(m, owner, full, &pool);
 	if (r < 0)
-		return error_set_errno(reterr, r, "The pool of %s cannot be made", full);
+		return error_set_errno(reterr, r, "the pool of %s cannot be made", full);
 	pool_settings_changed(m);
 	event_pool_set(pool);
 	pool_get_facts(pool, ret);

@@ -17,18 +17,18 @@ static void explain(const struct sandbox *s, int error, const char *reason, stru
 	case EDQUOT:
 		error_set(ret, ERROR_LIMIT_REACHED, NULL,
 			  "free some space for the state directory; the sandbox goes on",
-			  "The disk is too full for a copy of sandbox %s.", s->facts.name);
+			  "the disk is too full for a copy of sandbox %s", s->facts.name);
 		break;
 	case ENOENT:
 		error_set(ret, ERROR_INVALID_STATE, "sandbox", NULL,
-			  "The files of sandbox %s are gone.", s->facts.name);
+			  "the files of sandbox %s are gone", s->facts.name);
 		break;
 	case ETIMEDOUT:
 		error_set(ret, ERROR_TIMEOUT, NULL, "try again, or stop it first",
-			  "Sandbox %s cannot be held still.", s->facts.name);
+			  "sandbox %s cannot be held still", s->facts.name);
 		break;
 	default:
-		error_set(ret, ERROR_RUNTIME_FAILED, NULL, NULL, "Sandbox %s cannot be copied: %s",
+		error_set(ret, ERROR_RUNTIME_FAILED, NULL, NULL, "sandbox %s cannot be copied: %s",
 			  s->facts.name, reason ? reason : strerror(-error));
 	}
 	error_set_resource(ret, "sandbox %s", s->facts.name);

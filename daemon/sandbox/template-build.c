@@ -84,7 +84,7 @@ static void fail_errno(struct build *b, int r, const char *what)
 {
 	struct error e = { 0 };
 
-	error_set_errno(&e, r, "The template %s cannot be built: %s",
+	error_set_errno(&e, r, "the template %s cannot be built: %s",
 			b->config.choice.profile->name, what);
 	note_failure(b, &e);
 }
@@ -93,7 +93,7 @@ static void fail_runtime(struct build *b, const char *what, const char *reason)
 {
 	struct error e = { 0 };
 
-	error_set(&e, ERROR_RUNTIME_FAILED, NULL, NULL, "The template %s cannot be built: %s: %s",
+	error_set(&e, ERROR_RUNTIME_FAILED, NULL, NULL, "the template %s cannot be built: %s: %s",
 		  b->config.choice.profile->name, what, reason);
 	note_failure(b, &e);
 }
@@ -305,7 +305,7 @@ static void note_bad_step(struct build *b, const struct exec *e)
 	read_tail(e, tail);
 	error_set(&error,
 		  result->cause == EXEC_CAUSE_CANCELLED ? ERROR_CANCELLED : ERROR_RUNTIME_FAILED,
-		  NULL, NULL, "The template %s@%s cannot be built: %s: %s%s%s",
+		  NULL, NULL, "the template %s@%s cannot be built: %s: %s%s%s",
 		  choice->profile->name, choice->version, b->steps.items[b->step].message, how,
 		  tail[0] ? ": " : "", tail);
 	error_set_resource(&error, "template %s@%s", choice->profile->name, choice->version);
@@ -384,7 +384,7 @@ static int start_step(struct build *b, const struct tool_step *step, struct erro
 	if (r == 0)
 		r = to_pairs(&l, &items);
 	if (r < 0)
-		return error_set_errno(reterr, r, "A build step cannot be started");
+		return error_set_errno(reterr, r, "a build step cannot be started");
 	params.env = (struct pairs){ .items = items, .count = l.count };
 	r = exec_start(b->config.manager, b->sandbox, &params, fds, &b->exec, reterr);
 	free(items);
@@ -394,7 +394,7 @@ static int start_step(struct build *b, const struct tool_step *step, struct erro
 	if (r < 0) {
 		exec_end(b->exec, EXEC_CAUSE_CANCELLED);
 		b->exec = exec_unref(b->exec);
-		return error_set_errno(reterr, r, "A build step cannot be followed");
+		return error_set_errno(reterr, r, "a build step cannot be followed");
 	}
 	return 0;
 }
@@ -461,7 +461,7 @@ int build_new(struct build **ret, const struct build_config *config, struct erro
 	int r = -ENOMEM;
 
 	if (!b)
-		return error_set_errno(reterr, r, "A build cannot be started");
+		return error_set_errno(reterr, r, "a build cannot be started");
 	b->config = *config;
 	b->held = config_ref(config->choice.config);    /* a reload may replace it meanwhile */
 	b->config.layer = b->config.stale_layer = NULL; /* our copies count */
@@ -475,7 +475,7 @@ int build_new(struct build **ret, const struct build_config *config, struct erro
 	if (r == 0)
 		r = tool_steps_make(&b->steps, &b->config.choice);
 	if (r < 0)
-		error_set_errno(reterr, r, "A build cannot be started");
+		error_set_errno(reterr, r, "a build cannot be started");
 	else
 		r = create_sandbox(b, reterr);
 	if (r < 0) {
@@ -492,7 +492,7 @@ void build_cancel(struct build *b)
 
 	if (b->phase >= BUILD_PHASE_SAVING || b->failed)
 		return; /* what is being saved is wanted by the next one who asks */
-	error_set(&e, ERROR_CANCELLED, NULL, NULL, "The build of template %s was cancelled.",
+	error_set(&e, ERROR_CANCELLED, NULL, NULL, "the build of template %s was cancelled",
 		  b->config.choice.profile->name);
 	note_failure(b, &e);
 	if (b->exec)

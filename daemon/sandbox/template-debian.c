@@ -68,12 +68,12 @@ int debian_check(const char *suite, struct error *reterr)
 
 	if (!string_equal(suite, DEBIAN_SUITE))
 		return error_set(reterr, ERROR_UNAVAILABLE, "template",
-				 NAME " or " NAME "@" DEBIAN_SUITE, "Debian %.64s cannot be built.",
+				 NAME " or " NAME "@" DEBIAN_SUITE, "Debian %.64s cannot be built",
 				 suite);
 	if (!path_find_program("mmdebstrap", path, sizeof(path)))
 		return error_set(reterr, ERROR_UNAVAILABLE, "template",
 				 "apt-get install mmdebstrap",
-				 "The template debian is made with mmdebstrap, which is not "
+				 "the template debian is made with mmdebstrap, which is not "
 				 "installed.");
 	return 0;
 }
@@ -140,12 +140,12 @@ static void fail_keeper(struct debian *d, int error, struct wire_message *m)
 	if (error == -EOPNOTSUPP)
 		error_set(&e, ERROR_UNAVAILABLE, "template",
 			  "apt-get install uidmap; sandboxctl doctor",
-			  "The template debian needs subordinate ids.");
+			  "the template debian needs subordinate ids");
 	else if (error == -ENOSPC || error == -EDQUOT)
-		error_set_errno(&e, error, "The template debian cannot be built");
+		error_set_errno(&e, error, "the template debian cannot be built");
 	else
 		error_set(&e, ERROR_RUNTIME_FAILED, NULL, NULL,
-			  "The template debian cannot be built: %s",
+			  "the template debian cannot be built: %s",
 			  reason && reason[0]  ? reason
 			  : d->tail_length > 0 ? d->tail
 					       : strerror(-error));
@@ -355,7 +355,7 @@ int debian_new(struct debian **ret, const struct debian_config *config, struct e
 	int r = -ENOMEM;
 
 	if (!d)
-		return error_set_errno(reterr, r, "A build cannot be started");
+		return error_set_errno(reterr, r, "a build cannot be started");
 	d->config = *config;
 	d->config.suite = d->config.layer = d->config.stale_layer = NULL; /* our copies count */
 	d->output = -1;
@@ -367,7 +367,7 @@ int debian_new(struct debian **ret, const struct debian_config *config, struct e
 	if (r == 0)
 		r = string_copy(config->stale_layer, &d->stale_layer);
 	if (r < 0)
-		error_set_errno(reterr, r, "A build cannot be started");
+		error_set_errno(reterr, r, "a build cannot be started");
 	else
 		r = manager_keeper(config->manager, config->owner, on_keeper, d, reterr);
 	if (r < 0) {
@@ -385,7 +385,7 @@ void debian_cancel(struct debian *d)
 
 	if (!d->calling || d->failed)
 		return; /* it ends already */
-	error_set(&e, ERROR_CANCELLED, NULL, NULL, "The build of template debian was cancelled.");
+	error_set(&e, ERROR_CANCELLED, NULL, NULL, "the build of template debian was cancelled");
 	note_failure(d, &e);
 	stop_reading(d);
 }

@@ -111,7 +111,7 @@ static struct row *find_visible(const struct template_table *t, uid_t peer, cons
 	if (!row->orphan && string_equal(row->name, full))
 		break;
 	if (!row) {
-		error_set(reterr, ERROR_NOT_FOUND, "template", NULL, "There is no template %s.",
+		error_set(reterr, ERROR_NOT_FOUND, "template", NULL, "there is no template %s",
 			  name);
 		error_set_resource(reterr, "template %s", name);
 	}
@@ -171,13 +171,13 @@ static void on_layer_removed(struct keeper_client *k, int error, struct wire_mes
 	(void)k;
 	(void)m;
 	if (error < 0 && error != -ENOENT) {
-		error_set_errno(&e, error, "The template %s cannot be removed", row->name);
+		error_set_errno(&e, error, "the template %s cannot be removed", row->name);
 		removal_end(removal, &e);
 		return;
 	}
 	r = store_template_delete(row->table->manager->store, row->owner, row->name);
 	if (r < 0)
-		error_set_errno(&e, r, "The template %s cannot be forgotten", row->name);
+		error_set_errno(&e, r, "the template %s cannot be forgotten", row->name);
 	removal_end(removal, r < 0 ? &e : NULL);
 }
 
@@ -207,7 +207,7 @@ static void removal_end_in_use(struct removal *removal)
 	row->removing = false;
 	r = row_orphan(row);
 	if (r < 0)
-		error_set_errno(&e, r, "The template %s cannot be forgotten", row->name);
+		error_set_errno(&e, r, "the template %s cannot be forgotten", row->name);
 	if (removal->done)
 		removal->done(r < 0 ? &e : NULL, removal->userdata);
 	free(removal);
@@ -230,7 +230,7 @@ static void on_removal_keeper(struct keeper_client *k, struct error *e, void *us
 	}
 	r = ask_removal(k, removal);
 	if (r < 0) {
-		error_set_errno(&own, r, "The template %s cannot be removed", removal->row->name);
+		error_set_errno(&own, r, "the template %s cannot be removed", removal->row->name);
 		removal_end(removal, &own);
 	}
 }
@@ -241,7 +241,7 @@ static int start_removal(struct row *row, template_removed *done, void *userdata
 	struct removal *removal = malloc(sizeof(*removal));
 
 	if (!removal)
-		return error_set_errno(reterr, -ENOMEM, "The template %s cannot be removed",
+		return error_set_errno(reterr, -ENOMEM, "the template %s cannot be removed",
 				       row->name);
 	*removal = (struct removal){ .row = row, .done = done, .userdata = userdata };
 	row->removing = true;
@@ -261,7 +261,7 @@ static int may_remove(const struct row *row, bool force, struct error *reterr)
 
 	if (row->state == TEMPLATE_STATE_BUILDING || row->removing)
 		return error_set(reterr, ERROR_CONFLICT, NULL, "wait for it to end",
-				 "The template %s is being %s.", row->name,
+				 "the template %s is being %s", row->name,
 				 row->removing ? "removed" : "made");
 	return row_in_use(row, !force, &user) ? row_refuse_in_use(row, &user, reterr) : 0;
 }
@@ -273,7 +273,7 @@ int template_remove(struct manager *m, const struct template_remove_query *query
 
 	if (string_equal(query->name, HOST_TEMPLATE))
 		return error_set(reterr, ERROR_DENIED, "template", NULL,
-				 "The template host is built in and cannot be removed.");
+				 "the template host is built in and cannot be removed");
 	row = find_visible(m->templates, query->peer, query->name, reterr);
 	if (!row || may_remove(row, query->force, reterr) < 0)
 		return -1;

@@ -284,15 +284,15 @@ int row_refuse_in_use(const struct row *row, const struct row_user *user, struct
 	if (user->sandbox)
 		error_set(reterr, ERROR_CONFLICT, NULL,
 			  "stop or remove the sandboxes that use it first",
-			  "The template %s is in use by sandbox %s.", row->name,
+			  "the template %s is in use by sandbox %s", row->name,
 			  sandbox_name(user->sandbox));
 	else if (user->row)
 		error_set(reterr, ERROR_CONFLICT, NULL,
 			  "remove the templates that stand on it first",
-			  "The template %s is in use by template %s.", row->name, user->row->name);
+			  "the template %s is in use by template %s", row->name, user->row->name);
 	else
 		error_set(reterr, ERROR_CONFLICT, NULL, "try again in a moment",
-			  "The template %s is in use by a sandbox that is being made.", row->name);
+			  "the template %s is in use by a sandbox that is being made", row->name);
 	error_set_resource(reterr, "template %s", row->name);
 	return -1;
 }

@@ -40,13 +40,13 @@ static int check_name(const struct config *config, const char *name, struct erro
 
 	if (strchr(name, '@'))
 		return error_set(reterr, ERROR_INVALID_PARAMS, "template", "NAME or NAME:TAG",
-				 "%.100s has a version, which only templates that are built have.",
+				 "%.100s has a version, which only templates that are built have",
 				 name);
 	(void)snprintf(base, sizeof(base), "%.*s", (int)strcspn(name, ":"), name);
 	if (string_equal(base, HOST_TEMPLATE) || debian_suite(base) ||
 	    tool_choose(config, base, "template", &choice, &e) == 0 || e.kind != ERROR_NOT_FOUND)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "template", "another name",
-				 "The name %.100s is taken by a template that is built.", base);
+				 "the name %.100s is taken by a template that is built", base);
 	return 0;
 }
 
@@ -54,7 +54,7 @@ static int refuse_taken(const char *name, struct error *reterr)
 {
 	error_set(reterr, ERROR_ALREADY_EXISTS, "template",
 		  "another name or tag, or remove it first: sandboxctl template rm",
-		  "There is a template %s already.", name);
+		  "there is a template %s already", name);
 	error_set_resource(reterr, "template %s", name);
 	return -1;
 }
@@ -64,12 +64,12 @@ static int check_sandbox(const struct sandbox *s, struct error *reterr)
 	if (!runtime_can(sandbox_runtime(s), RUNTIME_CAN_SAVE))
 		return error_set(reterr, ERROR_UNAVAILABLE, "sandbox",
 				 "make it with the runtime crun or runc",
-				 "A sandbox of the runtime %s cannot be saved.",
+				 "a sandbox of the runtime %s cannot be saved",
 				 sandbox_facts(s)->runtime);
 	if (sandbox_layers(s)->count >= KEEPER_LOWERS_MAX)
 		return error_set(reterr, ERROR_LIMIT_REACHED, "sandbox",
 				 "start again from a template that stands on fewer",
-				 "Sandbox %s stands on %zu layers, and there can be at most %d.",
+				 "sandbox %s stands on %zu layers, and there can be at most %d",
 				 sandbox_name(s), sandbox_layers(s)->count, KEEPER_LOWERS_MAX);
 	return 0;
 }
@@ -167,7 +167,7 @@ static int fail_row(int r, const char *name, struct error *reterr)
 
 	if (r == -EEXIST)
 		return error_set(reterr, ERROR_CONFLICT, NULL, "try again in a moment",
-				 "What is left of an earlier template %s is being removed.", name);
+				 "what is left of an earlier template %s is being removed", name);
 	return store_refuse(r, what ? what : "the template", reterr);
 }
 
@@ -223,7 +223,7 @@ int template_save(struct sandbox *s, const struct template_save_query *query, te
 		return refuse_taken(query->name, reterr);
 	save = calloc(1, sizeof(*save));
 	if (!save)
-		return error_set_errno(reterr, -ENOMEM, "Sandbox %s cannot be saved",
+		return error_set_errno(reterr, -ENOMEM, "sandbox %s cannot be saved",
 				       sandbox_name(s));
 	r = make_row(t, query->peer, s, query->name, &row);
 	if (r < 0) {

@@ -62,18 +62,18 @@ static void on_tool(const struct template_resolved *t, struct error *e, void *us
 	}
 	if (!row || row->removing || row->state != TEMPLATE_STATE_READY)
 		error_set(&own, ERROR_NOT_FOUND, "template", NULL,
-			  "The template %s was removed meanwhile.", p->name);
+			  "the template %s was removed meanwhile", p->name);
 	else if (1 + row->lowers.count + t->layers.count > KEEPER_LOWERS_MAX)
 		error_set(&own, ERROR_LIMIT_REACHED, "template",
 			  "save it again from a sandbox of that tool",
-			  "The template %s and tool %s are more than %d layers.", p->name, p->tool,
+			  "the template %s and tool %s are more than %d layers", p->name, p->tool,
 			  KEEPER_LOWERS_MAX);
 	else
 		r = row_layers(row, &layers);
 	for (size_t i = 0; r == 0 && i < t->layers.count; i++)
 		r = string_list_add(&layers, t->layers.items[i]);
 	if (r < 0)
-		error_set_errno(&own, r, "The template %s cannot be used", p->name);
+		error_set_errno(&own, r, "the template %s cannot be used", p->name);
 	finish(p, &layers, own.kind == ERROR_NONE ? NULL : &own);
 }
 
@@ -127,11 +127,11 @@ static int start(struct row *row, const struct template_query *q, const struct t
 	int r = -ENOMEM;
 
 	if (!p)
-		return error_set_errno(reterr, r, "A template cannot be waited for");
+		return error_set_errno(reterr, r, "a template cannot be waited for");
 	*p = (struct pairing){ .table = t, .wait = *wait, .peer = q->peer, .owner = q->owner };
 	LIST_INSERT_HEAD(&t->pairings, p, link);
 	if (string_copy(q->tool, &p->tool) < 0 || string_copy(row->name, &p->name) < 0)
-		error_set_errno(reterr, r, "A template cannot be waited for");
+		error_set_errno(reterr, r, "a template cannot be waited for");
 	else
 		r = template_build(t->manager, &query, false, &own, reterr);
 	if (r < 0) {
@@ -173,14 +173,14 @@ int row_pair(struct row *row, const struct template_query *q, const struct templ
 	has = row_of_tool(row->table, row->owner, &row->lowers, choice.profile->name);
 	if (has && strchr(q->tool, '@') && !string_equal(has->version, choice.version))
 		return error_set(reterr, ERROR_UNAVAILABLE, "tool", choice.profile->name,
-				 "The template %s has %s@%s, not %s.", row->name,
+				 "the template %s has %s@%s, not %s", row->name,
 				 choice.profile->name, has->version ? has->version : "", q->tool);
 	if (has)
 		return 0;
 	if (length > suffix && string_equal(lowest + length - suffix, KEEPER_ROOT_SUFFIX))
 		return error_set(reterr, ERROR_UNAVAILABLE, "template",
 				 "the tool shell, or a template that stands on host",
-				 "The layer of tool %s does not stand on debian.",
+				 "the layer of tool %s does not stand on debian",
 				 choice.profile->name);
 	return start(row, q, wait, reterr);
 }

@@ -112,7 +112,7 @@ void row_tell_waiters(struct row *row, const struct error *e)
 	int r = e ? 0 : row_layers(row, &layers);
 
 	if (r < 0) {
-		error_set_errno(&own, r, "The template %s cannot be used", row->name);
+		error_set_errno(&own, r, "the template %s cannot be used", row->name);
 		e = &own;
 	}
 	while ((w = LIST_FIRST(&row->waiters))) {
@@ -162,7 +162,7 @@ static void on_build_ended(uint64_t size_bytes, struct error *e, void *userdata)
 		pool_template_changed(row->table->manager);
 		r = row_store(row, false);
 		if (r < 0) { /* a stale layer of the next build's */
-			error_set_errno(&own, r, "The template %s cannot be remembered", row->name);
+			error_set_errno(&own, r, "the template %s cannot be remembered", row->name);
 			row->stale_layer = string_format("%s", row->layer);
 			e = &own;
 		}
@@ -294,7 +294,7 @@ static int start_build(struct template_table *t, const struct wanted *w, struct 
 		return -1;
 	r = prepare_row(t, w, &row);
 	if (r < 0)
-		return error_set_errno(reterr, r, "The template %s cannot be built", w->name);
+		return error_set_errno(reterr, r, "the template %s cannot be built", w->name);
 	r = w->suite ? start_debian(w, row, reterr) : start_tool(w, row, reterr);
 	if (r < 0) {
 		forget_failed(row);
@@ -320,11 +320,11 @@ static int check_saved(const struct row *row, struct error *reterr)
 {
 	if (row->removing)
 		return error_set(reterr, ERROR_CONFLICT, NULL, NULL,
-				 "The template %s is being removed.", row->name);
+				 "the template %s is being removed", row->name);
 	if (row->state != TEMPLATE_STATE_BUILDING && !row_layer_exists(row))
 		return error_set(reterr, ERROR_INVALID_STATE, "template",
 				 "remove it, and save it again",
-				 "The files of template %s are gone.", row->name);
+				 "the files of template %s are gone", row->name);
 	return 0;
 }
 
@@ -345,7 +345,7 @@ static int refuse_unknown(const struct template_table *t, const struct template_
 	error_set(reterr, ERROR_NOT_FOUND, "template",
 		  hint ? hint
 		       : "sandboxctl template ls; host, or a tool such as claude or claude@2.1.42",
-		  "There is no template %s%s.", q->template_name, row ? " here" : "");
+		  "there is no template %s%s", q->template_name, row ? " here" : "");
 	error_set_resource(reterr, "template %s", q->template_name);
 	return -1;
 }
@@ -356,7 +356,7 @@ static int choose_debian(struct wanted *w, const struct tool_choice *tool, struc
 	if (tool->profile && tool->version[0])
 		return error_set(reterr, ERROR_UNAVAILABLE, "template",
 				 "the tool shell, or the template host",
-				 "The layer of tool %s does not stand on debian.",
+				 "the layer of tool %s does not stand on debian",
 				 tool->profile->name);
 	w->suite = debian_suite(w->query->template_name);
 	return 1;
@@ -416,10 +416,10 @@ static int resolve_layer(struct template_table *t, const struct wanted *w, struc
 
 	if (row && row->removing)
 		return error_set(reterr, ERROR_CONFLICT, NULL, "try again in a moment",
-				 "The template %s is being removed.", w->name);
+				 "the template %s is being removed", w->name);
 	if (row && row->build && build_is_over(row->build))
 		return error_set(reterr, ERROR_CONFLICT, NULL, "try again in a moment",
-				 "The last build of the template %s is being cleaned up.", w->name);
+				 "the last build of the template %s is being cleaned up", w->name);
 	if (row &&
 	    (row->state == TEMPLATE_STATE_BUILDING || (!w->force && row_is_good(row, w->digest)))) {
 		*ret = row;
@@ -478,7 +478,7 @@ int template_build(struct manager *m, const struct template_query *query, bool f
 	if (row && force)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "force",
 				 "remove it, and save it again",
-				 "The template %s was saved and cannot be built.", row->name);
+				 "the template %s was saved and cannot be built", row->name);
 	if (row) {
 		r = row_pair(row, query, wait, reterr);
 		if (r != 0)
@@ -486,13 +486,13 @@ int template_build(struct manager *m, const struct template_query *query, bool f
 	} else if (r > 0) {
 		r = name_wanted(&w);
 		if (r < 0)
-			return error_set_errno(reterr, r, "The template %s cannot be looked up",
+			return error_set_errno(reterr, r, "the template %s cannot be looked up",
 					       w.name);
 		if (resolve_layer(t, &w, &row, reterr) < 0)
 			return -1;
 	}
 	r = wait_for(t, row, wait);
-	return r < 0 ? error_set_errno(reterr, r, "A template cannot be waited for") : 0;
+	return r < 0 ? error_set_errno(reterr, r, "a template cannot be waited for") : 0;
 }
 
 int template_resolve(struct manager *m, const struct template_query *query,

@@ -36,7 +36,7 @@ static int unknown_tool(const struct config *config, const char *text, const cha
 	for (p = config->tools; p && used < sizeof(hint); p = p->next)
 		used += (size_t)snprintf(hint + used, sizeof(hint) - used, "%s%s",
 					 used ? ", " : "known tools: ", p->name);
-	error_set(reterr, ERROR_NOT_FOUND, field, hint, "There is no tool %.*s.", length, text);
+	error_set(reterr, ERROR_NOT_FOUND, field, hint, "there is no tool %.*s", length, text);
 	error_set_resource(reterr, "tool %.*s", length, text);
 	return -1;
 }
@@ -45,8 +45,8 @@ static int refuse_version(const char *version, const struct tool_profile *p, con
 			  struct error *reterr)
 {
 	return error_set(reterr, ERROR_INVALID_PARAMS, field,
-			 "an exact version, such as claude@2.1.42",
-			 "%.100s is not a version of %s.", version, p->name);
+			 "an exact version, such as claude@2.1.42", "%.100s is not a version of %s",
+			 version, p->name);
 }
 
 int tool_choose(const struct config *config, const char *text, const char *field,
@@ -62,11 +62,11 @@ int tool_choose(const struct config *config, const char *text, const char *field
 	if (p->broken)
 		return error_set(reterr, ERROR_UNAVAILABLE, field,
 				 "sandboxd --check-config says where",
-				 "The tool %s cannot be used: in the configuration it %s.", p->name,
+				 "the tool %s cannot be used: in the configuration it %s", p->name,
 				 p->broken);
 	if (!p->has_layer && at)
 		return error_set(reterr, ERROR_INVALID_PARAMS, field, p->name,
-				 "The tool %s has no versions.", p->name);
+				 "the tool %s has no versions", p->name);
 	choice.build_timeout_ms =
 		p->build_timeout_ms > 0 ? (long)p->build_timeout_ms : BUILD_TIMEOUT_MS;
 	choice.registry = p->registry;
@@ -163,18 +163,18 @@ static int check_prompt(const struct tool_profile *profile, const struct tool_pr
 {
 	if (profile->prompt.count == 0)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "tool",
-				 "run its command with exec.run", "The tool %s takes no prompt.",
+				 "run its command with exec.run", "the tool %s takes no prompt",
 				 profile->name);
 	/* a model that looks like an option would be one */
 	if (prompt->model && (prompt->model[0] == '-' || prompt->model[0] == '\0'))
 		return error_set(reterr, ERROR_INVALID_PARAMS, "model", NULL,
-				 "\"%.100s\" is not the name of a model.", prompt->model);
+				 "\"%.100s\" is not the name of a model", prompt->model);
 	if (prompt->model && (!profile->model_flag || !has_word(&profile->prompt, WORD_MODEL)))
 		return error_set(reterr, ERROR_INVALID_PARAMS, "model", NULL,
-				 "The tool %s has no choice of models.", profile->name);
+				 "the tool %s has no choice of models", profile->name);
 	if (prompt->args.count > 0 && !has_word(&profile->prompt, WORD_ARGS))
 		return error_set(reterr, ERROR_INVALID_PARAMS, "args", NULL,
-				 "The tool %s takes no arguments with a prompt.", profile->name);
+				 "the tool %s takes no arguments with a prompt", profile->name);
 	return 0;
 }
 
@@ -190,7 +190,7 @@ int tool_prompt_command(const struct tool_choice *choice, const struct tool_prom
 	for (size_t i = 0; r == 0 && i < profile->prompt.count; i++)
 		r = add_prompt_word(profile, prompt, profile->prompt.items[i], &argv);
 	if (r < 0)
-		return error_set_errno(reterr, r, "The command of %s cannot be made",
+		return error_set_errno(reterr, r, "the command of %s cannot be made",
 				       profile->name);
 	*ret_argv = argv;
 	argv = (struct string_list){ 0 };

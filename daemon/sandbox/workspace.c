@@ -100,7 +100,7 @@ static int refuse(const char *path, const char *field, const char *what, struct 
 {
 	return error_set(reterr, ERROR_DENIED, field,
 			 "give a directory of your own, such as a git worktree",
-			 "%s %s and is never lent to a sandbox.", path, what);
+			 "%s %s and is never lent to a sandbox", path, what);
 }
 
 static int check_place(const struct workspace *w, const char *field,
@@ -120,7 +120,7 @@ static int check_place(const struct workspace *w, const char *field,
 static int not_yours(const char *path, const char *field, uid_t peer, struct error *reterr)
 {
 	return error_set(reterr, ERROR_DENIED, field, "give a directory that you own",
-			 "%s does not belong to uid %u.", path, peer);
+			 "%s does not belong to uid %u", path, peer);
 }
 
 /* What a root daemon sees is not the peer's to know. Groups of his that are not ours do not count,
@@ -151,8 +151,8 @@ static int missing(const char *path, const char *field, int error_number, uid_t 
 	if (error_is_shortage(error_number))
 		return error_set_errno(reterr, error_number, "%s cannot be opened", path);
 	return error_set(reterr, kind, field, "give the absolute path of a directory",
-			 error_number == ENOTDIR ? "%s is not a directory."
-						 : "%s cannot be opened as a directory.",
+			 error_number == ENOTDIR ? "%s is not a directory"
+						 : "%s cannot be opened as a directory",
 			 path);
 }
 
@@ -176,7 +176,7 @@ static int open_directory(struct workspace *w, const char *path, const char *fie
 		return missing(path, field, errno, peer, reterr);
 	if (before.st_dev != after.st_dev || before.st_ino != after.st_ino)
 		return error_set(reterr, ERROR_CONFLICT, field, "try again",
-				 "%s changed while it was looked at.", path);
+				 "%s changed while it was looked at", path);
 	w->owner = after.st_uid;
 	return 0;
 }
@@ -185,10 +185,10 @@ static int check_path_text(const char *path, const char *field, struct error *re
 {
 	if (path[0] != '/')
 		return error_set(reterr, ERROR_INVALID_PARAMS, field, "give an absolute path",
-				 "A workspace is named by an absolute path.");
+				 "a workspace is named by an absolute path");
 	if (strlen(path) >= PATH_MAX)
 		return error_set(reterr, ERROR_INVALID_PARAMS, field, "give a shorter path",
-				 "The path is longer than %d bytes.", PATH_MAX - 1);
+				 "the path is longer than %d bytes", PATH_MAX - 1);
 	return 0;
 }
 
@@ -212,7 +212,7 @@ static int workspace_check(struct workspace *w, const struct workspace_params *p
 				 "give the working tree, or mount it read-only, or say gitConfig: "
 				 "writable",
 				 "%s is or is in git's own directory, where it could change "
-				 "configuration and hooks.",
+				 "configuration and hooks",
 				 w->path);
 	return git_inspect(&w->git, w->fd, w->path, w->owner, field, reterr);
 }
@@ -223,7 +223,7 @@ int workspace_open(struct workspace **ret, const struct workspace_params *p, con
 	struct workspace *w = calloc(1, sizeof(*w));
 
 	if (!w)
-		return error_set_errno(reterr, -ENOMEM, "No memory for a workspace");
+		return error_set_errno(reterr, -ENOMEM, "no memory for a workspace");
 	w->fd = -1;
 	w->git.common_fd = -1;
 	w->read_only = p->read_only;

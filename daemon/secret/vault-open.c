@@ -101,7 +101,7 @@ int vault_set_problem(const struct vault *v, int problem, struct error *reterr)
 	describe(v, problem, what, sizeof(what));
 	return error_set(reterr,
 			 error_is_shortage(-problem) ? ERROR_LIMIT_REACHED : ERROR_UNAVAILABLE,
-			 NULL, hint, "The store of secrets cannot be used: %s.", what);
+			 NULL, hint, "the store of secrets cannot be used: %s", what);
 }
 
 /* ---- opening ---- */

@@ -135,7 +135,7 @@ static int write_queue(struct vault *v)
 
 static void cannot_write(int r, struct error *reterr)
 {
-	(void)error_set_errno(reterr, r, "The store of secrets cannot be written");
+	(void)error_set_errno(reterr, r, "the store of secrets cannot be written");
 }
 
 /* What the batch made superfluous goes: the old, or, if it could not be written, the new. */
@@ -300,11 +300,10 @@ static int check_limits(const struct vault *v, uid_t owner, const char *name, si
 	}
 	if (u.count >= VAULT_SECRETS_PER_UID_MAX)
 		return error_set(reterr, ERROR_LIMIT_REACHED, "secret", "remove some",
-				 "There are %u secrets in the store already.", u.count);
+				 "there are %u secrets in the store already", u.count);
 	if (u.bytes + size > VAULT_BYTES_PER_UID_MAX || u.of_all + size > VAULT_BYTES_MAX)
 		return error_set(reterr, ERROR_LIMIT_REACHED, "value", "remove some",
-				 "The store of secrets has no room for a value of %zu bytes.",
-				 size);
+				 "the store of secrets has no room for a value of %zu bytes", size);
 	return 0;
 }
 
@@ -314,15 +313,15 @@ static int check_value(const char *name, const struct bytes *value, struct error
 		return error_set(reterr, ERROR_INVALID_PARAMS, "secret",
 				 "letters, digits, \"_\", \".\" and \"-\", no dot in front, at "
 				 "most 64",
-				 "That cannot be the name of a secret.");
+				 "that cannot be the name of a secret");
 	/* the one at its end is no part of a value, and a lone one is a prompt without an answer */
 	if (value->size == 0 || (value->size == 1 && *(const char *)value->data == '\n'))
 		return error_set(reterr, ERROR_INVALID_PARAMS, "value",
 				 "at least one byte that is no newline",
-				 "A secret cannot be empty.");
+				 "a secret cannot be empty");
 	if (value->size > SECRET_VALUE_MAX)
 		return error_set(reterr, ERROR_INVALID_PARAMS, "value", "at most 1 MiB",
-				 "The value is too long.");
+				 "the value is too long");
 	return 0;
 }
 
@@ -353,7 +352,7 @@ int vault_set(struct vault *v, uid_t owner, const char *name, const struct bytes
 	if (r == 0)
 		r = vault_secret_new(&facts, value, secret_value_data(v->key), &c->secret);
 	if (r < 0)
-		return error_set_errno(reterr, r, "The secret cannot be stored");
+		return error_set_errno(reterr, r, "the secret cannot be stored");
 	return queue_change(v, TAKE_PTR(c), reterr);
 }
 
@@ -364,7 +363,7 @@ static int no_such(const char *name, struct error *reterr)
 			? string_format("sandboxctl secret set %s stores one", name)
 			: NULL;
 
-	return error_set(reterr, ERROR_NOT_FOUND, "secret", hint, "There is no secret %.*s.",
+	return error_set(reterr, ERROR_NOT_FOUND, "secret", hint, "there is no secret %.*s",
 			 SECRET_NAME_MAX, name);
 }
 
@@ -380,7 +379,7 @@ int vault_remove(struct vault *v, uid_t owner, const char *name, vault_done *don
 		return no_such(name, reterr);
 	r = change_new(owner, name, done, userdata, &c);
 	if (r < 0)
-		return error_set_errno(reterr, r, "The secret cannot be removed");
+		return error_set_errno(reterr, r, "the secret cannot be removed");
 	return queue_change(v, c, reterr);
 }
 
@@ -400,7 +399,7 @@ int vault_get(struct vault *v, uid_t owner, const char *name, struct secret_valu
 	r = vault_secret_open(s, secret_value_data(v->key), ret);
 	if (r == 0)
 		return 0;
-	return r < 0 ? error_set_errno(reterr, r, "The secret cannot be read")
+	return r < 0 ? error_set_errno(reterr, r, "the secret cannot be read")
 		     : vault_set_problem(v, r, reterr);
 }
 
@@ -502,7 +501,7 @@ void vault_free(struct vault *v)
 	if (v->settle)
 		event_free(v->settle);
 	(void)close_fd(v->key_fd);
-	(void)error_set(&e, ERROR_CANCELLED, NULL, NULL, "The daemon is stopping.");
+	(void)error_set(&e, ERROR_CANCELLED, NULL, NULL, "the daemon is stopping");
 	while ((list = v->batch ? TAKE_PTR(v->batch) : TAKE_PTR(v->queue)))
 		answer(list, &e);
 	table_deinit(&v->next);
