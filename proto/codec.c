@@ -82,8 +82,7 @@ static size_t count_members(struct json_object *json)
 			n += count_members(json_object_array_get_idx(json, i));
 	} else if (json_object_is_type(json, json_type_object)) {
 		n = (size_t)json_object_object_length(json);
-		json_object_object_foreach(json, key, value)
-		{
+		json_object_object_foreach (json, key, value) {
 			(void)key;
 			n += count_members(value);
 		}
@@ -241,8 +240,7 @@ void codec_wipe(struct json_object *json)
 		for (size_t i = 0; i < json_object_array_length(json); i++)
 			codec_wipe(json_object_array_get_idx(json, i));
 	} else if (json_object_is_type(json, json_type_object)) {
-		json_object_object_foreach(json, key, value)
-		{
+		json_object_object_foreach (json, key, value) {
 			(void)key;
 			codec_wipe(value);
 		}

@@ -129,8 +129,7 @@ static int decode_pairs(struct decoder *d, const struct value *v)
 	items = arena_alloc(d->context->arena, count + 1, sizeof(*items));
 	if (!items)
 		return decode_no_memory(d);
-	json_object_object_foreach(v->json, key, json)
-	{
+	json_object_object_foreach (v->json, key, json) {
 		struct path p = { .parent = v->path, .name = key };
 		struct value item = { &p, v->field, json, NULL };
 
@@ -150,8 +149,7 @@ static const char *only_key(struct json_object *json, struct json_object **ret)
 {
 	if (!json_object_is_type(json, json_type_object) || json_object_object_length(json) != 1)
 		return NULL;
-	json_object_object_foreach(json, key, value)
-	{
+	json_object_object_foreach (json, key, value) {
 		*ret = value;
 		return key;
 	}
@@ -301,8 +299,7 @@ static int decode_member(struct decoder *d, const struct value *owner, const cha
 
 static int decode_given(struct decoder *d, const struct value *owner)
 {
-	json_object_object_foreach(owner->json, key, json)
-	{
+	json_object_object_foreach (owner->json, key, json) {
 		if (decode_member(d, owner, key, json) < 0)
 			return -1;
 	}
@@ -393,8 +390,7 @@ static int decode_value(struct decoder *d, const struct value *v)
 
 static int refuse_any(struct decoder *d, struct json_object *params)
 {
-	json_object_object_foreach(params, key, json)
-	{
+	json_object_object_foreach (params, key, json) {
 		struct path p = { .name = key };
 
 		(void)json;

@@ -277,8 +277,7 @@ static void print_member(const char *prefix, const char *key, struct json_object
 
 	(void)snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", key);
 	if (json_object_is_type(value, json_type_object)) {
-		json_object_object_foreach(value, inner, inner_value)
-		{
+		json_object_object_foreach (value, inner, inner_value) {
 			print_member(path, inner, inner_value);
 		}
 		return;

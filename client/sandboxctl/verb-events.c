@@ -36,8 +36,7 @@ static const char *subject(struct json_object *event)
 /* " key=value" of what has one. */
 static int add_facts(FILE *f, struct json_object *data)
 {
-	json_object_object_foreach(data, key, value)
-	{
+	json_object_object_foreach (data, key, value) {
 		if (!value)
 			continue;
 		if (fprintf(f, " %s=%s", key,

@@ -224,9 +224,9 @@ static int restore(struct box *b)
 	if (!release_hand_over(&b->release))
 		return 0;
 	job = keeper_worker_job(b->keeper, -1);
-	STAILQ_FOREACH(root, &b->release.roots, entry)
-	if (job.n_fds < WORKER_FDS_MAX)
-		job.fds[job.n_fds++] = root->fd;
+	STAILQ_FOREACH (root, &b->release.roots, entry)
+		if (job.n_fds < WORKER_FDS_MAX)
+			job.fds[job.n_fds++] = root->fd;
 	job.run = release_restore;
 	job.arg = &b->release;
 	return start_worker(b, &job);

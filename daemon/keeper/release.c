@@ -295,8 +295,7 @@ bool release_hand_over(struct release *r)
 	bool work = r->give_back && r->n_roots > 0;
 	struct release_root *root;
 
-	STAILQ_FOREACH(root, &r->roots, entry)
-	{
+	STAILQ_FOREACH (root, &r->roots, entry) {
 		work = work || root->links;
 		if (!root->quarantine)
 			continue;
@@ -345,8 +344,7 @@ void release_restore(void *arg)
 	const struct release_root *root;
 	struct worker_result result = { 0 };
 
-	STAILQ_FOREACH(root, &r->roots, entry)
-	{
+	STAILQ_FOREACH (root, &r->roots, entry) {
 		if (root->quarantine)
 			set_aside(root);
 		if (root->links)

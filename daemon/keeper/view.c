@@ -397,9 +397,9 @@ static int find_workspace(struct view *v)
 {
 	const struct release_root *root;
 
-	STAILQ_FOREACH(root, &v->target->release->roots, entry)
-	if (strcmp(root->path, v->base) == 0)
-		return fstat(root->fd, &v->workspace) < 0 ? -errno : 0;
+	STAILQ_FOREACH (root, &v->target->release->roots, entry)
+		if (strcmp(root->path, v->base) == 0)
+			return fstat(root->fd, &v->workspace) < 0 ? -errno : 0;
 	return -EROFS;
 }
 

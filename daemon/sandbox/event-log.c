@@ -335,8 +335,7 @@ static void insert(struct event_log *l)
 	l->lost_written = false;
 	if (l->lost_from > 0)
 		r = insert_lost(l);
-	TAILQ_FOREACH(p, &l->pending, link)
-	{
+	TAILQ_FOREACH (p, &l->pending, link) {
 		if (r < 0 || l->written == WRITE_AT_ONCE)
 			return;
 		r = store_event_insert(l->manager->store, &p->row);

@@ -142,10 +142,10 @@ void exec_table_spools_lost(struct manager *m, struct sandbox *s)
 
 	if (!h)
 		return;
-	TAILQ_FOREACH(e, &h->execs, in_home)
-	if (e->phase > EXEC_PHASE_PREPARING && e->phase < EXEC_PHASE_ENDED && !e->spool_finishing &&
-	    e->spool_opened)
-		exec_spool_lost(e);
+	TAILQ_FOREACH (e, &h->execs, in_home)
+		if (e->phase > EXEC_PHASE_PREPARING && e->phase < EXEC_PHASE_ENDED &&
+		    !e->spool_finishing && e->spool_opened)
+			exec_spool_lost(e);
 }
 
 /* ---- the table's ---- */
@@ -214,8 +214,7 @@ void exec_table_new_keeper(struct manager *m, struct sandbox *s)
 
 	if (!h)
 		return;
-	TAILQ_FOREACH(e, &h->execs, in_home)
-	{
+	TAILQ_FOREACH (e, &h->execs, in_home) {
 		if (!e->stranded)
 			continue;
 		e->stranded = false;

@@ -70,8 +70,8 @@ struct exec *exec_budget_next(const struct exec_budget *b)
 {
 	struct exec *e;
 
-	TAILQ_FOREACH(e, &b->ended, in_ended)
-	if (LIST_EMPTY(&e->followers))
-		return e;
+	TAILQ_FOREACH (e, &b->ended, in_ended)
+		if (LIST_EMPTY(&e->followers))
+			return e;
 	return NULL;
 }

@@ -78,9 +78,9 @@ static struct exec *find_by_id(const struct exec_table *t, const char *id)
 {
 	struct exec *e;
 
-	TAILQ_FOREACH(e, &t->all, in_all)
-	if (strcmp(e->facts.id, id) == 0)
-		return e;
+	TAILQ_FOREACH (e, &t->all, in_all)
+		if (strcmp(e->facts.id, id) == 0)
+			return e;
 	return NULL;
 }
 
@@ -429,8 +429,7 @@ int exec_table_end(struct manager *m, struct sandbox *s, int64_t grace_ms, exec_
 	h->sandbox = sandbox_ref(s);
 	h->done = done;
 	h->userdata = userdata;
-	TAILQ_FOREACH(e, &h->execs, in_home)
-	{
+	TAILQ_FOREACH (e, &h->execs, in_home) {
 		if (grace_ms >= 0)
 			e->grace_ms = grace_ms;
 		else if (e->grace_ms > EXEC_GRACE_MS)
@@ -448,8 +447,7 @@ void exec_table_end_for(struct manager *m, struct sandbox *s, enum exec_cause ca
 
 	if (!h)
 		return;
-	TAILQ_FOREACH(e, &h->execs, in_home)
-	{
+	TAILQ_FOREACH (e, &h->execs, in_home) {
 		if (e->facts.state == EXEC_STATE_ENDED || e->ending != EXEC_CAUSE_MAX)
 			continue;
 		if (e->grace_ms > grace_ms)
@@ -465,9 +463,9 @@ bool exec_table_is_ending(const struct manager *m, const struct sandbox *s, enum
 
 	if (!h || h->running == 0)
 		return false;
-	TAILQ_FOREACH(e, &h->execs, in_home)
-	if (e->facts.state != EXEC_STATE_ENDED && e->ending == cause)
-		return true;
+	TAILQ_FOREACH (e, &h->execs, in_home)
+		if (e->facts.state != EXEC_STATE_ENDED && e->ending == cause)
+			return true;
 	return false;
 }
 
@@ -479,8 +477,8 @@ void exec_table_hold(struct manager *m, struct sandbox *s, bool held)
 	if (!h)
 		return;
 	h->still = held;
-	TAILQ_FOREACH(e, &h->execs, in_home)
-	exec_stand_still(e, held);
+	TAILQ_FOREACH (e, &h->execs, in_home)
+		exec_stand_still(e, held);
 }
 
 void exec_table_sandbox_lost(struct manager *m, struct sandbox *s, enum exec_cause cause)
@@ -490,8 +488,8 @@ void exec_table_sandbox_lost(struct manager *m, struct sandbox *s, enum exec_cau
 
 	if (!h)
 		return;
-	TAILQ_FOREACH(e, &h->execs, in_home)
-	exec_lose(e, cause);
+	TAILQ_FOREACH (e, &h->execs, in_home)
+		exec_lose(e, cause);
 }
 
 void exec_table_sandbox_removed(struct manager *m, struct sandbox *s)
@@ -527,9 +525,9 @@ const char *exec_any_in(const struct manager *m, const struct sandbox *s)
 
 	if (!h)
 		return NULL;
-	TAILQ_FOREACH(e, &h->execs, in_home)
-	if (e->facts.state != EXEC_STATE_ENDED)
-		return e->facts.id;
+	TAILQ_FOREACH (e, &h->execs, in_home)
+		if (e->facts.state != EXEC_STATE_ENDED)
+			return e->facts.id;
 	return NULL;
 }
 
@@ -565,9 +563,9 @@ void exec_table_each_in(struct manager *m, const struct sandbox *s, exec_each *f
 
 	if (!h)
 		return;
-	TAILQ_FOREACH(e, &h->execs, in_home)
-	if (!fn(e, userdata))
-		return;
+	TAILQ_FOREACH (e, &h->execs, in_home)
+		if (!fn(e, userdata))
+			return;
 }
 
 static uint64_t choose_spool_max(const struct manager *m)
@@ -626,9 +624,9 @@ void exec_table_free(struct exec_table *t)
 	if (!t)
 		return;
 	event_log_set_writer(t->manager, NULL, NULL);
-	TAILQ_FOREACH(e, &t->all, in_all)
-	if (!t->manager->leaving && e->facts.state != EXEC_STATE_ENDED)
-		exec_force_end(e);
+	TAILQ_FOREACH (e, &t->all, in_all)
+		if (!t->manager->leaving && e->facts.state != EXEC_STATE_ENDED)
+			exec_force_end(e);
 	exec_rows_flush(t); /* their ends, too: they are told once */
 	while ((e = TAILQ_FIRST(&t->all))) {
 		if (e->facts.state == EXEC_STATE_ENDED) {

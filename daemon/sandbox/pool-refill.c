@@ -99,8 +99,7 @@ static struct pool *neediest(struct pool_table *t, int64_t now, int64_t *ret_wai
 	struct pool *p, *best = NULL;
 
 	*ret_wait = INT64_MAX;
-	TAILQ_FOREACH(p, &t->pools, link)
-	{
+	TAILQ_FOREACH (p, &t->pools, link) {
 		pool_count(p, &starting, &ready);
 		if (ready + starting >= p->target)
 			continue;
@@ -254,9 +253,9 @@ static void decay(struct pool *p)
 	pool_count(p, &starting, &ready);
 	if (ready == 0 || ready + starting <= p->target)
 		return;
-	TAILQ_FOREACH(sp, &p->spares, link)
-	if (sp->state == SPARE_STATE_READY)
-		break;
+	TAILQ_FOREACH (sp, &p->spares, link)
+		if (sp->state == SPARE_STATE_READY)
+			break;
 	spare_end(sp);
 }
 
@@ -295,8 +294,7 @@ static void on_upkeep(evutil_socket_t fd, short events, void *userdata)
 	(void)events;
 	if (t->manager->stopping)
 		return;
-	TAILQ_FOREACH(p, &t->pools, link)
-	{
+	TAILQ_FOREACH (p, &t->pools, link) {
 		pool_refresh(p, now);
 		drain(p, now);
 		if (now - t->decayed_ms >= UPKEEP_MS)

@@ -80,8 +80,7 @@ void pool_settings_changed(struct manager *m)
 {
 	struct pool *p;
 
-	TAILQ_FOREACH(p, &m->pools->pools, link)
-	{
+	TAILQ_FOREACH (p, &m->pools->pools, link) {
 		p->settings = pool_settings_find(m, p->owner, p->template_name);
 		pool_refresh(p, time_boottime_ms());
 	}
@@ -117,8 +116,7 @@ void pool_count(const struct pool *p, uint32_t *ret_starting, uint32_t *ret_read
 	const struct spare *sp;
 
 	*ret_starting = *ret_ready = 0;
-	TAILQ_FOREACH(sp, &p->spares, link)
-	{
+	TAILQ_FOREACH (sp, &p->spares, link) {
 		*ret_starting += sp->state == SPARE_STATE_STARTING;
 		*ret_ready += sp->state == SPARE_STATE_READY;
 	}
@@ -170,8 +168,7 @@ void pool_each(struct manager *m, uid_t peer,
 	struct pool_facts facts;
 	struct pool *p;
 
-	TAILQ_FOREACH(p, &m->pools->pools, link)
-	{
+	TAILQ_FOREACH (p, &m->pools->pools, link) {
 		if (peer != 0 && p->owner != peer)
 			continue;
 		pool_get_facts(p, &facts);
@@ -239,9 +236,9 @@ struct sandbox *pool_take(struct sandbox *s, const char *template_name,
 	if (!p || TAILQ_EMPTY(&p->spares) ||
 	    spare_program_now(s->manager, s->facts.runtime, &program) < 0)
 		return NULL;
-	TAILQ_FOREACH(sp, &p->spares, link)
-	if (fits(sp, s, layers, &program))
-		break;
+	TAILQ_FOREACH (sp, &p->spares, link)
+		if (fits(sp, s, layers, &program))
+			break;
 	if (!sp)
 		return NULL;
 	pool_forget(sp);
@@ -342,9 +339,9 @@ void pool_table_stop(struct manager *m)
 
 	(void)event_del(&t->refill);
 	(void)event_del(&t->upkeep);
-	TAILQ_FOREACH(p, &t->pools, link)
-	TAILQ_FOREACH(sp, &p->spares, link)
-	spare_end(sp); /* goes on from the loop */
+	TAILQ_FOREACH (p, &t->pools, link)
+		TAILQ_FOREACH (sp, &p->spares, link)
+			spare_end(sp); /* goes on from the loop */
 }
 
 void pool_table_free(struct pool_table *t)

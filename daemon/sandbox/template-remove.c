@@ -70,8 +70,7 @@ void template_each(struct manager *m, uid_t peer,
 	host_facts(t, &facts);
 	if (!fn(&facts, userdata))
 		return;
-	TAILQ_FOREACH(row, &t->rows, link)
-	{
+	TAILQ_FOREACH (row, &t->rows, link) {
 		if (row->orphan || (peer != 0 && row->owner != peer))
 			continue;
 		row_facts(row, &facts);
@@ -107,9 +106,9 @@ static struct row *find_visible(const struct template_table *t, uid_t peer, cons
 	template_full_name(t->manager->config, name, full);
 	row = row_find(t, peer, full);
 	if (!row && peer == 0)
-		TAILQ_FOREACH(row, &t->rows, link)
-	if (!row->orphan && string_equal(row->name, full))
-		break;
+		TAILQ_FOREACH (row, &t->rows, link)
+			if (!row->orphan && string_equal(row->name, full))
+				break;
 	if (!row) {
 		error_set(reterr, ERROR_NOT_FOUND, "template", NULL, "there is no template %s",
 			  name);
@@ -317,8 +316,7 @@ void template_sweep(struct manager *m)
 
 	if (m->stopping)
 		return;
-	TAILQ_FOREACH(row, &m->templates->rows, link)
-	{
+	TAILQ_FOREACH (row, &m->templates->rows, link) {
 		if (!row->orphan || row->removing || row_in_use(row, true, &user))
 			continue;
 		log_info("removing template layer %s, which nobody uses any more", row->layer);

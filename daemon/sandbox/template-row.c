@@ -119,9 +119,9 @@ struct row *row_find(const struct template_table *t, uid_t owner, const char *na
 {
 	struct row *row;
 
-	TAILQ_FOREACH(row, &t->rows, link)
-	if (row->owner == owner && !row->orphan && string_equal(row->name, name))
-		return row;
+	TAILQ_FOREACH (row, &t->rows, link)
+		if (row->owner == owner && !row->orphan && string_equal(row->name, name))
+			return row;
 	return NULL;
 }
 
@@ -249,10 +249,11 @@ static const struct row *find_row_on(const struct row *row)
 {
 	const struct row *other;
 
-	TAILQ_FOREACH(other, &row->table->rows, link)
-	if (other != row && other->owner == row->owner && !other->orphan &&
-	    (string_equal(other->layer, row->layer) || has_layer(&other->lowers, row->layer)))
-		return other;
+	TAILQ_FOREACH (other, &row->table->rows, link)
+		if (other != row && other->owner == row->owner && !other->orphan &&
+		    (string_equal(other->layer, row->layer) ||
+		     has_layer(&other->lowers, row->layer)))
+			return other;
 	return NULL;
 }
 

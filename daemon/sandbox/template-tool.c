@@ -103,8 +103,7 @@ const struct row *row_of_tool(const struct template_table *t, uid_t owner,
 {
 	const struct row *row;
 
-	TAILQ_FOREACH(row, &t->rows, link)
-	{
+	TAILQ_FOREACH (row, &t->rows, link) {
 		if (row->owner != owner || !string_equal(row->tool, tool) ||
 		    string_starts(row->layer, SAVED_LAYER_PREFIX))
 			continue;

@@ -335,10 +335,10 @@ static int refuse_unknown(const struct template_table *t, const struct template_
 	CLEANUP_STR char *hint = NULL;
 	const struct row *row;
 
-	TAILQ_FOREACH(row, &t->rows, link)
-	if (!row->orphan && string_equal(row->name, q->template_name) &&
-	    (q->peer == 0 || q->peer == row->peer))
-		break;
+	TAILQ_FOREACH (row, &t->rows, link)
+		if (!row->orphan && string_equal(row->name, q->template_name) &&
+		    (q->peer == 0 || q->peer == row->peer))
+			break;
 	if (row)
 		hint = string_format("it belongs to uid %u: name a workspace of theirs",
 				     (unsigned)row->owner);
@@ -517,8 +517,7 @@ void template_forget(struct manager *m, const void *userdata)
 		if (a->wait.userdata == userdata)
 			answer_free(a);
 	}
-	TAILQ_FOREACH(row, &t->rows, link)
-	{
+	TAILQ_FOREACH (row, &t->rows, link) {
 		bool had = !LIST_EMPTY(&row->waiters);
 
 		for (w = LIST_FIRST(&row->waiters); w; w = next) {

@@ -317,8 +317,8 @@ static int count_readings(const struct audit *a, uid_t peer, struct error *reter
 	const struct audit_reading *r;
 	unsigned n = 0;
 
-	TAILQ_FOREACH(r, &a->readings, link)
-	n += r->peer == peer;
+	TAILQ_FOREACH (r, &a->readings, link)
+		n += r->peer == peer;
 	if (n < READINGS_PER_UID_MAX)
 		return 0;
 	return error_set(reterr, ERROR_LIMIT_REACHED, NULL, "wait for one of them to end",

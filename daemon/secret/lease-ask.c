@@ -44,14 +44,14 @@ static int check_room(const struct lease_table *t, uid_t owner, struct error *re
 	const struct lease *l;
 	size_t count = 0;
 
-	TAILQ_FOREACH(l, &t->outlived, in_all)
-	count += l->facts.owner == owner;
+	TAILQ_FOREACH (l, &t->outlived, in_all)
+		count += l->facts.owner == owner;
 	LIST_FOREACH (p, &t->pending, in_all)
 		count += p->is_new && p->lease->facts.owner == owner;
 	if (count + t->by_id.count < LEASES_PER_UID_MAX)
 		return 0; /* whosever they are */
-	TAILQ_FOREACH(l, &t->all, in_all)
-	count += l->facts.owner == owner;
+	TAILQ_FOREACH (l, &t->all, in_all)
+		count += l->facts.owner == owner;
 	if (count < LEASES_PER_UID_MAX)
 		return 0;
 	return error_set(reterr, ERROR_LIMIT_REACHED, NULL,

@@ -111,9 +111,9 @@ void lease_rows_delete(struct lease_table *t, uid_t peer, const struct lease_req
 	int r;
 
 	(void)store_batch_begin(s); /* else one by one */
-	TAILQ_FOREACH(l, &t->all, in_all)
-	if (lease_may_see(l, peer) && (!place || lease_is_in(l, place)))
-		lease_row_delete(t->manager, l);
+	TAILQ_FOREACH (l, &t->all, in_all)
+		if (lease_may_see(l, peer) && (!place || lease_is_in(l, place)))
+			lease_row_delete(t->manager, l);
 	r = store_batch_end(s);
 	if (r < 0)
 		cannot_delete(r);

@@ -97,8 +97,7 @@ static void check_references(struct json_object *document, struct json_object *j
 			check_references(document, json_object_array_get_idx(json, i));
 	if (!json_object_is_type(json, json_type_object))
 		return;
-	json_object_object_foreach(json, key, value)
-	{
+	json_object_object_foreach (json, key, value) {
 		if (strcmp(key, "$ref") == 0)
 			ck_assert_msg(json_pointer_get(document, json_object_get_string(value) + 1,
 						       &target) == 0,
