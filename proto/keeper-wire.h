@@ -22,9 +22,12 @@
 #define KEEPER_CGROUPS_MAX 8
 #define KEEPER_VIEW_WRITABLE_MAX 8
 
+/* Ids in a keeper's user namespace: who the agent and root of its sandboxes are there, and one that
+ * is in no sandbox. */
 #define KEEPER_ID_AGENT 0
 #define KEEPER_ID_ROOT 1
 #define KEEPER_ID_FENCE 65535
+#define SANDBOX_ID_AGENT 1000 /* the agent, uid and gid, as a sandbox sees it */
 
 enum keeper_message_type {
 	KEEPER_HELLO = 1,

@@ -9,6 +9,10 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+/* The value of a macro as a string. */
+#define STRINGIFY(x) STRINGIFY_(x)
+#define STRINGIFY_(x) #x
+
 /* Runs FN on the variable's address when it goes out of scope. */
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 

@@ -155,7 +155,9 @@ static void mount_claimed(struct json *j, const struct bundle *b)
 		(void)snprintf(path, sizeof(path), "%s/%zu", b->mounts_path, i);
 		if (m->memory)
 			mount_entry(j, m->target, "tmpfs", "tmpfs",
-				    OPTIONS("nosuid", "nodev", "mode=700", "uid=1000", "gid=1000",
+				    OPTIONS("nosuid", "nodev", "mode=700",
+					    "uid=" STRINGIFY(SANDBOX_ID_AGENT),
+					    "gid=" STRINGIFY(SANDBOX_ID_AGENT),
 					    "size=" CLAIM_MEMORY_SIZE));
 		else if (m->read_only)
 			mount_entry(j, m->target, "bind", path,
@@ -209,7 +211,7 @@ static void process(struct json *j, const struct bundle *b)
 {
 	static const char *const sets[] = { "bounding", "effective", "inheritable", "permitted",
 					    "ambient" };
-	const int64_t id = b->ids->map == KEEPER_MAP_SINGLE ? 1000 : 0;
+	const int64_t id = b->ids->map == KEEPER_MAP_SINGLE ? SANDBOX_ID_AGENT : 0;
 	size_t i;
 
 	json_begin(j, "process", '{');
@@ -248,10 +250,11 @@ static void mappings(struct json *j, const char *key, const struct ids *ids)
 {
 	json_begin(j, key, '[');
 	if (ids->map != KEEPER_MAP_SINGLE) {
-		mapping(j, 0, KEEPER_ID_ROOT, 1000);
-		mapping(j, 1001, 1001, KEEPER_ID_FENCE - 1001);
+		mapping(j, 0, KEEPER_ID_ROOT, SANDBOX_ID_AGENT);
+		mapping(j, SANDBOX_ID_AGENT + 1, SANDBOX_ID_AGENT + 1,
+			KEEPER_ID_FENCE - SANDBOX_ID_AGENT - 1);
 	}
-	mapping(j, 1000, KEEPER_ID_AGENT, 1);
+	mapping(j, SANDBOX_ID_AGENT, KEEPER_ID_AGENT, 1);
 	json_end(j, ']');
 }
 

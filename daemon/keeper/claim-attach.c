@@ -88,7 +88,7 @@ static int attach(struct claim *c, int dir, size_t i)
 	int r;
 
 	(void)snprintf(name, sizeof(name), "%zu", i);
-	r = p->cover ? claim_make_cover(p) : 0;
+	r = p->cover ? claim_make_memory(p) : 0;
 	if (r == 0 && p->cover)
 		r = fill_cover(c, p);
 	if (r == 0)

@@ -18,9 +18,6 @@
 #include "files.h"
 #include "macro.h"
 
-#define AGENT_INSIDE 1000
-#define COVER_SIZE "64k"
-
 bool claim_next_component(const char **path, char *name, int *error)
 {
 	size_t length;
@@ -64,10 +61,11 @@ static int give_to_agent(const struct walk *w, int dir)
 
 	if (fstat(dir, &st) < 0)
 		return -errno;
-	if (st.st_uid != AGENT_INSIDE)
+	if (st.st_uid != SANDBOX_ID_AGENT)
 		return 0;
-	return fchownat(dir, w->name, AGENT_INSIDE, AGENT_INSIDE, AT_SYMLINK_NOFOLLOW) < 0 ? -errno
-											   : 0;
+	return fchownat(dir, w->name, SANDBOX_ID_AGENT, SANDBOX_ID_AGENT, AT_SYMLINK_NOFOLLOW) < 0
+		       ? -errno
+		       : 0;
 }
 
 static int make_inside(const struct walk *w, int dir, bool directory)
@@ -110,7 +108,7 @@ static int open_up(const struct walk *w, int dir, int fd)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if ((st.st_mode & S_IXOTH) || st.st_dev != w->root ||
-	    (st.st_uid == AGENT_INSIDE && (st.st_mode & S_IXUSR)))
+	    (st.st_uid == SANDBOX_ID_AGENT && (st.st_mode & S_IXUSR)))
 		return 0;
 	return fchmodat(dir, w->name, (st.st_mode & 07777) | S_IXOTH, 0) < 0 ? -errno : 0;
 }
@@ -161,23 +159,7 @@ static int open_target(struct walk *w, const struct part *part)
 	return dir < 0 ? -errno : r < 0 ? r : TAKE_FD(dir);
 }
 
-/* A tmpfs of the sandbox's own. It is made read-only when the last target in it exists. */
-int claim_make_cover(struct part *p)
-{
-	CLEANUP_FD int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
-	struct stat st;
-
-	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "size", COVER_SIZE, 0) < 0 ||
-	    fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0755", 0) < 0 ||
-	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return -errno;
-	p->tree = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-	if (p->tree < 0 || fstat(p->tree, &st) < 0)
-		return -errno;
-	p->device = st.st_dev;
-	return 0;
-}
-
+/* A cover is made read-only when the last target in it exists. */
 static int close_covers(struct claim *c)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
@@ -195,10 +177,8 @@ static int move_part(struct walk *w, struct part *p)
 	CLEANUP_FD int at = open_target(w, p);
 	int r = 0;
 
-	if (at >= 0 && p->cover)
-		r = claim_make_cover(p);
-	else if (at >= 0 && p->memory)
-		r = claim_make_memory(p, AGENT_INSIDE);
+	if (at >= 0 && (p->cover || p->memory))
+		r = claim_make_memory(p);
 	if (at < 0 || r < 0)
 		return at < 0 ? at : r;
 	if (move_mount(p->tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)

@@ -56,11 +56,11 @@ bool claim_next_component(const char **path, char *name, int *error);
 /* Opens W->name in DIR, made first if it is missing in a file system of ours. Returns an O_PATH
  * descriptor or negative errno. */
 int claim_open_step(const struct walk *w, int dir, bool directory);
-/* Makes the file system of a cover, writable until its targets are in it. */
-int claim_make_cover(struct part *p);
 
-/* claim-memory.c: the same for one that is memory; AGENT is the agent's id here. */
-int claim_make_memory(struct part *p, uid_t agent);
+/* ---- claim-memory.c ---- */
+/* Makes the file system of a cover, writable until its targets are in it, or of one that is
+ * memory. */
+int claim_make_memory(struct part *p);
 /* Those that were made are the sandbox's own. Returns 0 or -E2BIG. */
 int claim_note_memory(const struct claim *c, struct view_own *own);
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A directory in the agent's home that is memory: what a secret is put into, so that it gets
- * neither to the disk nor into what is saved of the sandbox. It is there before anything else is,
- * for other mounts may be below, and it is the sandbox's own: a stage that may write nothing writes
- * there. */
+/* What a claim mounts that is memory: covers, and directories in the agent's home into which
+ * secrets are put, so that they get neither to the disk nor into what is saved of the sandbox. The
+ * latter are there before anything else is, for other mounts may be below, and are the sandbox's
+ * own: a stage that may write nothing writes there. */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
-#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,22 +14,31 @@
 #include "claim-internal.h"
 #include "macro.h"
 
-static int set(int fs, const char *key, const char *value)
-{
-	return fsconfig(fs, FSCONFIG_SET_STRING, key, value, 0);
-}
+struct option {
+	const char *key;
+	const char *value;
+};
 
-int claim_make_memory(struct part *p, uid_t agent)
+static const struct option cover_options[] = { { "size", "64k" }, { "mode", "0755" }, { 0 } };
+static const struct option memory_options[] = { { "size", CLAIM_MEMORY_SIZE },
+						{ "nr_inodes", CLAIM_MEMORY_INODES },
+						{ "mode", "0700" },
+						{ "uid", STRINGIFY(SANDBOX_ID_AGENT) },
+						{ "gid", STRINGIFY(SANDBOX_ID_AGENT) },
+						{ 0 } };
+
+int claim_make_memory(struct part *p)
 {
+	const struct option *o = p->cover ? cover_options : memory_options;
 	CLEANUP_FD int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
-	char id[16];
 	struct stat st;
 
-	(void)snprintf(id, sizeof(id), "%u", (unsigned)agent);
-	if (fs < 0 || set(fs, "size", CLAIM_MEMORY_SIZE) < 0 ||
-	    set(fs, "nr_inodes", CLAIM_MEMORY_INODES) < 0 || set(fs, "mode", "0700") < 0 ||
-	    set(fs, "uid", id) < 0 || set(fs, "gid", id) < 0 ||
-	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+	if (fs < 0)
+		return -errno;
+	for (; o->key; o++)
+		if (fsconfig(fs, FSCONFIG_SET_STRING, o->key, o->value, 0) < 0)
+			return -errno;
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -errno;
 	p->tree = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	if (p->tree < 0 || fstat(p->tree, &st) < 0)

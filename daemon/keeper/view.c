@@ -35,7 +35,6 @@
 #include "keeper-wire.h"
 #include "macro.h"
 
-#define AGENT_INSIDE 1000
 #define MOUNTS_TEXT_SIZE (512u * 1024)
 #define OPENED_MAX                                                                                 \
 	256 /* mounts that may be writable: the directories and what is mounted in them */
@@ -235,9 +234,10 @@ static int expect_opened(struct view *v, const struct mount_line *line)
 /* With the agent's rights on files: what is made is the owner's. */
 static int act_as_agent(void)
 {
-	(void)syscall(SYS_setfsgid, AGENT_INSIDE); /* these two answer with what was before */
-	(void)syscall(SYS_setfsuid, AGENT_INSIDE);
-	if (syscall(SYS_setfsuid, -1) != AGENT_INSIDE || syscall(SYS_setfsgid, -1) != AGENT_INSIDE)
+	(void)syscall(SYS_setfsgid, SANDBOX_ID_AGENT); /* these two answer with what was before */
+	(void)syscall(SYS_setfsuid, SANDBOX_ID_AGENT);
+	if (syscall(SYS_setfsuid, -1) != SANDBOX_ID_AGENT ||
+	    syscall(SYS_setfsgid, -1) != SANDBOX_ID_AGENT)
 		return -EPERM;
 	return 0;
 }

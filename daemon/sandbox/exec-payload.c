@@ -14,9 +14,9 @@
 
 #include "bounds.h"
 #include "init-wire.h"
+#include "keeper-wire.h"
 #include "macro.h"
 
-#define AGENT_ID 1000
 #define USER_ID_MAX 65534 /* 65535 is in no sandbox */
 #define FILE_MODE_MAX 0777
 #define FILE_PATH_SIZE 4096 /* as the kernel's PATH_MAX */
@@ -223,7 +223,7 @@ int exec_parse_user(const char *text, uint32_t *ret_uid, uint32_t *ret_gid, stru
 	const char *at;
 
 	if (!text || strcmp(text, "agent") == 0) {
-		*ret_uid = *ret_gid = AGENT_ID;
+		*ret_uid = *ret_gid = SANDBOX_ID_AGENT;
 		return 0;
 	}
 	if (strcmp(text, "root") == 0) {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bounds.h"
+#include "keeper-wire.h"
 #include "macro.h"
 #include "sandbox/exec-internal.h"
 #include "sandbox/exec-payload.h"
@@ -32,7 +33,6 @@
 #include "util/strings.h"
 #include "util/time.h"
 
-#define AGENT_UID 1000
 #define DEFAULT_TERM "TERM=xterm-256color"
 #define STREAM(s) (1u << KEEPER_STREAM_##s)
 #define PIPE_SIZE 65536 /* as the kernel makes them */
@@ -119,7 +119,7 @@ static int check_user(struct sandbox *s, uint32_t uid, uint32_t gid, struct erro
 {
 	struct keeper_client *k = sandbox_keeper(s);
 
-	if (uid == AGENT_UID && gid == AGENT_UID)
+	if (uid == SANDBOX_ID_AGENT && gid == SANDBOX_ID_AGENT)
 		return 0;
 	if (!runtime_can(sandbox_runtime(s), RUNTIME_CAN_USERS))
 		return error_set(reterr, ERROR_UNAVAILABLE, "user", "leave it out",
@@ -226,7 +226,8 @@ static int add_term(char ***env)
 /* Where no workspace says otherwise, it is the agent's home, which other users cannot enter. */
 static const char *default_work_dir(const struct exec *e)
 {
-	if (e->uid != AGENT_UID && e->uid != 0 && sandbox_facts(e->sandbox)->workspaces.count == 0)
+	if (e->uid != SANDBOX_ID_AGENT && e->uid != 0 &&
+	    sandbox_facts(e->sandbox)->workspaces.count == 0)
 		return "/";
 	return sandbox_default_workdir(e->sandbox);
 }
@@ -495,7 +496,7 @@ int exec_start_with(struct manager *m, struct sandbox *s, const struct exec_run_
 	}
 	exec_secrets_bind(e->secrets);
 	FAULT_POINT("exec.recorded");
-	if (uid != AGENT_UID)
+	if (uid != SANDBOX_ID_AGENT)
 		sandbox_note_foreign_user(s);
 	(void)run(e, params, gid); /* what went wrong there is in the result */
 	*ret = e;

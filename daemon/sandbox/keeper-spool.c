@@ -11,9 +11,9 @@
 
 static uint32_t keeper_id_of(const struct keeper_client *k, uid_t uid)
 {
-	if (k->owner.map == KEEPER_MAP_SINGLE || uid == 1000)
+	if (k->owner.map == KEEPER_MAP_SINGLE || uid == SANDBOX_ID_AGENT)
 		return KEEPER_ID_AGENT;
-	return uid < 1000 ? uid + KEEPER_ID_ROOT : uid;
+	return uid < SANDBOX_ID_AGENT ? uid + KEEPER_ID_ROOT : uid;
 }
 
 int keeper_client_spool_open(struct keeper_client *k, const struct spool_request *request,

@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "keeper-wire.h"
 #include "sandbox/runtime.h"
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/tool.h"
 #include "util/path.h"
 #include "util/strings.h"
 
-#define AGENT_UID 1000
 #define BASE_PATH "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 #define AGENT_PREFIX "/home/agent/.local"
 
@@ -67,7 +67,7 @@ static int add_user(const struct sandbox *s, struct string_list *env, uid_t uid)
 	(void)snprintf(number, sizeof(number), "%u", (unsigned)uid);
 	if (uid == 0)
 		name = "root";
-	else if (uid == AGENT_UID)
+	else if (uid == SANDBOX_ID_AGENT)
 		name = s->user ? s->user : "agent";
 	r = string_list_set_env(env, "HOME", uid == 0 ? "/root" : sandbox_home(s));
 	if (r == 0)
@@ -81,11 +81,11 @@ static int add_user(const struct sandbox *s, struct string_list *env, uid_t uid)
  * go where the system has them. */
 static int add_path(struct string_list *env, uid_t uid, const char *head)
 {
-	CLEANUP_STR char *path =
-		string_format("%s%s" BASE_PATH, head, uid == AGENT_UID ? AGENT_PREFIX "/bin:" : "");
+	CLEANUP_STR char *path = string_format("%s%s" BASE_PATH, head,
+					       uid == SANDBOX_ID_AGENT ? AGENT_PREFIX "/bin:" : "");
 	int r = path ? string_list_set_env(env, "PATH", path) : -ENOMEM;
 
-	if (r == 0 && uid == AGENT_UID)
+	if (r == 0 && uid == SANDBOX_ID_AGENT)
 		r = string_list_set_env(env, "npm_config_prefix", AGENT_PREFIX);
 	return r;
 }

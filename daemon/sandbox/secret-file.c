@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "init-wire.h"
+#include "keeper-wire.h"
 #include "sandbox/config.h"
 #include "sandbox/exec-internal.h"
 #include "sandbox/exec-secrets.h"
@@ -22,7 +23,6 @@
 #include "sandbox/tool.h"
 #include "secret/value.h"
 
-#define AGENT_ID 1000
 #define SEED_MODE 0644
 #define SECRET_MODE 0600
 
@@ -139,7 +139,7 @@ static int put(struct init_client *c, struct init_put_file *request, const char 
 	if (strlen(path) >= sizeof(request->path) || value->size > INIT_FILE_SIZE_MAX)
 		return -EMSGSIZE;
 	(void)strcpy(request->path, path);
-	request->uid = request->gid = AGENT_ID;
+	request->uid = request->gid = SANDBOX_ID_AGENT;
 	request->size = value->size;
 	if (value->size > 0)
 		fd = make_memfd(value);

@@ -197,9 +197,9 @@ int child_fork(struct child **ret, const struct child_config *config, child_main
 
 	if (!c)
 		return -ENOMEM;
+	c->pidfd = -1;
 	if (config->n_fds > CHILD_FDS_MAX)
 		return -EINVAL;
-	c->pidfd = -1;
 	c->ended = config->ended;
 	c->userdata = config->userdata;
 	(void)sigfillset(&all);

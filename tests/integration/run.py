@@ -255,6 +255,8 @@ def main():
         return 2
     signal.signal(signal.SIGALRM, on_alarm)
     signal.signal(signal.SIGTERM, on_end)
+    # ignored in the background of a script, and then in all that is started here
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     daemon_module.become_subreaper()
     guard = daemon_module.Guard()
     suite = harness.Suite(daemon_module.Tools(args.build), args.mode)
