@@ -113,40 +113,40 @@ static int open_up(const struct walk *w, int dir, int fd)
 	return fchmodat(dir, w->name, (st.st_mode & 07777) | S_IXOTH, 0) < 0 ? -errno : 0;
 }
 
-/* Whether PART is a mount below one that is in place: on the way to that everything has been made
- * and opened up. */
-static bool within_earlier(const struct claim *c, const struct part *part)
+/* Where the way to PART begins, and in *REST what is left of it: at the last mount in place that is
+ * above it, which lies on top of all before; on the way to that everything has been made. */
+static int open_start(const struct claim *c, const struct part *part, const char **rest)
 {
 	const struct part *p;
-	size_t length;
+	size_t i, length;
+	int fd;
 
-	for (p = c->parts; p < part; p++) {
+	for (i = (size_t)(part - c->parts); i > 0; i--) {
+		p = &c->parts[i - 1];
 		length = strlen(p->target);
 		if (p->directory && p->placed && strncmp(p->target, part->target, length) == 0 &&
 		    part->target[length] == '/')
-			return true;
+			break;
 	}
-	return false;
+	*rest = part->target + (i > 0 ? length : 0);
+	fd = i > 0 ? fcntl(p->tree, F_DUPFD_CLOEXEC, 3)
+		   : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 /* Walks to the target, making what is missing. Returns an O_PATH descriptor. */
 static int open_target(struct walk *w, const struct part *part)
 {
-	const char *target = part->target;
 	CLEANUP_FD int dir = -1;
+	const char *rest;
 	int next, r = 0;
 	bool last;
 
-	if (target[0] != '/')
+	if (part->target[0] != '/')
 		return -EINVAL;
-	if (within_earlier(w->claim, part) && !strstr(target, "/..")) { /* mostly it is there */
-		dir = absolute_open(target, O_PATH | (part->directory ? O_DIRECTORY : 0));
-		if (dir >= 0)
-			return TAKE_FD(dir);
-	}
-	dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	while (dir >= 0 && claim_next_component(&target, w->name, &r)) {
-		last = target[strspn(target, "/")] == '\0';
+	dir = open_start(w->claim, part, &rest);
+	while (dir >= 0 && claim_next_component(&rest, w->name, &r)) {
+		last = rest[strspn(rest, "/")] == '\0';
 		next = claim_open_step(w, dir, !last || part->directory);
 		if (next < 0)
 			return next;
@@ -156,7 +156,7 @@ static int open_target(struct walk *w, const struct part *part)
 		if (r < 0)
 			return r;
 	}
-	return dir < 0 ? -errno : r < 0 ? r : TAKE_FD(dir);
+	return r < 0 ? r : TAKE_FD(dir);
 }
 
 /* A cover is made read-only when the last target in it exists. */
