@@ -42,58 +42,59 @@ struct exec_events {
 	struct event client; /* it is to be back by then: exec-adopt.c */
 };
 
+/* Thousands that have ended are kept, so it has no holes, and flags are bits. */
 struct exec {
 	struct exec_facts facts;
-	unsigned refs;
 	struct manager *manager;
 	struct sandbox *sandbox; /* referenced */
-	uid_t peer;              /* whose it is: the one who made the sandbox */
 	char *key; /* unique in the daemon: names the spool and the stored row; the id is
 		    * its end */
+	unsigned refs;
+	uid_t peer;   /* whose it is: the one who made the sandbox */
+	uint32_t uid; /* as the sandbox sees it */
+	uint32_t alive;
 	enum exec_phase phase;
-	enum exec_cause ending; /* why we end it; EXEC_CAUSE_MAX: we do not */
-	bool watched;           /* init knows it: init_exec is good for calls */
-	bool asked;             /* init may have got the request */
-	bool exited;            /* the leader's end is in the result */
-	bool lost;              /* init is gone and everything in the sandbox with it */
-	bool spool_opened;      /* the keeper was asked to open one */
-	bool spool_finishing;   /* asked to close it, the answer is still to come */
-	bool spool_finished;    /* its pipes are closed, or there is no keeper to ask */
-	bool keyed;             /* a call in the journal is its */
-	bool keep_leftovers;
-	bool left_behind;     /* processes of it live on, as its client wanted */
-	bool disk_full;       /* the keeper cannot append: no space */
-	bool output_lost;     /* with the keeper that had its pipes */
-	bool stored;          /* has a row */
-	bool save_queued;     /* in the table's saves, */
-	bool young;           /* or in its young */
-	bool told;            /* its followers, of its end */
-	bool adopting;        /* its init, or this daemon, is not there yet: exec-adopt.c */
-	bool stranded;        /* its keeper died when it was to make the pipes */
-	bool client_gone;     /* an earlier daemon's, and it is to end with it */
-	uint8_t input_before; /* adopting: enum store_exec_input */
-	bool in_budget;
+	enum exec_cause ending;   /* why we end it; EXEC_CAUSE_MAX: we do not */
+	uint8_t input_before;     /* adopting: enum store_exec_input */
+	bool watched : 1;         /* init knows it: init_exec is good for calls */
+	bool asked : 1;           /* init may have got the request */
+	bool exited : 1;          /* the leader's end is in the result */
+	bool lost : 1;            /* init is gone and everything in the sandbox with it */
+	bool spool_opened : 1;    /* the keeper was asked to open one */
+	bool spool_finishing : 1; /* asked to close it, the answer is still to come */
+	bool spool_finished : 1;  /* its pipes are closed, or there is no keeper to ask */
+	bool keyed : 1;           /* a call in the journal is its */
+	bool keep_leftovers : 1;
+	bool left_behind : 1; /* processes of it live on, as its client wanted */
+	bool disk_full : 1;   /* the keeper cannot append: no space */
+	bool output_lost : 1; /* with the keeper that had its pipes */
+	bool stored : 1;      /* has a row */
+	bool save_queued : 1; /* in the table's saves, */
+	bool young : 1;       /* or in its young */
+	bool told : 1;        /* its followers, of its end */
+	bool adopting : 1;    /* its init, or this daemon, is not there yet: exec-adopt.c */
+	bool stranded : 1;    /* its keeper died when it was to make the pipes */
+	bool client_gone : 1; /* an earlier daemon's, and it is to end with it */
+	bool in_budget : 1;
+	bool still : 1;       /* its sandbox stands still, and so does the timer: */
+	int masks;            /* spool-mask.h, until the spool is opened; -1 */
+	int64_t left_ms;      /* what it has left; -1: it is not set */
 	uint64_t spool_bytes; /* its part of the table's sum */
 	struct view_use view;
 	uint64_t init_exec;
 	uint64_t oom_kills_before;
-	uint32_t uid; /* as the sandbox sees it */
-	uint32_t alive;
 	int64_t timeout_ms; /* -1: none */
 	int64_t grace_ms;
 	int64_t begun_ms;             /* CLOCK_MONOTONIC */
 	int64_t deadline_ms;          /* the same; -1: none */
-	bool still;                   /* its sandbox stands still, and so does the timer: */
-	int64_t left_ms;              /* what it has left; -1: it is not set */
 	struct wire_message *request; /* INIT_EXEC until it can be sent; only as long as its data */
 	int child_fds[3];             /* stdin, stdout, stderr for init, until sent */
+	int terminal;                 /* master, for its size; -1 */
+	struct winsize size;          /* that it gets when it is there; no rows: none */
 	struct exec_secrets *secrets; /* their values until it runs; NULL: it has none */
 	struct late_file *late_files; /* secret-file.h */
 	struct exec_activity *activity; /* NULL: nobody has looked */
 	struct exec_stdin *input;       /* NULL: the command's stdin is not ours to write */
-	int terminal;                   /* master, for its size; -1 */
-	struct winsize size;            /* that it gets when it is there; no rows: none */
-	int masks;                      /* spool-mask.h, until the spool is opened; -1 */
 	struct exec_events *events;     /* NULL: it has ended, and all know */
 	LIST_HEAD(, exec_follow) followers;
 	struct exec_follow *next_told; /* where telling goes on, whoever unfollows */

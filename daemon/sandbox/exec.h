@@ -91,16 +91,16 @@ struct exec_facts {
 	char *command; /* the arguments, each with its NUL, one after the other */
 	size_t command_size;
 	enum exec_state state;
+	int32_t pid;      /* as the sandbox sees it; 0: not started */
+	uint32_t streams; /* 1 << enum keeper_spool_stream: those that are spooled */
+	uint32_t passed;  /* and those that went to the caller's own descriptors */
 	bool tty;
 	bool detached;             /* it outlives its client, who may come back for it */
-	int32_t pid;               /* as the sandbox sees it; 0: not started */
+	bool spool_dropped;        /* it was removed to make room for that of others */
 	int64_t created_at_ms;     /* CLOCK_REALTIME */
 	int64_t last_output_at_ms; /* CLOCK_REALTIME; 0: it wrote nothing since the daemon started
 				    */
-	uint32_t streams;          /* 1 << enum keeper_spool_stream: those that are spooled */
-	uint32_t passed;           /* and those that went to the caller's own descriptors */
 	uint64_t spool_max;        /* bytes of each stream that are kept */
-	bool spool_dropped;        /* it was removed to make room for that of others */
 	struct keeper_stream_state stream[KEEPER_STREAM_MAX];
 	struct exec_result result; /* meaningful when ENDED; started_at_ms from RUNNING on */
 };
