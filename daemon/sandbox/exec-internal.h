@@ -98,6 +98,7 @@ struct exec {
 	struct exec_events *events;     /* NULL: it has ended, and all know */
 	LIST_HEAD(, exec_follow) followers;
 	struct exec_follow *next_told; /* where telling goes on, whoever unfollows */
+	struct exec *next_by_key;      /* in the table */
 	struct home *home;             /* of its sandbox in the table; NULL when dropped */
 	TAILQ_ENTRY(exec) in_home;
 	TAILQ_ENTRY(exec) in_all;

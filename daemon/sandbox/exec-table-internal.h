@@ -14,6 +14,7 @@
 #include "util/table.h"
 
 #define KEY_SIZE (NAME_LENGTH_MAX + 1)
+#define KEY_BUCKETS 4096 /* two in each when as many are kept as there may be */
 
 /* The execs of one sandbox. */
 struct home {
@@ -31,8 +32,8 @@ struct home {
 
 struct exec_table {
 	struct manager *manager;
-	struct table keys;  /* struct exec */
-	struct table homes; /* struct home, by sandbox id */
+	struct exec *by_key[KEY_BUCKETS]; /* by next_by_key */
+	struct table homes;               /* struct home, by sandbox id */
 	TAILQ_HEAD(, exec) all;
 	TAILQ_HEAD(, exec) saves; /* their rows are to be written */
 	TAILQ_HEAD(, exec) young; /* running, and may end before a row would be of use */

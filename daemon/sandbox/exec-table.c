@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "bounds.h"
+#include "hash.h"
 #include "macro.h"
 #include "sandbox/config.h"
 #include "sandbox/disk-watch.h"
@@ -40,9 +41,18 @@ static bool may_see(const struct exec *e, uid_t peer)
 	return (peer == 0 || e->peer == peer) && !sandbox_is_hidden(e->sandbox);
 }
 
+static struct exec **bucket(struct exec_table *t, const char *key)
+{
+	return &t->by_key[hash_id(key, ARRAY_SIZE(t->by_key))];
+}
+
 struct exec *exec_table_by_key(struct exec_table *t, const char *key)
 {
-	return table_find(&t->keys, key);
+	struct exec *e = *bucket(t, key);
+
+	while (e && strcmp(e->key, key) != 0)
+		e = e->next_by_key;
+	return e;
 }
 
 struct wire_message *exec_table_message(struct exec_table *t)
@@ -90,9 +100,9 @@ struct exec *exec_table_find(struct exec_table *t, uid_t peer, const char *id)
 	struct exec *e = NULL;
 
 	if (make_key(t, peer, id, key))
-		e = table_find(&t->keys, key);
+		e = exec_table_by_key(t, key);
 	if (!e)
-		e = table_find(&t->keys, id);
+		e = exec_table_by_key(t, id);
 	if (!e && peer == 0)
 		e = find_by_id(t, id); /* one that another uid's client named */
 	return e && may_see(e, peer) ? e : NULL;
@@ -175,7 +185,11 @@ static struct home *home_of(struct exec_table *t, const struct sandbox *s)
  * caller's. */
 static void drop(struct exec_table *t, struct exec *e, bool remove_files)
 {
-	(void)table_remove(&t->keys, e->key);
+	struct exec **at = bucket(t, e->key);
+
+	while (*at != e)
+		at = &(*at)->next_by_key;
+	*at = e->next_by_key;
 	TAILQ_REMOVE(&e->home->execs, e, in_home);
 	TAILQ_REMOVE(&t->all, e, in_all);
 	exec_rows_forget(t, e);
@@ -318,15 +332,16 @@ static void write_rows(void *userdata)
 int exec_table_enter(struct exec_table *t, struct exec *e, const char *key)
 {
 	struct home *h = home_of(t, e->sandbox);
-	int r;
+	struct exec **first = bucket(t, key);
 
 	e->key = strdup(key);
 	if (!h || !e->key)
 		return -ENOMEM;
 	e->facts.id = id_of_key(t, e->peer, e->key);
-	r = table_add_own(&t->keys, e->key, e);
-	if (r < 0)
-		return r;
+	if (exec_table_by_key(t, key))
+		return -EEXIST;
+	e->next_by_key = *first;
+	*first = e;
 	e->home = h;
 	TAILQ_INSERT_TAIL(&h->execs, e, in_home);
 	TAILQ_INSERT_TAIL(&t->all, e, in_all);
@@ -640,7 +655,6 @@ void exec_table_free(struct exec_table *t)
 	exec_rows_deinit(t);
 	table_each(&t->homes, free_home, t);
 	table_deinit(&t->homes);
-	table_deinit(&t->keys);
 	free(t->message);
 	free(t);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Where an object is found by its id in a table of the keeper's. The tables do not grow: a thousand
- * objects are one or two in each bucket. */
+/* Where an object is found by its id in a table that does not grow: of as many objects as there may
+ * be a few are in each bucket. */
 
 #include <stddef.h>
 #include <stdint.h>
