@@ -12,6 +12,8 @@
 #include "util/strings.h"
 #include "util/table.h"
 
+#define LEASE_BUCKETS 64 /* a command that ends asks for its own */
+
 struct lease {
 	struct lease_facts facts; /* its strings are these */
 	char *id;
@@ -28,7 +30,9 @@ struct lease {
 	int64_t renew_ms;
 	bool brief; /* its row is written with those of others, if it lives so long */
 	bool stored;
+	bool outlived; /* in that of the table, else in all */
 	TAILQ_ENTRY(lease) in_all;
+	TAILQ_ENTRY(lease) in_holders;
 	TAILQ_ENTRY(lease) in_young;
 	bool young; /* it is in that */
 };
@@ -50,6 +54,7 @@ struct lease_table {
 	struct table by_id;
 	TAILQ_HEAD(leases, lease) all; /* oldest first */
 	struct leases outlived; /* over before its command is, which keeps what it has read */
+	struct leases holders[LEASE_BUCKETS]; /* both, by holder_id */
 	LIST_HEAD(, lease_pending) pending;
 	struct event timer;
 	int timer_fd;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "sandbox/manager.h"
 #include "secret/lease-internal.h"
 #include "util/strings.h"
@@ -37,13 +38,31 @@ struct lease *lease_find(struct manager *m, uid_t peer, const char *id, struct e
 
 /* ---- ending ---- */
 
+static struct leases *held_by(struct lease_table *t, const char *holder_id)
+{
+	return &t->holders[hash_id(holder_id, LEASE_BUCKETS)];
+}
+
+/* LIST: all or outlived. */
+static void enter(struct lease_table *t, struct leases *list, struct lease *l)
+{
+	TAILQ_INSERT_TAIL(list, l, in_all);
+	TAILQ_INSERT_TAIL(held_by(t, l->facts.holder_id), l, in_holders);
+}
+
+static void leave(struct lease_table *t, struct leases *list, struct lease *l)
+{
+	TAILQ_REMOVE(list, l, in_all);
+	TAILQ_REMOVE(held_by(t, l->facts.holder_id), l, in_holders);
+}
+
 static void end(struct lease_table *t, struct lease *l, enum lease_end why, bool kill)
 {
 	struct manager *m = t->manager;
 
 	lease_drop_pending(t, l);
 	(void)table_remove(&t->by_id, l->facts.id);
-	TAILQ_REMOVE(&t->all, l, in_all);
+	leave(t, &t->all, l);
 	if (why == LEASE_END_RELEASED && l->facts.holder == LEASE_HOLDER_EXEC)
 		lease_row_delete_later(t, l);
 	else
@@ -58,7 +77,8 @@ static void end(struct lease_table *t, struct lease *l, enum lease_end why, bool
 		lease_holder_kill(m, l);
 	else if (why != LEASE_END_RELEASED && l->facts.holder == LEASE_HOLDER_EXEC &&
 		 lease_holder_lives(m, l)) {
-		TAILQ_INSERT_TAIL(&t->outlived, l, in_all);
+		enter(t, &t->outlived, l);
+		l->outlived = true;
 		return;
 	}
 	lease_free(l);
@@ -77,7 +97,7 @@ static bool is_held_by(const struct lease *l, enum lease_holder holder, uid_t pe
 
 static void drop_outlived(struct lease_table *t, struct lease *l)
 {
-	TAILQ_REMOVE(&t->outlived, l, in_all);
+	leave(t, &t->outlived, l);
 	lease_free(l);
 }
 
@@ -87,15 +107,14 @@ void lease_end_for(struct manager *m, enum lease_holder holder, uid_t holder_pee
 	struct lease_table *t = m->leases;
 	struct lease *l, *next;
 
-	for (l = t ? TAILQ_FIRST(&t->all) : NULL; l; l = next) {
-		next = TAILQ_NEXT(l, in_all);
-		if (is_held_by(l, holder, holder_peer, holder_id))
-			end(t, l, why, kill);
-	}
-	for (l = t ? TAILQ_FIRST(&t->outlived) : NULL; l; l = next) {
-		next = TAILQ_NEXT(l, in_all);
-		if (is_held_by(l, holder, holder_peer, holder_id))
+	for (l = t ? TAILQ_FIRST(held_by(t, holder_id)) : NULL; l; l = next) {
+		next = TAILQ_NEXT(l, in_holders);
+		if (!is_held_by(l, holder, holder_peer, holder_id))
+			continue;
+		if (l->outlived)
 			drop_outlived(t, l);
+		else
+			end(t, l, why, kill);
 	}
 }
 
@@ -260,7 +279,7 @@ int lease_enter(struct lease_table *t, struct lease *l)
 
 	if (r < 0)
 		return r;
-	TAILQ_INSERT_TAIL(&t->all, l, in_all);
+	enter(t, &t->all, l);
 	lease_timer_set(t, l);
 	return 0;
 }
@@ -282,6 +301,7 @@ static void end_lost(struct lease_table *t)
 int lease_table_new(struct manager *m, struct lease_table **ret)
 {
 	struct lease_table *t = calloc(1, sizeof(*t));
+	size_t i;
 	int r;
 
 	if (!t)
@@ -289,6 +309,8 @@ int lease_table_new(struct manager *m, struct lease_table **ret)
 	t->manager = m;
 	TAILQ_INIT(&t->all);
 	TAILQ_INIT(&t->outlived);
+	for (i = 0; i < LEASE_BUCKETS; i++)
+		TAILQ_INIT(&t->holders[i]);
 	LIST_INIT(&t->pending);
 	lease_rows_init(t);
 	r = lease_timer_init(t);
@@ -314,7 +336,7 @@ void lease_table_free(struct lease_table *t)
 		lease_forget(p); /* its client is gone already */
 	lease_rows_settle(t);
 	while ((l = TAILQ_FIRST(&t->all))) {
-		TAILQ_REMOVE(&t->all, l, in_all);
+		leave(t, &t->all, l);
 		lease_free(l);
 	}
 	while ((l = TAILQ_FIRST(&t->outlived)))
