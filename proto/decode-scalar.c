@@ -95,7 +95,10 @@ int decode_get_bounded(struct decoder *d, const struct value *v, size_t min, siz
 	if (decode_get_string(d, v->path, v->json, &text, &size) < 0)
 		return -1;
 	if (size < min || size > max) {
-		(void)snprintf(hint, sizeof(hint), "%zu to %zu bytes", min, max);
+		if (min == max)
+			(void)snprintf(hint, sizeof(hint), "%zu bytes", max);
+		else
+			(void)snprintf(hint, sizeof(hint), "%zu to %zu bytes", min, max);
 		return decode_refuse(d, v->path, hint, size < min ? "is too short" : "is too long");
 	}
 	*ret = text;

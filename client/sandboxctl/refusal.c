@@ -126,8 +126,9 @@ void refusal_tell(const struct ctl *ctl, const struct sandboxd_error *e)
 	CLEANUP_STR char *text = in_our_words(ctl, OPTION_KIND_STRING, e->message);
 	CLEANUP_STR char *hint = e->hint ? in_our_words(ctl, kind, e->hint) : NULL;
 	CLEANUP_STR char *own_name = e->field ? name_of(ctl, e->field) : NULL;
-	/* an operand needs no name: "there is no secret x" */
-	const char *name = row ? own_name : own_name ? NULL : e->field;
+	/* what is no option needs no name: "there is no secret x"; but who speaks to the daemon
+	 * itself knows its names */
+	const char *name = row ? own_name : ctl->verb->run == verb_rpc ? e->field : NULL;
 
 	if (ctl->json) {
 		message_json(e);

@@ -85,10 +85,9 @@ static int show_revoked(const struct ctl *ctl, struct json_object *revoked)
 	int64_t running = json_value_int(revoked, "running", 0);
 
 	if (running > 0)
-		message_note("leases of %lld running commands: they keep what they have read, "
-			     "--kill "
-			     "ends them",
-			     (long long)running);
+		message_note("%lld running command%s what was read, --kill ends %s",
+			     (long long)running, running == 1 ? " keeps" : "s keep",
+			     running == 1 ? "it" : "them");
 	return ctl->json ? ctl_print_json(revoked, false) : 0;
 }
 

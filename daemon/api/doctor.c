@@ -217,10 +217,7 @@ static void add_tool(const struct tool_ready *t, void *userdata)
 	CLEANUP_STR char *name = string_format("secrets: %s", t->tool);
 	struct json_object *o =
 		own_check(name ? name : "secrets", t->ready ? GOOD : BAD, t->detail, t->hint);
-	const char *const fix[] = { "sandboxctl", "secret", "set", t->secret };
 
-	if (t->is_stored)
-		json_object_object_add(o, "fix", value_strings(fix, ARRAY_SIZE(fix)));
 	(void)json_object_array_add(userdata, o); /* memory: shorter */
 }
 

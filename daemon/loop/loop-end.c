@@ -330,7 +330,7 @@ static int check_idle(const struct loop *l, struct error *reterr)
 	if (!a.alive)
 		return 0;
 	(void)error_set(reterr, ERROR_INVALID_STATE, "loopId",
-			"sandboxctl loop rm --force, or force: true; or loop.cancel first",
+			"sandboxctl loop cancel first, or loop rm --force (force: true)",
 			"loop %s has running execs", l->facts.id);
 	error_set_resource(reterr, "loop %s", l->facts.id);
 	return -1;

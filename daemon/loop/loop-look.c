@@ -106,7 +106,7 @@ static void list_files(const struct artifacts_result *r, char *text, size_t size
 bool loop_would_lose(const struct loop *l, struct error *reterr)
 {
 	static const char hint[] =
-		"commit to a branch, or sandboxctl loop rm --force, or force: true: what is not "
+		"commit to a branch, or sandboxctl loop rm --force (force: true): what is not "
 		"in a branch is then kept as a patch in the receipt";
 	const struct artifacts_result *r = &l->ops->found;
 	char files[256];
@@ -117,7 +117,7 @@ bool loop_would_lose(const struct loop *l, struct error *reterr)
 		return false;
 	if (!r->judged) {
 		(void)error_set(reterr, ERROR_INVALID_STATE, "loopId",
-				"mend it, or sandboxctl loop rm --force, or force: true",
+				"mend it, or sandboxctl loop rm --force (force: true)",
 				"it cannot be told what would be lost with loop %s: %s",
 				l->facts.id, r->empty_because ? r->empty_because : "no memory");
 	} else {

@@ -86,7 +86,7 @@ static int no_tool(const struct loop *l, const char *tool, struct error *reterr)
 		free(list);
 		list = longer;
 	}
-	(void)error_set(reterr, ERROR_NOT_FOUND, "tool", "loop.create adds it",
+	(void)error_set(reterr, ERROR_NOT_FOUND, "tool", "sandboxctl loop create --tool adds it",
 			"loop %s has no tool %s, only %s", l->facts.id, tool,
 			list ? list : "others");
 	error_set_resource(reterr, "loop %s", l->facts.id);

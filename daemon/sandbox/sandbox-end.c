@@ -322,7 +322,7 @@ int sandbox_remove(struct sandbox *s, const struct sandbox_end_how *how, sandbox
 
 	if (!how->force && running > 0) {
 		(void)error_set(reterr, ERROR_INVALID_STATE, "sandbox",
-				"sandboxctl rm --force, or force: true",
+				"sandboxctl rm --force (force: true)",
 				"sandbox %s has %zu running exec%s", s->facts.name, running,
 				running == 1 ? "" : "s");
 		error_set_resource(reterr, "sandbox %s", s->facts.name);

@@ -25,7 +25,7 @@ def test_missing(t):
         equal((c["ok"], c["severity"]), (False, "optional"), f"{c}")
     equal(claude["detail"], "no claude_setup_token or claude_oauth_token", "detail")
     equal(claude["hint"], "claude setup-token, then sandboxctl secret set claude_setup_token", "hint")
-    equal(claude["fix"], ["sandboxctl", "secret", "set", "claude_setup_token"], "fix")
+    check(not any("fix" in c for c in (claude, codex, pi)), "it takes a person, and what to do is in the hint")
     equal(codex["hint"], "codex login, then sandboxctl secret set codex_auth_json --file ~/.codex/auth.json", "hint")
     equal(pi["detail"], "no anthropic_api_key, openai_api_key or gemini_api_key", "detail")
     equal(pi["hint"], "sandboxctl secret set anthropic_api_key", "hint")
@@ -54,7 +54,6 @@ def test_elsewhere(t):
     claude = found["secrets: claude"]
     equal((claude["ok"], claude["detail"]), (True, "claude_oauth_token is there"), "claude")
     equal(found["secrets: codex"]["hint"], "LoadCredential=codex in sandboxd.service", "codex")
-    check("fix" not in found["secrets: codex"], "no one command")
     equal((found["secrets: pi"]["ok"], found["secrets: pi"]["detail"]), (True, "gemini_api_key is there"), "pi")
     equal(found["secrets: mine"]["hint"], "install /nonexistent/helper", "mine")
     check("mend its section" in found["secrets: broken"]["hint"], f"{found['secrets: broken']}")
@@ -176,7 +175,6 @@ def test_sandboxctl(t):
     check("secrets: claude    claude_setup_token is there" in doctor, doctor)
     found = {x["name"]: x for x in json.loads(t.ctl("-o", "json", "doctor", env=env).stdout)["checks"]}
     equal(found["secrets: claude"]["ok"], True, "claude")
-    equal(found["secrets: gemini"]["fix"], ["sandboxctl", "secret", "set", "gemini_api_key"], "fix")
-    equal(found["secrets: gemini"]["hint"], " ".join(found["secrets: gemini"]["fix"]), "hint")
+    equal(found["secrets: gemini"]["hint"], "sandboxctl secret set gemini_api_key", "hint")
     d.stop()
     check("secrets:" not in t.ctl("doctor", env=env).stdout.decode(), "without a daemon")
