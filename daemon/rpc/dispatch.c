@@ -97,8 +97,8 @@ static int find_method(struct request *r, const char *name, struct error *reterr
 {
 	r->method = method_by_name(name);
 	if (!r->method)
-		return error_set(reterr, ERROR_METHOD_NOT_FOUND, "method", "rpc.discover",
-				 "there is no such method");
+		return error_set(reterr, ERROR_METHOD_NOT_FOUND, "method",
+				 "rpc.discover says which there are", "there is no such method");
 	if (!(r->method->flags & METHOD_AVAILABLE))
 		return error_set(reterr, ERROR_UNAVAILABLE, "method", UNAVAILABLE_HINT,
 				 "%s cannot be called yet", r->method->name);

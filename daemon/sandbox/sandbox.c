@@ -97,8 +97,9 @@ void sandbox_set_state(struct sandbox *s, enum sandbox_state state, const char *
 	char *copy = NULL;
 
 	assert(legal_edges[s->facts.state] & (1u << state));
-	sandbox_log(s, LOG_LEVEL_INFO, "%s -> %s%s%s", state_names[s->facts.state],
-		    state_names[state], cause ? ": " : "", cause ? cause : "");
+	sandbox_log(s, s->hidden ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "%s -> %s%s%s",
+		    state_names[s->facts.state], state_names[state], cause ? ": " : "",
+		    cause ? cause : "");
 	if (s->in_table) {
 		s->manager->sandboxes->in_state[s->facts.state]--;
 		s->manager->sandboxes->in_state[state]++;

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "macro.h"
+#include "util/time.h"
 
 #define LOG_LINE_MAX 2000 /* with escapes at most 4 times that: still less than two pipe pages */
 #define LOG_FIELD_MAX 200
@@ -117,21 +118,34 @@ static void write_journal(enum log_level level, const struct log_fields *fields,
 	(void)sd_journal_sendv(iov, (int)n); /* nowhere to complain to */
 }
 
+/* A terminal shows when, and who reads a pipe knows; a file does not. */
+static void stamp(char text[static TIME_TEXT_SIZE + 1])
+{
+	struct stat st;
+
+	text[0] = '\0';
+	if (fstat(STDERR_FILENO, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	time_format(time_realtime_ms(), text);
+	(void)strcat(text, " ");
+}
+
 static void write_stderr(enum log_level level, const struct log_fields *fields, const char *line)
 {
 	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	const char *sandbox = fields ? fields->sandbox : NULL;
 	char out[LOG_LINE_MAX * 2 + 3 * LOG_FIELD_MAX];
+	char when[TIME_TEXT_SIZE + 1];
 	int n;
 
 	if (poll(&p, 1, 0) <= 0 || (p.revents & POLLOUT) == 0) {
 		log_dropped++;
 		return;
 	}
-	if (fields && fields->sandbox)
-		n = snprintf(out, sizeof(out), "%ssandbox %.*s: %s\n", log_levels[level].prefix,
-			     LOG_FIELD_MAX, fields->sandbox, line);
-	else
-		n = snprintf(out, sizeof(out), "%s%s\n", log_levels[level].prefix, line);
+	stamp(when);
+	n = snprintf(out, sizeof(out), "%s%s%s%.*s%s%s\n", when, log_levels[level].prefix,
+		     sandbox ? "sandbox " : "", LOG_FIELD_MAX, sandbox ? sandbox : "",
+		     sandbox ? ": " : "", line);
 	if (n <= 0)
 		return;
 	if ((size_t)n >= sizeof(out))

@@ -473,6 +473,23 @@ START_TEST(lines_are_escaped_and_rate_limited)
 }
 END_TEST
 
+START_TEST(lines_of_a_file_say_when)
+{
+	int file = fileno(tmpfile()), saved = dup(STDERR_FILENO);
+	const struct log_fields fields = { .sandbox = "box" };
+	char text[256] = "";
+
+	ck_assert_int_ge(dup2(file, STDERR_FILENO), 0);
+	log_message(LOG_LEVEL_WARNING, &fields, "odd");
+	ck_assert_int_ge(dup2(saved, STDERR_FILENO), 0);
+	ck_assert_int_gt(pread(file, text, sizeof(text) - 1, 0), 25);
+	ck_assert_int_eq(text[23], 'Z'); /* 2026-11-23T14:05:09.123Z */
+	ck_assert_str_eq(text + 24, " warning: sandbox box: odd\n");
+	(void)close(file);
+	(void)close(saved);
+}
+END_TEST
+
 START_TEST(a_full_stderr_does_not_block)
 {
 	int pipes[2], saved = dup(STDERR_FILENO), i;
@@ -532,6 +549,7 @@ int main(void)
 	tcase_add_test(plain, only_what_systemd_executed_is_its_service);
 	tcase_add_test(plain, a_missing_program_is_an_error);
 	tcase_add_test(plain, lines_are_escaped_and_rate_limited);
+	tcase_add_test(plain, lines_of_a_file_say_when);
 	tcase_add_test(plain, a_full_stderr_does_not_block);
 	tcase_add_checked_fixture(files, setup, teardown);
 	tcase_set_timeout(files, 30);
