@@ -14,7 +14,7 @@ static void print_option(FILE *f, const struct option_row *row)
 		(void)snprintf(letter, sizeof letter, "-%c, ", row->letter);
 	(void)snprintf(left, sizeof left, "%s--%s%s%s", letter, row->name, row->argument ? " " : "",
 		       row->argument ? row->argument : "");
-	fprintf(f, "  %-28s %s\n", left, row->help ? row->help : "");
+	fprintf(f, "  %-29s %s\n", left, row->help ? row->help : "");
 }
 
 static void print_options(FILE *f, const struct option_row *rows)
