@@ -10,6 +10,7 @@
 
 #include <event2/event.h>
 #include <getopt.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -505,6 +506,25 @@ static int parse_options(int argc, char **argv, struct options *o)
 	return -EINVAL;
 }
 
+/* Node trusts the authorities that it brought along, and programs of the system those of the
+ * system. Where some were added to the machine it is to know them, too, also below a service, which
+ * has nobody's environment. What is in ours goes into sandboxes and builds (sandbox-env.c,
+ * tool-env.c). */
+static void trust_added_authorities(void)
+{
+	static const char bundle[] = "/etc/ssl/certs/ca-certificates.crt";
+	const char *given = getenv("NODE_EXTRA_CA_CERTS");
+	glob_t found = { 0 };
+
+	if (given && given[0])
+		return;
+	if (glob("/usr/local/share/ca-certificates/{,*/}*.crt", GLOB_BRACE | GLOB_NOSORT, NULL,
+		 &found) == 0 &&
+	    access(bundle, R_OK) == 0)
+		(void)setenv("NODE_EXTRA_CA_CERTS", bundle, 1); /* no memory: as without */
+	globfree(&found);
+}
+
 /* What concerns the process itself. */
 static void prepare_process(void)
 {
@@ -516,6 +536,7 @@ static void prepare_process(void)
 		log_errno(LOG_LEVEL_WARNING, -errno, "cannot forbid core dumps");
 	if (fd_raise_limit() < 0)
 		log_warning("cannot raise the limit of open files, going on");
+	trust_added_authorities();
 	event_set_log_callback(on_libevent_log);
 	event_set_fatal_callback(on_libevent_fatal);
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a sandbox is shown of its owner's home: who he is to git, and the files that a tool names."""
 
+import glob
 import os
 import pwd
 import shutil
@@ -85,6 +86,16 @@ def overlay_files(t):
         ".folder/x": "",
         ".secret": "",
     }
+
+
+def test_authorities(t):
+    """Node learns of those that the machine was given, also below a daemon without an environment."""
+    added = glob.glob("/usr/local/share/ca-certificates/*.crt") + glob.glob("/usr/local/share/ca-certificates/*/*.crt")
+    bundle = "/etc/ssl/certs/ca-certificates.crt"
+    for given, inside in (("", bundle if added else ""), ("/usr/bin/env", "/usr/bin/env")):
+        c = t.connect(daemon=t.private_daemon(env={"NODE_EXTRA_CA_CERTS": given}))
+        s = t.sandbox(client=c)
+        equal(t.sh(s, 'echo "$NODE_EXTRA_CA_CERTS"', client=c).strip(), inside, "inside")
 
 
 def test_overlays(t):
