@@ -5,6 +5,18 @@
 
 #include "verbs.h"
 
+#define OPTION_WIDTH 27
+#define VERB_WIDTH 40
+
+/* What does not fit beside its column stands above it. */
+static void print_line(FILE *f, const char *left, int width, const char *right)
+{
+	if (strlen(left) > (size_t)width)
+		fprintf(f, "  %s\n  %-*s  %s\n", left, width, "", right);
+	else
+		fprintf(f, "  %-*s  %s\n", width, left, right);
+}
+
 static void print_option(FILE *f, const struct option_row *row)
 {
 	char left[64];
@@ -14,7 +26,7 @@ static void print_option(FILE *f, const struct option_row *row)
 		(void)snprintf(letter, sizeof letter, "-%c, ", row->letter);
 	(void)snprintf(left, sizeof left, "%s--%s%s%s", letter, row->name, row->argument ? " " : "",
 		       row->argument ? row->argument : "");
-	fprintf(f, "  %-29s %s\n", left, row->help ? row->help : "");
+	print_line(f, left, OPTION_WIDTH, row->help ? row->help : "");
 }
 
 static void print_options(FILE *f, const struct option_row *rows)
@@ -28,10 +40,7 @@ static void print_verb_line(FILE *f, const struct verb *verb)
 	char left[64];
 
 	(void)snprintf(left, sizeof left, "%s %s", verb->name, verb->operands);
-	if (strlen(left) > 40)
-		fprintf(f, "  %s\n  %-40s  %s\n", left, "", verb->summary);
-	else
-		fprintf(f, "  %-40s  %s\n", left, verb->summary);
+	print_line(f, left, VERB_WIDTH, verb->summary);
 }
 
 void help_all(FILE *f)

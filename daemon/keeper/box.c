@@ -103,6 +103,7 @@ static void box_free(struct box *b)
 	timer_cancel(&k->loop, &b->retry);
 	box_freeze_cancel(b);
 	release_deinit(&b->release);
+	claim_mounts_deinit(&b->mounts);
 	(void)close_fd(b->job.socket);
 	(void)close_fd(b->pidfd);
 	free(b->reason);
