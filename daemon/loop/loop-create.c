@@ -108,7 +108,7 @@ static bool limits_differ(const struct limits_params *given, const struct limits
 	       differs(given->cpu_milli, have->cpu_milli) || differs(given->pids, have->pids);
 }
 
-/* NULL with *RETERR unset: none were given. */
+/* Returns 0, *RET unset where none were given, or -1 with *RETERR. */
 static int read_stages(const struct manager *m, const struct loop_create_params *p,
 		       struct stages **ret, struct error *reterr)
 {
