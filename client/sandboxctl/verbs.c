@@ -405,8 +405,8 @@ const struct verb verbs[] = {
 	{ "template inspect", "TEMPLATE...", "show all about templates", no_options, 1, MANY, COMMON, verb_inspect, "template.get", "template", NULL, NULL },
 	{ "pool ls", "", "list pools of spares, and how often one was there", no_options, 0, 0, COMMON, verb_list, "pool.list", NULL, "pools", pool_columns },
 	{ "pool set", "TEMPLATE", "say how many spares of a template to keep", pool_set_options, 1, 1, COMMON, verb_pool_set, "pool.set", "template", NULL, pool_columns },
-	{ "audit verify", "", "check that the audit log is as it was written", audit_verify_options, 0, 0, COMMON, verb_audit_verify, "audit.verify", NULL, NULL, NULL },
 	{ "audit", "", "show who did what with which secret", audit_options, 0, 0, COMMON, verb_audit, "audit.list", NULL, "entries", audit_columns },
+	{ "audit verify", "", "check that the audit log is as it was written", audit_verify_options, 0, 0, COMMON, verb_audit_verify, "audit.verify", NULL, NULL, NULL },
 	{ "secret set", "SECRET", "put a secret into the store", secret_set_options, 1, 1, COMMON, verb_secret_set, "secret.set", "secret", NULL, NULL },
 	{ "secret ls", "", "list secrets, never their values", no_options, 0, 0, COMMON, verb_secret_list, "secret.list", NULL, "secrets", secret_columns },
 	{ "secret rm", "SECRET...", "take secrets out of the store", no_options, 1, MANY, COMMON, CALL("secret.remove", "secret") },
@@ -449,13 +449,16 @@ static int matching_words(const char *name, int argc, char **argv)
 
 const struct verb *verb_find(int argc, char **argv, int *ret_words)
 {
+	const struct verb *found = NULL;
+
+	*ret_words = 0;
 	for (size_t i = 0; i < verbs_count; i++) {
 		int words = matching_words(verbs[i].name, argc, argv);
 
-		if (words == 0)
-			continue;
+		if (words <= *ret_words)
+			continue; /* "audit verify" counts more than "audit" */
 		*ret_words = words;
-		return &verbs[i];
+		found = &verbs[i];
 	}
-	return NULL;
+	return found;
 }
