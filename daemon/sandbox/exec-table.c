@@ -561,7 +561,8 @@ int exec_table_each(struct manager *m, uid_t peer, const char *after, exec_each 
 	if (after) {
 		e = exec_table_find(m->execs, peer, after);
 		if (!e)
-			return error_set(reterr, ERROR_NOT_FOUND, "after", "begin the list anew",
+			return error_set(reterr, ERROR_NOT_FOUND, "after",
+					 "list from the start again",
 					 "there is no exec %s any more", after);
 		e = TAILQ_NEXT(e, in_all);
 	}

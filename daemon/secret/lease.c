@@ -190,7 +190,8 @@ int lease_each(struct manager *m, uid_t peer, const char *after, lease_seen *fn,
 	if (after) {
 		l = table_find(&m->leases->by_id, after);
 		if (!l || !lease_may_see(l, peer))
-			return error_set(reterr, ERROR_NOT_FOUND, "after", "begin the list anew",
+			return error_set(reterr, ERROR_NOT_FOUND, "after",
+					 "list from the start again",
 					 "there is no lease %s any more", after);
 		l = TAILQ_NEXT(l, in_all);
 	}

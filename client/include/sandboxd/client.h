@@ -308,15 +308,15 @@ int sandboxd_exec_wait(struct sandboxd_client *c, const char *exec_id, int64_t t
 int sandboxd_exec_attach(struct sandboxd_client *c, const char *exec_id, const char *from,
 			 struct sandboxd_exec_result **ret, struct sandboxd_error *reterr);
 
-/* Reads stored output: at most LIMIT (0: the daemon's) bytes of STREAM from FROM on. *RET_DATA
- * (*RET_SIZE bytes) is freed with free(); *RET_NEXT is where to go on; *RET_EOF: nothing will
- * follow. */
+/* A piece of stored output; DATA is freed with free(). */
 struct sandboxd_chunk {
 	void *data;
 	size_t size;
-	uint64_t next;
-	int eof;
+	uint64_t next; /* where to go on */
+	int eof;       /* nothing will follow */
 };
+
+/* Reads stored output: at most LIMIT (0: the daemon's) bytes of STREAM from FROM on. */
 int sandboxd_exec_read(struct sandboxd_client *c, const char *exec_id, const char *stream,
 		       uint64_t from, size_t limit, struct sandboxd_chunk *ret,
 		       struct sandboxd_error *reterr);
