@@ -81,9 +81,10 @@ static int send_or_queue(struct keeper_client *k, struct wire_message *request)
 {
 	int r;
 
-	if (k->outgoing)
-		return enqueue(k, request);
-	r = wire_send(k->socket, request);
+	if (k->state == KEEPER_STATE_CLOSING)
+		r = -EPIPE; /* who wants something does not wait for its end */
+	else
+		r = k->outgoing ? -EAGAIN : wire_send(k->socket, request);
 	if (r == -EAGAIN)
 		return enqueue(k, request);
 	wire_message_done(request);
@@ -145,7 +146,7 @@ int keeper_client_call(struct keeper_client *k, struct wire_message *request, ke
 	struct keeper_pending *p, **end;
 	int r;
 
-	if (k->state == KEEPER_STATE_DEAD || k->state == KEEPER_STATE_CLOSING) {
+	if (k->state == KEEPER_STATE_DEAD) {
 		wire_message_done(request);
 		return -ECONNRESET;
 	}

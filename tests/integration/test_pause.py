@@ -2,13 +2,16 @@
 """Pause and resume: everything stands still, clocks too; whatever is done to a paused sandbox."""
 
 import contextlib
+import ctypes
 import os
 import signal
+import socket
+import struct
 import time
 
 import daemon as daemon_module
 import lib
-from harness import exited, modes, refused, timeout
+from harness import exited, modes, timeout
 from lib import check, equal, until
 
 TICKER = ["/bin/sh", "-c", "while :; do echo x; sleep 0.02; done"]
@@ -34,11 +37,15 @@ def end_of(t, exec_id):
         at = r["nextOffset"]
 
 
-def stands_still(t, exec_id, seconds=0.4):
-    time.sleep(0.1)  # what is on its way to the spool
+def quiet_for(t, exec_id, seconds):
     before = end_of(t, exec_id)
     time.sleep(seconds)
     return end_of(t, exec_id) == before
+
+
+def stands_still(t, exec_id, seconds=0.4):
+    until(lambda: quiet_for(t, exec_id, 0.1), 10, "what is on its way to the spool")
+    return quiet_for(t, exec_id, seconds)
 
 
 def goes_on(t, exec_id):
@@ -282,6 +289,37 @@ def test_keeper_killed(t):
             os.kill(p, signal.SIGKILL)
     c.call("sandbox.resume", {"sandbox": s["name"]})
     equal(c.call("sandbox.get", {"sandbox": s["name"]})["pid"], s["pid"], "its init")
+    exited(t.run(s, ["true"], client=c))
+
+
+PIDFD_GETFD = 438  # of <sys/syscall.h>
+
+
+def hang_up(keeper, daemon):
+    """Ends KEEPER's connections to DAEMON while it is still there. How many there were."""
+    libc, pidfd, n = ctypes.CDLL(None), os.pidfd_open(keeper), 0
+    for name in os.listdir(f"/proc/{keeper}/fd"):
+        if not os.readlink(f"/proc/{keeper}/fd/{name}").startswith("socket:"):
+            continue
+        with socket.socket(fileno=libc.syscall(PIDFD_GETFD, pidfd, int(name), 0)) as s:
+            if struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0] == daemon:
+                s.shutdown(socket.SHUT_RDWR)
+                n += 1
+    os.close(pidfd)
+    return n
+
+
+@modes("root", "owner")
+def test_keeper_is_about_to_be_gone(t):
+    """Its connection has ended and its process has not: it is not waited for."""
+    d = t.private_daemon()
+    c = t.connect(daemon=d)
+    s = t.sandbox(client=c)
+    pause(t, s, c)
+    keepers = daemon_module.keepers(d.pid)
+    with daemon_module.held(keepers):
+        check(any([hang_up(pid, d.pid) for pid in keepers]), "no connection")  # a worker has a copy
+        c.call("sandbox.resume", {"sandbox": s["name"]})
     exited(t.run(s, ["true"], client=c))
 
 
