@@ -10,6 +10,7 @@ import ctypes
 import os
 import shutil
 import signal
+import sqlite3
 import stat
 import subprocess
 import tempfile
@@ -271,6 +272,11 @@ class Daemon:
                 return f.read()[-size:].decode(errors="replace")
         except OSError:
             return ""
+
+    def rows(self, query):
+        """Of what it has stored; it may run meanwhile."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.state}/state.db?mode=ro", uri=True)) as db:
+            return db.execute(query).fetchall()
 
     def client(self, uid=None, gid=None):
         return lib.Client(self.socket, uid, gid)

@@ -112,13 +112,19 @@ class Suite:
             return c.call("system.info")["counts"]["spares"]
 
     def leaks(self):
-        """What the tests so far left behind, as sentences."""
+        """What the tests so far left behind, as sentences. Spares come and go while it looks."""
+        while self.daemon.alive():
+            spares = self.spares()
+            found = self.leaks_beside(spares)
+            if not found or self.spares() == spares:
+                return found
+        return ["the daemon is not alive any more: " + self.daemon.log_tail()]
+
+    def leaks_beside(self, spares):
         daemon_module.reap_orphans(self.known_pids())
         found = []
-        if not self.daemon.alive():
-            return ["the daemon is not alive any more: " + self.daemon.log_tail()]
         names = [self.daemon.instance, self.top]
-        spares = inits = self.spares()
+        inits = spares
         for pid, comm in daemon_module.descendants(os.getpid()).items():
             line = daemon_module.command_line(pid)
             if pid == self.daemon.pid or comm.startswith("sandbox-keeper"):
@@ -139,7 +145,7 @@ class Suite:
             found.append(f"daemon has {fds} fds, {self.fd_baseline} at first")
         return found
 
-    def settle(self, seconds=5):
+    def settle(self, seconds=20):
         """Leaks that stay: cleaning up may go on for a moment after the reply."""
         deadline = time.monotonic() + seconds
         found = self.leaks()

@@ -13,6 +13,7 @@ import select
 import socket
 import time
 
+CLOCK_REALTIME_COARSE = 5  # of <time.h>: what files are stamped with
 RECORD = []  # (method, result) of every call that was answered with a result
 CALLED = set()  # methods that were sent at all
 
@@ -246,6 +247,12 @@ def text_of(value):
     if isinstance(value, dict):
         return base64.b64decode(value["base64"])
     return value.encode()
+
+
+def let_the_clock_tick():
+    """What is made from now on has a later time than what was made before."""
+    now = time.clock_gettime(CLOCK_REALTIME_COARSE)
+    until(lambda: time.clock_gettime(CLOCK_REALTIME_COARSE) > now, 10, "a tick", 0.005)
 
 
 def meeting(count, file):

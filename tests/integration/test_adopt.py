@@ -184,7 +184,7 @@ def test_attached_command(t):
         )
         os.close(w_end)
         data = os.read(r_end, 100)
-        time.sleep(0.3)  # a command that is over sooner is not written down
+        until(lambda: d.rows("SELECT id FROM execs"), 20, "it is written down")
         c = restart(t, d)
         rid = c.send("exec.wait", {"execId": "mine"})
         data += os.read(r_end, 100)

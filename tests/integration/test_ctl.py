@@ -348,9 +348,8 @@ def test_terminal(t):
         write(b"stty size; tty\n")
         read_until(b"/dev/pts/")
         fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 51, 123, 0, 0))
-        time.sleep(0.3)
-        write(b"stty size\n")
-        read_until(b"51 123")
+        write(b"until [ \"$(stty size)\" = '51 123' ]; do sleep 0.02; done; echo re''sized\n")
+        read_until(b"resized")
         write(b"exit 5\n")
 
     args = ["exec", "-i", "-t", name, "sh", "-c", "echo ready; exec sh -i"]

@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import daemon as daemon_module
 from gitrepo import worktree
@@ -277,10 +276,10 @@ def test_terminal_of_the_caller(t):
     for user in BOTH:
         master, slave = pty.openpty()
         owner = subprocess.Popen(
-            [sys.executable, "-c", "import fcntl,time;fcntl.ioctl(0,0x540e,0);time.sleep(60)"],
-            stdin=slave, start_new_session=True,
+            [sys.executable, "-c", "import fcntl,time;fcntl.ioctl(0,0x540e,0);print(flush=True);time.sleep(60)"],
+            stdin=slave, stdout=subprocess.PIPE, start_new_session=True,
         )
-        time.sleep(0.3)
+        owner.stdout.readline()
         try:
             params = {
                 "sandbox": s["name"],

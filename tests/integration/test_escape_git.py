@@ -4,11 +4,10 @@ host, and the planted program must not have run."""
 
 import os
 import signal
-import time
 
 from gitrepo import INSIDE, Canary, git, repository, worktree
 from harness import exited
-from lib import check, equal, until
+from lib import check, equal, let_the_clock_tick, until
 
 
 def attack(t, script, plain=False, user="agent", nested=False):
@@ -198,7 +197,7 @@ def test_nested_repository_of_the_user_keeps_its_name(t):
     git(t, nested, "init", "-q")
     git(t, nested, "add", "-A")
     git(t, nested, "commit", "-q", "-m", "x")
-    time.sleep(0.02)
+    let_the_clock_tick()
     s = t.sandbox(workspace=tree)
     script = INSIDE + "echo y >new; git add new; git commit -q -m y; git checkout -q -b other"
     exited(t.run(s, ["/bin/sh", "-c", script], workDir=nested))
@@ -215,7 +214,7 @@ def test_a_sandbox_around_another(t):
     for path, options in ((repo, ()), (bare, ("--template=",))):
         git(t, top, "init", "-q", *options, path)
         git(t, path, "commit", "-q", "--allow-empty", "-m", "one")
-    time.sleep(0.02)
+    let_the_clock_tick()
     outer = t.sandbox(workspace=top)
     for path in (repo, bare):
         inner = t.sandbox(workspace=path)
@@ -235,7 +234,7 @@ def test_the_inner_ones_file_written_by_the_outer_one(t):
     git(t, repo, "commit", "-q", "--allow-empty", "-m", "one")
     git(t, repo, "config", "extensions.worktreeConfig", "true")
     canary = Canary(t, top)
-    time.sleep(0.02)
+    let_the_clock_tick()
     outer = t.sandbox(workspace=top)
     inner = t.sandbox(workspace=repo)
     script = f"printf '[core]\n\tfsmonitor = {canary.program}\n' >>repo/.git/config.worktree"

@@ -392,7 +392,7 @@ def test_stalled(t):
 
 @timeout(120)
 def test_paused_is_not_stalled(t):
-    d = t.private_daemon(config={"limits": {"stall_after": "1s"}})
+    d = t.private_daemon(config={"limits": {"stall_after": "3s"}})
     c = t.connect(daemon=d)
     s = t.sandbox(client=c)
     subscribe(c, filter={"sandbox": s["name"]})
@@ -400,7 +400,7 @@ def test_paused_is_not_stalled(t):
     runner.send("exec.run", {"sandbox": s["name"], "command": ["sh", "-c", "while :; do :; done"]})
     runner.note("exec.started")
     c.call("sandbox.pause", {"sandbox": s["name"]})
-    time.sleep(3)
+    time.sleep(4)
     c.call("sandbox.resume", {"sandbox": s["name"]})
     events = collect(c, lambda e: e["data"].get("from") == "paused")
     equal(of_type(events, "exec.stalled"), [], "nothing was expected of it")

@@ -282,7 +282,7 @@ def test_stdin_stream_is_bounded(t):
         except lib.RpcError as error:
             outcome.append(error.kind)
     check(any(o in ("waits", "limit_reached") for o in outcome), f"{outcome}")
-    equal(t.client.call("system.ping", timeout=1), {}, "ping of another client")
+    equal(t.client.call("system.ping", timeout=20), {}, "ping of another client")
     t.client.call("exec.cancel", {"execId": e})
 
 

@@ -104,7 +104,7 @@ def test_crun_hangs(t):
     rid = c.send("sandbox.create", {"name": "hung"})
     other = t.connect(daemon=d)
     for _ in range(20):
-        equal(other.call("system.ping", timeout=1), {}, "ping")
+        equal(other.call("system.ping", timeout=2.9), {}, "ping")
         time.sleep(0.05)
     try:
         c.wait(rid, 90)

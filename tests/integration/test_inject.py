@@ -3,7 +3,6 @@
 
 import os
 import signal
-import sqlite3
 
 import daemon as daemon_module
 from gitrepo import worktree
@@ -41,8 +40,7 @@ def secretive(t, more=""):
 
 def leases(d):
     """What the daemon has lent, as it is stored."""
-    with sqlite3.connect(f"file:{d.state}/state.db?mode=ro", uri=True) as db:
-        return db.execute("SELECT secret, holder_id FROM leases ORDER BY secret").fetchall()
+    return d.rows("SELECT secret, holder_id FROM leases ORDER BY secret")
 
 
 def lines(r, stream="stdout"):

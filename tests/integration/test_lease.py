@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """secret.lease, renew, revoke and revokeAll: who has a secret until when, and what ends that."""
 
-import contextlib
 import json
 import os
 import pwd
-import sqlite3
 import time
 
 import lib
@@ -60,8 +58,7 @@ def end_of(c, exec_id):
 
 
 def rows(d):
-    with contextlib.closing(sqlite3.connect(f"file:{d.state}/state.db?mode=ro", uri=True)) as db:
-        return db.execute("SELECT * FROM leases").fetchall()
+    return d.rows("SELECT * FROM leases")
 
 
 # ---- one ----

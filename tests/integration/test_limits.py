@@ -2,7 +2,6 @@
 """memory, cpu, pids, shm: with cgroups where the daemon has them, the fences where not."""
 
 import os
-import time
 
 import daemon as daemon_module
 from harness import exited, result_text, timeout
@@ -154,6 +153,3 @@ def test_time_used_is_told(t):
     check(400 <= r["cpuMs"] <= 3000, f"cpuMs {r['cpuMs']}")
     check(r["durationMs"] >= 400, f"durationMs {r['durationMs']}")
     check(r["peakMemoryBytes"] > MIB, f"peak {r['peakMemoryBytes']}")
-    started = time.monotonic()
-    exited(t.run(s, ["sleep", "0.2"]))
-    check(time.monotonic() - started < 2, "time")

@@ -573,12 +573,14 @@ def test_the_daemon_dies_in_a_destroy(t):
     """Whenever it dies, the receipt has all of it in the end."""
     d = t.private_daemon(config=TOOLS)
     tools = ["shell", "echo", "online", "mute"]
+    row = "SELECT id, state FROM execs"
     for delay in (0, 0.002, 0.005, 0.01, 0.02):
         c = t.connect(daemon=d)
         lid = t.unique("l")
         c.call("loop.create", {"loopId": lid, "workDir": t.workspace(), "tools": tools}, timeout=60)
+        before = d.rows(row)
         c.call("loop.run", {"loopId": lid, "tool": "shell", "prompt": "echo 12345", "artifacts": "none"})
-        time.sleep(0.1)  # its row is written soon, not at once
+        until(lambda: d.rows(row) != before, 20, "its row is written soon, not at once")
         c.send("loop.destroy", {"loopId": lid, "outcome": "failed"})
         time.sleep(delay)
         d.kill()

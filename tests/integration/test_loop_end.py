@@ -4,11 +4,10 @@
 import json
 import os
 import shutil
-import time
 
 from gitrepo import INSIDE, git, repository, worktree
 from harness import timeout
-from lib import check, equal, text_of, until
+from lib import check, equal, let_the_clock_tick, text_of, until
 from test_artifacts import apply, tree_of
 from test_loop import loop
 
@@ -175,7 +174,7 @@ def test_repositories_inside(t):
     os.mkdir(tree + "/old")
     t.own(tree + "/old")
     git(t, tree + "/old", "init", "-q")
-    time.sleep(0.05)  # what was made within a tick of the claim is named, too
+    let_the_clock_tick()  # what was made within a tick of the claim is named, too
     made = loop(t, tree)
     run(t, made, "mkdir -p a/b; git init -q a/b; echo x >file; cd a; echo gitdir: /x >.git")
     a = destroy(t, made, force=True)["artifacts"]

@@ -210,10 +210,10 @@ def test_cancel_the_loop(t):
 
 
 def test_destroy_the_loop(t):
-    lid = loop(t)["loopId"]
-    rid = send(t, lid, "echo before; sleep 100")
-    t.client.note("exec.started")
-    time.sleep(0.2)
+    made = loop(t)
+    lid = made["loopId"]
+    rid = send(t, lid, "echo before; touch said; sleep 100")
+    until(lambda: os.path.exists(made["workDir"] + "/said"), 20, "it runs")
     other = t.connect()
     equal(other.error("loop.destroy", {"loopId": lid}).kind, "invalid_state", "while it runs")
     receipt = other.call("loop.destroy", {"loopId": lid, "force": True})
@@ -308,9 +308,8 @@ def test_the_sandbox_is_lost(t):
     """A run that cannot end well has a result, and the same loop.create brings the sandbox back."""
     made = loop(t)
     lid, name = made["loopId"], made["sandboxes"][0]
-    rid = send(t, lid, "echo before; sleep 100", verificationCommands=["true"])
-    t.client.note("exec.started")
-    time.sleep(0.2)
+    rid = send(t, lid, "echo before; touch said; sleep 100", verificationCommands=["true"])
+    until(lambda: os.path.exists(made["workDir"] + "/said"), 20, "it runs")
     os.kill(t.client.call("sandbox.get", {"sandbox": name})["pid"], signal.SIGKILL)
     r = t.client.wait(rid, 20)
     equal((r["state"], r["error"], r["output"]), ("failed", "shell was lost with its sandbox", "before\n"), "result")
@@ -323,10 +322,11 @@ def test_the_worktree_is_gone(t):
     """Somebody removes it meanwhile: a result, a receipt, nothing left."""
     ws = t.workspace()
     lid = loop(t, ws)["loopId"]
-    rid = send(t, lid, "sleep 0.5; echo x", artifacts="patch")
+    rid = send(t, lid, "until [ -e go ]; do sleep 0.02; done; echo x", artifacts="patch")
     t.client.note("exec.started")
     os.rename(ws, ws + "-moved")
     t.dirs.append(ws + "-moved")
+    t.put(ws + "-moved", "go", "")
     r = t.client.wait(rid, 30)
     equal((r["state"], r["output"]), ("completed", "x\n"), "result")
     check(r["artifacts"]["emptyBecause"], "why there is no patch")
@@ -414,9 +414,10 @@ def test_sandboxctl_signals(t):
     ):
         p = subprocess.Popen([*command, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         equal(p.stdout.readline(), b"ready\n", "it runs")
-        for _ in range(signals):
-            p.send_signal(signal.SIGINT)
+        p.send_signal(signal.SIGINT)
+        while signals == 2 and p.poll() is None:  # those that come before it looks are one
             time.sleep(0.2)
+            p.send_signal(signal.SIGINT)
         p.communicate(timeout=20)
         equal(p.returncode, want, script)
     equal(t.client.call("loop.get", {"loopId": lid})["alive"], False, "nothing is left")

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 
 from gitrepo import worktree
 from harness import timeout
@@ -238,7 +237,7 @@ def test_daemon_is_killed(t):
             "wait": spawn(t, d, "wait", e),
         }
         until(lambda: running(c, 3), 20, "three commands that run")
-    time.sleep(1)  # until their rows are saved
+    until(lambda: len(d.rows("SELECT id FROM execs")) == 3, 20, "their rows")
     try:
         for _ in range(2):
             d.kill()

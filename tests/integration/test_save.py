@@ -10,7 +10,7 @@ import time
 import daemon as daemon_module
 import lib
 from harness import modes, refused, timeout
-from lib import check, equal
+from lib import check, equal, until
 from test_faults import drop_disk, small_disk, until_unused
 
 MAKE = r"""
@@ -104,9 +104,11 @@ def test_running_and_stopped(t):
     before = t.client.call("exec.get", {"execId": ticks["execId"]})
     equal(before["state"], "running", "the command goes on")
     start = t.client.call("exec.read", {"execId": ticks["execId"], "stream": "stdout"})["nextOffset"]
-    time.sleep(0.3)
-    end = t.client.call("exec.read", {"execId": ticks["execId"], "stream": "stdout"})["nextOffset"]
-    check(end > start, "it is still held")
+    until(
+        lambda: t.client.call("exec.read", {"execId": ticks["execId"], "stream": "stdout"})["nextOffset"] > start,
+        20,
+        "it goes on ticking",
+    )
     equal(t.sh(s, SEE.replace("test ! -e $f || ", "true || "), user="root"), SEEN, "the saved one")
     a = t.sandbox(template=name, workspace=t.workspace())
     equal(a["template"], name, "template")

@@ -4,7 +4,6 @@
 import os
 import shutil
 import signal
-import sqlite3
 import time
 
 from daemon import held, keepers
@@ -217,8 +216,7 @@ def test_daemon_killed(t):
 
 def lease_of(d):
     """The id of the one lease that there is, as it is stored."""
-    with sqlite3.connect(f"file:{d.state}/state.db?mode=ro", uri=True) as db:
-        ((lease,),) = db.execute("SELECT id FROM leases").fetchall()
+    ((lease,),) = d.rows("SELECT id FROM leases")
     return lease
 
 

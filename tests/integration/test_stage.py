@@ -281,7 +281,7 @@ def test_views_do_not_mix(t):
 def test_leftovers_are_gone_before_the_next_stage(t):
     ws = t.workspace({"a": ""})
     s = t.sandbox(workspace=ws)
-    script = f"setsid sh -c 'while :; do touch {ws}/late; sleep 0.05; done' >/dev/null 2>&1 & sleep 0.1"
+    script = f"setsid sh -c 'while :; do touch {ws}/late; sleep 0.05; done' >/dev/null 2>&1 & until [ -e late ]; do sleep 0.02; done"
     r = t.run(s, ["/bin/sh", "-c", script], stage="implementor")
     check(r["leftovers"] > 0, f"nothing was left: {r}")
     os.unlink(ws + "/late")

@@ -148,7 +148,7 @@ def test_slow_reader_holds_nobody_up(t):
     }
     slow.send("exec.run", params)
     for _ in range(30):
-        equal(t.client.call("system.ping", timeout=1), {}, "ping of another client")
+        equal(t.client.call("system.ping", timeout=20), {}, "ping of another client")
         time.sleep(0.1)
     with open(f"/proc/{t.daemon.pid}/statm", encoding="ascii") as f:
         rss = int(f.read().split()[1]) * 4096

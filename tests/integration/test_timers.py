@@ -32,7 +32,7 @@ def init_dead(pid):
 
 def test_ttl(t):
     """Whatever it does or is, after its time it is removed; its name is free then."""
-    busy, paused, stopped = (t.sandbox(ttlMs=2500) for _ in range(3))
+    busy, paused, stopped = (t.sandbox(ttlMs=5000) for _ in range(3))
     kept = t.sandbox(ttlMs=600_000)
     check(busy["expiresAt"] > busy["createdAt"], "expiresAt")
     rid = t.client.send("exec.run", {"sandbox": busy["name"], "command": ["sleep", "1000"]})
@@ -48,7 +48,7 @@ def test_ttl(t):
 
 
 def test_ttl_lets_commands_end(t):
-    s = t.sandbox(ttlMs=1500)
+    s = t.sandbox(ttlMs=3000)
     script = 'trap "echo bye; exit 4" TERM; echo ready; while :; do sleep 0.05; done'
     r = t.run(s, ["sh", "-c", script])
     equal((r["cause"], r["exitCode"]), ("cancelled", 4), "end")
@@ -57,8 +57,8 @@ def test_ttl_lets_commands_end(t):
 
 def test_idle(t):
     """Stopped with its cause, its files kept; a start begins anew."""
-    s = t.sandbox(idleTimeoutMs=1500)
-    equal(s["idleTimeoutMs"], 1500, "idleTimeoutMs")
+    s = t.sandbox(idleTimeoutMs=3000)
+    equal(s["idleTimeoutMs"], 3000, "idleTimeoutMs")
     t.sh(s, "echo kept >/home/agent/file")
     until(lambda: state(t, s) == "stopped", 15, "stopped")
     equal(t.client.call("sandbox.get", {"sandbox": s["name"]})["cause"], "idle", "cause")
@@ -70,16 +70,16 @@ def test_idle(t):
 
 def test_a_command_is_activity(t):
     """One that runs, detached too, keeps it; so does every new one."""
-    s = t.sandbox(idleTimeoutMs=1500)
-    exited(t.run(s, ["sleep", "4"]))
+    s = t.sandbox(idleTimeoutMs=3000)
+    exited(t.run(s, ["sleep", "5"]))
     equal(state(t, s), "running", "after a long command")
     for _ in range(4):
-        time.sleep(0.7)
+        time.sleep(1)
         exited(t.run(s, ["true"]))
     e = t.client.call(
-        "exec.run", {"sandbox": s["name"], "command": ["sleep", "4"], "detach": True}
+        "exec.run", {"sandbox": s["name"], "command": ["sleep", "6"], "detach": True}
     )
-    time.sleep(3)
+    time.sleep(4)
     equal(state(t, s), "running", "while a detached one runs")
     equal(t.client.call("exec.wait", {"execId": e["execId"]})["exitCode"], 0, "exit code")
     until(lambda: state(t, s) == "stopped", 15, "stopped in the end")
