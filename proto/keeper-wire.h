@@ -58,6 +58,7 @@ enum keeper_message_type {
 	KEEPER_SPOOL_ADOPT,
 	KEEPER_SPOOL_DROP_STDIN,
 	KEEPER_SPOOL_MASK,
+	KEEPER_RECALL,
 };
 
 /* How the owner's ids are mapped; keeper command line --map. */
@@ -107,6 +108,7 @@ struct keeper_hello {
 
 struct keeper_hello_reply {
 	struct wire_header header;
+	uint64_t unused[2];   /* older keepers say something here */
 	uint32_t controllers; /* enum keeper_controller bits that really work */
 	uint32_t reserved;
 	struct wire_str reason; /* on error */
@@ -245,7 +247,12 @@ struct keeper_claim {
 	struct keeper_mount mounts[KEEPER_MOUNTS_MAX];
 };
 
-struct keeper_reason_reply { /* CLAIM, LAYER_SAVE, VIEW */
+/* RECALL: a struct keeper_claim of a running sandbox that was taken over from a keeper which has
+ * died. Nothing is mounted or made: what the CLAIM did outside is found by its record, and undone
+ * by this keeper from now on; what VIEW needs to know is looked up inside. -EEXIST: it knows all
+ * that. Reply: with reason. */
+
+struct keeper_reason_reply { /* CLAIM, RECALL, LAYER_SAVE, VIEW */
 	struct wire_header header;
 	struct wire_str reason;
 };
@@ -300,8 +307,8 @@ struct keeper_list_reply {
 /* A daemon that came back takes a sandbox over that an earlier one made. -ESRCH: the keeper does
  * not know it (any more: one that was killed or removed is forgotten). fds of the request: none, or
  * [0] a pidfd of its init, which the keeper takes over when it does not know the sandbox: that of a
- * keeper that died, whose user namespace it has joined (--join). What such a one has claimed is
- * undone by KEEPER_CLAIM_UNDO after its end; and how its init ends is not known. */
+ * keeper that died, whose user namespace it has joined (--join). What that one had claimed is told
+ * by RECALL; and how its init ends is not known. */
 struct keeper_adopt {
 	struct wire_header header;
 	struct wire_str id;

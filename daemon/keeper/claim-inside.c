@@ -235,6 +235,19 @@ static int set_identity(struct claim *c)
 	return c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0 ? -errno : 0;
 }
 
+int claim_look_inside(void *arg)
+{
+	struct claim *c = arg;
+	struct part *p;
+	struct stat st;
+	int r = view_note_own(c->target->own);
+
+	for (p = c->parts; r == 0 && p < c->parts + c->n_parts; p++)
+		if (lstat(p->target, &st) == 0)
+			r = view_add_own(c->target->own, st.st_dev);
+	return r;
+}
+
 int claim_move_inside(void *arg)
 {
 	struct claim *c = arg;

@@ -51,6 +51,8 @@ int claim_explain(struct claim *c, int error, const char *what, const char *wher
 /* In the helper: moves every part to its target and makes it the sandbox of who claims it. CLAIM is
  * a struct claim. Returns 0 or negative errno, with C->failed. */
 int claim_move_inside(void *claim);
+/* In the helper: notes what is the sandbox's own. CLAIM and the result as before. */
+int claim_look_inside(void *claim);
 /* Takes the next component off *PATH; false at its end, or with *ERROR set. */
 bool claim_next_component(const char **path, char *name, int *error);
 /* Opens W->name in DIR, made first if it is missing in a file system of ours. Returns an O_PATH

@@ -30,6 +30,8 @@
 #include "record.h"
 #include "worker.h"
 
+#define LOCK_TEXT_MAX 1024 /* more than one of ours says */
+
 static unsigned int stage_counter;
 static int staged;
 
@@ -335,16 +337,23 @@ static int write_record(struct claim *c)
 	return r < 0 ? claim_explain(c, r, "noting", "what is made") : 0;
 }
 
+/* A file that several claims share says which of them made it, behind what they have in common. */
 static void recall_file(struct claim *c, int root, const struct texts *t)
 {
+	const size_t common = strcspn(t->content, ":");
 	CLEANUP_FD int parent = -1;
+	char text[LOCK_TEXT_MAX];
 	const char *name;
+	bool shared;
 
 	if (!record_has(&c->record, RECORD_MADE, t->root, t->source))
 		return;
 	parent = open_parent(root, t->source, &name);
-	if (parent >= 0) /* -ENOENT and the like: it is gone */
-		(void)release_note_made(c->target->release, parent, name, t->content);
+	if (parent < 0)
+		return; /* it is gone */
+	shared = t->content[common] == ':' && file_get_at(parent, name, text, sizeof(text)) > 0 &&
+		 strncmp(text, t->content, common + 1) == 0;
+	(void)release_note_made(c->target->release, parent, name, shared ? text : t->content);
 }
 
 static void recall_mount(struct claim *c, const struct keeper_mount *mount, const struct texts *t)
@@ -354,6 +363,8 @@ static void recall_mount(struct claim *c, const struct keeper_mount *mount, cons
 	int root = flags & KEEPER_MOUNT_MEMORY ? -1 : c->roots[mount->root];
 	CLEANUP_FD int fd = -1;
 
+	if (mount->flags & KEEPER_MOUNT_MEMORY)
+		add_memory(c, t->target);
 	if (root < 0)
 		return;
 	if (mount->flags & KEEPER_MOUNT_MAKE_FILE)
@@ -369,6 +380,25 @@ static void recall_mount(struct claim *c, const struct keeper_mount *mount, cons
 
 /* ---- the whole ---- */
 
+/* What was the sandbox's own when it was claimed. Nobody inside can mount, and what is mounted
+ * stays where it is in its directory; but directories can be moved, so a path may lead into a
+ * workspace by now, which is not its own. */
+static int recall_own(struct claim *c)
+{
+	const struct release_root *root;
+	struct stat st;
+	int r;
+
+	c->failed = "the sandbox";
+	r = enter_run(c->target->pidfd, CLONE_NEWNS, claim_look_inside, c);
+	if (r < 0)
+		return claim_explain(c, r, "looking at", c->failed);
+	STAILQ_FOREACH(root, &c->target->release->roots, entry)
+	if (fstat(root->fd, &st) == 0)
+		view_drop_own(c->target->own, st.st_dev);
+	return 0;
+}
+
 static int recall(struct claim *c)
 {
 	struct texts t;
@@ -376,13 +406,14 @@ static int recall(struct claim *c)
 	int r;
 
 	r = record_load(&c->record, c->target->tree, c->target->id);
-	if (r < 0 || !c->record.found)
-		return r < 0 ? claim_explain(c, r, "reading", "what was made") : 0;
-	(void)open_roots(c); /* as far as they are still there */
+	if (r < 0)
+		return claim_explain(c, r, "reading", "what was made");
+	if (c->record.found)
+		(void)open_roots(c); /* as far as they are still there */
 	for (i = 0; i < c->request->n_mounts; i++)
 		if (get_texts(c, &c->request->mounts[i], &t) == 0)
 			recall_mount(c, &c->request->mounts[i], &t);
-	return 0;
+	return c->target->enters ? recall_own(c) : 0;
 }
 
 static int run(struct claim *c)

@@ -59,8 +59,9 @@ struct claim_target {
  * sentence in REASON. */
 int claim_run(const struct claim_target *t, struct wire_message *m, char *reason);
 
-/* The same message for a sandbox that does not run: notes in the release what an earlier keeper
- * left undone. What cannot be opened any more is left alone. Returns 0 or negative errno. */
+/* The same message for what an earlier keeper claimed: notes in the release what that left undone,
+ * and, where it is entered, what was the sandbox's own. What cannot be opened any more is left
+ * alone. Returns 0 or negative errno with a sentence in REASON. */
 int claim_recall(const struct claim_target *t, struct wire_message *m, char *reason);
 
 /* Worker function: detaches staged mounts, which may wait for an RCU grace period. ARG is a struct

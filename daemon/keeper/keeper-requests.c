@@ -302,6 +302,31 @@ static void on_claim(struct keeper *k, struct wire_message *m)
 	unstage(k);
 }
 
+static void on_recall(struct keeper *k, struct wire_message *m)
+{
+	const struct wire_header h = *wire_head(m);
+	const char *id = get_name(m, ((const struct keeper_claim *)(const void *)m->data)->id);
+	struct box *b = id ? box_find(k, id) : NULL;
+	char reason[CLAIM_REASON_MAX] = "";
+	struct claim_target target;
+	int r = -ESRCH;
+
+	if (b && b->claimed) {
+		r = -EEXIST;
+	} else if (b && b->foreign && b->state == BOX_RUNNING) {
+		target = (struct claim_target){ .tree = &k->tree,
+						.id = b->job.id,
+						.pidfd = b->pidfd,
+						.enters = b->job.kind->enters,
+						.release = &b->release,
+						.own = &b->own };
+		r = claim_recall(&target, m, reason);
+		b->claimed = r == 0;
+	}
+	reply_reason(k, &h, r, reason);
+	unstage(k);
+}
+
 /* ---- VIEW ---- */
 
 static void on_view(struct keeper *k, struct wire_message *m)
@@ -315,11 +340,7 @@ static void on_view(struct keeper *k, struct wire_message *m)
 	struct wire_message *out;
 	int mounts = -1, network = -1, r = -ESRCH;
 
-	if (b && b->foreign) { /* what was mounted by whom is not known any more */
-		r = -EOPNOTSUPP;
-		(void)snprintf(reason, sizeof(reason),
-			       "its keeper has died, and stages work again after a stop and start");
-	} else if (b && b->state == BOX_RUNNING && b->pidfd >= 0 && b->job.kind->enters)
+	if (b && b->state == BOX_RUNNING && b->pidfd >= 0 && b->job.kind->enters)
 		r = view_make(&(struct view_target){ b->pidfd, &b->own, &b->release }, m, &mounts,
 			      &network, reason);
 	if (r < 0) {
@@ -659,6 +680,7 @@ static const struct {
 	[KEEPER_HELLO] = { sizeof(struct keeper_hello), on_hello },
 	[KEEPER_CREATE] = { sizeof(struct keeper_create), on_create },
 	[KEEPER_CLAIM] = { sizeof(struct keeper_claim), on_claim },
+	[KEEPER_RECALL] = { sizeof(struct keeper_claim), on_recall },
 	[KEEPER_KILL] = { sizeof(struct keeper_end), on_end },
 	[KEEPER_REMOVE] = { sizeof(struct keeper_end), on_end },
 	[KEEPER_STATS] = { sizeof(struct keeper_stats), on_stats },

@@ -94,6 +94,17 @@ int view_add_own(struct view_own *own, dev_t device)
 	return 0;
 }
 
+void view_drop_own(struct view_own *own, dev_t device)
+{
+	size_t i = 0;
+
+	while (i < own->count)
+		if (own->devices[i] == device)
+			own->devices[i] = own->devices[--own->count];
+		else
+			i++;
+}
+
 static bool is_own(const struct view *v, dev_t device)
 {
 	size_t i;
@@ -441,7 +452,7 @@ int view_make(const struct view_target *t, const struct wire_message *m, int *re
 	if (r == 0 && v.request->n_writable > 0)
 		r = find_workspace(&v);
 	if (r == 0 && t->own->count == 0)
-		r = -ESRCH; /* nothing was claimed */
+		r = -ESRCH; /* nothing was claimed, or it cannot be recalled */
 	if (r == 0)
 		r = enter_run(t->pidfd, CLONE_NEWNS, make_inside, &v);
 	if (r == 0) {

@@ -24,6 +24,8 @@ int view_note_own(struct view_own *own);
 /* Another one. Returns 0 or -E2BIG. */
 int view_add_own(struct view_own *own, dev_t device);
 
+void view_drop_own(struct view_own *own, dev_t device);
+
 struct view_target {
 	int pidfd;
 	const struct view_own *own;

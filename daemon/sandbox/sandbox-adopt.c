@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A sandbox that runs, and either its daemon is new or its keeper is. An op takes it over: the
- * keeper says what it knows (one that replaces a dead one is given the pidfd of init), init says
- * which commands it has, and those are led on. Whatever was lost meanwhile is found out here: an
- * init that ended, a command that did, or one that was never begun.
+ * keeper says what it knows (one that replaces a dead one is given the pidfd of init, and told what
+ * was claimed), init says which commands it has, and those are led on. Whatever was lost meanwhile
+ * is found out here: an init that ended, a command that did, or one that was never begun.
  *
  * An init that was frozen with its sandbox cannot answer, so a paused one goes on for the moment
  * that this takes. */
@@ -34,7 +34,7 @@ struct sandbox_adoption {
 	bool frozen; /* by the keeper, as we came */
 };
 
-static void want_keeper(struct sandbox *s);
+static bool want_another(struct sandbox *s);
 
 /* ---- the end ---- */
 
@@ -191,6 +191,42 @@ static int thaw(struct sandbox *s)
 	return r;
 }
 
+/* The keeper knows what it has to. */
+static void keeper_knows(struct sandbox *s)
+{
+	if (!s->adoption->frozen || s->init || thaw(s) < 0)
+		connect_init(s);
+}
+
+static void on_recalled(struct keeper_client *k, int error, struct wire_message *m, void *userdata)
+{
+	struct sandbox *s = userdata;
+
+	(void)m;
+	if (s->adoption && s->keeper == k) {
+		if (error < 0)
+			log_errno(LOG_LEVEL_WARNING, error,
+				  "sandbox %s: its keeper does not know what was made for it",
+				  s->facts.name);
+		else
+			s->undo_due = false;
+		keeper_knows(s);
+	}
+	(void)sandbox_unref(s);
+}
+
+/* A keeper that is new does not know what was done for it outside. */
+static int recall(struct sandbox *s)
+{
+	int r;
+
+	s->undo_due = s->facts.workspaces.count > 0;
+	r = sandbox_call_recall(s, s->keeper, on_recalled);
+	if (r == 0)
+		(void)sandbox_ref(s); /* on_recalled() gives it back */
+	return r;
+}
+
 static void take_ended(struct sandbox *s, const struct keeper_adopt_reply *reply)
 {
 	const struct keeper_ended ended = { .exit_code = reply->exit_code,
@@ -220,12 +256,9 @@ static void take_running(struct sandbox *s, struct wire_message *m)
 		(void)sandbox_new_oom_kills(s);
 		s->pids_told = PIDS_TOLD_UNKNOWN;
 	}
-	/* one that is new does not know what was done for it outside */
-	if ((reply->flags & KEEPER_ADOPT_CLAIMED) == 0)
-		s->undo_due = s->facts.workspaces.count > 0;
 	s->adoption->frozen = (reply->flags & KEEPER_ADOPT_FROZEN) != 0;
-	if (!s->adoption->frozen || s->init || thaw(s) < 0)
-		connect_init(s);
+	if ((reply->flags & KEEPER_ADOPT_CLAIMED) || recall(s) < 0)
+		keeper_knows(s);
 }
 
 static void on_answer(struct sandbox *s, int error, struct wire_message *m)
@@ -234,10 +267,9 @@ static void on_answer(struct sandbox *s, int error, struct wire_message *m)
 
 	if (error == 0 && m->size < sizeof(*reply))
 		error = -EBADMSG;
-	if (error == -ECONNRESET && ++s->adoption->tries < ADOPT_TRIES) {
-		s->keeper = NULL;
-		want_keeper(s);
-	} else if (error < 0) {
+	if (error == -ECONNRESET && want_another(s))
+		return;
+	if (error < 0) {
 		if (error != -ESRCH)
 			log_errno(LOG_LEVEL_WARNING, error,
 				  "sandbox %s: its keeper does not have it", s->facts.name);
@@ -284,7 +316,8 @@ static void on_keeper(struct keeper_client *k, struct error *e, void *userdata)
 
 	(void)e; /* logged where it happened */
 	if (s->adoption && !k) {
-		give_up(s, SANDBOX_STATE_FAILED, "keeper_lost");
+		if (!want_another(s)) /* it died as it began */
+			give_up(s, SANDBOX_STATE_FAILED, "keeper_lost");
 	} else if (s->adoption) {
 		s->keeper = k;
 		r = fill_adopt(s, m);
@@ -310,6 +343,16 @@ static void want_keeper(struct sandbox *s)
 		return;
 	give_up(s, SANDBOX_STATE_FAILED, "keeper_lost");
 	(void)sandbox_unref(s);
+}
+
+/* The one that it had is dead. False: that was the last try. */
+static bool want_another(struct sandbox *s)
+{
+	s->keeper = NULL;
+	if (s->manager->stopping || ++s->adoption->tries >= ADOPT_TRIES)
+		return false;
+	want_keeper(s);
+	return true;
 }
 
 /* ---- the op ---- */
@@ -356,7 +399,7 @@ void sandbox_adoption_init_lost(struct sandbox *s)
 
 bool sandbox_is_ready(const struct sandbox *s)
 {
-	return s->facts.state == SANDBOX_STATE_RUNNING && s->init && s->keeper;
+	return s->facts.state == SANDBOX_STATE_RUNNING && s->init && s->keeper && !s->adoption;
 }
 
 bool sandbox_await(struct sandbox *s, sandbox_done *done, void *userdata)

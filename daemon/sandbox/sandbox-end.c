@@ -416,7 +416,6 @@ static bool lose_one(struct sandbox *s, void *userdata)
 	} else if (sandbox_is_up(s)) {
 		s->keeper = NULL;
 		sandbox_freeze_lost(s);
-		views_drop(s); /* they are the next keeper's to make */
 		exec_table_spools_lost(scope->manager, s);
 		sandbox_adopt_later(s);
 	} else {

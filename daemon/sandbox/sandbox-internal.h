@@ -299,6 +299,10 @@ int sandbox_call_undo(struct sandbox *s, struct keeper_client *k,
 		      void (*done)(struct keeper_client *k, int error, struct wire_message *m,
 				   void *userdata));
 void sandbox_undone(struct sandbox *s, int error);
+/* The same for K, which has taken the running S over, to be undone at its end. */
+int sandbox_call_recall(struct sandbox *s, struct keeper_client *k,
+			void (*done)(struct keeper_client *k, int error, struct wire_message *m,
+				     void *userdata));
 
 /* ---- sandbox-orphan.c ---- */
 /* Ends whatever still has the socket of init at PATH, and calls THEN from the loop when nothing

@@ -2,6 +2,7 @@
 /* What a claim did outside the sandbox (the lock of a worktree, files that hold a place in .git) is
  * the keeper's to undo. When a keeper dies, or the host does, its record stays beside the upper
  * directory, and the next keeper undoes it: it is sent the same claim once more, to be taken back.
+ * Of a sandbox that lives it is told likewise when it takes that over, and undoes it at its end.
  *
  * `undo_due` is set while that has to be done. An op does it at once; if that fails, the next start
  * takes the record over, and a remove tries again first. */
@@ -12,6 +13,7 @@
 #include "sandbox/keeper-client.h"
 #include "sandbox/runtime.h"
 #include "sandbox/sandbox-internal.h"
+#include "sandbox/secret-file.h"
 #include "sandbox/workspace.h"
 #include "util/log.h"
 #include "util/strings.h"
@@ -50,24 +52,26 @@ static void open_workspaces(struct sandbox *s)
 	}
 }
 
-int sandbox_call_undo(struct sandbox *s, struct keeper_client *k, keeper_reply *done)
+/* TYPE: KEEPER_CLAIM or KEEPER_RECALL. */
+static int call_again(struct sandbox *s, struct keeper_client *k, uint16_t type, uint32_t flags,
+		      keeper_reply *done)
 {
 	CLEANUP_ERROR struct error e = { 0 };
 	CLEANUP_STR char *reason = sandbox_lock_reason(s);
+	CLEANUP_STRINGS struct string_list memory = { 0 };
 	struct wire_message *m = keeper_scratch(s->manager);
 	struct claim claim = { .sandbox_id = s->facts.id,
 			       .hostname = "",
-			       .flags = KEEPER_CLAIM_UNDO,
+			       .flags = flags,
 			       .workspaces = s->workspaces,
 			       .lock_reason = reason,
 			       .locks_only = sandbox_runtime(s) == RUNTIME_HOST,
+			       .memory = &memory,
 			       .idmap = keeper_client_idmap(k) };
-	int r = reason ? 0 : -ENOMEM;
+	int r = reason ? secret_file_directories(s, &memory) : -ENOMEM;
 
 	if (claim.idmap < -1)
 		r = claim.idmap;
-	if (s->foreign_user)
-		claim.flags |= KEEPER_CLAIM_GIVE_BACK;
 	if (r < 0)
 		return r;
 	open_workspaces(s);
@@ -77,10 +81,22 @@ int sandbox_call_undo(struct sandbox *s, struct keeper_client *k, keeper_reply *
 		sandbox_log(s, LOG_LEVEL_WARNING, "%s", e.message ? e.message : "no memory");
 		r = -EINVAL;
 	} else {
+		wire_head(m)->type = type;
 		r = keeper_client_call(k, m, done, s);
 	}
 	sandbox_close_workspaces(s);
 	return r;
+}
+
+int sandbox_call_undo(struct sandbox *s, struct keeper_client *k, keeper_reply *done)
+{
+	return call_again(s, k, KEEPER_CLAIM,
+			  KEEPER_CLAIM_UNDO | (s->foreign_user ? KEEPER_CLAIM_GIVE_BACK : 0), done);
+}
+
+int sandbox_call_recall(struct sandbox *s, struct keeper_client *k, keeper_reply *done)
+{
+	return call_again(s, k, KEEPER_RECALL, 0, done);
 }
 
 void sandbox_undone(struct sandbox *s, int error)

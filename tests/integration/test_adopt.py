@@ -3,11 +3,13 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 
 import daemon as daemon_module
 import lib
+from gitrepo import worktree
 from harness import exited, signaled, timeout
 from lib import check, equal, text_of, until
 
@@ -334,6 +336,91 @@ def test_killed_keeper_is_replaced(t):
         c.call("sandbox.stop", {"sandbox": s["name"]})
         c.call("sandbox.start", {"sandbox": s["name"]})
         exited(t.run(s, ["true"], client=c))
+
+
+MEMORY = "[tool tooled]\nversion = 1\nnode_version = none\ninstall = :\nsecret = token -> file ~/.tooled/auth\n"
+
+
+def after_the_keeper(t, d, c, how):
+    """The client of the daemon whose sandboxes another keeper has."""
+    if how == "both":
+        d.kill()
+    old = kill_keepers(t, d)
+    if how == "both":
+        d.start()
+        c = t.connect(daemon=d)
+    until(lambda: set(keepers_of(t, d)) - set(old), 10, "a new keeper")
+    return c
+
+
+def failed(t, c, s, script, **params):
+    r = t.run(s, ["/bin/sh", "-c", script], client=c, **params)
+    check(r["cause"] == "exited" and r["exitCode"] != 0, f"{script!r} worked: {r}")
+
+
+@timeout(120)
+def test_stages_after_a_keeper(t):
+    """What a stage may write is as it was, also where the agent has moved what is above a workspace."""
+    with daemon(t, MEMORY + "[daemon]\non_stop = keep\n[limits]\npool_memory = 0\n") as d:
+        c = t.connect(daemon=d)
+        for how in ("alone", "both"):
+            ws = t.workspace({"a": "text"})
+            s = c.call("sandbox.create", {"workspace": ws, "tool": "tooled"}, timeout=60)
+            c = after_the_keeper(t, d, c, how)
+            failed(t, c, s, "echo x >>a", stage="reviewer")
+            t.sh(s, "echo n >/tmp/n; echo n >~/n; echo n >/dev/shm/n; echo n >~/.tooled/n", stage="reviewer", client=c)
+            failed(t, c, s, "echo x >>a", stage="test-writer")
+            t.sh(s, "echo x >tests/b", stage="test-writer", client=c)
+            t.sh(s, "echo x >>a", client=c)
+            # and once more, when the path leads elsewhere
+            top = os.path.dirname(ws)
+            t.sh(s, f"mv {top} {top}-moved; mkdir -p {ws}", user="root", workDir="/", client=c)
+            c = after_the_keeper(t, d, c, how)
+            for user in ("agent", "root"):
+                where = f"{top}-moved/{os.path.basename(ws)}"
+                failed(t, c, s, f"echo x >>{where}/a", stage="reviewer", user=user, workDir="/")
+            t.sh(s, f"echo x >>{where}/a", workDir="/", client=c)
+            if how == "both":  # else the view that there was is still right
+                r = t.run(s, ["true"], stage="test-writer", workDir="/", client=c)
+                equal(r["startError"]["kind"], "bad_stage", "its workspace is not where it was")
+            c.call("sandbox.remove", {"sandbox": s["id"], "force": True})
+
+
+@timeout(120)
+def test_one_view_at_a_time_after_a_keeper(t):
+    """A command of a stage that the dead keeper saw begin is still not to be mixed with others."""
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        s = c.call("sandbox.create", {"workspace": t.workspace()})
+        for how in ("alone", "both"):
+            params = {"sandbox": s["name"], "command": ["sleep", "99"], "detach": True, "stage": "reviewer"}
+            e = c.call("exec.run", params)
+            c = after_the_keeper(t, d, c, how)
+            refused = c.error("exec.run", {"sandbox": s["name"], "command": ["true"]})
+            equal((refused.kind, refused.field), ("invalid_state", "stage"), how)
+            exited(t.run(s, ["true"], client=c, stage="reviewer"))
+            c.call("exec.cancel", {"execId": e["execId"]})
+            c.call("exec.wait", {"execId": e["execId"]})
+
+
+@timeout(120)
+def test_a_shared_worktree_after_a_keeper(t):
+    """What two sandboxes hold of a repository is held until the second has ended, and then it is gone."""
+    _, tree, gitdir = worktree(t)
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        held = (gitdir + "/locked", gitdir + "/config.worktree")
+        for how in ("alone", "both"):
+            first, second = (c.call("sandbox.create", {"workspace": tree}) for _ in range(2))
+            c = after_the_keeper(t, d, c, how)
+            t.sh(second, "mkdir sub; git init -q sub/made", client=c)
+            for last, s in ((False, first), (True, second)):
+                equal([os.path.exists(p) for p in held], [True, True], "held")
+                equal(os.path.isdir(tree + "/sub/made/.git"), True, "what it works on")
+                c.call("sandbox.remove", {"sandbox": s["id"], "force": True})
+            until(lambda: not any(map(os.path.exists, held)), 10, "given up")
+            equal(os.path.isdir(tree + "/sub/made/.git"), False, "set aside")
+            shutil.rmtree(tree + "/sub")
 
 
 @timeout(120)
