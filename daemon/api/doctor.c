@@ -14,6 +14,7 @@
 
 #include "api/values.h"
 #include "rpc/request.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/config.h"
 #include "sandbox/manager.h"
 #include "secret/agent-secrets-health.h"
@@ -100,6 +101,10 @@ static void add_agent_secrets(struct json_object *list, const struct config *con
 	}
 }
 
+/* Of the table's, one that the daemon itself knows better: its keepers have cgroups elsewhere, or
+ * none where a daemon could make some that is alone in its own. */
+static const char limits_name[] = "limits";
+
 int doctor_print(const struct config *config, const char *libexec_dir)
 {
 	const struct config_runtime *standard = config_runtime(config, config->runtime);
@@ -121,7 +126,9 @@ int doctor_print(const struct config *config, const char *libexec_dir)
 	int r;
 
 	for (i = 0; i < n; i++)
-		(void)json_object_array_add(list, check_value(&checks[i])); /* memory: shorter */
+		if (strcmp(checks[i].name, limits_name) != 0)
+			(void)json_object_array_add(list,
+						    check_value(&checks[i])); /* memory: shorter */
 	add_agent_secrets(list, config);
 	json_object_object_add(result, "checks", list);
 	text = json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN);
@@ -159,6 +166,33 @@ static struct json_object *read_result(int fd)
 }
 
 /* ---- what this process alone knows ---- */
+
+static void add_limits(struct json_object *list, const struct manager *m)
+{
+	static const char hint[] =
+		"run sandboxd as a service, or alone in a cgroup of its own; without limits only "
+		"the number of processes and /dev/shm are limited";
+	static const struct {
+		const char *name;
+		uint32_t bit;
+	} wanted[] = { { "memory", KEEPER_CONTROLLER_MEMORY },
+		       { "cpu", KEEPER_CONTROLLER_CPU },
+		       { "pids", KEEPER_CONTROLLER_PIDS } };
+	const uint32_t works = cgroups_controllers(m->cgroups);
+	char detail[64];
+	size_t i, n = 0;
+	int size;
+
+	size = snprintf(detail, sizeof(detail),
+			"cgroup %s, enforced:", cgroups_version(m->cgroups));
+	for (i = 0; i < ARRAY_SIZE(wanted); i++)
+		if (works & wanted[i].bit)
+			size += snprintf(detail + size, sizeof(detail) - (size_t)size, "%s %s",
+					 n++ ? "," : "", wanted[i].name);
+	(void)json_object_array_add(list,
+				    own_check(limits_name, n == ARRAY_SIZE(wanted) ? GOOD : BAD,
+					      detail, n == ARRAY_SIZE(wanted) ? NULL : hint));
+}
 
 static void add_store(struct json_object *list, struct manager *m)
 {
@@ -233,6 +267,7 @@ static void on_ended(struct child *c, bool exited, int status, void *userdata)
 	result = exited && status == 0 ? read_result(run->output) : NULL;
 	if (result) {
 		if (json_object_object_get_ex(result, "checks", &checks)) {
+			add_limits(checks, run->manager);
 			add_store(checks, run->manager);
 			add_audit(checks, run->manager);
 			tools_ready_each(run->manager, request_uid(r), add_tool, checks);

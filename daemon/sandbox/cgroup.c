@@ -8,7 +8,10 @@
  * Version 2, and keepers are services: each has a cgroup that is delegated to it, and its sandboxes
  * live in that; ours has none below it, because systemd 252 cannot start a service again whose
  * cgroup has handed controllers down. What a keeper that died leaves runs on in the cgroup of its
- * service, and the next keeper moves there. */
+ * service, and the next keeper moves there.
+ *
+ * Version 2 without services, and a daemon that was started in another cgroup than the last one: a
+ * keeper stays where that put it, since it can move its sandboxes only beside itself. */
 
 #include "sandbox/cgroup.h"
 
@@ -28,11 +31,12 @@
 #define PROC_FILE_MAX (1024u * 1024)
 #define REMOVE_DEPTH 4
 
-/* The cgroup of a keeper's service. */
-struct service_dir {
+/* An owner's directory that is not below our root: the cgroup of a keeper's service, or what an
+ * earlier daemon made elsewhere. */
+struct owner_place {
 	uid_t owner;
 	char *dir;
-	struct service_dir *next;
+	struct owner_place *next;
 };
 
 struct cgroups {
@@ -42,7 +46,8 @@ struct cgroups {
 	char *moved_from; /* version 2: the cgroup we were in before the leaf; else NULL */
 	bool is_root;
 	bool services; /* version 2, and keepers are services: no roots */
-	struct service_dir *service_dirs;
+	struct owner_place *owner_places;
+	char *instance;
 	bool keep; /* what is there */
 };
 
@@ -305,7 +310,8 @@ int cgroups_new(struct cgroups **ret, const char *instance, bool is_root, bool s
 		return -ENOMEM;
 	c->is_root = is_root;
 	c->keep = keep;
-	r = find_places(c);
+	c->instance = strdup(instance);
+	r = c->instance ? find_places(c) : -ENOMEM;
 	if (r < 0) {
 		cgroups_free(c, true);
 		return r;
@@ -321,14 +327,43 @@ int cgroups_new(struct cgroups **ret, const char *instance, bool is_root, bool s
 	return 0;
 }
 
+static struct owner_place **find_owner_place(struct cgroups *c, uid_t owner)
+{
+	struct owner_place **link = &c->owner_places;
+
+	while (*link && (*link)->owner != owner)
+		link = &(*link)->next;
+	return link;
+}
+
+static void forget_owner_place(struct cgroups *c, struct owner_place **link)
+{
+	struct owner_place *p = *link;
+
+	if (!p)
+		return;
+	*link = p->next;
+	if (!c->services) {
+		*strrchr(p->dir, '/') = '\0';
+		if (!c->roots[0] || strcmp(p->dir, c->roots[0]) != 0)
+			(void)rmdir(p->dir); /* an earlier daemon's; other owners may be in it */
+	}
+	free(p->dir);
+	free(p);
+}
+
 void cgroups_free(struct cgroups *c, bool keep)
 {
-	struct service_dir *s;
 	size_t i;
 	int r;
 
 	if (!c)
 		return;
+	while (c->owner_places) {
+		if (!keep && !c->services)
+			(void)remove_cgroups(c->owner_places->dir, REMOVE_DEPTH); /* or stays */
+		forget_owner_place(c, &c->owner_places);
+	}
 	for (i = 0; i < c->n; i++) {
 		r = c->roots[i] && !keep ? remove_cgroups(c->roots[i], REMOVE_DEPTH) : 0;
 		if (r < 0)
@@ -337,15 +372,11 @@ void cgroups_free(struct cgroups *c, bool keep)
 	if (!keep)
 		move_back(c);
 	free(c->moved_from);
-	while ((s = c->service_dirs)) {
-		c->service_dirs = s->next;
-		free(s->dir);
-		free(s);
-	}
 	for (i = 0; i < c->n; i++) {
 		free(c->roots[i]);
 		cgroup_place_deinit(&c->places[i]);
 	}
+	free(c->instance);
 	free(c);
 }
 
@@ -366,24 +397,14 @@ const char *cgroups_version(const struct cgroups *c)
 	return c->places[0].version == 2 ? "v2" : "v1";
 }
 
-static struct service_dir *find_service_dir(const struct cgroups *c, uid_t owner)
-{
-	struct service_dir *s;
-
-	for (s = c->service_dirs; s; s = s->next)
-		if (s->owner == owner)
-			return s;
-	return NULL;
-}
-
 /* OWNER's directory in hierarchy I, as a copy: -ENOENT: it has none. */
-static int owner_dir(const struct cgroups *c, size_t i, uid_t owner, char **ret)
+static int owner_dir(struct cgroups *c, size_t i, uid_t owner, char **ret)
 {
-	const struct service_dir *s = find_service_dir(c, owner);
+	const struct owner_place *p = *find_owner_place(c, owner);
 
-	if (c->services ? !s : !c->roots[i])
+	if (!p && !c->roots[i])
 		return -ENOENT;
-	*ret = c->services ? strdup(s->dir) : string_format("%s/%u", c->roots[i], (unsigned)owner);
+	*ret = p ? strdup(p->dir) : string_format("%s/%u", c->roots[i], (unsigned)owner);
 	return *ret ? 0 : -ENOMEM;
 }
 
@@ -409,42 +430,55 @@ char *cgroup_of_service(const char *path)
 	return NULL;
 }
 
-int cgroups_use_service(struct cgroups *c, uid_t owner, pid_t pid)
+char *cgroup_of_owner(const char *path, const char *instance, uid_t owner)
 {
-	struct service_dir *s = find_service_dir(c, owner);
+	CLEANUP_STR char *middle = string_format("/sandboxd-%s/%u/", instance, (unsigned)owner);
+	const char *p = middle ? strstr(path, middle) : NULL;
+
+	return p ? strndup(path, (size_t)(p - path) + strlen(middle) - 1) : NULL;
+}
+
+static int set_owner_place(struct cgroups *c, uid_t owner, const char *path)
+{
+	struct owner_place **link = find_owner_place(c, owner), *p = *link;
+	char *dir = string_format("%s%s", c->places[0].mount, path);
+
+	if (!p && dir)
+		p = calloc(1, sizeof(*p));
+	if (!p || !dir) {
+		free(dir);
+		return -ENOMEM;
+	}
+	if (p->dir)
+		(void)remove_cgroups_in(p->dir, REMOVE_DEPTH); /* empty, as was seen */
+	free(p->dir);
+	p->owner = owner;
+	p->dir = dir;
+	*link = p; /* the last, if it is new */
+	return 0;
+}
+
+int cgroups_follow(struct cgroups *c, uid_t owner, pid_t pid)
+{
+	const struct owner_place *p = *find_owner_place(c, owner);
 	CLEANUP_STR char *file = string_format("/proc/%d/cgroup", (int)pid);
 	CLEANUP_STR char *text = NULL;
 	CLEANUP_STR char *path = NULL;
-	CLEANUP_STR char *service = NULL;
-	char *dir;
+	CLEANUP_STR char *found = NULL;
 	int r;
 
-	if (!c->services || (s && is_populated(s->dir)))
+	if (c->n == 0 || c->places[0].version != 2 || (p && is_populated(p->dir)))
 		return 0;
 	r = file ? fd_read_file(AT_FDCWD, file, PROC_FILE_MAX, &text, NULL) : -ENOMEM;
 	if (r < 0)
 		return r;
 	path = cgroup_own(text, 0);
-	service = path ? cgroup_of_service(path) : NULL;
-	if (!service)
-		return -ENOENT;
-	dir = string_format("%s%s", c->places[0].mount, service);
-	if (!s && dir)
-		s = calloc(1, sizeof(*s));
-	if (!s || !dir) {
-		free(dir);
-		return -ENOMEM;
-	}
-	if (s->dir) {
-		(void)remove_cgroups_in(s->dir, REMOVE_DEPTH); /* empty, as we saw */
-		free(s->dir);
-	} else {
-		s->owner = owner;
-		s->next = c->service_dirs;
-		c->service_dirs = s;
-	}
-	s->dir = dir;
-	return 0;
+	if (path && !strstr(path, "/..")) /* else we do not see it */
+		found = c->services ? cgroup_of_service(path)
+				    : cgroup_of_owner(path, c->instance, owner);
+	if (!found) /* without services one that a daemon just started is in that one's cgroup */
+		return c->services ? -ENOENT : 0;
+	return set_owner_place(c, owner, found);
 }
 
 /* The keeper makes directories in DIR and moves processes into them. */
@@ -550,8 +584,7 @@ bool cgroups_hold(const struct cgroups *c, int fd)
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &file) < 0)
 		return false;
 	for (i = 0; i < c->n; i++)
-		if ((c->roots[i] || c->services) &&
-		    stat(c->services ? c->places[i].mount : c->roots[i], &root) == 0 &&
+		if (stat(c->places[i].mount, &root) == 0 &&
 		    root.st_dev == makedev(file.stx_dev_major, file.stx_dev_minor))
 			return true;
 	return false;
@@ -602,5 +635,7 @@ int cgroups_remove_owner(struct cgroups *c, uid_t owner)
 		if (r < 0 && first == 0)
 			first = r;
 	}
+	if (first == 0 && !c->services)
+		forget_owner_place(c, find_owner_place(c, owner));
 	return first;
 }

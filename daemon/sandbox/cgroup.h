@@ -17,8 +17,10 @@ struct owner;
 
 #define CGROUP_SERVICE_PREFIX "sandbox-keeper-" /* of the names of keepers' services */
 
-/* The part of the cgroup PATH that ends with a keeper's service, as a copy; NULL: it is in none. */
+/* The part of the cgroup PATH that ends with a keeper's service, or with the directory that a
+ * daemon made for OWNER, as a copy; NULL: it is in none. */
 char *cgroup_of_service(const char *path);
+char *cgroup_of_owner(const char *path, const char *instance, uid_t owner);
 
 /* Finds out what works, makes the instance's directories and removes what an earlier run with the
  * same instance id left in them, unless (KEEP) it may be in use. Without any usable hierarchy: 0,
@@ -31,11 +33,11 @@ uint32_t cgroups_controllers(const struct cgroups *c);
 /* "v1", "v2" or "none" */
 const char *cgroups_version(const struct cgroups *c);
 
-/* Keepers as services, version 2 (else nothing is done): PID, the keeper of OWNER or a process of
- * one of its sandboxes, is in its service's cgroup, and that is used from now on; unless processes
- * are in the one that was used up to now, left by a keeper that died. Returns 0 or negative errno.
- */
-int cgroups_use_service(struct cgroups *c, uid_t owner, pid_t pid);
+/* Version 2 (else nothing is done): PID, the keeper of OWNER or a process of one of its sandboxes,
+ * is in its service's cgroup, or in one that an earlier daemon made, and that is used from now on;
+ * unless processes are in the one that was used up to now, left by a keeper that died. Returns 0 or
+ * negative errno. */
+int cgroups_follow(struct cgroups *c, uid_t owner, pid_t pid);
 /* Makes OWNER's directories, given to the keeper's id 65535, and opens them: n of OUT and FDS (the
  * caller's). Returns n or negative errno. */
 int cgroups_open_owner(struct cgroups *c, const struct owner *owner,

@@ -17,7 +17,7 @@
 
 void keeper_follow(const struct keeper_client *k, pid_t pid)
 {
-	int r = cgroups_use_service(k->manager->cgroups, k->owner.uid, pid);
+	int r = cgroups_follow(k->manager->cgroups, k->owner.uid, pid);
 
 	if (r < 0)
 		log_errno(LOG_LEVEL_WARNING, r, "the cgroup of the keeper of uid %u is not known",

@@ -222,6 +222,9 @@ def test_doctor_of_a_daemon(t):
         equal((found["daemon"]["ok"], status), (True, 0), f"the daemon: {text}")
         check(re.search(f"^ok +state directory +{d.state}$", text, re.M), f"its place: {text}")
         check(re.search("^ok +programs .* sandbox-keeper", text, re.M) and "secret store" in found, f"its programs: {text}")
+        with d.client() as c:
+            has = c.call("system.info")["cgroup"]["controllers"]
+        equal(found["limits"]["ok"], {"memory", "cpu", "pids"} <= set(has), f"limits by {has}: {text}")
 
 
 def test_doctor_of_one_that_hangs(t):

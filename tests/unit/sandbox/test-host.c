@@ -311,6 +311,22 @@ START_TEST(a_service_of_a_keeper_is_found_in_a_path)
 }
 END_TEST
 
+START_TEST(a_directory_of_an_owner_is_found_in_a_path)
+{
+	static const char *const others[] = { "/", "/a/sandboxd-abcdefgh/1000",
+					      "/a/sandboxd-abcdefgh/100/x",
+					      "/a/sandboxd-hgfedcba/1000/x",
+					      "/a/xsandboxd-abcdefgh/1000/x" };
+	char *found = cgroup_of_owner("/a/b/sandboxd-abcdefgh/1000/keeper", "abcdefgh", 1000);
+	size_t i;
+
+	ck_assert_pstr_eq(found, "/a/b/sandboxd-abcdefgh/1000");
+	free(found);
+	for (i = 0; i < ARRAY_SIZE(others); i++)
+		ck_assert_ptr_null(cgroup_of_owner(others[i], "abcdefgh", 1000));
+}
+END_TEST
+
 START_TEST(cgroups_are_made_and_removed)
 {
 	const struct owner owner = { .uid = 12345,
@@ -394,6 +410,7 @@ int main(void)
 	tcase_add_test(t, pure_version_2);
 	tcase_add_test(t, cgroups_out_of_sight_are_left_alone);
 	tcase_add_test(t, a_service_of_a_keeper_is_found_in_a_path);
+	tcase_add_test(t, a_directory_of_an_owner_is_found_in_a_path);
 	tcase_add_test(t, cgroups_are_made_and_removed);
 	tcase_add_test(t, places_are_made_and_locked_once);
 	suite_add_tcase(suite, t);
