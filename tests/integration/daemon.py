@@ -196,40 +196,38 @@ class Daemon:
             self.run,
         ]
 
-    def can_come_back(self):
-        """Whether a daemon can start again while its sandboxes live. Not in a cgroup of its own: those of
-        its keepers are below it, and then it takes no process any more. What a service manager does there
-        is tested by tests/vm/service.py."""
-        return not self.own_cgroup()
-
-    def own_cgroup(self):
+    def own_cgroups(self):
         """In a virtual machine each daemon gets a cgroup for itself alone (tests/vm/inside): one that
-        holds other processes cannot hand controllers down."""
+        holds other processes cannot hand controllers down. And each start gets a new one: keepers and
+        sandboxes that outlived the last daemon are below its own, which then takes no process any more."""
         top = os.environ.get("SANDBOXD_TEST_CGROUP")
-        return top and os.path.join(top, "daemon-" + os.path.basename(self.top))
+        mine = "daemon-" + os.path.basename(self.top) + "."
+        return sorted(os.path.join(top, x) for x in os.listdir(top) if x.startswith(mine)) if top else []
 
-    def trim_cgroup(self):
+    def trim_cgroups(self, seconds):
         """What a service manager does to the cgroup of a unit that has ended: it waits until all in
         it have (keepers of a killed daemon need a moment), and empty ones below it go. Whoever stays
         is for the search for leaks to say."""
-        top = self.own_cgroup()
-        deadline = time.monotonic() + 20
-        while top and os.path.isdir(top) and time.monotonic() < deadline:
-            for below, _, _ in os.walk(top, topdown=False):
-                try:
-                    os.rmdir(below)
-                except OSError:
-                    pass
+        deadline = time.monotonic() + seconds
+        while True:
+            for top in self.own_cgroups():
+                for below, _, _ in os.walk(top, topdown=False):
+                    with contextlib.suppress(OSError):
+                        os.rmdir(below)
+            if not self.own_cgroups() or time.monotonic() > deadline:
+                break
             time.sleep(0.02)
 
     def enter_cgroup(self):
-        if self.own_cgroup():
-            os.makedirs(self.own_cgroup(), exist_ok=True)
-            with open(os.path.join(self.own_cgroup(), "cgroup.procs"), "w", encoding="ascii") as f:
+        top = os.environ.get("SANDBOXD_TEST_CGROUP")
+        if top:
+            own = tempfile.mkdtemp(prefix=f"daemon-{os.path.basename(self.top)}.", dir=top)
+            os.chmod(own, 0o755)  # as any cgroup: keepers have to pass
+            with open(os.path.join(own, "cgroup.procs"), "w", encoding="ascii") as f:
                 f.write("0")
 
     def spawn(self):
-        self.trim_cgroup()
+        self.trim_cgroups(0)
         env = dict(os.environ)
         env.update(self.env)
         for key in ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID"):
@@ -295,6 +293,14 @@ class Daemon:
         except PermissionError:
             return 0
 
+    def fd_names(self):
+        """What they are, to say more of a leak."""
+        names = {}
+        for fd in os.listdir(f"/proc/{self.pid}/fd"):
+            with contextlib.suppress(OSError):
+                names[fd] = os.readlink(f"/proc/{self.pid}/fd/{fd}")
+        return names
+
     def stop(self, timeout=20):
         """A clean stop: TERM, and the exit status."""
         if not self.alive():
@@ -329,7 +335,7 @@ class Daemon:
                 self.stop()
             except AssertionError:
                 pass  # it was killed then; what it left is found as a leak
-        self.trim_cgroup()
+        self.trim_cgroups(20)
         shutil.rmtree(self.top, ignore_errors=True)
 
 

@@ -97,6 +97,9 @@ class Suite:
             t.undo()
         time.sleep(0.2)
         if self.daemon.alive():
+            with self.daemon.client() as c:  # one that is being made counts already, but has not all of its fds
+                lib.until(lambda: not any(p["starting"] for p in c.call("pool.list")["pools"]), 60, "spares are ready")
+            time.sleep(0.1)
             self.fd_baseline = self.daemon.fds() - SPARE_FDS * self.spares()
 
     def pid(self):
@@ -142,7 +145,7 @@ class Suite:
             found += [f"runtime dir {d}" for d in os.listdir(rooms)[spares:]]
         fds = self.daemon.fds() - SPARE_FDS * spares
         if self.fd_baseline is not None and fds > self.fd_baseline + 3:
-            found.append(f"daemon has {fds} fds, {self.fd_baseline} at first")
+            found.append(f"daemon has {fds} fds, {self.fd_baseline} at first: {self.daemon.fd_names()}")
         return found
 
     def settle(self, seconds=20):

@@ -261,8 +261,6 @@ def test_daemon_stop_and_restart(t):
 def test_daemon_killed(t):
     """What was paused stays so."""
     d = t.private_daemon()
-    if not d.can_come_back():
-        return
     c = t.connect(daemon=d)
     s = t.sandbox(client=c)
     pause(t, s, c)

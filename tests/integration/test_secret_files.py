@@ -4,6 +4,7 @@
 import os
 import shutil
 import signal
+import sqlite3
 import time
 
 from daemon import held, keepers
@@ -188,15 +189,6 @@ def test_refused(t):
     t.sh(s, "test ! -e /tmp/ran; rmdir ~/.agent/auth.json", client=c)
 
 
-def kill(d):
-    """Returns whether it may be started again."""
-    if not d.can_come_back():
-        return False
-    d.process.send_signal(signal.SIGKILL)
-    d.process.wait(10)
-    return True
-
-
 def test_daemon_killed(t):
     """Who has it keeps it when the daemon dies, and it goes with him all the same."""
     d, c, _ = lender(t)
@@ -204,11 +196,10 @@ def test_daemon_killed(t):
     s = t.sandbox(client=c, tool=TOOL, workspace=ws)
     script = STEP.format(ws + "/go") + SPELL
     x = t.run(s, ["sh", "-c", script], client=c, secrets=["a_token"], detach=True)
-    killed = kill(d)
+    d.kill()
     t.put(ws, "go", "")
-    if killed:
-        d.start()
-        c = t.connect(daemon=d)
+    d.start()
+    c = t.connect(daemon=d)
     r = exited(c.call("exec.wait", {"execId": x["execId"]}, timeout=60))
     equal(text_of(r["stdout"]).decode().strip(), spelled(VALUE), "it had it")
     equal(t.sh(s, "ls ~/.agent", client=c), "settings\nsub\n", "gone")
@@ -235,7 +226,8 @@ def follow(t, use, file, restart):
     x = t.run(s, ["sh", "-c", script], client=c, secrets=[use], detach=True)
     until(lambda: os.path.exists(ws + "/runs"), 50, "it runs", 0.02)
     lease = lease_of(d)
-    if restart and kill(d):
+    if restart:
+        d.kill()
         d.start()
         c = t.connect(daemon=d)
     t.put(os.path.dirname(path), "token.new", OTHER)
@@ -265,10 +257,10 @@ def test_over_while_there_is_no_daemon(t):
     gone = "[ -e ~/.agent/mine ] || exit 8; n=0; while [ -e ~/.agent/mine ]; do sleep 0.02; n=$((n + 1)); [ $n -lt 2500 ] || exit 9; done"
     x = t.run(s, ["sh", "-c", gone], client=c, secrets=[use], detach=True)
     began = time.monotonic()
-    if kill(d):
-        time.sleep(max(began + 3 - time.monotonic(), 0))
-        d.start()
-        c = t.connect(daemon=d)
+    d.kill()
+    time.sleep(max(began + 3 - time.monotonic(), 0))
+    d.start()
+    c = t.connect(daemon=d)
     exited(c.call("exec.wait", {"execId": x["execId"]}, timeout=60))
 
 

@@ -41,7 +41,7 @@ class Manager(daemon_module.Daemon):
             self.listener.listen(64)
 
     def spawn(self):
-        self.trim_cgroup()
+        self.trim_cgroups(0)
         env = {**os.environ, "NOTIFY_SOCKET": self.notes}
         for key in ("LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "WATCHDOG_PID"):
             env.pop(key, None)

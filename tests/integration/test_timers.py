@@ -125,8 +125,6 @@ def test_rm(t):
 def test_rm_and_the_daemon(t):
     """A clean stop removes; a crash does not, and the next start finds what has expired."""
     d = t.private_daemon()
-    if not d.can_come_back():
-        return
     c = t.connect(daemon=d)
     clean = t.sandbox(client=c, rm=True)
     d.stop()

@@ -107,6 +107,7 @@ def test_installed():
     run("systemd-sysusers")
     run("systemd-tmpfiles", "--create")
     run("systemctl", "daemon-reload")
+    run("systemd-analyze", "verify", "--man=no", "sandboxd.socket", "sandboxd.service", "sandboxd.slice")
     run("systemctl", "enable", "--now", "sandboxd.socket")
     equal(show("sandboxd.service", "ActiveState"), "inactive", "before the first client")
     st = os.stat(SOCKET)
@@ -137,7 +138,8 @@ def test_closed():
     failed = [c for c in doctor["checks"] if c["ok"] is False and c["severity"] == "required"]
     equal(failed, [], "system.doctor")
     seen = {c["name"]: c["ok"] for c in doctor["checks"]}
-    equal([seen[x] for x in ("memory lock", "secret store", "overlay")], [True, True, None], f"system.doctor: {seen}")
+    names = ("limits", "memory lock", "secret store", "overlay")
+    equal([seen[x] for x in names], [True, True, True, None], f"system.doctor: {seen}")
 
 
 def test_tmp_and_home():
