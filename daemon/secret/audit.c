@@ -18,6 +18,7 @@
 #include "sandbox/manager.h"
 #include "secret/audit-log.h"
 #include "secret/audit-read.h"
+#include "secret/audit-share.h"
 #include "secret/vault.h"
 #include "store/store.h"
 #include "util/fd.h"
@@ -52,6 +53,7 @@ struct audit_reading {
 struct audit {
 	struct manager *manager;
 	struct audit_log log; /* fd -1: not open yet */
+	struct audit_shares shares;
 	int64_t told_count;
 	int64_t told_at_ms;    /* CLOCK_BOOTTIME */
 	int64_t checked_at_ms; /* the last whole check, and what it found */
@@ -178,14 +180,48 @@ static const char *find_exe(pid_t pid, char *path, size_t size)
 	return path;
 }
 
+/* NULL: UID needs none, for who owns the daemon can as well remove the log; or no memory. */
+static struct audit_share *share_of(struct manager *m, uid_t uid)
+{
+	return uid == m->uid ? NULL : audit_share_get(&m->audit->shares, uid, time_boottime_ms());
+}
+
+int audit_check(struct manager *m, uid_t uid, struct error *reterr)
+{
+	const struct audit_share *s = share_of(m, uid);
+
+	if (!s || s->left > 0)
+		return 0;
+	return error_set(reterr, ERROR_LIMIT_REACHED, NULL,
+			 "wait a while: each second there is room for one more",
+			 "uid %u has done so much with secrets that the audit log has no room for "
+			 "more of it",
+			 (unsigned)uid);
+}
+
+/* It is written whatever else was. */
+static bool has_happened(const struct audit_entry *e)
+{
+	static const char *const actions[] = { "release", "expire", "revoke", "refresh" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
+		if (strcmp(e->action, actions[i]) == 0)
+			return true;
+	return false;
+}
+
 int audit_write(struct manager *m, const struct audit_entry *e, struct error *reterr)
 {
+	struct audit_share *share;
 	struct audit *a = m->audit;
 	char exe[512];
 	int r;
 
-	if (ready(a, reterr) < 0)
+	if (ready(a, reterr) < 0 || (!has_happened(e) && audit_check(m, e->uid, reterr) < 0))
 		return -1;
+	share = share_of(m, e->uid);
+	if (share)
+		share->left--;
 	r = audit_log_append(&a->log, e, find_exe(e->pid, exe, sizeof(exe)));
 	if (r < 0)
 		return cannot_record(a, r, "the use of a secret", reterr);
@@ -452,5 +488,6 @@ void audit_free(struct audit *a)
 	(void)event_del(&a->saver);
 	(void)event_del(&a->step);
 	audit_log_close(&a->log);
+	audit_shares_deinit(&a->shares);
 	free(a);
 }

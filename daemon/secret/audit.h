@@ -35,6 +35,10 @@ struct audit_entry {
 	const char *stage;
 };
 
+/* Whether UID may do something more that has to be written: 0, or -1 with *RETERR, LIMIT_REACHED,
+ * when that was so much already that it would drive out of the log what others did. */
+int audit_check(struct manager *m, uid_t uid, struct error *reterr);
+
 /* Appends it. 0, or -1 with *RETERR: it could not be written, so what it tells of must not happen.
  */
 int audit_write(struct manager *m, const struct audit_entry *e, struct error *reterr);

@@ -12,6 +12,7 @@
 #include "bounds.h"
 #include "sandbox/config.h"
 #include "sandbox/manager.h"
+#include "secret/audit.h"
 #include "secret/lease-internal.h"
 #include "secret/login.h"
 #include "store/store.h"
@@ -241,7 +242,8 @@ static int ask(struct lease_pending *p, struct provider_grant *g, struct error *
 	int r;
 
 	provider = provider_of(p->manager, f->owner, f->secret, &call, reterr);
-	if (!provider || check_ttl(&call, p->ttl_ms, reterr) < 0 ||
+	if (!provider || audit_check(p->manager, f->owner, reterr) < 0 ||
+	    check_ttl(&call, p->ttl_ms, reterr) < 0 ||
 	    (provider->cancel && check_asked(p, reterr) < 0))
 		return -1;
 	call.ttl_ms = p->ttl_ms;

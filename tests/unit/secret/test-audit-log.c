@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bounds.h"
 #include "secret/audit-read.h"
+#include "secret/audit-share.h"
 #include "secret/audit.h"
 #include "util/fd.h"
 #include "util/path.h"
@@ -556,6 +558,41 @@ START_TEST(test_list_beside_garbage)
 }
 END_TEST
 
+START_TEST(test_shares)
+{
+	struct audit_shares s = { 0 };
+	struct audit_share *a = audit_share_get(&s, 1000, 5000);
+
+	ck_assert_int_eq(a->left, AUDIT_ENTRIES_PER_UID_MAX);
+	a->left = 0;
+	ck_assert_int_eq(audit_share_get(&s, 1001, 5000)->left, AUDIT_ENTRIES_PER_UID_MAX);
+	for (int64_t now = 5000; now < 8000; now += 400) /* no part of a second is lost */
+		ck_assert_ptr_eq(audit_share_get(&s, 1000, now), a);
+	ck_assert_int_eq(audit_share_get(&s, 1000, 8000)->left, 3);
+	a->left = -10;
+	ck_assert_int_eq(audit_share_get(&s, 1000, 18000)->left, 0);
+	ck_assert_int_eq(audit_share_get(&s, 1000, INT64_MAX)->left, AUDIT_ENTRIES_PER_UID_MAX);
+	audit_shares_deinit(&s);
+}
+END_TEST
+
+/* Nobody gets more by being forgotten. */
+START_TEST(test_shares_are_forgotten_when_full)
+{
+	struct audit_shares s = { 0 };
+	int64_t full = 10 * INT64_C(1000);
+
+	audit_share_get(&s, 1000, 0)->left -= 10;
+	audit_share_get(&s, 1001, 0)->left -= 11;
+	ck_assert_int_eq(audit_share_get(&s, 1002, full)->left, AUDIT_ENTRIES_PER_UID_MAX);
+	ck_assert_uint_eq(LIST_FIRST(&s.all)->uid, 1002);
+	ck_assert_uint_eq(LIST_NEXT(LIST_FIRST(&s.all), in_all)->uid, 1001);
+	ck_assert_ptr_null(LIST_NEXT(LIST_NEXT(LIST_FIRST(&s.all), in_all), in_all));
+	ck_assert_int_eq(audit_share_get(&s, 1001, full)->left, AUDIT_ENTRIES_PER_UID_MAX - 1);
+	audit_shares_deinit(&s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("audit-log");
@@ -583,6 +620,8 @@ int main(void)
 	tcase_add_test(c, test_full_disk_refuses);
 	tcase_add_test(c, test_list);
 	tcase_add_test(c, test_list_beside_garbage);
+	tcase_add_test(c, test_shares);
+	tcase_add_test(c, test_shares_are_forgotten_when_full);
 	suite_add_tcase(s, c);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

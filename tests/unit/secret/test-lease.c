@@ -169,7 +169,7 @@ static void answer_late(bool well)
 
 /* ---- the audit log ---- */
 
-static bool audit_fails;
+static bool audit_fails, audit_is_full;
 static char audited[512]; /* "action result pid" of each */
 
 int audit_write(struct manager *manager, const struct audit_entry *e, struct error *reterr)
@@ -183,6 +183,12 @@ int audit_write(struct manager *manager, const struct audit_entry *e, struct err
 	(void)snprintf(audited + n, sizeof(audited) - n, "%s %s%s|", e->action, e->result,
 		       e->pid > 0 ? " by a peer" : "");
 	return 0;
+}
+
+int audit_check(struct manager *manager, uid_t uid, struct error *reterr)
+{
+	assert(manager == &m && uid == OWNER);
+	return audit_is_full ? error_set(reterr, ERROR_LIMIT_REACHED, NULL, NULL, "too much") : 0;
 }
 
 /* ---- asking ---- */
@@ -415,6 +421,13 @@ START_TEST(nothing_without_the_audit)
 	ck_assert_int_eq(e.kind, ERROR_LIMIT_REACHED);
 	error_clear(&e);
 	ck_assert_int_eq(lease_facts(l)->expires_at_ms, before);
+	play.asked = 0;
+	audit_is_full = true;
+	ck_assert_int_eq(acquire(&q, &none, &e), -1);
+	ck_assert_str_eq(e.message, "too much");
+	error_clear(&e);
+	ck_assert_uint_eq(play.asked, 0); /* nor is the provider asked */
+	audit_is_full = false;
 	play.late = true;
 	ck_assert_int_eq(acquire(&q, &none, NULL), 0);
 	answer_late(true);
