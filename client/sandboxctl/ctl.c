@@ -34,18 +34,18 @@ static int connect_failed(const struct ctl *ctl, int r)
 
 	if (r == -ENOENT || r == -ECONNREFUSED) {
 		if (sandboxd_socket_candidate(ctl->socket, 1, path, sizeof path) != -ENOENT)
-			message_error("start it with: sandboxctl daemon start",
-				      "no sandboxd is running");
+			message_unreachable("start it with: sandboxctl daemon start",
+					    "no sandboxd is running");
 		else if (sandboxd_socket_candidate(ctl->socket, 0, path, sizeof path) == 0)
-			message_error("start it, or name another socket", "no sandboxd at %s",
-				      path);
+			message_unreachable("start it, or name another socket", "no sandboxd at %s",
+					    path);
 		else
-			message_error("a socket's path has at most 107 bytes",
-				      "no sandboxd can be there");
+			message_unreachable("a socket's path has at most 107 bytes",
+					    "no sandboxd can be there");
 		return -1;
 	}
-	message_error(r == -EACCES ? "the group sandboxd may use the system's daemon" : NULL,
-		      "cannot connect to sandboxd: %s", strerror(-r));
+	message_unreachable(r == -EACCES ? "the group sandboxd may use the system's daemon" : NULL,
+			    "cannot connect to sandboxd: %s", strerror(-r));
 	return -1;
 }
 
@@ -94,17 +94,18 @@ int ctl_transport_error(const struct ctl *ctl, int r)
 {
 	(void)ctl;
 	if (r == -ECONNRESET)
-		message_error("see: sandboxctl daemon status", "sandboxd closed the connection");
+		message_unreachable("see: sandboxctl daemon status",
+				    "sandboxd closed the connection");
 	else if (r == -ENOENT || r == -ECONNREFUSED)
-		message_error("see: sandboxctl daemon status",
-			      "sandboxd ended and did not come back");
+		message_unreachable("see: sandboxctl daemon status",
+				    "sandboxd ended and did not come back");
 	else if (r == -EMSGSIZE)
 		message_error("the limit is 16 MiB", "the request is too big");
 	else if (r == -EINVAL)
 		message_error("names, arguments and values must be",
 			      "something given is not UTF-8");
 	else
-		message_error(NULL, "speaking to sandboxd: %s", strerror(-r));
+		message_unreachable(NULL, "speaking to sandboxd: %s", strerror(-r));
 	return -1;
 }
 

@@ -185,8 +185,8 @@ static int start_and_wait(const struct daemon_start *s, char *program, const cha
 	if (r == 0)
 		return 0;
 	show_log(path, from);
-	message_error("see: sandboxctl daemon logs", "sandboxd %s",
-		      r == -ECHILD ? "ended while it started" : "does not answer");
+	message_unreachable("see: sandboxctl daemon logs", "sandboxd %s",
+			    r == -ECHILD ? "ended while it started" : "does not answer");
 	return -1;
 }
 

@@ -74,16 +74,14 @@ void message_errors_as_json(bool json)
 
 static void add_text(struct json_object *object, const char *key, const char *text)
 {
-	if (text)
-		json_object_object_add(object, key, json_object_new_string(text));
+	json_object_object_add(object, key, text ? json_object_new_string(text) : NULL);
 }
 
 void message_json(const struct sandboxd_error *e)
 {
 	struct json_object *line = json_object_new_object(), *error = json_object_new_object();
 
-	if (e->code)
-		json_object_object_add(error, "code", json_object_new_int(e->code));
+	json_object_object_add(error, "code", e->code ? json_object_new_int(e->code) : NULL);
 	add_text(error, "kind", e->kind);
 	add_text(error, "message", e->message);
 	add_text(error, "field", e->field);
@@ -103,22 +101,38 @@ static char *__attribute__((format(printf, 1, 0))) format_text(const char *forma
 	return vasprintf(&text, format, args) < 0 ? NULL : text;
 }
 
-void message_error(const char *hint, const char *format, ...)
+static void __attribute__((format(printf, 3, 0)))
+tell(const char *kind, const char *hint, const char *format, va_list args)
 {
-	CLEANUP_STR char *text = NULL;
-	va_list args;
+	CLEANUP_STR char *text = format_text(format, args);
 
-	va_start(args, format);
-	text = format_text(format, args);
-	va_end(args);
 	if (!text)
 		return;
 	if (errors_as_json) {
-		message_json(&(struct sandboxd_error){ .message = text,
+		message_json(&(struct sandboxd_error){ .kind = (char *)(uintptr_t)kind,
+						       .message = text,
 						       .hint = (char *)(uintptr_t)hint });
 		return;
 	}
 	print_line("sandboxctl: ", text, hint);
+}
+
+void message_error(const char *hint, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	tell("client", hint, format, args);
+	va_end(args);
+}
+
+void message_unreachable(const char *hint, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	tell("unreachable", hint, format, args);
+	va_end(args);
 }
 
 void message_note(const char *format, ...)

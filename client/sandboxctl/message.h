@@ -5,16 +5,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* From here on an error is a line {"error": {message, hint?}} instead, with code, kind and field
- * where the daemon refused. */
+/* From here on an error is a line {"error": {code, kind, message, field, hint}} instead. What does
+ * not apply is null; code is where the daemon refused. */
 void message_errors_as_json(bool json);
 
 struct sandboxd_error;
-/* What is NULL or 0 is left out. */
 void message_json(const struct sandboxd_error *e);
 
-/* HINT may be NULL. */
+/* HINT may be NULL. Of kind "client". */
 void message_error(const char *hint, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same of kind "unreachable": no daemon answers, or the one that did is gone. */
+void message_unreachable(const char *hint, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 /* Progress and the like: the text alone. */
 void message_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -201,7 +201,7 @@ static void on_signal(struct session *s, int number)
 	}
 	if (++s->interrupts > 1 && s->absent) {
 		terminal_restore(&s->terminal);
-		message_error(NULL, "sandboxd is gone; the command goes on without us");
+		message_unreachable(NULL, "sandboxd is gone; the command goes on without us");
 		s->done = true;
 	} else if (s->interrupts > 1)
 		session_cancel(s);

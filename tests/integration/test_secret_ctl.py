@@ -73,6 +73,7 @@ def error_of(p, status):
     text = said(p, status)
     answer = json.loads(text)
     equal(list(answer), ["error"], text)
+    equal(list(answer["error"]), ["code", "kind", "message", "field", "hint"], text)
     return answer["error"]
 
 
@@ -84,12 +85,15 @@ def test_errors_as_json(t):
 
     e = error_of(ctl("secret", "lease", "token", "--ttl", "3h"), 1)
     equal((e["code"], e["kind"], e["field"]), (-32602, "invalid_params", "ttlMs"), "refused")
-    check("7200000" in e["message"] and "hint" not in e, str(e))
+    check("7200000" in e["message"] and e["hint"] is None, str(e))
     e = error_of(ctl("secret", "rm", "no-such"), 1)
     equal((e["code"], e["hint"]), (-32001, "sandboxctl secret set no-such stores one"), "with a hint")
     equal(error_of(ctl("rpc", "no.such"), 1)["code"], -32601, "rpc")
     equal(error_of(ctl("exec", "nobody", "true"), 125)["kind"], "not_found", "of a command")
-    equal(sorted(error_of(ctl("secret", "lease", "token"), 2)), ["hint", "message"], "wrong usage")
+    e = error_of(ctl("secret", "lease", "token"), 2)
+    equal((e["code"], e["kind"], e["field"]), (None, "client", None), "wrong usage")
+    e = error_of(ctl("--socket", "/nowhere/sandboxd.sock", "ls"), 1)
+    equal((e["code"], e["kind"]), (None, "unreachable"), "no daemon")
     check("--raw" in error_of(ctl("secret", "lease", "token", "--ttl", "1h", "--raw"), 2)["message"], "--raw")
     equal(error_of(t.ctl("secret", "rm", "-o", "json", "no-such", daemon=d), 1)["field"], "secret", "behind the verb")
 
