@@ -4,9 +4,10 @@
  *
  * secrets.vault is a header in plain and a body that is encrypted as a whole, with the header as
  * its associated data. The body has all secrets of all users; each value in it is encrypted once
- * more, and stays so in memory until it is asked for. All keys come from one, the data key, by
- * purpose. It is random, made with the vault, never changes, and lies in the header, encrypted with
- * the key or passphrase of the configuration (the outer key), which can be replaced. */
+ * more, and stays so in memory until it is asked for. Their keys come from one, the data key, by
+ * purpose. It is random, and lies in the header, encrypted with the key or passphrase of the
+ * configuration (the outer key). When that is replaced so is the data key; the first one, which
+ * vault_derive() begins with, is kept as one more secret. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,9 @@
 
 #define VAULT_FILE "secrets.vault"
 #define VAULT_KEY_FILE "secrets.key"
+/* The first data key, where there is another now: whose secret it is, and its name. */
+#define VAULT_FIRST_OWNER ((uid_t)-1) /* nobody's */
+#define VAULT_FIRST_NAME "first-key"
 #define VAULT_NEW_PREFIX ".secrets-new-" /* of files that were not finished */
 
 /* Why it cannot be used. */
@@ -116,6 +120,10 @@ DEFINE_CLEANUP(struct vault_secret *, vault_secret_free);
 /* 0, -ENOMEM, or VAULT_DAMAGED. */
 int vault_secret_open(const struct vault_secret *s, const uint8_t key[VAULT_KEY_BYTES],
 		      struct secret_value **ret);
+
+/* S, sealed with FROM, is sealed with TO. Returns as vault_secret_open(). */
+int vault_secret_reseal(struct vault_secret *s, const uint8_t from[VAULT_KEY_BYTES],
+			const uint8_t to[VAULT_KEY_BYTES]);
 
 /* A key for CONTEXT, derived from KEY; zeroed by the caller after use. */
 void vault_subkey(const uint8_t key[VAULT_KEY_BYTES], const char context[8],

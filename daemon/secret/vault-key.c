@@ -222,16 +222,63 @@ static int write_vault(int state_fd, const struct secret_key_source *s, const st
 	return r;
 }
 
-/* What cannot be read as a whole stays as it is. */
-static int move(int state_fd, const struct secret_key_source *to,
-		const uint8_t key[VAULT_KEY_BYTES])
+struct resealing {
+	const uint8_t *from;
+	const uint8_t *to;
+	int r;
+};
+
+static bool reseal(void *value, void *userdata)
 {
+	struct resealing *s = userdata;
+
+	s->r = vault_secret_reseal(value, s->from, s->to);
+	return s->r == 0;
+}
+
+static int keep_first(struct table *secrets, const uint8_t first[VAULT_KEY_BYTES],
+		      const uint8_t key[VAULT_KEY_BYTES])
+{
+	const struct vault_entry facts = { .owner = VAULT_FIRST_OWNER,
+					   .name = VAULT_FIRST_NAME,
+					   .size = VAULT_KEY_BYTES };
+	const struct bytes value = { first, VAULT_KEY_BYTES };
+	char name[VAULT_SECRET_KEY_SIZE];
+	struct vault_secret *s = NULL;
+	int r;
+
+	vault_secret_key(VAULT_FIRST_OWNER, VAULT_FIRST_NAME, name);
+	if (table_find(secrets, name))
+		return 0;
+	r = vault_secret_new(&facts, &value, key, &s);
+	if (r == 0)
+		r = table_add(secrets, name, s);
+	if (r < 0)
+		vault_secret_free(s);
+	return r;
+}
+
+/* With a new data key, so that who has the old outer key and an old file opens this one neither.
+ * What cannot be read as a whole stays as it is. */
+static int move(int state_fd, const struct secret_key_source *to, uint8_t key[VAULT_KEY_BYTES])
+{
+	uint8_t fresh[VAULT_KEY_BYTES];
+	struct resealing s = { .from = key, .to = fresh };
 	struct table secrets = { 0 };
 	struct vault_header h;
 	int r = vault_read(state_fd, key, &h, &secrets);
 
+	randombytes_buf(fresh, sizeof(fresh));
 	if (r == 0)
-		r = write_vault(state_fd, to, &secrets, key);
+		table_each(&secrets, reseal, &s);
+	if (r == 0)
+		r = s.r;
+	if (r == 0)
+		r = keep_first(&secrets, key, fresh);
+	if (r == 0)
+		r = write_vault(state_fd, to, &secrets, fresh);
+	memcpy(key, fresh, sizeof(fresh));
+	sodium_memzero(fresh, sizeof(fresh));
 	vault_free_secrets(&secrets);
 	return r;
 }

@@ -100,3 +100,15 @@ int vault_secret_open(const struct vault_secret *s, const uint8_t key[VAULT_KEY_
 	*ret = v;
 	return 0;
 }
+
+int vault_secret_reseal(struct vault_secret *s, const uint8_t from[VAULT_KEY_BYTES],
+			const uint8_t to[VAULT_KEY_BYTES])
+{
+	struct secret_value *v = NULL;
+	int r = vault_secret_open(s, from, &v);
+
+	if (r == 0)
+		seal(s, &(struct bytes){ secret_value_data(v), secret_value_size(v) }, to);
+	secret_value_unref(v);
+	return r;
+}

@@ -436,9 +436,22 @@ int vault_each(struct vault *v, uid_t owner, bool (*fn)(const struct vault_entry
 int vault_derive(struct vault *v, const char context[8], uint8_t ret_key[VAULT_KEY_BYTES],
 		 struct error *reterr)
 {
+	CLEANUP(secret_value_unrefp) struct secret_value *first = NULL;
+	const struct vault_secret *s;
+	int r = 0;
+
 	if (vault_check_open(v, reterr) < 0)
 		return -1;
-	vault_subkey(secret_value_data(v->key), context, ret_key);
+	s = find(v, VAULT_FIRST_OWNER, VAULT_FIRST_NAME);
+	if (s)
+		r = vault_secret_open(s, secret_value_data(v->key), &first);
+	if (r == 0 && first && secret_value_size(first) != VAULT_KEY_BYTES)
+		r = VAULT_DAMAGED;
+	if (r < 0)
+		return error_set_errno(reterr, r, "The key of the store cannot be had");
+	if (r > 0)
+		return vault_set_problem(v, r, reterr);
+	vault_subkey(secret_value_data(first ? first : v->key), context, ret_key);
 	return 0;
 }
 

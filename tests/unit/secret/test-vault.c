@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #include "bounds.h"
 #include "sandbox/config.h"
+#include "secret/vault-internal.h"
 #include "secret/vault.h"
 #include "util/fd.h"
 #include "util/path.h"
@@ -485,6 +487,30 @@ static void derive(uint8_t key[VAULT_KEY_BYTES])
 	ck_assert_int_eq(vault_derive(v, "contextA", key, &e), 0);
 }
 
+/* What somebody has who has copied secrets.key and secrets.vault as they are now. */
+static void copy_data_key(uint8_t ret[VAULT_KEY_BYTES])
+{
+	uint8_t outer[VAULT_KEY_BYTES];
+	struct vault_header h;
+	size_t size;
+	char *text = read_file("secrets.key", &size);
+
+	ck_assert_int_eq(sodium_hex2bin(outer, sizeof(outer), text, 64, NULL, NULL, NULL), 0);
+	free(text);
+	ck_assert_int_eq(vault_header_read(state, &h), 0);
+	ck_assert_int_eq(vault_header_open(&h, outer, ret), 0);
+}
+
+static int read_with(const uint8_t key[VAULT_KEY_BYTES])
+{
+	struct table secrets = { 0 };
+	struct vault_header h;
+	int r = vault_read(state, key, &h, &secrets);
+
+	vault_free_secrets(&secrets);
+	return r;
+}
+
 /* All is there, also what was derived; and KEY alone opens it. */
 static void expect_moved(const uint8_t derived[VAULT_KEY_BYTES])
 {
@@ -503,14 +529,17 @@ static void expect_moved(const uint8_t derived[VAULT_KEY_BYTES])
 START_TEST(moved)
 {
 	static char other[96], sealed[] = "sealed";
-	uint8_t derived[VAULT_KEY_BYTES];
+	uint8_t derived[VAULT_KEY_BYTES], copied[VAULT_KEY_BYTES];
 
 	set(OWNER, "a", "value");
 	derive(derived);
+	copy_data_key(copied);
+	ck_assert_int_eq(read_with(copied), 0);
 	config.secrets.old_key.kind = SECRET_KEY_AUTO;
 	say_passphrase("correct horse\n");
 	reopen();
 	expect_moved(derived);
+	ck_assert_int_eq(read_with(copied), VAULT_DAMAGED);
 
 	/* the file is there from before the vault was last written, as after a crash between */
 	config.secrets.old_key = config.secrets.key;
@@ -524,6 +553,9 @@ START_TEST(moved)
 	reopen(); /* with a new file */
 	expect_moved(derived);
 	expect_mode("secrets.key");
+	copy_data_key(copied);
+	set(OWNER, "a", "value");
+	ck_assert_int_eq(read_with(copied), 0); /* as long as the key is the same */
 
 	ck_assert_int_eq(setenv("CREDENTIALS_DIRECTORY", dir, 1), 0);
 	write_file(sealed, "0123456789abcdef0123456789abcdef", 32, 0400);
@@ -531,6 +563,7 @@ START_TEST(moved)
 	config.secrets.old_key.kind = SECRET_KEY_AUTO;
 	reopen();
 	expect_moved(derived);
+	ck_assert_int_eq(read_with(copied), VAULT_DAMAGED);
 }
 END_TEST
 
