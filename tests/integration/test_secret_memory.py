@@ -13,7 +13,9 @@ from daemon import descendants, process_table
 from harness import exited, modes, timeout
 from lib import check, equal, text_of, until
 from test_secret_files import TOOL
-from test_secret_leaks import CONFIG, FILES, USES, VALUES, WAIT, contents, files_below, keeper_of, search
+from test_secret_leaks import (
+    CONFIG, FILES, USES, VALUES, WAIT, contents, dumpable, files_below, keeper_of, search,
+)
 
 BREAKPOINT = {"x86_64": b"\xcc\xcc", "aarch64": b"\x00\x00\x20\xd4"}
 
@@ -137,6 +139,28 @@ def test_cores(t):
         with d.client() as c:
             made_anew(c, ws)
             c.call("sandbox.remove", {"sandbox": "theirs"}, timeout=60)
+
+
+def core_limit(text):
+    """Soft and hard, of a /proc/PID/limits."""
+    (line,) = [l for l in text.splitlines() if l.startswith("Max core file size")]
+    return line.split()[4:6]
+
+
+@timeout(120)
+def test_forbidden(t):
+    """What the kernel goes by, also where it gives core files to a program of the host's and none can be seen."""
+    with any_core(), holders(t) as (d, c, _, server):
+        look = ["cat", "/proc/self/limits"]
+        check(core_limit(text_of(exited(t.run("theirs", look, client=c))["stdout"]).decode())[0] != "1", "any other's")
+        lend(t, c, server)
+        r = exited(t.run("theirs", look, client=c, secrets=["in_env"]))
+        most = "0" if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0 else "1"
+        equal(core_limit(text_of(r["stdout"]).decode()), [most, most], "a command with one")
+        found = {"sandboxd": d.pid, **processes(d)}
+        equal(len(found), 4, "who holds some")
+        for name, pid in found.items():
+            check(not dumpable(pid), f"{name} can be dumped")
 
 
 # What PID shows to who asks: what a debugger does, and what /proc tells.
