@@ -26,7 +26,7 @@ static int write_entry(struct manager *m, const struct lease *l, const char *act
 		.lease = f->id,
 		.provider = p ? p->name : NULL,
 		.loop_id = f->holder == LEASE_HOLDER_LOOP ? f->holder_id : or_null(l->loop_id),
-		.sandbox = f->holder == LEASE_HOLDER_SANDBOX ? f->holder_id : or_null(l->sandbox),
+		.sandbox = or_null(l->sandbox), /* by name, as for a command */
 		.exec_id = f->holder == LEASE_HOLDER_EXEC ? f->holder_id : NULL,
 		.stage = or_null(l->stage),
 	};

@@ -219,6 +219,9 @@ def test_a_lease_of_a_command(t):
     equal((lease["action"], release["action"]), ("lease", "release"), "actions")
     equal((lease["pid"], lease["exe"]), (os.getpid(), os.readlink("/proc/self/exe")), "who asked")
     equal(release["pid"], 0, "the daemon ended it")
+    c.call("secret.lease", {"secret": "token", "ttlMs": 60000, "sandbox": s["id"]})
+    lease = entries(c)[-1]
+    equal((lease["sandbox"], "execId" in lease), (s["name"], False), "of the sandbox, by name as well")
     equal(verify(c)["ok"], True, "ok")
     with open(path_of(d), encoding="utf-8") as f:
         check(VALUE not in f.read(), "the value is in the audit log")

@@ -361,7 +361,7 @@ export interface AuditEntry {
   provider?: string;
   /** For which loop. */
   loopId?: string;
-  /** For which sandbox. */
+  /** For which sandbox, by name. */
   sandbox?: string;
   /** For which command. */
   execId?: string;
