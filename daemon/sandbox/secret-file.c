@@ -21,7 +21,9 @@
 #include "sandbox/sandbox-internal.h"
 #include "sandbox/spool-mask.h"
 #include "sandbox/tool.h"
+#include "secret/lease.h"
 #include "secret/value.h"
+#include "util/strings.h"
 
 #define SEED_MODE 0644
 #define SECRET_MODE 0600
@@ -187,37 +189,40 @@ static const struct exec_secret *find_file(const struct exec_secrets *b, const c
 }
 
 struct taking {
+	const struct sandbox *sandbox;
 	const struct exec_secrets *bundle;
-	const struct exec_secret *taken; /* what E has already; NULL: nothing */
+	const struct lease_facts *taken; /* what a command has already; NULL: nothing */
 };
 
-static bool look_at(struct exec *e, void *userdata)
+/* Leases, and not the bundles of commands, for those of an earlier daemon's have none. */
+static bool look_at(const struct lease *l, void *userdata)
 {
+	const struct lease_facts *f = lease_facts(l);
 	struct taking *t = userdata;
-	const struct exec_secret *mine, *other;
-	size_t i;
+	const struct sandbox *s = t->sandbox;
+	const struct exec_secret *mine = f->file ? find_file(t->bundle, f->file) : NULL;
+	const struct exec *e;
 
-	for (i = 0; e->secrets && e->phase != EXEC_PHASE_ENDED && i < e->secrets->count; i++) {
-		other = &e->secrets->items[i];
-		mine = other->form == EXEC_SECRET_FILE ? find_file(t->bundle, other->where) : NULL;
-		if (mine && (mine->owner != other->owner || strcmp(mine->name, other->name) != 0))
-			t->taken = other;
-	}
+	if (!mine || (mine->owner == f->owner && string_equal(mine->name, f->secret)))
+		return true;
+	e = exec_find(s->manager, f->holder_peer, f->holder_id, NULL);
+	if (e && e->sandbox == s && e->phase != EXEC_PHASE_ENDED)
+		t->taken = f;
 	return !t->taken;
 }
 
 int secret_files_check_free(const struct sandbox *s, const struct exec_secrets *b,
 			    struct error *reterr)
 {
-	struct taking t = { .bundle = b };
+	struct taking t = { .sandbox = s, .bundle = b };
 
 	if (b)
-		exec_table_each_in(s->manager, s, look_at, &t);
+		(void)lease_each(s->manager, 0, NULL, look_at, &t, NULL); /* 0: no cursor */
 	if (!t.taken)
 		return 0;
 	return error_set(reterr, ERROR_CONFLICT, "secrets", "another file, or when that has ended",
-			 "another command has the secret %s in ~/%s", t.taken->name,
-			 t.taken->where);
+			 "another command has the secret %s in ~/%s", t.taken->secret,
+			 t.taken->file);
 }
 
 int secret_files_lend(const struct exec *e)

@@ -150,8 +150,8 @@ def test_lent(t):
 
 
 def test_one_secret_in_a_place(t):
-    """Of two in one file none could be taken back alone."""
-    _, c, _ = lender(t)
+    """Of two in one file none could be taken back alone; also where an earlier daemon lent the first."""
+    d, c, _ = lender(t)
     ws = t.workspace()
     s = t.sandbox(client=c, tool=TOOL, workspace=ws)
     first = t.run(s, ["sh", "-c", STEP.format(ws + "/go") + SPELL], client=c, secrets=["a_token"], detach=True)
@@ -159,6 +159,10 @@ def test_one_secret_in_a_place(t):
     e = c.error("exec.run", other)
     equal((e.kind, e.field), ("conflict", "secrets"), f"{e}")
     check(OTHER not in str(e) and VALUE not in str(e), "no value")
+    if kill(d):
+        d.start()
+        c = t.connect(daemon=d)
+    equal(c.error("exec.run", other).kind, "conflict", "after a restart")
     exited(t.run(s, ["true"], client=c, secrets=["a_token"]))
     t.put(ws, "go", "")
     r = exited(c.call("exec.wait", {"execId": first["execId"]}, timeout=60))
