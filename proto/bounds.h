@@ -93,8 +93,8 @@
 /* ---- secrets ---- */
 #define SECRET_NAME_MAX 64 /* bytes */
 #define SECRET_VALUE_MAX (1024 * 1024)
-#define SECRET_INPUTS_PER_UID_MAX 32 /* values that come through pipes at once */
-#define SECRET_INPUT_SECONDS 10      /* that a value may take to come through a pipe */
+#define SECRET_INPUTS_PER_UID_MAX 32     /* values that come through pipes at once */
+#define SECRET_INPUT_SECONDS 10          /* that a value may take to come through a pipe */
 #define AUDIT_ENTRIES_PER_UID_MAX 100000 /* at once, of 700,000 kept; one more each second */
 #define VAULT_SECRETS_PER_UID_MAX 256
 #define VAULT_BYTES_PER_UID_MAX (4u * 1024 * 1024)
