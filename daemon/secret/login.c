@@ -48,7 +48,7 @@ struct login {
 
 struct login_table {
 	struct manager *manager;
-	LIST_HEAD(, login) logins; /* one that was ever refreshed stays: they are few */
+	LIST_HEAD(, login) logins; /* one that was refreshed stays until its secret is another */
 };
 
 struct login_pending {
@@ -171,6 +171,14 @@ static struct login *login_find(const struct login_table *t, uid_t owner, const 
 		if (l->owner == owner && strcmp(l->secret, secret) == 0)
 			return l;
 	return NULL;
+}
+
+static void login_free(struct login *l)
+{
+	LIST_REMOVE(l, in_table);
+	error_clear(&l->refused);
+	free(l->secret);
+	free(l);
 }
 
 static struct login *login_get(struct login_table *t, uid_t owner, const char *secret)
@@ -427,8 +435,10 @@ void login_changed(struct manager *m, uid_t owner, const char *secret)
 {
 	struct login *l = m->logins ? login_find(m->logins, owner, secret) : NULL;
 
-	if (l)
+	if (l && l->flight)
 		error_clear(&l->refused);
+	else if (l)
+		login_free(l);
 }
 
 int login_table_new(struct manager *m, struct login_table **ret)
@@ -450,12 +460,9 @@ void login_table_free(struct login_table *t)
 	if (!t)
 		return;
 	while ((l = LIST_FIRST(&t->logins))) {
-		LIST_REMOVE(l, in_table);
 		if (l->flight)
 			login_flight_forget(l->flight);
-		error_clear(&l->refused);
-		free(l->secret);
-		free(l);
+		login_free(l);
 	}
 	free(t);
 }

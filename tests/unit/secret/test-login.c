@@ -431,6 +431,12 @@ START_TEST(burnt)
 	lease_now();
 	check_failed(ERROR_UNAVAILABLE, "(401 refresh_token_reused)");
 	ck_assert_uint_eq(server.requests, 1);
+	ck_assert_ptr_nonnull(strstr(login_refused(&m, OWNER, NAME)->hint, "codex login"));
+	login_changed(&m, OWNER, NAME); /* it was set, if to the same */
+	ck_assert_ptr_null(login_refused(&m, OWNER, NAME));
+	lease_now();
+	check_failed(ERROR_UNAVAILABLE, "(401 refresh_token_reused)");
+	ck_assert_uint_eq(server.requests, 2);
 	keep_login(9, 0, 0);
 	lease_now();
 	check_copy(10);
