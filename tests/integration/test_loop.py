@@ -483,7 +483,7 @@ def test_tools_of_ones_own(t):
     for tool, kind, field, hint in (
         ("online", "unavailable", "tool", "--network host"),
         ("mute", "invalid_params", "tool", "exec.run"),
-        ("codex", "not_found", "tool", "loop.create"),
+        ("codex", "not_found", "tool", "loop create"),
     ):
         e = c.error("loop.run", {"loopId": "a", "tool": tool, "prompt": "x"})
         equal((e.kind, e.field), (kind, field), tool)
