@@ -195,6 +195,18 @@ static int parse_create(struct keeper *k, struct wire_message *m, struct runtime
 	return 0;
 }
 
+static const char *why_not_created(int r)
+{
+	switch (r) {
+	case -EEXIST:
+		return "a sandbox of this id is still there";
+	case -ESHUTDOWN:
+		return "the keeper is about to end";
+	default:
+		return "malformed";
+	}
+}
+
 static void on_create(struct keeper *k, struct wire_message *m)
 {
 	const struct wire_header *h = wire_head(m);
@@ -221,7 +233,7 @@ static void on_create(struct keeper *k, struct wire_message *m)
 		link_reply_text(&k->link, h->type, h->serial, r,
 				(struct link_text){ sizeof(struct keeper_create_reply),
 						    offsetof(struct keeper_create_reply, reason),
-						    "malformed or already there" });
+						    why_not_created(r) });
 		return;
 	}
 	(void)ended_take(&k->ended, job.id, &(struct ended){ 0 }); /* of an earlier run */

@@ -120,9 +120,15 @@ void keeper_end(struct keeper *k)
 	maybe_stop(k);
 }
 
+/* Not while a worker has something to do: what is asked meanwhile would be refused. */
 static void on_idle(void *userdata)
 {
-	keeper_end(userdata);
+	struct keeper *k = userdata;
+
+	if (k->workers.count > 0)
+		timer_set(&k->loop, &k->idle, KEEPER_IDLE_MS);
+	else
+		keeper_end(k);
 }
 
 /* ---- events ---- */
@@ -182,7 +188,11 @@ static void on_connection(void *userdata, uint32_t events)
 
 	(void)events;
 	if (fd < 0)
-		return; /* it went away again */
+		return;  /* it went away again */
+	if (k->ending) { /* too late: it starts another one */
+		(void)close_fd(fd);
+		return;
+	}
 	timer_cancel(&k->loop, &k->orphan);
 	if (link_replace(&k->link, fd) < 0)
 		on_closed(k);
