@@ -393,9 +393,9 @@ static int recall_own(struct claim *c)
 	r = enter_run(c->target->pidfd, CLONE_NEWNS, claim_look_inside, c);
 	if (r < 0)
 		return claim_explain(c, r, "looking at", c->failed);
-	STAILQ_FOREACH(root, &c->target->release->roots, entry)
-	if (fstat(root->fd, &st) == 0)
-		view_drop_own(c->target->own, st.st_dev);
+	STAILQ_FOREACH (root, &c->target->release->roots, entry)
+		if (fstat(root->fd, &st) == 0)
+			view_drop_own(c->target->own, st.st_dev);
 	return 0;
 }
 
