@@ -69,6 +69,8 @@ int root_make_upper(struct creation *c)
 		c->upper_made = true;
 		return 0;
 	}
+	if (!job->mounts) /* mostly not there, unless a keeper died over the same create */
+		(void)trash_move(job->tree, job->tree->upper, job->id);
 	r = make_upper(job, job->id, job->mounts != NULL); /* then a claim was before us */
 	c->upper_made = r != -EEXIST;
 	return r;

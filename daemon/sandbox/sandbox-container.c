@@ -268,6 +268,13 @@ static void on_created(struct keeper_client *k, int error, struct wire_message *
 		create_lost(s);
 		return;
 	}
+	/* what a keeper that is dead had put into its cgroup was still there, and has been killed
+	 */
+	if (error == -EEXIST && !s->ops->again) {
+		s->ops->again = true;
+		sandbox_boot_keeper(s);
+		return;
+	}
 	if (error == -ETIMEDOUT)
 		s->phase = SANDBOX_PHASE_INIT; /* it may have made something */
 	if (m && m->size >= sizeof(*reply))

@@ -59,7 +59,7 @@ struct sandbox_op {
 	struct sandbox_copy *copy;    /* COPY; borrowed */
 	bool frozen;                  /* COPY: by this op */
 	bool awaited;                 /* CREATE, START: by a client; no spare is made meanwhile */
-	bool again;                   /* PAUSE, RESUME: its keeper was lost, and it is tried anew */
+	bool again;                   /* it is tried anew. PAUSE, RESUME: its keeper was lost */
 	struct error error;           /* COPY: what it ends with */
 	struct launch launch;         /* CREATE, START */
 	struct sandbox_op *next;

@@ -6,10 +6,20 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FAKE_EARLY, FAKE_LATE, FAKE_HANG, FAKE_HANG_LATE, FAKE_CRASH, FAKE_NOISY, FAKE_LIAR };
+enum {
+	FAKE_EARLY,
+	FAKE_LATE,
+	FAKE_HANG,
+	FAKE_HANG_LATE,
+	FAKE_CRASH,
+	FAKE_NOISY,
+	FAKE_LIAR,
+	FAKE_STRAY
+};
 
 static int run_real(char **argv)
 {
@@ -30,6 +40,17 @@ static void hang(void)
 	(void)signal(SIGTERM, SIG_IGN);
 	for (;;)
 		(void)pause();
+}
+
+/* A process that has nothing by which it is found, but is in the cgroup. */
+static void leave_stray(void)
+{
+	if (fork() != 0)
+		return;
+	(void)setsid();
+	(void)prctl(PR_SET_NAME, "stray");
+	(void)close_range(0, ~0U, 0);
+	hang();
 }
 
 /* 10 MB of text without a newline: nobody may keep all of it. */
@@ -65,6 +86,10 @@ int main(int argc, char **argv)
 		(void)run_real(argv);
 		fprintf(stderr, "fake runtime: fails late\n");
 		return 1;
+	case FAKE_STRAY:
+		leave_stray();
+		hang();
+		break;
 	case FAKE_HANG:
 		hang();
 		break;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parts that are missing, fail late or hang, and a full disk: an error, nothing left, life goes on."""
 
+import contextlib
 import glob
 import os
 import resource
@@ -168,6 +169,32 @@ def test_keeper_dies_in_a_create_that_fails_then(t):
         refused(e, "runtime_failed", "unavailable", "internal_error")
     clean_after(t, d, c, "half")
     until(lambda: not glob.glob(uppers), 10, f"files: {glob.glob(uppers)}")
+    d.stop()
+
+
+@modes("root", "owner")
+@timeout(120)
+def test_keeper_dies_and_leaves_a_process(t):
+    """It is in the sandbox's cgroup, and nothing else tells of it: it is ended, and the create goes on."""
+    path = t.workspace() + "/crun"
+    os.chmod(os.path.dirname(path), 0o755)
+    shutil.copy(fake(t, "stray"), path)
+    d = t.private_daemon({"runtime crun": {"path": path}, "limits": {"pool_memory": "0"}})
+    c = t.connect(daemon=d)
+    rid = c.send("sandbox.create", {"name": "half"})
+    stray = until(lambda: [p for p, n in daemon_module.descendants(d.pid).items() if n == "stray"], 20, "the process")
+    shutil.copy("/usr/bin/crun", path + ".new")
+    os.rename(path + ".new", path)
+    for pid in daemon_module.descendants(d.pid):
+        if pid not in stray:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    s = c.wait(rid, 60)
+    equal(s["state"], "running", "state")
+    until(lambda: not set(stray) & set(daemon_module.descendants(os.getpid())), 10, "its end")
+    exited(t.run(s, ["true"], client=c))
+    c.call("sandbox.remove", {"sandbox": "half"})
+    clean_after(t, d, c, "half")
     d.stop()
 
 
