@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """State that is not as it should be: refused or saved aside, named, never overwritten."""
 
+import glob
 import os
 import sqlite3
 import subprocess
@@ -211,6 +212,9 @@ def test_full_while_it_runs(t):
         c = t.connect(daemon=d)
         ws = t.workspace()
         c.call("sandbox.create", {"name": "old", "workspace": ws}, timeout=60)
+        brief = [f"brief-{i}" for i in range(4)]
+        for name in brief:
+            c.call("sandbox.create", {"name": name}, timeout=60)
         script = "while [ ! -e stop ]; do date +%N >beat; sleep 0.05; done; echo done"
         params = {"sandbox": "old", "command": ["/bin/sh", "-c", script], "workDir": ws}
         running = c.send("exec.run", params)
@@ -218,14 +222,21 @@ def test_full_while_it_runs(t):
         fill(disk + "/fill")
         for _ in range(2):
             refused(c.error("sandbox.create", {"name": "new"}, timeout=60), "limit_reached")
+        for name in brief:  # a row that cannot be deleted yet still has the name
+            c.call("sandbox.remove", {"sandbox": name}, timeout=60)
+            fill(disk + "/fill-" + name)
+        check("the row of sandbox brief" in d.log_tail(1 << 20), "each row could be deleted")
         equal([s["name"] for s in c.call("sandbox.list")["sandboxes"]], ["old"], "sandboxes")
         os.unlink(ws + "/beat")
         until(lambda: os.path.exists(ws + "/beat"), 20, "it goes on")
-        os.unlink(disk + "/fill")
+        for path in glob.glob(disk + "/fill*"):
+            os.unlink(path)
         until(lambda: try_create(c, "new"), 30, "room again")
+        for name in brief:
+            c.call("sandbox.create", {"name": name}, timeout=60)
         t.put(ws, "stop", "")
         equal(exited(c.wait(running, 30))["stdout"], "done\n", "what ran all the time")
-        for name in ("old", "new"):
+        for name in ("old", "new", *brief):
             c.call("sandbox.remove", {"sandbox": name, "force": True}, timeout=60)
         d.stop(30)
     finally:
