@@ -5,12 +5,14 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import daemon as daemon_module
 import lib
 from gitrepo import worktree
-from harness import exited, signaled, timeout
+from harness import exited, modes, signaled, timeout
 from lib import check, equal, text_of, until
 
 KEEP = {"daemon": {"on_stop": "keep"}, "limits": {"pool_memory": "0"}}
@@ -336,6 +338,48 @@ def test_killed_keeper_is_replaced(t):
         c.call("sandbox.stop", {"sandbox": s["name"]})
         c.call("sandbox.start", {"sandbox": s["name"]})
         exited(t.run(s, ["true"], client=c))
+
+
+# Answers as a keeper does that has nothing more to do: it goes before it has greeted.
+GOING = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.bind(sys.argv[1])
+s.listen(4)
+print("there", flush=True)
+c = s.accept()[0]
+c.recv(1 << 16)
+print("greeted", flush=True)
+sys.stdin.readline()
+s.close()
+c.close()
+print("gone", flush=True)
+sys.stdin.readline()
+"""
+
+
+@modes("root", "owner")
+def test_one_keeper_follows(t):
+    """Who waited for one that goes, and who asks for the next while it does, get the same."""
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        c.call("sandbox.remove", {"sandbox": c.call("sandbox.create")["id"]})
+        c = restart(t, d, "stop")  # no keeper is there, but its folder
+        command = [sys.executable, "-c", GOING, f"{d.run}/keepers/{os.getuid()}.sock"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as going:
+            equal(going.stdout.readline(), "there\n", "played keeper")
+            first = c.send("sandbox.create", {"name": "first"})
+            equal(going.stdout.readline(), "greeted\n", "it was found")
+            print("go", file=going.stdin, flush=True)
+            equal(going.stdout.readline(), "gone\n", "played keeper")
+            other = t.connect(daemon=d)
+            other.call("system.ping")  # so the end of its connection was seen
+            other.call("sandbox.create", {"name": "second"})
+            c.wait(first, 30)
+            going.communicate()
+        until(lambda: len(keepers_of(t, d)) == 1, 10, "one keeper, and no worker of it")
+        for sandbox in ("first", "second"):
+            exited(t.run({"name": sandbox}, ["true"], client=c))
 
 
 MEMORY = "[tool tooled]\nversion = 1\nnode_version = none\ninstall = :\nsecret = token -> file ~/.tooled/auth\n"
