@@ -18,6 +18,7 @@
 #include "broker/broker-wire.h"
 #include "played-clock.h"
 #include "played-provider.h"
+#include "played-unit.h"
 #include "sandbox/config.h"
 #include "sandbox/manager.h"
 #include "secret/login.h"
@@ -604,6 +605,38 @@ START_TEST(slow_server)
 }
 END_TEST
 
+/* One that is a service, of which the manager says that it could not be started when it has
+ * answered. */
+START_TEST(late_word)
+{
+	m.units = UNIT_MANAGER_SYSTEM;
+	keep_login(1, 0, 0);
+	replace_waits = true;
+	ck_assert_ptr_nonnull(lease());
+	while (!replacing.done)
+		turn();
+	played_unit_says(-ETIMEDOUT);
+	replacing_end();
+	wait_for_answers(1);
+	check_copy(2);
+	ck_assert(is_kept(2));
+	check_nothing_stored();
+}
+END_TEST
+
+/* And one that really could not. */
+START_TEST(no_service)
+{
+	m.units = UNIT_MANAGER_SYSTEM;
+	keep_login(1, 0, 0);
+	server.hold = true;
+	ck_assert_ptr_nonnull(lease());
+	played_unit_says(-EPERM);
+	wait_for_answers(1);
+	check_failed(ERROR_UNAVAILABLE, "systemd starts no broker");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("login");
@@ -635,6 +668,8 @@ int main(void)
 	tcase_add_test(t, bad_endpoints);
 	tcase_add_test(t, no_way_back);
 	tcase_add_test(t, slow_server);
+	tcase_add_test(t, late_word);
+	tcase_add_test(t, no_service);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
