@@ -168,6 +168,18 @@ static void enter_view(struct exec *e)
 			    error.message ? error.message : "no memory");
 }
 
+/* Processes that it left, and that its sandbox still has, are what views must not mix with, too. */
+static void remember_left(struct exec *e)
+{
+	e->left_behind = e->facts.state == EXEC_STATE_ENDED && e->keep_leftovers &&
+			 e->ending == EXEC_CAUSE_MAX && e->facts.result.leftovers > 0 &&
+			 e->begun_ms >= sandbox_run_since_ms(e->sandbox);
+	if (!e->left_behind)
+		return;
+	enter_view(e);
+	view_leave(&e->view, e->facts.id);
+}
+
 static void adopt(struct exec *e)
 {
 	const bool begun = e->facts.state == EXEC_STATE_RUNNING;
@@ -203,6 +215,8 @@ void exec_table_adopt(struct manager *m, struct sandbox *s)
 		next = TAILQ_NEXT(e, in_home);
 		if (e->adopting)
 			adopt(e);
+		else
+			remember_left(e);
 	}
 }
 

@@ -54,7 +54,7 @@ static bool is_asked_for(const struct exec *e)
 
 static bool is_kept(const struct exec *e)
 {
-	return e->facts.streams != 0 || is_asked_for(e);
+	return e->facts.streams != 0 || is_asked_for(e) || e->left_behind;
 }
 
 static enum store_exec_input input_of(const struct exec *e)

@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sandbox/cgroup.h"
 #include "sandbox/config.h"
@@ -690,6 +691,13 @@ uint64_t sandbox_new_oom_kills(struct sandbox *s)
 		return 0;
 	s->oom_told = kills;
 	return kills > told ? kills - told : 0;
+}
+
+int64_t sandbox_run_since_ms(const struct sandbox *s)
+{
+	int64_t asleep = time_boottime_ms() - time_monotonic_ms();
+
+	return (int64_t)(s->pid_since * 1000 / (uint64_t)sysconf(_SC_CLK_TCK)) - asleep;
 }
 
 void sandbox_note_foreign_user(struct sandbox *s)

@@ -114,6 +114,8 @@ uint64_t sandbox_new_oom_kills(struct sandbox *s);
 void sandbox_note_activity(struct sandbox *s);
 /* Notes that an exec ran as another user than the agent (files must be given back at release). */
 void sandbox_note_foreign_user(struct sandbox *s);
+/* When its init was started, CLOCK_MONOTONIC, or somewhat before; it runs. */
+int64_t sandbox_run_since_ms(const struct sandbox *s);
 
 /* What is shown of a sandbox (docs/rpc.md, Sandbox). Strings are owned by the sandbox and live as
  * long as it does; NULL when absent. */

@@ -448,6 +448,25 @@ def test_one_view_at_a_time_after_a_keeper(t):
 
 
 @timeout(120)
+def test_what_was_left_behind_counts(t):
+    """Also for a later daemon, and until the sandbox is stopped."""
+    leave = "setsid sleep 100 >/dev/null 2>&1 & sleep 0.1"
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        s = c.call("sandbox.create", {"workspace": t.workspace()})
+        r = t.run(s, ["/bin/sh", "-c", leave], client=c, leftovers="keep", stage="reviewer", capture="none")
+        for how in ("stop", "kill"):
+            c = restart(t, d, how)
+            e = c.error("exec.run", {"sandbox": s["name"], "command": ["true"]})
+            equal((e.kind, e.data.get("resource")), ("invalid_state", f"exec {r['execId']}"), how)
+            exited(t.run(s, ["true"], client=c, stage="planner"))
+        c.call("sandbox.stop", {"sandbox": s["name"]})
+        c.call("sandbox.start", {"sandbox": s["name"]})
+        c = restart(t, d)
+        exited(t.run(s, ["true"], client=c))
+
+
+@timeout(120)
 def test_a_shared_worktree_after_a_keeper(t):
     """What two sandboxes hold of a repository is held until the second has ended, and then it is gone."""
     _, tree, gitdir = worktree(t)
