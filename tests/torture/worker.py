@@ -174,6 +174,7 @@ class Worker:
         self.generations = [0] * SLOTS
         self.next = 0
         self.begun = None
+        self.chosen = [-1, None]  # a step, and its sandbox
         for e in self.journal.entries:
             if "begin" in e:
                 self.begun = e["begin"]
@@ -181,6 +182,8 @@ class Worker:
                 self.begun, self.next = None, e["end"] + 1
             elif "slot" in e:
                 self.generations[e["slot"]] = e["generation"]
+            elif "chosen" in e:
+                self.chosen = e["chosen"]
 
     # ---- commands: what they do, and what must come of it ----
     def command(self, rng, key):
@@ -248,6 +251,13 @@ class Worker:
             self.remove(slot)
         raise Failure(f"no sandbox in slot {slot} will run: {why}")
 
+    def choose(self, slot, n):
+        """The sandbox of step N. What was begun is repeated as it was, even if its sandbox is lost."""
+        if self.chosen[0] != n:
+            self.chosen = [n, self.ensure(slot)]
+            self.journal.add(chosen=self.chosen)
+        return self.chosen[1]
+
     def remove(self, slot):
         try:
             self.daemon.call("sandbox.remove", sandbox=self.name(slot), force=True)
@@ -262,7 +272,7 @@ class Worker:
 
     # ---- steps: each says in one word how it went ----
     def step_execs(self, rng, n):
-        name = self.ensure(rng.randrange(SLOTS))
+        name = self.choose(rng.randrange(SLOTS), n)
         specs = []
         for i in range(rng.randint(1, 4)):
             key = f"k{self.index}-{n}-{i}"
@@ -281,7 +291,7 @@ class Worker:
         return "+".join(sorted(set(causes)))
 
     def step_attach(self, rng, n):
-        name = self.ensure(rng.randrange(SLOTS))
+        name = self.choose(rng.randrange(SLOTS), n)
         key = f"k{self.index}-{n}-a"
         lines = rng.choice((10, 20000, 100000))
         script = f"echo {key} >>{self.work}/ran; seq 1 {lines // 2}; sleep 0.3; seq {lines // 2 + 1} {lines}"
@@ -303,7 +313,7 @@ class Worker:
         return self.note(key, cause)
 
     def step_cancel(self, rng, n):
-        name = self.ensure(rng.randrange(SLOTS))
+        name = self.choose(rng.randrange(SLOTS), n)
         key = f"k{self.index}-{n}-c"
         script = f"echo {key} >>{self.work}/ran; sleep {rng.choice((0.05, 30, 30))}"
         params = {"sandbox": name, "command": ["/bin/sh", "-c", script], "idempotencyKey": key, "graceMs": 500}
