@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "claim-guard.h"
 #include "claim-internal.h"
 #include "enter.h"
 #include "files.h"
@@ -264,6 +265,11 @@ static int prepare_mount(struct claim *c, const struct keeper_mount *mount, cons
 		return 0;
 	if (fd < 0)
 		return fd;
+	if (c->target->enters && (mount->flags & (KEEPER_MOUNT_READONLY | KEEPER_MOUNT_EMPTY)))
+		r = guard_add(c->target->release, c->target->pidfd,
+			      &(struct guard_cover){ t->target, t->content, mount->flags });
+	if (r < 0)
+		return r;
 	if (mount->flags & KEEPER_MOUNT_EMPTY) {
 		add_cover(c, t->target);
 		return 0;
@@ -418,6 +424,7 @@ static int recall(struct claim *c)
 
 static int run(struct claim *c)
 {
+	struct part *p;
 	bool bad = false;
 	int r;
 
@@ -441,7 +448,12 @@ static int run(struct claim *c)
 		return c->n_parts == 0 ? 0 : claim_explain(c, -EBADMSG, "mounts for", "the host");
 	c->failed = "the sandbox";
 	r = enter_run(c->target->pidfd, CLONE_NEWNS | CLONE_NEWUTS, claim_move_inside, c);
-	return r < 0 ? claim_explain(c, r, "mounting at", c->failed) : 0;
+	if (r < 0)
+		return claim_explain(c, r, "mounting at", c->failed);
+	for (p = c->parts; p < c->parts + c->n_parts; p++)
+		if (p->directory && !p->read_only)
+			guard_set_inside(c->target->release, p->target, &p->tree);
+	return 0;
 }
 
 static int with_claim(const struct claim_target *t, struct wire_message *m, char *reason,

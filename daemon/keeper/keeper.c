@@ -224,6 +224,7 @@ static int start(struct keeper *k, int listener, int connection)
 	k->loop.on_child = on_child;
 	k->loop.on_terminate = on_terminate;
 	k->loop.userdata = k;
+	guard_init(&k->guard, &k->loop);
 	k->workers.loop = &k->loop;
 	k->idle = (struct timer){ .on_time = on_idle, .userdata = k };
 	k->give_up = (struct timer){ .on_time = stop_now, .userdata = k };
@@ -258,6 +259,7 @@ static void finish(struct keeper *k)
 	cgroups_deinit(&k->cgroups);
 	tree_deinit(&k->tree);
 	k->seccomp = close_fd(k->seccomp);
+	guard_deinit(&k->guard);
 	loop_deinit(&k->loop);
 }
 
@@ -272,6 +274,8 @@ int keeper_serve(struct keeper *k, const struct ids *ids, int listener, int conn
 	(void)umask(0022);
 	tree_init(&k->tree);
 	k->releases.tree = &k->tree;
+	k->releases.guard = &k->guard;
+	k->guard.watch.fd = -1;
 	cgroups_init(&k->cgroups, ids);
 	r = start(k, listener, connection);
 	if (r >= 0) {

@@ -9,6 +9,7 @@
 #include "bounds.h"
 #include "box.h"
 #include "cgroup.h"
+#include "claim-guard.h"
 #include "ended.h"
 #include "ids.h"
 #include "link.h"
@@ -34,6 +35,7 @@ struct keeper {
 	struct boxes boxes;
 	struct ended_list ended;
 	struct releases releases;
+	struct guard guard;
 	int seccomp;
 	bool greeted;
 	bool ending;

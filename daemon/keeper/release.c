@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "claim-guard.h"
 #include "files.h"
 #include "git-links.h"
 #include "keeper-wire.h"
@@ -90,6 +91,7 @@ static struct made *made_free(struct made *m)
 
 static void root_free(struct release_root *root)
 {
+	(void)guard_place_free(root->guard);
 	(void)close_fd(root->fd);
 	free(root->path);
 	free(root);

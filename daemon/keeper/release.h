@@ -17,6 +17,8 @@
 #define RELEASE_MADE_MAX 64
 #define RELEASE_DEPTH_MAX 512 /* directories deeper than this are not given back */
 
+struct guard;
+struct guard_place;
 struct made;
 struct release;
 
@@ -32,11 +34,12 @@ struct release_root {
 	struct release_key key; /* of a workspace */
 	STAILQ_ENTRY(release_root) entry;
 	int fd;
-	char *path;            /* as the owner and the sandbox know it */
-	bool quarantine;       /* a workspace, not a part of a repository */
-	bool links;            /* a part of a repository: without new symbolic links */
-	bool own;              /* which had no .git of its own */
-	struct timespec since; /* CLOCK_REALTIME of the first claim of it */
+	char *path;                /* as the owner and the sandbox know it */
+	bool quarantine;           /* a workspace, not a part of a repository */
+	bool links;                /* a part of a repository: without new symbolic links */
+	bool own;                  /* which had no .git of its own */
+	struct timespec since;     /* CLOCK_REALTIME of the first claim of it */
+	struct guard_place *guard; /* or NULL: nothing is covered in it (claim-guard.h) */
 };
 
 /* All releases of a keeper: who else has claimed a file or a workspace. */
@@ -46,6 +49,7 @@ struct tree;
 
 struct releases {
 	const struct tree *tree;
+	struct guard *guard;
 	struct release_key *made[RELEASE_BUCKETS];
 	struct release_key *workspaces[RELEASE_BUCKETS];
 };

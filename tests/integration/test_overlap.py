@@ -3,7 +3,7 @@
 
 import os
 
-from gitrepo import Canary, git, repository, worktree
+from gitrepo import INSIDE, Canary, git, repository, worktree
 from harness import timeout
 from lib import check, equal, until
 from test_adopt import daemon, keepers_of, kill_keepers
@@ -81,3 +81,55 @@ def test_a_repository_handed_over_and_the_keeper_killed(t):
         c.call("sandbox.remove", {"sandbox": last["name"], "force": True})
         canary.after_host_git(ws)
         check(os.path.isdir(ws + "/.git.quarantined"), "it was not set aside")
+
+
+def covered(t, s, path):
+    return t.run(s, ["grep", "-q", f" {path} ", "/proc/self/mountinfo"])["exitCode"] == 0
+
+
+def stays_covered(t, sandboxes, path, file=""):
+    """The cover of PATH comes back, and what is FILE in it cannot be written."""
+    for s in sandboxes:
+        until(lambda: covered(t, s, path), 10, f"a cover of {path}")
+        r = t.run(s, ["/bin/sh", "-c", f"mkdir -p {os.path.dirname(path + file)}; echo x >>{path}{file}"])
+        check(r["exitCode"] != 0, f"{path}{file} is writable")
+
+
+def test_the_owners_git_replaces_what_is_covered(t):
+    """With the old file its cover goes, in every sandbox that has it."""
+    repo = repository(t)
+    both = [t.sandbox(workspace=repo) for _ in range(2)]
+    for i in range(3):
+        git(t, repo, "config", "user.name", f"name {i}")
+        stays_covered(t, both, repo + "/.git/config")
+    os.unlink(repo + "/.git/commondir")
+    os.rename(repo + "/.git/hooks", repo + "/.git/hooks-of-old")
+    stays_covered(t, both, repo + "/.git/commondir")
+    stays_covered(t, both, repo + "/.git/hooks", "/pre-commit")
+    t.client.call("sandbox.remove", {"sandbox": both[0]["name"]})
+    git(t, repo, "config", "user.name", "name")
+    stays_covered(t, both[1:], repo + "/.git/config")
+    t.client.call("sandbox.remove", {"sandbox": both[1]["name"]})
+    left = sorted(os.listdir(repo + "/.git"))
+    check("commondir" not in left and "config.worktree" not in left, f"left: {left}")
+    equal(git(t, repo, "config", "user.name"), "name\n", "what the owner configured")
+
+
+def test_worktrees_come_and_go(t):
+    """git removes the directory of the last one, and makes it again for the next."""
+    repo = repository(t)
+    s = t.sandbox(workspace=repo)
+    for _ in range(3):
+        _, tree, gitdir = worktree(t, repo)
+        stays_covered(t, [s], repo + "/.git/worktrees", gitdir[len(repo + "/.git/worktrees") :] + "/commondir")
+        git(t, repo, "worktree", "remove", tree)
+
+
+def test_the_owner_configures_a_worktree(t):
+    repo, tree, gitdir = worktree(t)
+    git(t, repo, "config", "extensions.worktreeConfig", "true")
+    s = t.sandbox(workspace=tree)
+    for i in range(3):
+        git(t, tree, "config", "--worktree", "user.name", f"name {i}")
+        stays_covered(t, [s], gitdir + "/config.worktree")
+    t.sh(s, INSIDE + "git commit -q --allow-empty -m x; git status")
