@@ -127,11 +127,13 @@ static bool is_real_hook(int hooks, const char *name, const struct timespec *sin
 static const char *const steering[] = { "config", "config.worktree", "commondir", "info/attributes",
 					"objects/info/alternates" };
 
-/* What a clone or `git init` writes by itself. Anything else might name a program. */
+/* What a clone, `git init`, a sparse checkout or an editor write by themselves. Anything else might
+ * name a program. */
 static const char *const harmless[] = {
 	"[core]",
 	"[remote \"",
 	"[branch \"",
+	"[extensions]",
 	"[submodule \"",
 	"[user]",
 	"active",
@@ -150,6 +152,8 @@ static const char *const harmless[] = {
 	"repositoryformatversion",
 	"symlinks",
 	"url",
+	"vscode-merge-base",
+	"worktreeconfig",
 };
 
 /* git sets it in a submodule's own directory. */
@@ -192,13 +196,14 @@ static bool config_is_harmless(int git, const char *name, bool named)
 	CLEANUP_STR char *line = NULL;
 	int fd = beneath_open(git, name, O_RDONLY | O_NONBLOCK);
 	bool fine = true;
+	struct stat st;
 	size_t size = 0;
 	ssize_t n;
 	FILE *f;
 
 	if (fd < 0)
 		return fd == -ENOENT;
-	f = fdopen(fd, "re");
+	f = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? fdopen(fd, "re") : NULL;
 	if (!f) {
 		close_fd(fd);
 		return false;
@@ -250,12 +255,16 @@ static bool steers(int git, bool named)
 	return !config_is_harmless(git, "config", named) || any_hook(git, is_real_hook, NULL);
 }
 
-static bool steering_changed(int git, const struct timespec *since)
+/* A configuration that names no program may be the owner's work of meanwhile, and is harmless if it
+ * is not. */
+static bool steering_changed(int git, bool named, const struct timespec *since)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(steering); i++)
-		if (changed(git, steering[i], false, since) && !is_neutral(git, steering[i]))
+		if (changed(git, steering[i], false, since) && !is_neutral(git, steering[i]) &&
+		    !(strncmp(steering[i], "config", 6) == 0 &&
+		      config_is_harmless(git, steering[i], named)))
 			return true;
 	/* a whole directory may have been moved here, with hooks as old as they like */
 	return any_hook(git, is_changed_hook, since) ||
@@ -330,9 +339,9 @@ static bool is_steered(const struct walk *w, const char *path, bool moved, bool 
 	if (git < 0)
 		return git != -ENOENT;
 	*ret_common = says_common(git);
-	if (steering_changed(git, &w->certain))
+	if (steering_changed(git, true, &w->certain))
 		return true;
-	return (moved || way_changed(w, path) || steering_changed(git, w->since)) &&
+	return (moved || way_changed(w, path) || steering_changed(git, true, w->since)) &&
 	       steers(git, true);
 }
 
@@ -396,10 +405,10 @@ static bool is_the_agents(const struct walk *w, int dir, const char *path)
 	git = beneath_open(dir, ".git", O_RDONLY | O_DIRECTORY);
 	if (git < 0)
 		return true;
-	if (steering_changed(git, &w->certain))
+	if (steering_changed(git, false, &w->certain))
 		return true;
 	if ((changed(dir, ".", false, w->since) || changed(dir, ".git", true, w->since) ||
-	     steering_changed(git, w->since)) &&
+	     steering_changed(git, false, w->since)) &&
 	    steers(git, false))
 		return true;
 	(void)git_links_remove(git,

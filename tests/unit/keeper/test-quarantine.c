@@ -111,6 +111,10 @@ START_TEST(test_commits_in_an_old_repository_are_fine)
 	run("for d in repo super super/sub tree bare-tree; do "
 	    "(cd old/$d && " GIT "commit -q --allow-empty -m x) || exit 1; done");
 	ck_assert_int_eq(release(), 0);
+	run("for d in repo super super/sub tree bare-tree; do "
+	    "git -C old/$d config user.name x && git -C old/$d config branch.x.merge y && "
+	    "git -C old/$d config extensions.worktreeConfig true || exit 1; done");
+	ck_assert_int_eq(release(), 0);
 	run("touch new old/new old/super/new && mkdir old/super/.git/modules/x");
 	ck_assert_int_eq(release(), 0);
 }
@@ -160,7 +164,7 @@ static const char *const attacks[] = {
 	"git -C old/repo config core.fsmonitor /tmp/evil",
 	"echo '#!/bin/sh' > old/repo/.git/hooks/post-checkout",
 	"echo /tmp/evil > old/repo/.git/commondir",
-	"printf '[core]\n' > old/repo/.git/config.worktree",
+	"printf '[core]\nfsmonitor=x\n' > old/repo/.git/config.worktree",
 	"mkfifo old/repo/.git/config.worktree",
 	"mkdir h && touch h/post-checkout && rm -r old/repo/.git/hooks && mv h old/repo/.git/hooks",
 	"git init -q hidden && mv hidden/.git deep/er/.git && rmdir hidden",
