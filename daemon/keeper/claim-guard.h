@@ -18,6 +18,7 @@ struct release;
 struct guard {
 	struct loop *loop;
 	struct watch watch; /* inotify's; fd -1: nothing is watched */
+	struct timer again;
 	struct guard_place *by_number[GUARD_BUCKETS];
 };
 
