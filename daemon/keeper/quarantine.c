@@ -389,6 +389,34 @@ static bool names_the_agents(const struct walk *w, int dir, const char *path)
 	return common && append(git, "../..") && is_steered(w, git, moved, &common);
 }
 
+/* Does an entry .git name a submodule's or worktree's place in the workspace's own repository? The
+ * agent cannot write there, so it steers nothing, whoever made it: the owner adds worktrees below
+ * his working tree. Without ".." on the way, for git follows links. */
+static bool names_what_is_covered(const struct walk *w, int dir, const char *path)
+{
+	char text[PATH_MAX + 16];
+	size_t n = strlen(w->top_path);
+	const char *target;
+
+	if (w->own || read_target(dir, text, sizeof(text), &target) < 0 || !target)
+		return false;
+	if (target[0] == '/') {
+		if (strncmp(target, w->top_path, n) != 0 || target[n] != '/')
+			return false;
+		target += n + 1;
+	} else {
+		for (; path; path = strchr(path, '/')) {
+			path += path[0] == '/';
+			if (strncmp(target, "../", 3) != 0)
+				return false;
+			target += 3;
+		}
+	}
+	return (strncmp(target, ".git/worktrees/", 15) == 0 ||
+		strncmp(target, ".git/modules/", 13) == 0) &&
+	       !strstr(target, "..");
+}
+
 /* ---- the walk ---- */
 
 static bool is_the_agents(const struct walk *w, int dir, const char *path)
@@ -399,7 +427,8 @@ static bool is_the_agents(const struct walk *w, int dir, const char *path)
 	if (fstatat(dir, ".git", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
 	if (!S_ISDIR(st.st_mode))
-		return changed(dir, ".git", false, &w->certain) || names_the_agents(w, dir, path);
+		return !names_what_is_covered(w, dir, path) &&
+		       (changed(dir, ".git", false, &w->certain) || names_the_agents(w, dir, path));
 	if (changed(dir, ".git", true, &w->certain))
 		return true;
 	git = beneath_open(dir, ".git", O_RDONLY | O_DIRECTORY);

@@ -125,6 +125,21 @@ def test_worktrees_come_and_go(t):
         git(t, repo, "worktree", "remove", tree)
 
 
+def test_what_the_owner_adds_to_his_repository_stays(t):
+    """Worktrees below the working tree, and submodules, are named by files that are new."""
+    inner, repo = repository(t), repository(t)
+    s = t.sandbox(workspace=repo)
+    tree = repo + "/in/tree"
+    git(t, repo, "worktree", "add", "-q", "-b", "side", tree)
+    git(t, repo, "-c", "protocol.file.allow=always", "submodule", "add", "-q", inner, "sub")
+    other = t.sandbox(workspace=tree)
+    t.client.call("sandbox.remove", {"sandbox": s["name"]})
+    t.sh(other, INSIDE + "git commit -q --allow-empty -m inside")
+    for where in (repo, tree, repo + "/sub"):
+        git(t, where, "status")
+    equal(git(t, tree, "log", "-1", "--format=%s"), "inside\n", "the commit")
+
+
 def test_the_owner_configures_a_worktree(t):
     repo, tree, gitdir = worktree(t)
     git(t, repo, "config", "extensions.worktreeConfig", "true")

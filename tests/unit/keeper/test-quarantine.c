@@ -219,6 +219,37 @@ START_TEST(test_moved)
 }
 END_TEST
 
+/* What the owner adds to his repository is named by a file that is new. */
+START_TEST(test_worktrees_and_submodules_of_the_owner)
+{
+	run(GIT "commit -q --allow-empty -m x && " GIT "worktree add -q in/side/tree && " GIT
+		"-C old/repo commit -q --allow-empty -m x && " GIT
+		"submodule -q add ./old/repo in/sub");
+	ck_assert_int_eq(release(), 0);
+	run("git -C in/sub status && git -C in/side/tree status");
+	ck_assert_int_eq(release_with(true), 2);
+}
+END_TEST
+
+/* None of these is what it looks like. */
+static const char *const forged[] = {
+	"../.git/modules/../../evil", "../.git/evil",
+	"../../.git/modules/x",       "./../.git/modules/x",
+	"../link/../.git/modules/x",  "../.git/worktrees",
+	"/tmp/.git/modules/x",
+};
+
+START_TEST(test_forged)
+{
+	char script[256];
+
+	(void)snprintf(script, sizeof(script), "mkdir -p d && echo 'gitdir: %s' >d/.git",
+		       forged[_i]);
+	run(script);
+	ck_assert_int_eq(release(), 1);
+}
+END_TEST
+
 START_TEST(test_links)
 {
 	run("ln -s old/precious old/repo/.git/index; mkdir -p old/repo/.git/logs; "
@@ -273,6 +304,8 @@ int main(void)
 	tcase_add_loop_test(tc, test_attacks, 0, (int)ARRAY_SIZE(attacks));
 	tcase_add_loop_test(nested, test_named, 0, (int)ARRAY_SIZE(named));
 	tcase_add_loop_test(tc, test_moved, 0, (int)ARRAY_SIZE(evil_configs));
+	tcase_add_test(tc, test_worktrees_and_submodules_of_the_owner);
+	tcase_add_loop_test(tc, test_forged, 0, (int)ARRAY_SIZE(forged));
 	tcase_add_test(nested, test_links);
 	tcase_add_test(tc, test_name_is_taken);
 	tcase_add_test(tc, test_depth);
