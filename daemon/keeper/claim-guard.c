@@ -28,7 +28,9 @@
 #include "keeper-wire.h"
 #include "macro.h"
 
-#define OVERFLOW_MS 200
+/* Removing a repository takes a moment, in which nothing is made again; and somebody may cause more
+ * events than we can look at. */
+#define LATER_MS 100
 
 struct entry {
 	struct entry *next;
@@ -46,6 +48,7 @@ struct guard_place {
 	int number;  /* inotify's */
 	int outside; /* borrowed */
 	int inside;
+	bool due; /* to be looked at later */
 	struct entry *entries;
 };
 
@@ -97,7 +100,7 @@ static int cover_inside(void *arg)
 	struct statx st;
 
 	if (at < 0 || statx(at, "", AT_EMPTY_PATH, STATX_TYPE, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return -errno;
 	if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
 		return 0; /* the cover is there */
 	tree = c->empty ? make_empty() : clone_read_only(at);
@@ -108,11 +111,13 @@ static int cover_inside(void *arg)
 		       : 0;
 }
 
-/* What was removed is made again, so that the agent cannot. */
+/* What was removed is made again, so that the agent cannot; not while all is being removed. */
 static int make_again(const struct guard_place *p, const struct entry *e)
 {
 	int r = 0;
 
+	if (faccessat(p->outside, "HEAD", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
 	if (e->flags & KEEPER_MOUNT_MAKE_FILE)
 		r = file_make_at(p->outside, e->name, e->content, (struct owned){ 0, 0644 });
 	else if ((e->flags & KEEPER_MOUNT_MAKE_DIR) && mkdirat(p->outside, e->name, 0755) < 0)
@@ -124,53 +129,76 @@ static int make_again(const struct guard_place *p, const struct entry *e)
 	return release_note_made(p->release, p->outside, e->name, e->content);
 }
 
-static void cover_again(const struct guard_place *p, const struct entry *e)
+/* Returns 0 or negative errno: -ENOENT if there is nothing, or not any more. */
+static int cover_again(const struct guard_place *p, const struct entry *e, bool make)
 {
 	struct cover c = { p->inside, e->name, (e->flags & KEEPER_MOUNT_EMPTY) != 0 };
-	int r;
+	int r = make ? make_again(p, e) : 0;
 
-	if (p->inside < 0 || p->release->leaving)
-		return;
-	r = make_again(p, e);
 	if (r == 0)
 		r = enter_run(p->pidfd, CLONE_NEWNS, cover_inside, &c);
-	if (r < 0 && r != -ESRCH && r != -ENOENT) /* replaced meanwhile: there is another event */
+	if (r < 0 && r != -ESRCH && r != -ENOENT)
 		(void)fprintf(stderr,
 			      "sandbox %s: %s of a repository is not covered any more: %s\n",
 			      p->release->id, e->name, strerror(-r));
+	return r;
 }
 
-static void look_at(const struct guard_place *p, const char *name)
+/* At the entry NAME, or at all of them. Whether something was missing. */
+static bool look_at(const struct guard_place *p, const char *name, bool make)
 {
 	const struct entry *e;
+	bool missing = false;
 
+	if (p->inside < 0 || p->release->leaving)
+		return false;
 	for (e = p->entries; e; e = e->next)
 		if (!name || strcmp(e->name, name) == 0)
-			cover_again(p, e);
+			missing = cover_again(p, e, make) == -ENOENT || missing;
+	return missing;
 }
 
 /* ---- events ---- */
 
-static void on_change(struct guard *g, int number, const char *name)
+static void look_later(struct guard *g, struct guard_place *p)
 {
-	const struct guard_place *p;
-
-	for (p = *bucket(g, number); p; p = p->next)
-		if (p->number == number)
-			look_at(p, name);
+	p->due = true;
+	if (!g->later.armed)
+		timer_set(g->loop, &g->later, LATER_MS);
 }
 
-/* There were more events than the kernel keeps. Somebody may do that on purpose, so not each time.
- */
-static void look_at_all(void *userdata)
+static void on_later(void *userdata)
 {
 	struct guard *g = userdata;
-	const struct guard_place *p;
+	struct guard_place *p;
+	size_t i;
+
+	for (i = 0; i < GUARD_BUCKETS; i++)
+		for (p = g->by_number[i]; p; p = p->next) {
+			if (p->due)
+				(void)look_at(p, NULL, true);
+			p->due = false;
+		}
+}
+
+static void on_change(struct guard *g, int number, const char *name)
+{
+	struct guard_place *p;
+
+	for (p = *bucket(g, number); p; p = p->next)
+		if (p->number == number && look_at(p, name, false))
+			look_later(g, p);
+}
+
+/* There were more events than the kernel keeps. */
+static void on_overflow(struct guard *g)
+{
+	struct guard_place *p;
 	size_t i;
 
 	for (i = 0; i < GUARD_BUCKETS; i++)
 		for (p = g->by_number[i]; p; p = p->next)
-			look_at(p, NULL);
+			look_later(g, p);
 }
 
 static void on_events(void *userdata, uint32_t events)
@@ -183,8 +211,8 @@ static void on_events(void *userdata, uint32_t events)
 	(void)events;
 	for (at = 0; at < n; at += (ssize_t)(sizeof(*e) + e->len)) {
 		e = (const struct inotify_event *)(const void *)(buffer + at);
-		if ((e->mask & IN_Q_OVERFLOW) && !g->again.armed)
-			timer_set(g->loop, &g->again, OVERFLOW_MS);
+		if (e->mask & IN_Q_OVERFLOW)
+			on_overflow(g);
 		if (e->len == 0 || (last && last->wd == e->wd && strcmp(last->name, e->name) == 0))
 			continue;
 		on_change(g, e->wd, e->name);
@@ -196,7 +224,7 @@ static void on_events(void *userdata, uint32_t events)
 
 void guard_init(struct guard *g, struct loop *l)
 {
-	*g = (struct guard){ .loop = l, .again = { .on_time = look_at_all, .userdata = g } };
+	*g = (struct guard){ .loop = l, .later = { .on_time = on_later, .userdata = g } };
 	g->watch = (struct watch){ .fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK),
 				   .on_ready = on_events,
 				   .userdata = g };
@@ -209,7 +237,7 @@ void guard_init(struct guard *g, struct loop *l)
 
 void guard_deinit(struct guard *g)
 {
-	timer_cancel(g->loop, &g->again);
+	timer_cancel(g->loop, &g->later);
 	if (g->watch.fd >= 0)
 		loop_forget(g->loop, &g->watch);
 	g->watch.fd = close_fd(g->watch.fd);

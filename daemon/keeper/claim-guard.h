@@ -18,7 +18,7 @@ struct release;
 struct guard {
 	struct loop *loop;
 	struct watch watch; /* inotify's; fd -1: nothing is watched */
-	struct timer again;
+	struct timer later;
 	struct guard_place *by_number[GUARD_BUCKETS];
 };
 

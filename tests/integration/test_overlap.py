@@ -140,6 +140,18 @@ def test_what_the_owner_adds_to_his_repository_stays(t):
     equal(git(t, tree, "log", "-1", "--format=%s"), "inside\n", "the commit")
 
 
+def test_what_the_owner_removes_is_not_made_again(t):
+    """The whole of it, under the sandbox; something may be in the way of the first try."""
+    repo, tree, gitdir = worktree(t)
+    both = [t.sandbox(workspace=path) for path in (repo, tree)]
+    git(t, repo, "worktree", "remove", "-f", "-f", tree)
+    check(not os.path.lexists(gitdir) and not os.path.lexists(tree), "the worktree is there")
+    until(lambda: t.as_owner("sh", "-c", f"rm -rf {repo} || echo again") == "", 10, "all is removed")
+    for s in both:
+        t.client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
+    check(not os.path.lexists(repo), "something was made again")
+
+
 def test_the_owner_configures_a_worktree(t):
     repo, tree, gitdir = worktree(t)
     git(t, repo, "config", "extensions.worktreeConfig", "true")
