@@ -341,3 +341,33 @@ void guard_set_inside(const struct release *r, const char *target, int *mount)
 	if (root && root->guard && root->guard->inside < 0)
 		root->guard->inside = TAKE_FD(*mount);
 }
+
+/* In the helper. What is another directory by now is not touched. */
+static int find_inside(void *arg)
+{
+	const struct release *r = arg;
+	struct release_root *root;
+	struct stat there, here;
+
+	STAILQ_FOREACH (root, &r->roots, entry) {
+		CLEANUP_FD int fd = root->guard ? absolute_open(root->path, O_PATH) : -1;
+
+		if (fd >= 0 && fstat(fd, &there) == 0 && fstat(root->fd, &here) == 0 &&
+		    there.st_dev == here.st_dev && there.st_ino == here.st_ino)
+			root->guard->inside = TAKE_FD(fd);
+	}
+	return 0;
+}
+
+void guard_recall(struct release *r, int pidfd)
+{
+	struct release_root *root;
+
+	(void)enter_run(pidfd, CLONE_NEWNS, find_inside, r); /* as below: what is not found */
+	STAILQ_FOREACH (root, &r->roots, entry) {
+		if (root->guard && root->guard->inside < 0)
+			(void)fprintf(stderr, "sandbox %s: %s is not watched\n", r->id, root->path);
+		else if (root->guard)
+			look_later(root->guard->guard, root->guard);
+	}
+}

@@ -38,5 +38,7 @@ struct guard_cover {
 int guard_add(struct release *r, int pidfd, const struct guard_cover *c);
 /* *MOUNT is what the sandbox has at TARGET. It is taken over where something is kept covered. */
 void guard_set_inside(const struct release *r, const char *target, int *mount);
+/* R has been noted anew: its sandbox behind PIDFD was claimed by an earlier keeper. */
+void guard_recall(struct release *r, int pidfd);
 /* Of a root, which is about to go; NULL is fine. */
 struct guard_place *guard_place_free(struct guard_place *p);

@@ -241,6 +241,15 @@ static void add_memory(struct claim *c, const char *target)
 		(struct part){ .tree = -1, .directory = true, .memory = true, .target = target };
 }
 
+static int keep_covered(struct claim *c, const struct keeper_mount *mount, const struct texts *t)
+{
+	const struct guard_cover cover = { t->target, t->content, mount->flags };
+
+	if (!c->target->enters || !(mount->flags & (KEEPER_MOUNT_READONLY | KEEPER_MOUNT_EMPTY)))
+		return 0;
+	return guard_add(c->target->release, c->target->pidfd, &cover);
+}
+
 static int prepare_mount(struct claim *c, const struct keeper_mount *mount, const struct texts *t)
 {
 	CLEANUP_FD int fd = -1;
@@ -265,9 +274,7 @@ static int prepare_mount(struct claim *c, const struct keeper_mount *mount, cons
 		return 0;
 	if (fd < 0)
 		return fd;
-	if (c->target->enters && (mount->flags & (KEEPER_MOUNT_READONLY | KEEPER_MOUNT_EMPTY)))
-		r = guard_add(c->target->release, c->target->pidfd,
-			      &(struct guard_cover){ t->target, t->content, mount->flags });
+	r = keep_covered(c, mount, t);
 	if (r < 0)
 		return r;
 	if (mount->flags & KEEPER_MOUNT_EMPTY) {
@@ -375,6 +382,7 @@ static void recall_mount(struct claim *c, const struct keeper_mount *mount, cons
 		return;
 	if (mount->flags & KEEPER_MOUNT_MAKE_FILE)
 		recall_file(c, root, t);
+	(void)keep_covered(c, mount, t); /* as well as memory allows */
 	if (mount->flags & none)
 		return;
 	fd = beneath_open(root, t->source, O_PATH | O_DIRECTORY);
@@ -402,6 +410,7 @@ static int recall_own(struct claim *c)
 	STAILQ_FOREACH (root, &c->target->release->roots, entry)
 		if (fstat(root->fd, &st) == 0)
 			view_drop_own(c->target->own, st.st_dev);
+	guard_recall(c->target->release, c->target->pidfd);
 	return 0;
 }
 

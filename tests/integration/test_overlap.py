@@ -3,6 +3,7 @@
 
 import os
 
+import daemon as daemon_module
 from gitrepo import INSIDE, Canary, git, repository, worktree
 from harness import timeout
 from lib import check, equal, until
@@ -83,15 +84,15 @@ def test_a_repository_handed_over_and_the_keeper_killed(t):
         check(os.path.isdir(ws + "/.git.quarantined"), "it was not set aside")
 
 
-def covered(t, s, path):
-    return t.run(s, ["grep", "-q", f" {path} ", "/proc/self/mountinfo"])["exitCode"] == 0
+def covered(t, s, path, client):
+    return t.run(s, ["grep", "-q", f" {path} ", "/proc/self/mountinfo"], client=client)["exitCode"] == 0
 
 
-def stays_covered(t, sandboxes, path, file=""):
+def stays_covered(t, sandboxes, path, file="", client=None):
     """The cover of PATH comes back, and what is FILE in it cannot be written."""
     for s in sandboxes:
-        until(lambda: covered(t, s, path), 10, f"a cover of {path}")
-        r = t.run(s, ["/bin/sh", "-c", f"mkdir -p {os.path.dirname(path + file)}; echo x >>{path}{file}"])
+        until(lambda: covered(t, s, path, client), 10, f"a cover of {path}")
+        r = t.run(s, ["/bin/sh", "-c", f"mkdir -p {os.path.dirname(path + file)}; echo x >>{path}{file}"], client=client)
         check(r["exitCode"] != 0, f"{path}{file} is writable")
 
 
@@ -113,6 +114,22 @@ def test_the_owners_git_replaces_what_is_covered(t):
     left = sorted(os.listdir(repo + "/.git"))
     check("commondir" not in left and "config.worktree" not in left, f"left: {left}")
     equal(git(t, repo, "config", "user.name"), "name\n", "what the owner configured")
+
+
+@timeout(120)
+def test_the_owner_configures_while_no_keeper_runs(t):
+    """And while the next one does."""
+    repo = repository(t)
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        s = c.call("sandbox.create", {"workspace": repo})
+        with daemon_module.held([d.pid]):
+            old = kill_keepers(t, d)
+            git(t, repo, "config", "user.name", "first")
+        until(lambda: set(keepers_of(t, d)) - set(old), 10, "a new keeper")
+        stays_covered(t, [s], repo + "/.git/config", client=c)
+        git(t, repo, "config", "user.name", "second")
+        stays_covered(t, [s], repo + "/.git/config", client=c)
 
 
 def test_worktrees_come_and_go(t):
