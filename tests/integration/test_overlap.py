@@ -177,3 +177,7 @@ def test_the_owner_configures_a_worktree(t):
         git(t, tree, "config", "--worktree", "user.name", f"name {i}")
         stays_covered(t, [s], gitdir + "/config.worktree")
     t.sh(s, INSIDE + "git commit -q --allow-empty -m x; git status")
+    git(t, repo, "worktree", "unlock", tree)
+    until(lambda: os.path.exists(gitdir + "/locked"), 10, "it is locked while the sandbox has it")
+    t.client.call("sandbox.remove", {"sandbox": s["name"]})
+    check(not os.path.exists(gitdir + "/locked"), "still locked")
