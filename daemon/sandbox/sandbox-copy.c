@@ -108,10 +108,12 @@ static void on_frozen(struct sandbox *s, int error, void *userdata)
 {
 	(void)userdata;
 	s->ops->frozen = error == 0;
-	if (error == 0 && sandbox_is_up(s))
+	if (!sandbox_is_up(s))
+		fail(s, -ECONNRESET, "it ended meanwhile");
+	else if (error == 0)
 		call_copy(s, s->keeper);
-	else
-		fail(s, error < 0 ? error : -ECONNRESET, "it ended meanwhile");
+	else if (!sandbox_freeze_again(s, error))
+		fail(s, error, NULL);
 }
 
 static void on_keeper(struct keeper_client *k, struct error *e, void *userdata)
@@ -160,10 +162,12 @@ void sandbox_copy_begin(struct sandbox *s)
 	s->retried = false;
 	if (check_state(s, &e) < 0) {
 		sandbox_op_end(s, &e);
+	} else if (sandbox_waits_for_keeper(s)) {
+		return;
 	} else if (s->facts.state == SANDBOX_STATE_RUNNING) {
 		r = sandbox_freeze(s, true, on_frozen, NULL);
 		if (r < 0)
-			fail(s, r, NULL);
+			on_frozen(s, r, NULL);
 	} else if (s->keeper) { /* paused */
 		call_copy(s, s->keeper);
 	} else {

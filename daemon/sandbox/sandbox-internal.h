@@ -59,7 +59,7 @@ struct sandbox_op {
 	struct sandbox_copy *copy;    /* COPY; borrowed */
 	bool frozen;                  /* COPY: by this op */
 	bool awaited;                 /* CREATE, START: by a client; no spare is made meanwhile */
-	bool again;                   /* it is tried anew. PAUSE, RESUME: its keeper was lost */
+	bool again;                   /* it is tried anew, e.g. as its keeper was lost */
 	struct error error;           /* COPY: what it ends with */
 	struct launch launch;         /* CREATE, START */
 	struct sandbox_op *next;
@@ -319,6 +319,9 @@ void sandbox_nudge_init(void *userdata);
  * says; only for an op, so there is one at a time. Returns 0 and calls DONE later, or negative
  * errno. */
 int sandbox_freeze(struct sandbox *s, bool freeze, sandbox_frozen *done, void *userdata);
+/* Whether ERROR, of the above, was its keeper's end: then the op begins once more, with the next.
+ */
+bool sandbox_freeze_again(struct sandbox *s, int error);
 /* Its run is over: DONE gets -ECONNRESET. */
 void sandbox_freeze_lost(struct sandbox *s);
 

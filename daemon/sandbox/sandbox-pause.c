@@ -155,6 +155,15 @@ int sandbox_freeze(struct sandbox *s, bool freeze, sandbox_frozen *done, void *u
 	return 0;
 }
 
+bool sandbox_freeze_again(struct sandbox *s, int error)
+{
+	if (error != -ECONNRESET || !sandbox_is_up(s) || s->ops->again)
+		return false;
+	s->ops->again = true;
+	event_active(&s->kick, 0, 0);
+	return true;
+}
+
 /* ---- the verbs ---- */
 
 static void fail(struct sandbox *s, int r)
@@ -162,11 +171,8 @@ static void fail(struct sandbox *s, int r)
 	CLEANUP_ERROR struct error e = { 0 };
 	bool pause = s->ops->verb == SANDBOX_VERB_PAUSE;
 
-	if (r == -ECONNRESET && sandbox_is_up(s) && !s->ops->again) {
-		s->ops->again = true;
-		event_active(&s->kick, 0, 0);
+	if (sandbox_freeze_again(s, r))
 		return;
-	}
 	if (!sandbox_is_up(s))
 		(void)error_set(&e, ERROR_INVALID_STATE, "sandbox",
 				sandbox_state_hint(s->facts.state), "sandbox %s is %s",

@@ -313,11 +313,11 @@ def test_keeper_is_about_to_be_gone(t):
     d = t.private_daemon()
     c = t.connect(daemon=d)
     s = t.sandbox(client=c)
-    pause(t, s, c)
-    keepers = daemon_module.keepers(d.pid)
-    with daemon_module.held(keepers):
-        check(any([hang_up(pid, d.pid) for pid in keepers]), "no connection")  # a worker has a copy
-        c.call("sandbox.resume", {"sandbox": s["name"]})
+    for method, params in (("pause", {}), ("resume", {}), ("save", {"template": "saved"})):
+        keepers = daemon_module.keepers(d.pid)
+        with daemon_module.held(keepers):
+            check(any([hang_up(pid, d.pid) for pid in keepers]), "no connection")  # a worker has a copy
+            c.call(f"sandbox.{method}", {"sandbox": s["name"], **params})
     exited(t.run(s, ["true"], client=c))
 
 
