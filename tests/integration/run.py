@@ -187,7 +187,7 @@ class Runner:
         outcome, text = result
         problems = []
         try:
-            signal.setitimer(signal.ITIMER_REAL, 60)
+            signal.setitimer(signal.ITIMER_REAL, 180)  # it may remove what npm made, on a busy disk
             problems = t.undo()
         except Exception as e:
             problems = [f"cleaning up: {type(e).__name__}: {e}"]

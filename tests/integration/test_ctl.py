@@ -111,11 +111,13 @@ def test_result_file(t):
 
 
 def test_detached(t):
-    name, _ = create(t)
-    e = ok(t.ctl("exec", "-d", name, "sh", "-c", "echo hello; sleep 1; echo end; exit 6")).strip()
+    name, ws = create(t)
+    script = "echo hello; until [ -e go ]; do sleep 0.02; done; sleep 1; echo end; exit 6"
+    e = ok(t.ctl("exec", "-d", name, "sh", "-c", script)).strip()
     check(e, "no id")
     check(e in ok(t.ctl("ps")), "ps")
     check(e in ok(t.ctl("ps", name)), "ps SANDBOX")
+    t.put(ws, "go", "")
     equal(ok(t.ctl("attach", e), 6), "hello\nend\n", "attach")
     ok(t.ctl("wait", e), 6)
     equal(ok(t.ctl("logs", e)), "hello\nend\n", "logs")

@@ -171,7 +171,7 @@ def test_gitlink_after_kill_of_init(t):
     def ended():
         return t.client.call("sandbox.get", {"sandbox": s["name"]})["state"] != "running"
 
-    until(ended, 5, "end")
+    until(ended, 20, "end")
     canary.after_host_git(tree, repo)
 
 

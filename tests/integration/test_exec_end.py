@@ -346,7 +346,7 @@ def test_read_while_it_runs(t):
         equal(r["eof"], False, "eof")
         return r["data"] == "x\n"
 
-    until(data, 5, "output")
+    until(data, 20, "output")
     t.client.call("exec.cancel", {"execId": e})
     until(
         lambda: t.client.call("exec.read", {"execId": e, "stream": "stdout", "from": 2})["eof"],

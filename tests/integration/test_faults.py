@@ -33,7 +33,7 @@ def clean_after(t, d, c, name):
     equal(c.call("sandbox.list")["sandboxes"], [], "sandboxes after a failed create")
     until(lambda: not left_of(t, d), 10, f"processes: {left_of(t, d)}")
     rooms = os.path.join(d.run, "sandboxes")
-    until(lambda: not os.path.isdir(rooms) or not os.listdir(rooms), 5, "runtime dirs")
+    until(lambda: not os.path.isdir(rooms) or not os.listdir(rooms), 20, "runtime dirs")
     until(
         lambda: not [p for p in daemon_module.cgroup_tree() if d.instance in p and name in p],
         5,

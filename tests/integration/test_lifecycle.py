@@ -36,7 +36,7 @@ def test_create_get_remove(t):
     equal((e.code, e.kind), (-32001, "not_found"), "get after remove")
     e = c.error("sandbox.remove", {"sandbox": s["name"]})
     equal(e.kind, "not_found", "remove again")
-    until(lambda: gone(s["pid"]), 5, "init is gone")
+    until(lambda: gone(s["pid"]), 20, "init is gone")
 
 
 def test_name_is_made_up(t):
@@ -110,7 +110,7 @@ def test_stop_start(t):
     c = t.client
     stopped = c.call("sandbox.stop", {"sandbox": s["name"]})
     equal((stopped["state"], stopped["pid"]), ("stopped", None), "stopped")
-    until(lambda: gone(s["pid"]), 5, "init is gone")
+    until(lambda: gone(s["pid"]), 20, "init is gone")
     e = c.error("exec.run", {"sandbox": s["name"], "command": ["true"]})
     equal((e.code, e.kind), (-32004, "invalid_state"), "exec in a stopped sandbox")
     again = c.call("sandbox.stop", {"sandbox": s["name"]})
@@ -378,7 +378,7 @@ def keepers_of(t, d):
 
 
 def kill_keepers(t, d):
-    for pid in until(lambda: keepers_of(t, d), 5, "keeper"):
+    for pid in until(lambda: keepers_of(t, d), 20, "keeper"):
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -402,14 +402,14 @@ def test_kill_keeper_undoes_the_claim(t):
     t.sh(s, f"mkdir {tree}/sub && git init -q {tree}/sub && git init -q {bare}", client=c)
     kill_keepers(t, d)
     c.call("sandbox.stop", {"sandbox": "victim"})
-    until(lambda: gone(s["pid"]), 5, "init is gone")
+    until(lambda: gone(s["pid"]), 20, "init is gone")
     for path in made:
         until(lambda: not os.path.exists(path), 10, f"{path} is left")
     for path in (tree + "/sub", bare):
         until(lambda: os.path.isdir(path + "/.git.quarantined"), 10, f"{path}/.git stays")
         check(not os.path.exists(path + "/.git"), f"{path}/.git is in git's reach")
     check(os.path.isdir(plain + "/.git"), "the user's own repository was set aside")
-    until(lambda: not [p for p in daemon_module.cgroup_tree() if s["id"] in p], 5, "cgroups")
+    until(lambda: not [p for p in daemon_module.cgroup_tree() if s["id"] in p], 20, "cgroups")
     check(not os.path.exists(os.path.join(d.run, "sandboxes", s["id"])), "its directory")
     c.call("sandbox.start", {"sandbox": "victim"})
     check(os.path.exists(made[0]), "the worktree is not locked again")
@@ -610,7 +610,7 @@ def test_check_config(t):
     import subprocess
 
     d = t.private_daemon({"daemon": {"no_such_key": "1"}})
-    until(lambda: "no_such_key" in d.log_tail(), 5, "a warning")
+    until(lambda: "no_such_key" in d.log_tail(), 20, "a warning")
     check(f"{d.config}:2" in d.log_tail(), f"file:line in {d.log_tail()}")
     p = subprocess.run([*d.command(), "--check-config"], capture_output=True, timeout=20, check=False)
     check(p.returncode not in (0, None) and p.returncode > 0, f"status {p.returncode}")

@@ -322,7 +322,7 @@ def test_cancel_a_create(t):
         if how == "rpc":
             t.client.notify("rpc.cancel", {"id": rid})
         else:
-            until(lambda: lid in [x["loopId"] for x in other.call("loop.list")["loops"]], 5, "it is seen")
+            until(lambda: lid in [x["loopId"] for x in other.call("loop.list")["loops"]], 20, "it is seen")
             other.call(how, {"loopId": lid})
         try:
             t.client.wait(rid)

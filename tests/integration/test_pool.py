@@ -215,7 +215,7 @@ def test_configured(t):
     c = connect(t, d)
     equal(numbers(pool(c)), (1, 6, 300_000, "configuration"), "the drop-in adds")
     ready(c, 1)
-    until(lambda: "nowhere" in d.log_tail(), 5, "a notice of a template that is not there")
+    until(lambda: "nowhere" in d.log_tail(), 20, "a notice of a template that is not there")
     check(f"{d.config}.d/50.conf:7" in d.log_tail(), f"file:line in {d.log_tail()}")
     equal(pool(c, "nowhere"), None, "no pool of nothing")
     equal(numbers(c.call("pool.set", {"template": "host", "max": 2})), (1, 2, 300_000, "pool.set"), "pool.set wins")

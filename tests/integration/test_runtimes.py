@@ -51,9 +51,9 @@ def ends(t, s):
     equal(r["cause"], "timeout", "cause")
     r = exited(t.run(s, ["/bin/sh", "-c", f"setsid sleep {mark} >/dev/null 2>&1 & sleep 0.2"]))
     check(r["leftovers"] >= 1, f"leftovers {r['leftovers']}")
-    until(lambda: not alive(t, s, mark), 5, "sleeps are gone")
+    until(lambda: not alive(t, s, mark), 20, "sleeps are gone")
     e = t.client.send("exec.run", {"sandbox": s["name"], "command": ["sleep", mark]})
-    until(lambda: alive(t, s, mark), 5, "the sleep runs")
+    until(lambda: alive(t, s, mark), 20, "the sleep runs")
     return e, mark
 
 
@@ -78,7 +78,7 @@ def again(t, s, ws):
         equal(t.sh(s2, "cat $HOME/.kept-by-a-test"), "kept\n", "home after the start")
     equal(t.sh(s2, "cat in"), "from outside", "workspace after the start")
     c.call("sandbox.remove", {"sandbox": s["name"], "force": True})
-    until(lambda: not os.path.isdir(f"/proc/{s2['pid']}"), 5, "init is gone")
+    until(lambda: not os.path.isdir(f"/proc/{s2['pid']}"), 20, "init is gone")
     check(os.path.exists(ws + "/in"), "the workspace stays")
 
 
@@ -91,7 +91,7 @@ def whole(t, runtime):
     except RpcError:
         pass
     if runtime != "runsc":
-        until(lambda: not alive(t, s, mark), 5, "nothing lives on")
+        until(lambda: not alive(t, s, mark), 20, "nothing lives on")
 
 
 @timeout(120)
@@ -288,13 +288,13 @@ def test_host_pauses(t):
     s = t.sandbox(workspace=ws, runtime="host")
     rid = t.client.send("exec.run", {"sandbox": s["name"], "command": ["sh", "-c", "while :; do echo x >>ticks; sleep 0.05; done"],
                                      "timeoutMs": 4000})
-    until(lambda: os.path.exists(ws + "/ticks"), 5, "it runs")
+    until(lambda: os.path.exists(ws + "/ticks"), 20, "it runs")
     equal(t.client.call("sandbox.pause", {"sandbox": s["name"]})["state"], "paused", "paused")
     size = os.stat(ws + "/ticks").st_size
     time.sleep(0.4)
     equal(os.stat(ws + "/ticks").st_size, size, "nothing moves")
     t.client.call("sandbox.resume", {"sandbox": s["name"]})
-    until(lambda: os.stat(ws + "/ticks").st_size > size, 5, "it goes on")
+    until(lambda: os.stat(ws + "/ticks").st_size > size, 20, "it goes on")
     equal(t.client.wait(rid)["cause"], "timeout", "cause")
 
 

@@ -91,7 +91,7 @@ def test_claude(t):
         client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
     c.call("template.remove", name)
     equal(claudes(t), [], "templates after remove")
-    lib.until(lambda: not layers(t), 5, "the layer is gone")
+    lib.until(lambda: not layers(t), 20, "the layer is gone")
     equal(c.error("template.get", name).kind, "not_found", "get after remove")
 
 
@@ -341,5 +341,5 @@ def test_cancel(t):
     except lib.RpcError as e:
         refused(e, "cancelled")
     lib.until(lambda: not claudes(t), 30, "the row is gone")
-    lib.until(lambda: not layers(t), 5, "no layer")
+    lib.until(lambda: not layers(t), 20, "no layer")
     equal([s["name"] for s in c.call("sandbox.list")["sandboxes"]], before, "sandboxes")
