@@ -369,6 +369,7 @@ def mounts_with(words):
 
 
 def end_pids(pids):
+    """Kills them; some may have ended since they were listed, as workers of keepers do."""
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)

@@ -36,11 +36,7 @@ def keepers_of(t, d):
 def kill_keepers(t, d):
     """Those that are keepers, and their workers with them."""
     pids = until(lambda: keepers_of(t, d), 20, "a keeper")
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    daemon_module.end_pids(pids)
     return pids
 
 

@@ -157,11 +157,7 @@ def test_keeper_dies_in_a_create_that_fails_then(t):
     rid = c.send("sandbox.create", {"name": "half"})
     until(lambda: glob.glob(uppers + "/data"), 20, "the keeper begins")
     os.unlink(path)
-    for pid in daemon_module.descendants(d.pid):  # the runtime last: the daemon waits for its end
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    daemon_module.end_pids(daemon_module.descendants(d.pid))  # the runtime last: the daemon waits for its end
     try:
         c.wait(rid, 60)
         raise AssertionError("created without a runtime")
@@ -218,9 +214,7 @@ def test_start_under_way_when_all_die(t):
     c.send("sandbox.start", {"sandbox": "mine"})
     others = lambda: [p for p, n in daemon_module.descendants(d.pid).items() if not n.startswith("sandbox-")]  # noqa: E731
     until(others, 20, "the runtime")
-    victims = [d.pid, *daemon_module.descendants(d.pid)]
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
+    daemon_module.end_pids([d.pid, *daemon_module.descendants(d.pid)])
     d.kill()
     runtime("/usr/bin/crun")
     d.start()

@@ -325,8 +325,7 @@ def test_a_keeper_that_dies_meanwhile(t):
     rids = [c.send("exec.run", params) for _ in range(2)]
     until(lambda: asked(folder) == 2, 10, "the provider is asked")
     old = daemon_module.keepers(d.pid)
-    for pid in old:
-        os.kill(pid, signal.SIGKILL)
+    daemon_module.end_pids(old)
     new = until(lambda: set(daemon_module.keepers(d.pid)) - set(old), 10, "another keeper", 0.0005)
     with daemon_module.held(new):
         touch(folder + "/go")

@@ -378,11 +378,7 @@ def keepers_of(t, d):
 
 
 def kill_keepers(t, d):
-    for pid in until(lambda: keepers_of(t, d), 20, "keeper"):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # the one before is still being reaped when it is listed
+    daemon_module.end_pids(until(lambda: keepers_of(t, d), 20, "keeper"))
 
 
 @timeout(120)
@@ -510,11 +506,9 @@ def test_kill_the_daemon_and_its_keeper(t):
     s = c.call("sandbox.create", {"name": "orphan", "workspace": tree})
     t.sh(s, f"mkdir {tree}/sub && git init -q {tree}/sub", client=c)
     keepers = keepers_of(t, d)
-    for pid in keepers:
-        os.kill(pid, signal.SIGSTOP)
-    d.kill()
-    for pid in keepers:
-        os.kill(pid, signal.SIGKILL)
+    with daemon_module.held(keepers):
+        d.kill()
+        daemon_module.end_pids(keepers)
     os.kill(s["pid"], signal.SIGKILL)
     check(os.path.exists(gitdir + "/locked"), "somebody undid it")
     d.start()

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import time
 
-import lib
 from gitrepo import INSIDE, git, worktree
 from harness import modes, timeout
 from lib import check, equal, meeting, until

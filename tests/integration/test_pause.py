@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pause and resume: everything stands still, clocks too; whatever is done to a paused sandbox."""
 
-import contextlib
 import ctypes
 import os
 import signal
@@ -279,12 +278,9 @@ def test_keeper_killed(t):
     c = t.connect(daemon=d)
     s = t.sandbox(client=c)
     pause(t, s, c)
-    below = daemon_module.descendants(d.pid)
-    keepers = [p for p, comm in below.items() if comm.startswith("sandbox-keeper")]
+    keepers = daemon_module.keepers(d.pid)
     check(keepers, "a keeper")
-    for p in keepers:
-        with contextlib.suppress(ProcessLookupError):  # a worker, whose work is done
-            os.kill(p, signal.SIGKILL)
+    daemon_module.end_pids(keepers)
     c.call("sandbox.resume", {"sandbox": s["name"]})
     equal(c.call("sandbox.get", {"sandbox": s["name"]})["pid"], s["pid"], "its init")
     exited(t.run(s, ["true"], client=c))
@@ -293,18 +289,26 @@ def test_keeper_killed(t):
 PIDFD_GETFD = 438  # of <sys/syscall.h>
 
 
+def is_connection(s, daemon):
+    """Not a socket that only listens and was made by DAEMON."""
+    if struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0] != daemon:
+        return False
+    return not s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+
+
 def hang_up(keeper, daemon):
-    """Ends KEEPER's connections to DAEMON while it is still there. How many there were."""
-    libc, pidfd, n = ctypes.CDLL(None), os.pidfd_open(keeper), 0
+    """Ends KEEPER's connection to DAEMON, which kills it then, while it is still there and stands still."""
+    until(lambda: daemon_module.process_table()[keeper][1] == "T", 20, "it stands still")
+    libc, pidfd, ends = ctypes.CDLL(None), os.pidfd_open(keeper), []
     for name in os.listdir(f"/proc/{keeper}/fd"):
-        if not os.readlink(f"/proc/{keeper}/fd/{name}").startswith("socket:"):
-            continue
-        with socket.socket(fileno=libc.syscall(PIDFD_GETFD, pidfd, int(name), 0)) as s:
-            if struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0] == daemon:
-                s.shutdown(socket.SHUT_RDWR)
-                n += 1
+        if os.readlink(f"/proc/{keeper}/fd/{name}").startswith("socket:"):
+            s = socket.socket(fileno=libc.syscall(PIDFD_GETFD, pidfd, int(name), 0))
+            if is_connection(s, daemon):
+                ends.append(s)
     os.close(pidfd)
-    return n
+    equal(len(ends), 1, "connections")
+    ends[0].shutdown(socket.SHUT_RDWR)
+    ends[0].close()
 
 
 @modes("root", "owner")
@@ -314,10 +318,13 @@ def test_keeper_is_about_to_be_gone(t):
     c = t.connect(daemon=d)
     s = t.sandbox(client=c)
     for method, params in (("pause", {}), ("resume", {}), ("save", {"template": "saved"})):
-        keepers = daemon_module.keepers(d.pid)
-        with daemon_module.held(keepers):
-            check(any([hang_up(pid, d.pid) for pid in keepers]), "no connection")  # a worker has a copy
-            c.call(f"sandbox.{method}", {"sandbox": s["name"], **params})
+        keeper = min(daemon_module.keepers(d.pid))  # a later one is its worker
+        with daemon_module.held([keeper]):
+            hang_up(keeper, d.pid)
+            try:
+                c.call(f"sandbox.{method}", {"sandbox": s["name"], **params})
+            except lib.RpcError as e:
+                raise AssertionError(f"{e}: {d.log_tail()}") from e
     exited(t.run(s, ["true"], client=c))
 
 

@@ -335,17 +335,11 @@ def test_a_spare_that_hangs_during_a_slow_claim(t):
     c.call("pool.set", {"template": "host", "min": 1, "max": 1})
     ready(c, 1)
     processes = daemon_module.descendants(d.pid)
-    keeper = [pid for pid, name in processes.items() if name.startswith("sandbox-keeper")]
-    init = [pid for pid, name in processes.items() if name == "init"]
-    equal(len(init), 1, f"inits in {processes}")
-    for pid in init + keeper:
-        os.kill(pid, signal.SIGSTOP)
-    try:
+    (init,) = [pid for pid, name in processes.items() if name == "init"]
+    os.kill(init, signal.SIGSTOP)
+    with daemon_module.held(daemon_module.keepers(d.pid)):
         rid = c.send("sandbox.create", {"name": "slow"})
         time.sleep(2)
-    finally:
-        for pid in keeper:
-            os.kill(pid, signal.SIGCONT)
     s = c.wait(rid, 60)
     t.suite.ids.append(s["id"])
     equal((s["state"], s["launchType"]), ("running", "cold"), "what became of it")

@@ -32,12 +32,7 @@ def spares(d, c):
 
 
 def kill_keepers(d):
-    for pid, comm in daemon_module.descendants(d.pid).items():
-        if comm.startswith("sandbox-keeper"):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:  # a helper of its own, done
-                pass
+    daemon_module.end_pids(daemon_module.keepers(d.pid))
 
 
 def spare_count(c):

@@ -449,8 +449,7 @@ def killed_save(t, s, name):
     deadline = time.monotonic() + 10
     while not any(x.startswith(".saved") for x in layers(t)):
         check(time.monotonic() < deadline, "no copy begins")
-    for w in (w for p in keepers for w in set(children(p)) - known[p]):
-        os.kill(w, signal.SIGKILL)
+    daemon_module.end_pids(w for p in keepers for w in set(children(p)) - known[p])
     try:
         t.client.wait(rid, 20)
     except lib.RpcError as e:

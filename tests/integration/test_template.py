@@ -2,9 +2,7 @@
 """Templates: the embedded one and the tools' layers as far as they need no network (the layers
 themselves are built by the demo)."""
 
-import os
 import shutil
-import signal
 import socket
 import subprocess
 
@@ -120,8 +118,7 @@ def test_debian(t):
     known = {k: set(children(k)) for k in keepers}
     rid = t.client.send("template.build", {"template": "debian"})
     t.client.note("progress", timeout=60)
-    for worker in [w for k in keepers for w in set(children(k)) - known[k]]:
-        os.kill(worker, signal.SIGKILL)
+    daemon_module.end_pids(w for k in keepers for w in set(children(k)) - known[k])
     try:
         t.client.wait(rid, 30)
         check(False, "built by nobody")
