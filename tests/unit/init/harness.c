@@ -331,33 +331,27 @@ void *harness_expect(struct harness *h, enum init_message_type type)
 	return h->message.data;
 }
 
-static void append_string(char **buffer, size_t *size, const char *text)
+static void append_string(FILE *stream, const char *text)
 {
-	size_t length = strlen(text) + 1;
-
-	*buffer = realloc(*buffer, *size + length);
-	ck_assert_ptr_nonnull(*buffer);
-	memcpy(*buffer + *size, text, length);
-	*size += length;
+	ck_assert_uint_eq(fwrite(text, strlen(text) + 1, 1, stream), 1);
 }
 
 static char *build_payload(const struct harness_exec *e, struct init_exec *m)
 {
-	const char *const *s;
 	char *buffer = NULL;
 	size_t size = 0;
+	FILE *stream = open_memstream(&buffer, &size);
+	const char *const *s;
 
-	append_string(&buffer, &size, e->workdir ? e->workdir : "/tmp");
+	ck_assert_ptr_nonnull(stream);
+	append_string(stream, e->workdir ? e->workdir : "/tmp");
 	for (s = e->argv; *s; s++, m->argc++)
-		append_string(&buffer, &size, *s);
+		append_string(stream, *s);
 	for (s = e->envp; s && *s; s++, m->envc++)
-		append_string(&buffer, &size, *s);
-	if (e->files_size > 0) {
-		buffer = realloc(buffer, size + e->files_size);
-		ck_assert_ptr_nonnull(buffer);
-		memcpy(buffer + size, e->files, e->files_size);
-		size += e->files_size;
-	}
+		append_string(stream, *s);
+	if (e->files_size > 0)
+		ck_assert_uint_eq(fwrite(e->files, e->files_size, 1, stream), 1);
+	ck_assert_int_eq(fclose(stream), 0);
 	m->filec = e->filec;
 	m->payload_size = size;
 	return buffer;
