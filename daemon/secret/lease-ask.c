@@ -212,7 +212,7 @@ static void answer(struct lease_pending *p, struct secret_value *v, struct error
 
 	if (p->is_new && e)
 		lease_audit_failure(p->manager, p->lease, e);
-	if (!done && e)
+	if (!done && e && e->kind != ERROR_CANCELLED) /* it ended meanwhile, like most do */
 		log_unrenewed(p->lease, e);
 	pending_free(p);
 	if (done)
