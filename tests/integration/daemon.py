@@ -264,7 +264,7 @@ class Daemon:
                     raise AssertionError(f"no socket: {self.log_tail()}") from None
                 time.sleep(0.02)
 
-    def log_tail(self, size=2000):
+    def log_tail(self, size=8000):
         try:
             with open(self.log, "rb") as f:
                 return f.read()[-size:].decode(errors="replace")
