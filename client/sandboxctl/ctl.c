@@ -28,7 +28,7 @@ static void on_progress(struct sandboxd_client *c, const struct sandboxd_progres
 		message_note("%s", progress->message);
 }
 
-static int connect_failed(const struct ctl *ctl, int r)
+int ctl_connect_failed(const struct ctl *ctl, int r)
 {
 	char path[128];
 
@@ -44,7 +44,7 @@ static int connect_failed(const struct ctl *ctl, int r)
 					    "no sandboxd can be there");
 		return -1;
 	}
-	message_unreachable(r == -EACCES ? "the group sandboxd may use the system's daemon" : NULL,
+	message_unreachable(r == -EACCES ? NOT_IN_GROUP_HINT : NULL,
 			    "cannot connect to sandboxd: %s", strerror(-r));
 	return -1;
 }
@@ -85,7 +85,7 @@ int ctl_connect(struct ctl *ctl)
 	if (r == AUTOSTART_FAILED)
 		return -1;
 	if (r < 0)
-		return connect_failed(ctl, r);
+		return ctl_connect_failed(ctl, r);
 	sandboxd_set_callbacks(ctl->client, &callbacks, ctl);
 	return 0;
 }

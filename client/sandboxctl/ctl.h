@@ -26,6 +26,9 @@ struct ctl {
 /* Connects unless it is; starts a daemon where none runs, unless a socket is named, or
  * --no-autostart. Returns 0, or -1 after telling why not. */
 int ctl_connect(struct ctl *ctl);
+/* Tells why sandboxd_connect() returned R. Returns -1. */
+int ctl_connect_failed(const struct ctl *ctl, int r);
+#define NOT_IN_GROUP_HINT "the group sandboxd may use the system's daemon"
 
 /* One call, result parsed; progress is shown meanwhile. PARAMS is taken (NULL: out of memory), *RET
  * (may be NULL) is a new reference. Returns 0, or -1 after telling why not. */

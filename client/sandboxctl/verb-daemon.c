@@ -97,14 +97,20 @@ int verb_daemon_status(struct ctl *ctl)
 	struct json_object *version = NULL;
 	CLEANUP_FD int process = -1;
 	pid_t pid = 0;
+	int r;
 
 	if (by_service(ctl) && service_is_waiting()) { /* asking would start it */
 		puts("sandboxd is not running, its socket waits for a client");
 		return STATUS_NOT_RUNNING;
 	}
-	if (sandboxd_connect(&ctl->client, ctl->socket) < 0) {
+	r = sandboxd_connect(&ctl->client, ctl->socket);
+	if (r == -ENOENT || r == -ECONNREFUSED) {
 		puts("sandboxd is not running");
 		return STATUS_NOT_RUNNING;
+	}
+	if (r < 0) {
+		ctl_connect_failed(ctl, r);
+		return ctl->verb->failure;
 	}
 	if (ctl_call(ctl, "system.info", json_object_new_object(), &info) < 0)
 		return ctl->verb->failure;

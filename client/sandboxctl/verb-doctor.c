@@ -2,6 +2,7 @@
 /* doctor: the checks of the daemon that would be used, as it sees them; or, where none answers,
  * those of them that can be run here. It is asked for mostly when something does not work. */
 
+#include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,7 +83,10 @@ static struct json_object *ask_daemon(struct ctl *ctl, struct check *c)
 	}
 	c->skipped = r < 0 && !is_named(ctl); /* none has to run */
 	c->severity = c->skipped ? CHECK_OPTIONAL : CHECK_REQUIRED;
-	c->hint = c->skipped ? NULL : r < 0 ? "start it, or name another socket" : "see its log";
+	if (r == -EACCES)
+		c->hint = NOT_IN_GROUP_HINT;
+	else if (!c->skipped)
+		c->hint = r < 0 ? "start it, or name another socket" : "see its log";
 	(void)snprintf(c->detail, sizeof c->detail,
 		       "none answers (%s): this is what sandboxctl itself sees", why);
 	return NULL;

@@ -7,7 +7,9 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
+import tempfile
 import time
 
 from harness import modes, timeout
@@ -254,6 +256,22 @@ def test_doctor_without_daemon(t):
         equal(found["programs"]["ok"], None, "the daemon's programs")
         check(re.search("^[?] +programs +not looked at: ", text, re.M), text)
         check("secret store" not in found, "the store, by nobody")
+
+
+@modes("root")
+def test_not_in_the_group(t):
+    """Who may not connect is told that, and not that none runs."""
+    with tempfile.TemporaryDirectory(prefix="sbt-", dir="/tmp") as top, socket.socket(socket.AF_UNIX) as s:
+        os.chmod(top, 0o755)
+        s.bind(f"{top}/s")
+        s.listen()
+        os.chmod(f"{top}/s", 0o600)
+        for verb in (["ls"], ["daemon", "status"], ["doctor"]):
+            command = [t.suite.tools["sandboxctl"], "--socket", f"{top}/s", *verb]
+            p = subprocess.run(command, capture_output=True, user=65534, group=65534, extra_groups=[], timeout=60, check=False)
+            said = (p.stdout + p.stderr).decode()
+            equal(p.returncode, 1, said)
+            check("Permission denied" in said and "the group sandboxd" in said, said)
 
 
 def test_help(t):
