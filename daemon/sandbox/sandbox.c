@@ -454,7 +454,11 @@ struct sandbox *sandbox_find(struct manager *m, uid_t peer, const char *name_or_
 		s = table_find(&m->sandboxes->by_id, name_or_id);
 	if (s && may_see(s, peer))
 		return s;
-	(void)error_set(reterr, ERROR_NOT_FOUND, "sandbox", "sandboxctl ls",
+	/* names are each user's own: another's that were found by its name would be taken for one's
+	 * own */
+	(void)error_set(reterr, ERROR_NOT_FOUND, "sandbox",
+			peer == 0 ? "sandboxctl ls; another user's goes by its id (-o json)"
+				  : "sandboxctl ls",
 			"there is no sandbox %s", name_or_id);
 	error_set_resource(reterr, "sandbox %s", name_or_id);
 	return NULL;

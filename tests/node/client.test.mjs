@@ -46,7 +46,7 @@ test("errors are typed", async () => {
   await assert.rejects(client.sandbox.get({ sandbox: "nobody" }), (e) => {
     assert.ok(e instanceof SandboxdError && e instanceof Error);
     assert.deepEqual([e.code, e.kind, e.field, e.method], [-32001, "not_found", "sandbox", "sandbox.get"]);
-    assert.equal(e.hint, "sandboxctl ls");
+    assert.match(e.hint, /^sandboxctl ls/);
     assert.match(e.message, /nobody/);
     return true;
   });
