@@ -28,12 +28,19 @@ static void on_progress(struct sandboxd_client *c, const struct sandboxd_progres
 		message_note("%s", progress->message);
 }
 
+bool ctl_is_named(const struct ctl *ctl)
+{
+	char path[128];
+
+	return sandboxd_socket_candidate(ctl->socket, 1, path, sizeof path) == -ENOENT;
+}
+
 int ctl_connect_failed(const struct ctl *ctl, int r)
 {
 	char path[128];
 
 	if (r == -ENOENT || r == -ECONNREFUSED) {
-		if (sandboxd_socket_candidate(ctl->socket, 1, path, sizeof path) != -ENOENT)
+		if (!ctl_is_named(ctl))
 			message_unreachable("start it with: sandboxctl daemon start",
 					    "no sandboxd is running");
 		else if (sandboxd_socket_candidate(ctl->socket, 0, path, sizeof path) == 0)
@@ -47,15 +54,6 @@ int ctl_connect_failed(const struct ctl *ctl, int r)
 	message_unreachable(r == -EACCES ? NOT_IN_GROUP_HINT : NULL,
 			    "cannot connect to sandboxd: %s", strerror(-r));
 	return -1;
-}
-
-/* Who names a socket means the daemon that is there. */
-static bool may_start(const struct ctl *ctl)
-{
-	char path[128];
-
-	return !ctl->no_autostart &&
-	       sandboxd_socket_candidate(ctl->socket, 1, path, sizeof path) != -ENOENT;
 }
 
 /* By the service manager if it has our units, else one of our own. Returns 0, AUTOSTART_FAILED
@@ -80,7 +78,8 @@ int ctl_connect(struct ctl *ctl)
 		return 0;
 	r = sandboxd_connect(&ctl->client, ctl->socket);
 	/* -EACCES: the system's daemon is not for us, one of our own is */
-	if ((r == -ENOENT || r == -ECONNREFUSED || r == -EACCES) && may_start(ctl))
+	if ((r == -ENOENT || r == -ECONNREFUSED || r == -EACCES) && !ctl->no_autostart &&
+	    !ctl_is_named(ctl))
 		r = autostart(ctl);
 	if (r == AUTOSTART_FAILED)
 		return -1;

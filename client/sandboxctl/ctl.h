@@ -23,6 +23,8 @@ struct ctl {
 	char socket_buffer[128]; /* for a socket that had to be put together */
 };
 
+/* Whether a socket is named: the daemon that is there is meant, and no other. */
+bool ctl_is_named(const struct ctl *ctl);
 /* Connects unless it is; starts a daemon where none runs, unless a socket is named, or
  * --no-autostart. Returns 0, or -1 after telling why not. */
 int ctl_connect(struct ctl *ctl);

@@ -25,12 +25,9 @@
 static bool by_service(const struct ctl *ctl)
 {
 	const struct options *o = &ctl->options;
-	char path[128];
 
 	return !options_have(o, OPTION_CONFIG) && !options_have(o, OPTION_STATE_DIR) &&
-	       !options_have(o, OPTION_RUNTIME_DIR) &&
-	       sandboxd_socket_candidate(ctl->socket, 1, path, sizeof path) != -ENOENT &&
-	       service_exists();
+	       !options_have(o, OPTION_RUNTIME_DIR) && !ctl_is_named(ctl) && service_exists();
 }
 
 /* ---- start ---- */
@@ -104,7 +101,8 @@ int verb_daemon_status(struct ctl *ctl)
 		return STATUS_NOT_RUNNING;
 	}
 	r = sandboxd_connect(&ctl->client, ctl->socket);
-	if (r == -ENOENT || r == -ECONNREFUSED) {
+	/* -EACCES: the system's daemon is not for us, one of our own would be */
+	if (r == -ENOENT || r == -ECONNREFUSED || (r == -EACCES && !ctl_is_named(ctl))) {
 		puts("sandboxd is not running");
 		return STATUS_NOT_RUNNING;
 	}

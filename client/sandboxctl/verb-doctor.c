@@ -54,14 +54,6 @@ static void run_here(struct json_object *list)
 		json_object_array_add(list, to_json(&checks[i]));
 }
 
-/* Whoever names a daemon asks about that one. */
-static bool is_named(const struct ctl *ctl)
-{
-	char path[128];
-
-	return sandboxd_socket_candidate(ctl->socket, 1, path, sizeof path) == -ENOENT;
-}
-
 static struct json_object *ask_daemon(struct ctl *ctl, struct check *c)
 {
 	CLEANUP_JSON struct json_object *pong = NULL;
@@ -81,7 +73,7 @@ static struct json_object *ask_daemon(struct ctl *ctl, struct check *c)
 		(void)snprintf(c->detail, sizeof c->detail, "answers: this is what it sees");
 		return result;
 	}
-	c->skipped = r < 0 && !is_named(ctl); /* none has to run */
+	c->skipped = r < 0 && !ctl_is_named(ctl); /* none has to run */
 	c->severity = c->skipped ? CHECK_OPTIONAL : CHECK_REQUIRED;
 	if (r == -EACCES)
 		c->hint = NOT_IN_GROUP_HINT;
