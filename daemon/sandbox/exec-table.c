@@ -533,6 +533,16 @@ size_t exec_table_running(const struct manager *m)
 	return m->execs->running;
 }
 
+bool exec_table_is_starting(const struct manager *m)
+{
+	const struct exec *e;
+
+	TAILQ_FOREACH(e, &m->execs->all, in_all)
+	if (e->facts.state == EXEC_STATE_STARTING && !e->adopting)
+		return true;
+	return false;
+}
+
 const char *exec_any_in(const struct manager *m, const struct sandbox *s)
 {
 	const struct home *h = table_find(&m->execs->homes, sandbox_id(s));

@@ -184,6 +184,8 @@ void exec_table_spools_lost(struct manager *m, struct sandbox *s);
 /* Whether the exec whose spool is KEY runs; *RET_KNOWN: there is one. */
 bool exec_is_running(const struct manager *m, const char *key, bool *ret_known);
 size_t exec_table_running(const struct manager *m);
+/* Whether one was asked for and does not run yet. */
+bool exec_table_is_starting(const struct manager *m);
 /* [limits] spool_max as it counts; 0: no limit. */
 uint64_t exec_table_spool_max(const struct manager *m);
 /* M has another configuration: looks up again what the limit is. */

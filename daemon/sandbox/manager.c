@@ -19,6 +19,7 @@
 #include "sandbox/event-log.h"
 #include "sandbox/event.h"
 #include "sandbox/exec-activity.h"
+#include "sandbox/exec.h"
 #include "sandbox/instance.h"
 #include "sandbox/journal.h"
 #include "sandbox/keeper-client.h"
@@ -42,7 +43,8 @@
 
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define BOOT_ID_MAX 64
-#define STOP_BOOT_MS 2000 /* that a boot under way gets at a clean stop */
+#define STOP_BOOT_MS 2000   /* that a boot under way gets at a clean stop */
+#define STOP_START_MS 10000 /* that a command gets which begins just then */
 
 /* Whether what an earlier daemon left can still run. */
 static void load_boot(struct manager *m, bool is_new)
@@ -323,6 +325,9 @@ bool manager_stop(struct manager *m)
 		pool_table_stop(m);
 		(void)sandbox_table_stop(m); /* asked again below */
 	}
+	/* only when it runs does it have a row, without which nobody finds it again */
+	if (now - m->stop_at_ms <= STOP_START_MS && exec_table_is_starting(m))
+		return true;
 	if (!sandbox_table_busy(m))
 		return keeper_table_shutdown(m, !m->config->stop_sandboxes) ||
 		       login_table_busy(m->logins) || vault_is_busy(m->vault) ||

@@ -220,6 +220,26 @@ def test_stdin_and_terminal(t):
         check("typed" in r["output"] and "33 44" in r["output"], f"output of the terminal: {r['output']!r}")
 
 
+@modes("root", "owner")  # who may hold init
+@timeout(120)
+def test_stopped_while_it_starts(t):
+    """A clean stop lets a command begin that was asked for: then it is known to the next."""
+    with daemon(t) as d:
+        c = t.connect(daemon=d)
+        s = c.call("sandbox.create", {})
+        os.kill(s["pid"], signal.SIGSTOP)
+        try:
+            c.send("exec.run", {"sandbox": s["name"], "execId": "mine", "command": ["sh", "-c", "sleep 0.5; exit 7"]})
+            until(lambda: [e["state"] for e in c.call("exec.list")["execs"]] == ["starting"], 20, "it is asked for")
+            d.process.send_signal(signal.SIGTERM)
+            until(lambda: "stopping: " in d.log_tail(), 20, "the stop")
+        finally:
+            os.kill(s["pid"], signal.SIGCONT)
+        equal(d.process.wait(30), 0, "the stop")
+        d.start()
+        exited(t.connect(daemon=d).call("exec.wait", {"execId": "mine"}, timeout=60), 7)
+
+
 @timeout(120)
 def test_calls_wait(t):
     """While a keeper that hangs has not given a sandbox back, commands for it wait."""
