@@ -61,6 +61,7 @@ struct daemon {
 	struct event *stop_timer;
 	struct event *checkpoint_timer;
 	int64_t stop_deadline_ms;
+	bool idle; /* while stopping: nothing was under way in the last turn of the loop */
 	int lock;
 	int runtime_lock;
 	bool socket_is_ours;
@@ -157,10 +158,14 @@ static void reload(struct daemon *d)
 
 static void stop_step(struct daemon *d)
 {
-	struct timeval delay = { .tv_usec = STOP_POLL_MS * 1000 };
-	bool late = time_monotonic_ms() > d->stop_deadline_ms;
+	bool late = time_monotonic_ms() > d->stop_deadline_ms, was_idle = d->idle;
+	struct timeval delay = { 0 };
 
-	if (!late && (manager_stop(&d->manager) || (d->server && !server_is_flushed(d->server)))) {
+	d->idle = !manager_stop(&d->manager) && (!d->server || server_is_flushed(d->server));
+	if (!d->idle)
+		delay.tv_usec = STOP_POLL_MS * 1000;
+	/* what ended in this turn of the loop is told in the next */
+	if (!late && !(d->idle && was_idle)) {
 		(void)event_add(d->stop_timer, &delay); /* armed before: cannot run out of memory */
 		return;
 	}
