@@ -34,6 +34,10 @@ int client_call(struct sandboxd_client *c, const char *method, struct json_objec
 int client_send(struct sandboxd_client *c, const char *method, struct json_object *params,
 		sandboxd_reply_callback *done, void *userdata);
 
+/* The connection has ended: whether the daemon cannot have read the whole request ID, so that it
+ * may be sent again. */
+bool client_never_got(const struct sandboxd_client *c, uint64_t id);
+
 /* An id for a command, by which its caller finds it again. Returns 0 or negative errno. */
 #define EXEC_ID_SIZE 34
 int client_make_exec_id(char id[static EXEC_ID_SIZE]);

@@ -59,8 +59,10 @@ struct sandboxd_client {
 	int fd;
 	int error;       /* sticky, negative errno: the connection is over */
 	bool send_ended; /* nothing more can be sent, but there may be something to read */
+	bool unread;     /* it ended before the daemon had read the last of what we sent */
 	bool dispatching;
 	uint64_t last_id;
+	uint64_t last_sent; /* the id of the last message; 0: a notification */
 	size_t n_pending;
 	struct pending *pending;
 	struct pending **pending_tail;
@@ -246,6 +248,7 @@ static long read_input(struct sandboxd_client *c, int flags)
 	if (n < 0 && errno == EINTR)
 		return -EINTR;
 	/* a peer that closed with something unread resets: after its last reply that is its end */
+	c->unread = n < 0 && errno == ECONNRESET;
 	if (n <= 0)
 		return -ECONNRESET;
 	line_reader_filled(&c->input, (size_t)n);
@@ -373,7 +376,7 @@ static void start_over(struct sandboxd_client *c, int fd)
 	close_fd(c->fd);
 	c->fd = fd;
 	c->error = 0;
-	c->send_ended = false;
+	c->send_ended = c->unread = false;
 }
 
 int sandboxd_reconnect(struct sandboxd_client *c, int timeout_ms)
@@ -424,6 +427,7 @@ static int send_message(struct sandboxd_client *c, const char *method, struct js
 		return -ENOMEM;
 	if (size > RPC_LINE_MAX)
 		return -EMSGSIZE;
+	c->last_sent = id;
 	/* the text's closing NUL gives way to the newline; nobody reads it as a string again */
 	((char *)(uintptr_t)text)[size] = '\n';
 	r = send_queue_add(&c->output, c->fd, text, size + 1, fds, n_fds);
@@ -557,6 +561,11 @@ static bool only_asks(const char *method)
 	return false;
 }
 
+bool client_never_got(const struct sandboxd_client *c, uint64_t id)
+{
+	return (c->unread || c->send_ended) && c->last_sent == id;
+}
+
 /* *RET_SENT: whether the daemon can have got it. */
 static int call_once(struct sandboxd_client *c, const struct client_call *call, struct waiter *w,
 		     bool *ret_sent)
@@ -566,11 +575,11 @@ static int call_once(struct sandboxd_client *c, const struct client_call *call, 
 
 	if (r < 0)
 		return r;
-	*ret_sent = !c->send_ended;
 	w->done = false;
 	/* an end of the connection is told through the waiter too */
 	while (!w->done)
 		(void)sandboxd_dispatch(c, -1);
+	*ret_sent = !client_never_got(c, p.id);
 	return w->status;
 }
 

@@ -18,6 +18,7 @@ struct session {
 	struct exec_progress shown;
 	bool absent;             /* the connection ended, and a daemon is waited for */
 	bool told;               /* that it is */
+	bool never_got;          /* no daemon has read the request: it is sent again */
 	bool returned;           /* the reply is that of a later connection */
 	int64_t absent_since_ms; /* CLOCK_MONOTONIC, as are the others */
 	int64_t returned_ms;

@@ -57,6 +57,12 @@ static bool can_repeat(const struct session *s)
 	return is_run(s) && has_key(s) && !s->fds;
 }
 
+/* Those that were made for the command were closed when it was asked for. */
+static bool has_all_fds(const struct session *s)
+{
+	return !s->fds || s->fds->n_pumps == 0;
+}
+
 static void repeat_request(struct session *s)
 {
 	int r = session_send(s, s->options->method, s->options->params, s->fds);
@@ -90,7 +96,11 @@ bool session_is_unknown(const struct session *s, const struct sandboxd_reply *re
 
 bool session_is_end(struct session *s, const struct sandboxd_reply *reply)
 {
-	if (reply->status == -ECONNRESET && can_return(s)) {
+	if (reply->status == -ECONNRESET) {
+		s->never_got = !s->returned && has_all_fds(s) &&
+			       client_never_got(s->ctl->client, reply->id);
+		if (!s->never_got && !can_return(s))
+			return true;
 		begin_absence(s);
 		return false;
 	}
@@ -244,7 +254,7 @@ void session_come_back(struct session *s)
 	}
 	s->absent = false;
 	s->returned_ms = now;
-	if (is_method(s, "loop.run")) {
+	if (is_method(s, "loop.run") || s->never_got) {
 		repeat_request(s);
 		return;
 	}

@@ -336,11 +336,12 @@ static int start(struct session *s)
 /* Our copies of the ends that the command has now: else its pipe would never end. */
 static void close_passed(struct session_fds *f)
 {
-	for (size_t i = 0; f && i < f->count; i++)
+	if (!f || f->n_pumps == 0)
+		return;
+	for (size_t i = 0; i < f->count; i++)
 		if (f->owned[i])
 			close_fd(f->fds[i]);
-	if (f)
-		f->count = 0;
+	f->count = 0;
 }
 
 static void serve(struct session *s)

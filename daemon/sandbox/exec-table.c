@@ -537,9 +537,9 @@ bool exec_table_is_starting(const struct manager *m)
 {
 	const struct exec *e;
 
-	TAILQ_FOREACH(e, &m->execs->all, in_all)
-	if (e->facts.state == EXEC_STATE_STARTING && !e->adopting)
-		return true;
+	TAILQ_FOREACH (e, &m->execs->all, in_all)
+		if (e->facts.state == EXEC_STATE_STARTING && !e->adopting)
+			return true;
 	return false;
 }
 

@@ -208,12 +208,49 @@ def test_a_loop_run_is_found_again(t):
 
 
 # ---- the daemon itself ----
-def spawn(t, d, *args):
-    env = {**os.environ, "SANDBOXD_SOCKET": d.socket}
+def spawn(t, path, *args):
+    env = {**os.environ, "SANDBOXD_SOCKET": path}
     return subprocess.Popen(
         [t.suite.tools["sandboxctl"], *args], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+def test_a_request_that_nobody_read(t):
+    """It cannot have had an effect, so it goes to the next daemon; one that was read may have had one."""
+    ws = t.workspace()
+    s = t.sandbox(workspace=ws)
+    path = os.path.join(t.workspace(), "first.sock")
+    made = t.unique("made")
+
+    def ask(read, *words):
+        """Of a daemon that ends before, or after, it has READ the request, and then of ours."""
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen(1)
+            with spawn(t, path, *words) as p:
+                listener.settimeout(30)
+                with listener.accept()[0] as connection:
+                    select.select([connection], [], [])
+                    os.unlink(path)
+                    os.symlink(t.daemon.socket, path)
+                    if read:
+                        connection.recv(1 << 20)
+                out, err = p.communicate(timeout=60)
+        os.unlink(path)
+        return p.returncode, out.decode().strip(), err.decode()
+
+    for words, said, unknown in (
+        (("exec", s["name"], "sh", "-c", "echo x >>runs; echo ran"), "ran", "may have run"),
+        (("create", "--name", made, "shell", ws), made, "closed the connection"),
+    ):
+        status, out, err = ask(False, *words)
+        equal((status, out), (0, said), err)
+        status, out, err = ask(True, *words)
+        check(status != 0 and unknown in err, err)
+    with open(ws + "/runs", encoding="ascii") as f:
+        equal(f.read(), "x\n", "how often it ran")
+    t.client.call("sandbox.remove", {"sandbox": made})
 
 
 def running(c, n):
@@ -230,11 +267,11 @@ def test_daemon_is_killed(t):
         slow = ["/usr/bin/python3", "-c", SLOW_WRITER, "24", ws]
         e = detached(t, s, slow, client=c)
         clients = {
-            "its own descriptors": spawn(t, d, "exec", "a", *slow),
-            "in the result": spawn(t, d, "-o", "json", "exec", "a", *slow),
-            "attach": spawn(t, d, "attach", e),
-            "logs": spawn(t, d, "logs", "-f", e),
-            "wait": spawn(t, d, "wait", e),
+            "its own descriptors": spawn(t, d.socket, "exec", "a", *slow),
+            "in the result": spawn(t, d.socket, "-o", "json", "exec", "a", *slow),
+            "attach": spawn(t, d.socket, "attach", e),
+            "logs": spawn(t, d.socket, "logs", "-f", e),
+            "wait": spawn(t, d.socket, "wait", e),
         }
         until(lambda: running(c, 3), 20, "three commands that run")
     until(lambda: len(d.rows("SELECT id FROM execs")) == 3, 20, "their rows")

@@ -83,7 +83,7 @@ const char *sandboxd_client_path(const struct sandboxd_client *c);
  * TIMEOUT_MS (SANDBOXD_RECONNECT_MS unless this is called; 0: they do not) for a daemon to be
  * there.
  *   - What only asks (sandbox.get, exec.wait, ...: read-only in rpc.discover) is asked again, and
- * so is what never left this process.
+ * so is what no daemon has read.
  *   - sandboxd_exec_run() and sandboxd_exec_attach() find their command again and go on; no byte of
  *     output is delivered twice.
  *   - Any other call returns -ECONNRESET, and may or may not have had its effect; the next one
