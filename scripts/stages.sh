@@ -241,7 +241,7 @@ stage_vm() {
 	gcc_build || return
 	# Emulated, eight times slower: what cgroup v2 and systemd make different, not everything.
 	SANDBOXD_BOOTSTRAP_CACHE=$cache counted 1200 tests/vm/run --build "$root/build/gcc" \
-		--only 'system.*,lifecycle.*,limits.*,pause.*,stats.*,timers.*,escape.*,disk.quota,keeper_service.*,secret_memory.*'
+		--only 'system.*,adopt.sandbox*,adopt.killed*,adopt.paused*,adopt.stopped*,lifecycle.*,limits.*,pause.*,stats.*,timers.*,escape.*,disk.quota,keeper_service.*,secret_memory.*'
 }
 
 # Runs one stage in a shell of its own and leaves its numbers in STAGE.count.
