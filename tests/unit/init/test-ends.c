@@ -171,6 +171,17 @@ static int32_t ask_all(enum init_message_type type)
 	return ((struct wire_header *)harness_expect(&h, INIT_DONE))->error;
 }
 
+/* Init gives up after a second, in which each process of a bomb needs a turn on a busy machine. */
+static int32_t stop_all(void)
+{
+	int32_t r;
+
+	do
+		r = ask_all(INIT_STOP_ALL);
+	while (r == -ETIMEDOUT);
+	return r;
+}
+
 /* Bytes that come out of FD until it is quiet for MS. */
 static size_t drain(int fd, int ms)
 {
@@ -210,9 +221,9 @@ START_TEST(everybody_stands_still)
 	exec = harness_exec(&h, &e);
 	(void)close(p[1]);
 	ck_assert_uint_gt(drain(p[0], 5000), 0);
-	ck_assert_int_eq(ask_all(INIT_STOP_ALL), 0);
-	ck_assert_int_eq(ask_all(INIT_STOP_ALL), 0); /* once more is no harm */
-	(void)drain(p[0], 200);                      /* what the pipe held */
+	ck_assert_int_eq(stop_all(), 0);
+	ck_assert_int_eq(stop_all(), 0); /* once more is no harm */
+	(void)drain(p[0], 200);          /* what the pipe held */
 	ck_assert_uint_eq(drain(p[0], 300), 0);
 	ck_assert_int_eq(ask_all(INIT_CONT_ALL), 0);
 	ck_assert_uint_gt(drain(p[0], 5000), 0);
@@ -239,7 +250,7 @@ START_TEST(killed_while_it_stands_still)
 	e.argv = other;
 	e.uid = e.gid = 1001;
 	(void)harness_exec(&h, &e); /* so that the bomb is not alone */
-	ck_assert_int_eq(ask_all(INIT_STOP_ALL), 0);
+	ck_assert_int_eq(stop_all(), 0);
 	ck_assert_uint_ge(harness_kill(&h, exec).killed, 2);
 	ck_assert_int_eq(ask_all(INIT_CONT_ALL), 0);
 	ck_assert_int_eq(harness_shell(&h, 1001, "echo on", text, sizeof(text)), 0);
