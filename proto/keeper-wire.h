@@ -376,8 +376,9 @@ struct keeper_spool_open {
 	uint32_t pty;
 	uint32_t keep_stdin;
 	uint64_t max_bytes;
-	uint32_t has_masks;
+	uint32_t has_masks; /* for all spools of the sandbox, as with MASK */
 	uint32_t reserved;
+	struct wire_str sandbox;
 };
 
 /* Reads what is still coming until every pipe is at its end or wait_ms went by, closes, and answers
@@ -430,10 +431,16 @@ struct keeper_spool_adopt_reply {
 	uint32_t has_pty;
 };
 
-/* MASK: there is more that a spool must not hold. fds: [0] as with has_masks, which SPOOL_OPEN must
- * have had, else -EINVAL. When it is answered all that comes is looked at. */
-struct keeper_spool_ref { /* SPOOL_REMOVE, SPOOL_DROP_STDIN, SPOOL_MASK; reply: header. SPOOL_ADOPT
-			   */
+/* There is more that no spool of a sandbox must hold, until it has none. fds: [0] as with
+ * has_masks. When it is answered all that comes is looked at. reply: header. */
+struct keeper_spool_mask {
+	struct wire_header header;
+	struct wire_str sandbox;
+	uint32_t stays; /* it is for one without a spool: until the sandbox ends */
+	uint32_t reserved;
+};
+
+struct keeper_spool_ref { /* SPOOL_REMOVE, SPOOL_DROP_STDIN; reply: header. SPOOL_ADOPT */
 	struct wire_header header;
 	struct wire_str exec;
 };

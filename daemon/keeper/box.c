@@ -104,6 +104,7 @@ static void box_free(struct box *b)
 	box_freeze_cancel(b);
 	release_deinit(&b->release);
 	claim_mounts_deinit(&b->mounts);
+	spool_cover_end(&k->spools.covers, b->job.id);
 	(void)close_fd(b->job.socket);
 	(void)close_fd(b->pidfd);
 	free(b->reason);

@@ -644,9 +644,22 @@ static void on_adopt(struct keeper *k, struct wire_message *m)
 
 /* ---- spool, end ---- */
 
+/* A sandbox that ended before its daemon knew does not end again. */
+static void uncover_ended(struct keeper *k, const struct wire_message *m, struct wire_str sandbox)
+{
+	bool bad = false;
+	const char *id = wire_string(m, sandbox, &bad);
+
+	if (id && !box_find(k, id))
+		spool_cover_end(&k->spools.covers, id);
+}
+
 static void on_spool_open(struct keeper *k, struct wire_message *m)
 {
+	const struct keeper_spool_open *request = (const void *)m->data;
+
 	spools_open(&k->spools, m);
+	uncover_ended(k, m, request->sandbox);
 }
 
 static void on_spool_finish(struct keeper *k, struct wire_message *m)
@@ -671,7 +684,10 @@ static void on_spool_drop_stdin(struct keeper *k, struct wire_message *m)
 
 static void on_spool_mask(struct keeper *k, struct wire_message *m)
 {
+	const struct keeper_spool_mask *request = (const void *)m->data;
+
 	spools_mask(&k->spools, m);
+	uncover_ended(k, m, request->sandbox);
 }
 
 static void on_spool_remove(struct keeper *k, struct wire_message *m)
@@ -712,7 +728,7 @@ static const struct {
 	[KEEPER_ADOPT] = { sizeof(struct keeper_adopt), on_adopt },
 	[KEEPER_SPOOL_ADOPT] = { sizeof(struct keeper_spool_ref), on_spool_adopt },
 	[KEEPER_SPOOL_DROP_STDIN] = { sizeof(struct keeper_spool_ref), on_spool_drop_stdin },
-	[KEEPER_SPOOL_MASK] = { sizeof(struct keeper_spool_ref), on_spool_mask },
+	[KEEPER_SPOOL_MASK] = { sizeof(struct keeper_spool_mask), on_spool_mask },
 	[KEEPER_SHUTDOWN] = { sizeof(struct wire_header), on_shutdown },
 };
 

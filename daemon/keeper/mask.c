@@ -197,11 +197,40 @@ void masks_free(struct masks *m)
 	}
 }
 
+static bool is_same(const struct masks *a, const struct masks *b)
+{
+	return a->map_size == b->map_size && memcmp(a->map, b->map, a->map_size) == 0;
+}
+
+/* The one of those added to M that says the same as OTHER, taken out; NULL: there is none. */
+static struct masks *take_same(struct masks *m, const struct masks *other)
+{
+	struct masks **at, *found;
+
+	for (at = &m->next; *at && !is_same(*at, other); at = &(*at)->next)
+		;
+	found = *at;
+	if (found) {
+		*at = found->next;
+		found->next = NULL;
+	}
+	return found;
+}
+
 void masks_add(struct masks *m, struct masks *more)
 {
-	struct masks **at = &m->next;
+	struct masks **at = &m->next, *same;
 	size_t i;
 
+	if (is_same(m, more)) {
+		masks_free(more);
+		return;
+	}
+	same = take_same(m, more);
+	if (same) {
+		masks_free(more);
+		more = same;
+	}
 	for (i = 0; i < sizeof(m->first); i++)
 		m->first[i] = m->first[i] || more->first[i];
 	more->next = m->next;

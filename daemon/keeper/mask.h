@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What a spool must not hold: the values of an exec's secrets. They are looked for in its output
- * and replaced by stars, byte by byte, so that offsets stay. */
+/* What spools must not hold: the values of secrets that were lent in their sandbox. They are looked
+ * for in the output and replaced by stars, byte by byte, so that offsets stay. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,8 +13,9 @@ struct masks;
  * negative errno. While there is one, the keeper leaves no core file. */
 int masks_new(int fd, struct masks **ret);
 void masks_free(struct masks *m); /* zeroes them; NULL is fine */
-/* Takes MORE over: it is looked for, too. Of MASKS_ADDED_MAX that were added the oldest go. */
-#define MASKS_ADDED_MAX 16
+/* Takes MORE over: it is looked for, too. Of more than MASKS_ADDED_MAX that were added the oldest
+ * go; what is there already counts as new. */
+#define MASKS_ADDED_MAX 64
 void masks_add(struct masks *m, struct masks *more);
 
 /* Covers every value in the SIZE bytes at DATA. Returns how many bytes are settled; the others may

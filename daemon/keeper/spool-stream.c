@@ -327,8 +327,8 @@ void stream_flush(struct stream *s, int dir, const char *name)
 
 int64_t stream_pump(struct stream *s, int dir, const char *name, uint8_t *buffer)
 {
-	s->error = 0; /* set again by what fails now */
-	if (s->masks)
+	s->error = 0;                      /* set again by what fails now */
+	if (s->masks && s->n_between == 0) /* what is between came before them */
 		return pump_masked(s, dir, name, buffer);
 	return s->pty ? pump_pty(s, dir, name, buffer) : pump_pipe(s, dir, name);
 }

@@ -26,8 +26,9 @@ struct stream {
 	size_t n_between; /* bytes in it */
 	uint8_t *pending; /* read from a pty, not yet written */
 	size_t n_pending;
-	const struct masks *masks; /* what must not get into the file; borrowed; NULL: nothing */
-	uint8_t *held;             /* may be the beginning of such a thing */
+	const struct masks
+		*masks; /* what must not get into the file; borrowed; NULL: nothing yet */
+	uint8_t *held;  /* may be the beginning of such a thing */
 	size_t n_held;
 	size_t n_shown; /* of them, which are in the file all the same */
 };

@@ -50,7 +50,7 @@ struct spool {
 	struct timer retry;
 	struct timer finish;
 	struct timer show;
-	struct masks *masks; /* NULL: nothing is to be covered */
+	struct spool_cover *cover; /* NULL: nothing is to be covered yet */
 	struct keeper_stream_state told[KEEPER_STREAM_MAX];
 	bool dirty;
 	bool finishing;
@@ -59,6 +59,7 @@ struct spool {
 	int stdin_end; /* held for a daemon that comes back; -1 */
 	uint64_t finish_serial;
 	char exec[NAME_LENGTH_MAX + 1];
+	char sandbox[NAME_LENGTH_MAX + 1];
 };
 
 static void fill_states(const struct spool *s, struct keeper_stream_state *states)
@@ -155,7 +156,7 @@ static void spool_free(struct spool *s)
 	timer_cancel(all->loop, &s->retry);
 	timer_cancel(all->loop, &s->finish);
 	timer_cancel(all->loop, &s->show);
-	masks_free(s->masks);
+	spool_cover_leave(s->cover);
 	free(s);
 	all->on_change(all->userdata);
 }
@@ -305,7 +306,8 @@ static struct spool *find(const struct spools *all, const char *exec)
 	return NULL;
 }
 
-static struct spool *spool_new(struct spools *all, const char *exec, uint64_t max_bytes)
+static struct spool *spool_new(struct spools *all, const char *exec, const char *sandbox,
+			       uint64_t max_bytes)
 {
 	struct spool *s = calloc(1, sizeof(*s));
 	size_t i;
@@ -319,6 +321,8 @@ static struct spool *spool_new(struct spools *all, const char *exec, uint64_t ma
 	s->finish = (struct timer){ .on_time = on_finish_time, .userdata = s };
 	s->show = (struct timer){ .on_time = on_show, .userdata = s };
 	(void)snprintf(s->exec, sizeof(s->exec), "%s", exec);
+	(void)snprintf(s->sandbox, sizeof(s->sandbox), "%s", sandbox);
+	s->cover = spool_cover_use(spool_cover_find(&all->covers, sandbox));
 	for (i = 0; i < KEEPER_STREAM_MAX; i++) {
 		s->streams[i].spool = s;
 		stream_init(&s->streams[i].stream);
@@ -364,7 +368,7 @@ static int start_stream(struct spool *s, size_t i, int source, bool pty)
 
 	t->stream.used = true;
 	t->stream.pty = pty;
-	t->stream.masks = s->masks;
+	t->stream.masks = s->cover ? s->cover->masks : NULL;
 	t->stream.source = source;
 	t->watch.fd = source;
 	return loop_watch(s->all->loop, &t->watch, EPOLLIN);
@@ -413,20 +417,44 @@ static int open_pty(struct spool *s, struct wire_message *m)
 }
 
 static int check_open(const struct spools *all, const struct keeper_spool_open *request,
-		      const char *exec)
+		      const char *exec, const char *sandbox)
 {
 	const uint32_t known = (1u << KEEPER_STREAM_MAX) - 1;
 
-	if (!name_good(exec) || (request->streams == 0 && !request->keep_stdin) ||
+	if (!name_good(exec) || !name_good(sandbox) ||
+	    (request->streams == 0 && !request->keep_stdin) ||
 	    (request->pty && request->keep_stdin) || (request->streams & ~known) != 0 ||
 	    !ids_exists(all->ids, request->uid))
 		return -EINVAL;
 	return find(all, exec) ? -EEXIST : 0;
 }
 
+/* None of SANDBOX holds what FD says, from now on. Returns 0 or negative errno. */
+static int cover_all_of(struct spools *all, const char *sandbox, int fd, bool stays)
+{
+	struct spool_cover *c;
+	struct spool *s;
+	int r = spool_cover_add(&all->covers, sandbox, fd, &c);
+	size_t i;
+
+	if (r < 0)
+		return r;
+	c->stays = c->stays || stays;
+	if (r == 0)
+		return 0;
+	LIST_FOREACH (s, &all->list, in_all) {
+		if (strcmp(s->sandbox, sandbox) != 0)
+			continue;
+		s->cover = spool_cover_use(c);
+		for (i = 0; i < KEEPER_STREAM_MAX; i++)
+			s->streams[i].stream.masks = c->masks;
+	}
+	return 0;
+}
+
 /* The last descriptor of M, behind a pty's master or a stdin. */
-static int take_masks(struct spool *s, const struct keeper_spool_open *request,
-		      struct wire_message *m)
+static int take_masks(struct spools *all, const struct keeper_spool_open *request,
+		      const char *sandbox, struct wire_message *m)
 {
 	const size_t before = request->pty || request->keep_stdin ? 1 : 0;
 	CLEANUP_FD int fd = -1;
@@ -434,7 +462,7 @@ static int take_masks(struct spool *s, const struct keeper_spool_open *request,
 	if (!request->has_masks)
 		return 0;
 	fd = wire_take_fd(m, before);
-	return fd < 0 ? -EBADF : masks_new(fd, &s->masks);
+	return fd < 0 ? -EBADF : cover_all_of(all, sandbox, fd, false);
 }
 
 void spools_open(struct spools *all, struct wire_message *m)
@@ -445,15 +473,16 @@ void spools_open(struct spools *all, struct wire_message *m)
 	struct spool *s = NULL;
 	bool bad = false;
 	const char *exec = wire_string(m, request->exec, &bad);
+	const char *sandbox = wire_string(m, request->sandbox, &bad);
 	int r;
 
-	r = bad ? -EBADMSG : check_open(all, request, exec);
+	r = bad ? -EBADMSG : check_open(all, request, exec, sandbox);
+	if (r == 0)
+		r = take_masks(all, request, sandbox, m);
 	if (r == 0) {
-		s = spool_new(all, exec, request->max_bytes);
+		s = spool_new(all, exec, sandbox, request->max_bytes);
 		r = s ? 0 : -ENOMEM;
 	}
-	if (r == 0)
-		r = take_masks(s, request, m);
 	if (r == 0 && request->keep_stdin)
 		r = s->stdin_end = wire_take_fd(m, 0);
 	if (r >= 0)
@@ -588,17 +617,15 @@ void spools_drop_stdin(struct spools *all, struct wire_message *m)
 
 void spools_mask(struct spools *all, struct wire_message *m)
 {
-	const struct wire_header h = *wire_head(m);
-	const struct spool *s = find_open(all, m);
+	const struct keeper_spool_mask *request = (const void *)m->data;
 	CLEANUP_FD int fd = wire_take_fd(m, 0);
-	struct masks *more = NULL;
-	int r = s ? 0 : -ENOENT;
+	bool bad = false;
+	const char *sandbox = wire_string(m, request->sandbox, &bad);
+	int r = bad || !name_good(sandbox) || fd < 0
+			? -EINVAL
+			: cover_all_of(all, sandbox, fd, request->stays != 0);
 
-	if (r == 0)
-		r = s->masks && fd >= 0 ? masks_new(fd, &more) : -EINVAL;
-	if (r == 0)
-		masks_add(s->masks, more);
-	link_reply(all->link, h.type, h.serial, r);
+	link_reply(all->link, KEEPER_SPOOL_MASK, request->header.serial, r);
 }
 
 bool spools_each(const struct spools *all, bool (*fn)(const char *exec, void *userdata),
@@ -649,6 +676,7 @@ void spools_deinit(struct spools *s)
 {
 	while (!LIST_EMPTY(&s->list))
 		spool_free(LIST_FIRST(&s->list));
+	spool_covers_deinit(&s->covers);
 	free(s->buffer);
 	s->buffer = NULL;
 }

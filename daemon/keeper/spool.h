@@ -11,6 +11,7 @@
 #include "ids.h"
 #include "link.h"
 #include "loop.h"
+#include "spool-cover.h"
 
 struct spool;
 LIST_HEAD(spool_list, spool);
@@ -24,6 +25,7 @@ struct spools {
 	int dir;
 	struct spool_list list;
 	struct spool_list by_exec[SPOOL_BUCKETS];
+	struct spool_covers covers;
 	size_t count;
 	uint8_t *buffer;                   /* for what cannot be spliced */
 	void (*on_change)(void *userdata); /* count changed */

@@ -232,7 +232,7 @@ void exec_table_new_keeper(struct manager *m, struct sandbox *s)
 		if (!e->stranded)
 			continue;
 		e->stranded = false;
-		r = e->phase == EXEC_PHASE_PREPARING ? exec_spool_open(e, -1) : 0;
+		r = e->phase == EXEC_PHASE_PREPARING ? exec_spool_prepare(e) : 0;
 		if (r < 0)
 			exec_fail_start(e, r);
 	}

@@ -141,6 +141,8 @@ extern const struct init_exec_watch exec_watch;
 /* ---- exec-spawn.c ---- */
 /* The keeper makes pipes, or holds what leads to its stdin, before init is asked. */
 bool exec_needs_pipes(const struct exec *e);
+/* That, or it has to know what is lent. */
+bool exec_needs_keeper(const struct exec *e);
 /* The view of its stage is there: goes on with the kept request. */
 void exec_view_made(struct exec *e, int error);
 /* Hands the request to init. What goes wrong ends the exec. */
@@ -168,6 +170,8 @@ void exec_await_return(struct exec *e);
 /* Asks the keeper for pipes (TERMINAL -1) or gives it a terminal to read; exec_spool_opened() of
  * exec-spawn.c is called later. Returns 0 or negative errno. */
 int exec_spool_open(struct exec *e, int terminal);
+/* What exec_needs_keeper() is about, with the same end. */
+int exec_spool_prepare(struct exec *e);
 /* Closes the spool after at most WAIT_MS; exec_spool_closed() follows, from the loop, unless this
  * returns false: nothing to wait for. */
 bool exec_spool_finish(struct exec *e, uint32_t wait_ms);

@@ -104,6 +104,16 @@ void exec_secrets_bind(struct exec_secrets *b)
 		b->bound = true;
 }
 
+bool exec_secrets_have_file(const struct exec_secrets *b)
+{
+	size_t i;
+
+	for (i = 0; b && i < b->count; i++)
+		if (b->items[i].form == EXEC_SECRET_FILE)
+			return true;
+	return false;
+}
+
 int exec_secrets_masks(const struct exec_secrets *b, int *ret)
 {
 	struct bytes *values;

@@ -90,8 +90,10 @@ void exec_secrets_bind(struct exec_secrets *s);
 void exec_secrets_forget(struct exec_secrets *s);
 /* What the command is to read; NULL: none of them. */
 const struct exec_secret *exec_secrets_stdin(const struct exec_secrets *s);
-/* What its spool is not to hold, for the keeper; *RET stays where there is nothing to cover.
- * Returns 0 or negative errno. */
+/* One of them becomes a file, which others in the sandbox can read. */
+bool exec_secrets_have_file(const struct exec_secrets *s);
+/* What no spool of its sandbox is to hold, for the keeper; *RET stays where there is nothing to
+ * cover. Returns 0 or negative errno. */
 int exec_secrets_masks(const struct exec_secrets *s, int *ret);
 /* Those that become variables, at most EXEC_VARIABLES_MAX; returns how many. */
 size_t exec_secrets_variables(const struct exec_secrets *s, struct exec_variable *ret);

@@ -48,6 +48,11 @@ bool exec_needs_pipes(const struct exec *e)
 	       (e->facts.streams != 0 || (e->input && !exec_stdin_is_closing(e->input)));
 }
 
+bool exec_needs_keeper(const struct exec *e)
+{
+	return exec_needs_pipes(e) || (e->masks >= 0 && exec_secrets_have_file(e->secrets));
+}
+
 void exec_spawn(struct exec *e, struct wire_message *m)
 {
 	static const uint32_t bits[3] = { INIT_EXEC_HAS_STDIN, INIT_EXEC_HAS_STDOUT,
@@ -98,10 +103,10 @@ void exec_view_made(struct exec *e, int error)
 	}
 	if (error == 0 && e->ending != EXEC_CAUSE_MAX) {
 		exec_close_output(e);
-	} else if (error == 0 && !exec_needs_pipes(e)) {
+	} else if (error == 0 && !exec_needs_keeper(e)) {
 		exec_spawn(e, e->request);
 	} else if (error == 0) {
-		error = exec_spool_open(e, -1);
+		error = exec_spool_prepare(e);
 		if (error == 0)
 			return; /* exec_spool_opened() goes on with it */
 		exec_fail_start(e, error);
@@ -117,7 +122,7 @@ void exec_spool_opened(struct exec *e, int error, struct wire_message *m)
 {
 	int r;
 
-	if (e->facts.tty) {
+	if (e->facts.tty && e->phase != EXEC_PHASE_PREPARING) {
 		if (error < 0)
 			exec_end(e, EXEC_CAUSE_SANDBOX_LOST); /* nobody reads its output */
 		return;
@@ -128,7 +133,9 @@ void exec_spool_opened(struct exec *e, int error, struct wire_message *m)
 		e->stranded = true; /* the next keeper makes them */
 		return;
 	}
-	r = error < 0 ? error : take_pipes(e, m);
+	r = error;
+	if (r == 0 && exec_needs_pipes(e))
+		r = take_pipes(e, m);
 	if (r < 0)
 		exec_fail_start(e, r);
 	else if (e->ending != EXEC_CAUSE_MAX)

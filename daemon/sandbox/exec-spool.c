@@ -234,6 +234,7 @@ int exec_spool_open(struct exec *e, int terminal)
 {
 	struct keeper_client *k = sandbox_keeper(e->sandbox);
 	struct spool_request request = { .exec = e->key,
+					 .sandbox = sandbox_id(e->sandbox),
 					 .streams = e->facts.streams,
 					 .uid = e->uid,
 					 .pty = terminal,
@@ -260,6 +261,29 @@ int exec_spool_open(struct exec *e, int terminal)
 	(void)exec_ref(e); /* on_opened() gives it back */
 	e->spool_opened = true;
 	return 0;
+}
+
+/* Others in the sandbox can read a file that E is lent. */
+static int cover_others(struct exec *e)
+{
+	struct keeper_client *k = sandbox_keeper(e->sandbox);
+	int masks, r;
+
+	if (!k)
+		return -ECONNRESET;
+	masks = fcntl(e->masks, F_DUPFD_CLOEXEC, 3);
+	if (masks < 0)
+		return -errno;
+	r = keeper_client_spool_mask(k, sandbox_id(e->sandbox), masks, e->facts.streams == 0,
+				     on_opened, e);
+	if (r == 0)
+		(void)exec_ref(e); /* on_opened() gives it back */
+	return r;
+}
+
+int exec_spool_prepare(struct exec *e)
+{
+	return exec_needs_pipes(e) ? exec_spool_open(e, -1) : cover_others(e);
 }
 
 void exec_hold(struct exec *e, const uint64_t offset[KEEPER_STREAM_MAX])

@@ -328,13 +328,13 @@ static int launch(struct exec *e, struct wire_message *m)
 {
 	int r;
 
-	if (!exec_needs_pipes(e)) {
+	if (!exec_needs_keeper(e)) {
 		exec_spawn(e, m);
 		return 0;
 	}
 	r = keep_request(e, m);
 	if (r == 0)
-		r = exec_spool_open(e, -1);
+		r = exec_spool_prepare(e);
 	wire_message_done(m);
 	return r;
 }
@@ -486,7 +486,7 @@ int exec_start_with(struct manager *m, struct sandbox *s, const struct exec_run_
 	e->secrets = TAKE_PTR(secrets);
 	in = input_of(e, params);
 	r = prepare_input(e, &in);
-	if (r == 0 && e->facts.streams != 0)
+	if (r == 0 && (e->facts.streams != 0 || exec_secrets_have_file(e->secrets)))
 		r = exec_secrets_masks(e->secrets, &e->masks);
 	if (r < 0)
 		(void)error_set_errno(reterr, r, "the command's stdin and output cannot be made");

@@ -27,11 +27,12 @@ int keeper_client_call(struct keeper_client *k, struct wire_message *request, ke
 /* Convenience for the exec side. EXEC is the exec id (file name of its spool). */
 struct spool_request {
 	const char *exec;
-	uint32_t streams; /* 1 << enum keeper_spool_stream */
-	uid_t uid;        /* as the sandbox sees it; translated here */
-	int pty;          /* master, taken over; -1 */
-	int keep_stdin;   /* write end of stdin for the keeper to hold, taken over; -1 */
-	int masks;        /* spool-mask.h, taken over; -1: nothing is to be covered */
+	const char *sandbox; /* its id */
+	uint32_t streams;    /* 1 << enum keeper_spool_stream */
+	uid_t uid;           /* as the sandbox sees it; translated here */
+	int pty;             /* master, taken over; -1 */
+	int keep_stdin;      /* write end of stdin for the keeper to hold, taken over; -1 */
+	int masks;           /* spool-mask.h, taken over; -1: nothing more is to be covered */
 	uint64_t max_bytes;
 };
 int keeper_client_spool_open(struct keeper_client *k, const struct spool_request *request,
@@ -45,8 +46,9 @@ int keeper_client_spool_adopt(struct keeper_client *k, const char *exec, keeper_
 			      void *userdata);
 /* The keeper's copy of what leads to its stdin is not needed any more. */
 int keeper_client_spool_drop_stdin(struct keeper_client *k, const char *exec);
-/* There is more to be covered: MASKS as in struct spool_request, but never -1. */
-int keeper_client_spool_mask(struct keeper_client *k, const char *exec, int masks,
+/* There is more that no spool of SANDBOX must hold: MASKS as in struct spool_request, never -1.
+ * STAYS: see struct keeper_spool_mask. */
+int keeper_client_spool_mask(struct keeper_client *k, const char *sandbox, int masks, bool stays,
 			     keeper_reply *done, void *userdata);
 int keeper_client_spool_remove(struct keeper_client *k, const char *exec);
 

@@ -37,6 +37,9 @@ int keeper_client_spool_open(struct keeper_client *k, const struct spool_request
 		r = wire_add_fd(m, request->masks);
 	if (r >= 0)
 		r = wire_add_string(m, offsetof(struct keeper_spool_open, exec), request->exec);
+	if (r >= 0)
+		r = wire_add_string(m, offsetof(struct keeper_spool_open, sandbox),
+				    request->sandbox);
 	if (r < 0) {
 		wire_message_done(m);
 		return r;
@@ -117,15 +120,17 @@ int keeper_client_spool_drop_stdin(struct keeper_client *k, const char *exec)
 	return call_ref(k, KEEPER_SPOOL_DROP_STDIN, exec, on_spool_held, NULL);
 }
 
-int keeper_client_spool_mask(struct keeper_client *k, const char *exec, int masks,
+int keeper_client_spool_mask(struct keeper_client *k, const char *sandbox, int masks, bool stays,
 			     keeper_reply *done, void *userdata)
 {
 	struct wire_message *m = keeper_scratch(k->manager);
+	struct keeper_spool_mask *request = (void *)m->data;
 	int r;
 
-	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_SPOOL_MASK, 0, sizeof(struct keeper_spool_ref));
+	wire_begin(m, KEEPER_WIRE_VERSION, KEEPER_SPOOL_MASK, 0, sizeof(*request));
+	request->stays = stays;
 	(void)wire_add_fd(m, masks); /* the first one fits */
-	r = wire_add_string(m, offsetof(struct keeper_spool_ref, exec), exec);
+	r = wire_add_string(m, offsetof(struct keeper_spool_mask, sandbox), sandbox);
 	if (r < 0) {
 		wire_message_done(m);
 		return r;

@@ -314,8 +314,8 @@ static void on_masked(struct keeper_client *k, int error, struct wire_message *m
 
 	(void)k;
 	(void)m;
-	/* -ENOENT, -ECONNRESET: nothing is kept of its output any more */
-	if (error < 0 && error != -ENOENT && error != -ECONNRESET)
+	/* -ECONNRESET: nothing is kept of any output now, but by the next keeper */
+	if (error < 0 && error != -ECONNRESET)
 		log_kept(u->exec, error, u->path);
 	else if (lease_find(u->exec->manager, 0, u->lease, NULL)) /* else the file is gone */
 		put_update(u->exec, u->path, u->value);
@@ -342,7 +342,8 @@ static int mask_first(struct exec *e, const char *lease, const char *path, struc
 		(void)close_fd(masks);
 		return -ENOMEM;
 	}
-	r = keeper_client_spool_mask(k, e->key, masks, on_masked, u);
+	r = keeper_client_spool_mask(k, sandbox_id(e->sandbox), masks, e->facts.streams == 0,
+				     on_masked, u);
 	if (r < 0)
 		update_free(u);
 	return r;
@@ -370,8 +371,6 @@ void secret_file_update(struct exec *e, const char *lease, const char *path, str
 		return;
 	else if (!v)
 		r = drop_secret(e, path);
-	else if (e->facts.streams == 0)
-		put_update(e, path, v);
 	else
 		r = mask_first(e, lease, path, v);
 	if (r < 0)

@@ -37,8 +37,8 @@ int secret_files_lend(const struct exec *e);
 /* E is not asked for after all. */
 void secret_files_withdraw(const struct exec *e);
 /* LEASE, which E has as the file PATH, below the agent's home, has another value, or (NULL) is
- * over: so is the file. E's spool covers the new value before the file has it. While E is being
- * adopted it waits for secret_files_catch_up(). */
+ * over: so is the file. The spools of its sandbox cover the new value before the file has it. While
+ * E is being adopted it waits for secret_files_catch_up(). */
 void secret_file_update(struct exec *e, const char *lease, const char *path,
 			struct secret_value *v);
 /* E is adopted. */

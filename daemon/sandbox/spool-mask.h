@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What the spool of an exec must not hold of its secrets: which bytes the keeper covers. */
+/* What no spool of a sandbox must hold of the secrets lent there: which bytes the keeper covers. */
 
 #include <stddef.h>
 

@@ -148,6 +148,54 @@ def test_lent(t):
     equal(t.sh(s, "ls ~/.agent", client=c), "settings\nsub\n", "gone with the last")
 
 
+def read_by_another(t, **lent_with):
+    """A command of the same sandbox that was lent nothing prints the file, then the renewed one."""
+    d, c, path = lender(t)
+    ws = t.workspace()
+    s = t.sandbox(client=c, tool=TOOL, workspace=ws)
+    script = (
+        "head -c 3000000 /dev/zero | tr '\\0' x; "  # much output is moved and not looked at, until then
+        f"echo; touch {ws}/runs; {STEP.format(ws + '/lent')} old=$(cat ~/.agent/auth.json); echo $old; touch {ws}/read; "
+        "n=0; while [ $(cat ~/.agent/auth.json) = $old ]; do sleep 0.05; n=$((n + 1)); [ $n -lt 1000 ] || exit 9; done; "
+        "cat ~/.agent/auth.json; echo; " + SPELL
+    )
+    other = t.run(s, ["sh", "-c", script], client=c, detach=True)
+    until(lambda: os.path.exists(ws + "/runs"), 50, "it runs", 0.02)
+    lent = t.run(s, ["sh", "-c", STEP.format(ws + "/end")], client=c, secrets=["a_token"], detach=True, **lent_with)
+    t.put(ws, "lent", "")
+    until(lambda: os.path.exists(ws + "/read"), 50, "it was read", 0.02)
+    t.put(os.path.dirname(path), "token.new", OTHER)
+    os.rename(path + ".new", path)
+    c.call("secret.renew", {"leaseId": lease_of(d), "ttlMs": 3_600_000})
+    r = exited(c.call("exec.wait", {"execId": other["execId"]}, timeout=60))
+    said = text_of(r["stdout"]).decode().split("\n")[1:]
+    equal(said, ["*" * len(VALUE), "*" * len(OTHER), spelled(OTHER), ""], "what was stored of it")
+    t.put(ws, "end", "")
+    exited(c.call("exec.wait", {"execId": lent["execId"]}, timeout=60))
+    return d, s
+
+
+def test_read_by_another(t):
+    """The keeper forgets what nobody can know any more (secret_leaks has the proof)."""
+    read_by_another(t)
+
+
+def test_read_by_another_than_one_with_its_own_output(t):
+    """Of what the lent command prints nothing is stored, and it is not seen to end."""
+    with open("/dev/null", "wb") as null:
+        fd = null.fileno()
+        d, s = read_by_another(t, fds=[fd, fd], stdout={"fd": 0}, stderr={"fd": 1})
+    c = t.connect(daemon=d)
+    equal(t.sh(s, f"printf %s-%s {VALUE[:12]} {VALUE[13:]}", client=c), "*" * len(VALUE), "afterwards")
+    d.kill()
+    d.start()
+    c = t.connect(daemon=d)
+    equal(t.sh(s, f"printf %s-%s {OTHER[:15]} {OTHER[16:]}", client=c), "*" * len(OTHER), "under a later daemon")
+    c.call("sandbox.stop", {"sandbox": s["name"]})
+    c.call("sandbox.start", {"sandbox": s["name"]})
+    equal(t.sh(s, f"printf %s-%s {VALUE[:12]} {VALUE[13:]}", client=c), VALUE, "in the next life of it")
+
+
 def test_one_secret_in_a_place(t):
     """Of two in one file none could be taken back alone; also where an earlier daemon lent the first."""
     d, c, _ = lender(t)

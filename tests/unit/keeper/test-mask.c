@@ -85,16 +85,21 @@ START_TEST(test_added)
 {
 	static const char *const first[] = { "the first value" };
 	struct masks *m = make(first, 1);
-	char text[] = "the first value, value-00, value-01, value-17", value[16];
+	char text[] = "the first value, value-00, value-01, value-02, value-65", value[16];
 	const char *one = value;
 	int i;
 
 	for (i = 0; i <= MASKS_ADDED_MAX + 1; i++) {
 		(void)snprintf(value, sizeof(value), "value-%02d", i);
 		masks_add(m, make(&one, 1));
+		if (i == MASKS_ADDED_MAX) { /* again: no place more, and new */
+			(void)snprintf(value, sizeof(value), "value-%02d", 1);
+			masks_add(m, make(&one, 1));
+			masks_add(m, make(first, 1));
+		}
 	}
 	ck_assert_uint_eq(masks_apply(m, (uint8_t *)text, strlen(text), true), strlen(text));
-	ck_assert_str_eq(text, "***************, value-00, value-01, ********");
+	ck_assert_str_eq(text, "***************, value-00, ********, value-02, ********");
 	masks_free(m);
 	ck_assert_int_eq(prctl(PR_GET_DUMPABLE), 1);
 }

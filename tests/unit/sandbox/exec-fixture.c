@@ -533,6 +533,18 @@ int keeper_client_spool_open(struct keeper_client *k, const struct spool_request
 	return 0;
 }
 
+int keeper_client_spool_mask(struct keeper_client *k, const char *sandbox, int masks, bool stays,
+			     keeper_reply *done, void *userdata)
+{
+	(void)k;
+	(void)sandbox;
+	(void)stays;
+	spool.masked++;
+	(void)close_fd(masks);
+	answer_later(done, userdata, 0);
+	return 0;
+}
+
 int keeper_client_spool_finish(struct keeper_client *k, const char *exec, uint32_t wait_ms,
 			       bool remove, keeper_reply *done, void *userdata)
 {
