@@ -5,14 +5,17 @@
 
 #include "sandbox/place.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "macro.h"
@@ -23,6 +26,8 @@
 #include "util/path.h"
 #include "util/strings.h"
 
+#define LOCK_TRIES 100
+#define LOCK_WAIT_MS 20
 #define SOCKET_NAME "sandboxd.sock"
 #define SOCKET_BACKLOG 512
 #define SOCKET_PATH_MAX 100 /* docs/protocol.md, Socket */
@@ -81,17 +86,43 @@ static void sign_lock(int fd)
 		(void)pwrite(fd, text, strlen(text), 0); /* on a full disk it stays empty */
 }
 
-static void tell_other(const struct config *config, int fd)
+/* Who signed the lock, or 0. */
+static pid_t lock_signer(int fd)
 {
 	char text[32];
 	size_t n = fd_read_at(fd, text, sizeof(text) - 1, 0);
 
 	text[n] = '\0';
-	if (atoi(text) > 0)
-		log_error("another sandboxd (process %d) works in %s", atoi(text),
-			  config->state_dir);
+	return atoi(text) > 0 ? atoi(text) : 0;
+}
+
+static void tell_other(const struct config *config, int fd)
+{
+	pid_t pid = lock_signer(fd);
+
+	if (pid > 0)
+		log_error("another sandboxd (process %d) works in %s", (int)pid, config->state_dir);
 	else
 		log_error("another sandboxd works in %s", config->state_dir);
+}
+
+/* Of a daemon that was killed, what it had just forked has the lock until it dies, too. Returns 0
+ * or negative errno. */
+static int take_lock(int fd)
+{
+	const struct timespec wait = { .tv_nsec = LOCK_WAIT_MS * 1000000L };
+	int tries = LOCK_TRIES, r;
+	pid_t pid;
+
+	for (;;) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		r = -errno;
+		pid = r == -EWOULDBLOCK && --tries > 0 ? lock_signer(fd) : 0;
+		if (pid == 0 || kill(pid, 0) == 0 || errno != ESRCH)
+			return r;
+		(void)nanosleep(&wait, NULL);
+	}
 }
 
 int place_lock(const struct config *config)
@@ -107,8 +138,8 @@ int place_lock(const struct config *config)
 		r = -errno;
 		return log_errno(LOG_LEVEL_ERROR, r, "cannot open %s", path);
 	}
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		r = -errno;
+	r = take_lock(fd);
+	if (r < 0) {
 		if (r == -EWOULDBLOCK)
 			tell_other(config, fd);
 		else

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """State that is not as it should be: refused or saved aside, named, never overwritten."""
 
+import fcntl
 import glob
 import os
 import sqlite3
 import subprocess
+import threading
 import time
 
 import daemon as daemon_module
@@ -253,6 +255,22 @@ def fill(path):
                 f.write(bytes(1 << 16))
         except OSError:
             pass
+
+
+def test_lock_outlives_its_daemon(t):
+    """What a killed one had just forked has it for a moment."""
+    d = t.private_daemon()
+    pid = d.pid
+    d.kill()
+    with open(os.path.join(d.state, "lock"), encoding="ascii") as f:
+        equal(f.read(), f"{pid}\n", "signed")
+        fcntl.flock(f, fcntl.LOCK_EX)
+        late = threading.Timer(0.3, fcntl.flock, (f, fcntl.LOCK_UN))
+        late.start()
+        d.start()
+        late.join()
+    with d.client() as c:
+        equal(c.call("system.ping"), {}, "the next one")
 
 
 def test_second_daemon(t):
