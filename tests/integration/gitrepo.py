@@ -40,6 +40,9 @@ def worktree(t, repo=None):
     return repo, tree, gitdir
 
 
+# One that runs something: of one made in the first tick of a sandbox nothing else says whose it is.
+STEERED = "git init -q {0} && git -C {0} config core.fsmonitor /bin/false"
+
 INSIDE = (
     "export GIT_AUTHOR_NAME=A GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=A GIT_COMMITTER_EMAIL=a@b; "
 )

@@ -11,7 +11,7 @@ import time
 
 import daemon as daemon_module
 import lib
-from gitrepo import worktree
+from gitrepo import STEERED, worktree
 from harness import exited, modes, signaled, timeout
 from lib import check, equal, text_of, until
 
@@ -492,7 +492,7 @@ def test_a_shared_worktree_after_a_keeper(t):
         for how in ("alone", "both"):
             first, second = (c.call("sandbox.create", {"workspace": tree}) for _ in range(2))
             c = after_the_keeper(t, d, c, how)
-            t.sh(second, "mkdir sub; git init -q sub/made", client=c)
+            t.sh(second, "mkdir sub; " + STEERED.format("sub/made"), client=c)
             for last, s in ((False, first), (True, second)):
                 equal([os.path.exists(p) for p in held], [True, True], "held")
                 equal(os.path.isdir(tree + "/sub/made/.git"), True, "what it works on")

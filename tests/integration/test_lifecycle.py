@@ -9,7 +9,7 @@ import time
 
 import daemon as daemon_module
 import lib
-from gitrepo import repository, worktree
+from gitrepo import STEERED, repository, worktree
 from harness import TEST_USER, exited, modes, refused, timeout
 from lib import check, equal, until
 
@@ -395,7 +395,9 @@ def test_kill_keeper_undoes_the_claim(t):
     made = [gitdir + "/locked", gitdir + "/config.worktree", plain + "/.git/commondir"]
     for path in made:
         check(os.path.exists(path), f"{path} is not made")
-    t.sh(s, f"mkdir {tree}/sub && git init -q {tree}/sub && git init -q {bare}", client=c)
+    t.sh(s, f"mkdir {tree}/sub", client=c)
+    for path in (tree + "/sub", bare):
+        t.sh(s, STEERED.format(path), client=c)
     kill_keepers(t, d)
     c.call("sandbox.stop", {"sandbox": "victim"})
     until(lambda: gone(s["pid"]), 20, "init is gone")
@@ -504,7 +506,7 @@ def test_kill_the_daemon_and_its_keeper(t):
     c = t.connect(daemon=d)
     _, tree, gitdir = worktree(t)
     s = c.call("sandbox.create", {"name": "orphan", "workspace": tree})
-    t.sh(s, f"mkdir {tree}/sub && git init -q {tree}/sub", client=c)
+    t.sh(s, f"mkdir {tree}/sub && " + STEERED.format(tree + "/sub"), client=c)
     keepers = keepers_of(t, d)
     with daemon_module.held(keepers):
         d.kill()

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import daemon as daemon_module
-from gitrepo import INSIDE, git, worktree
+from gitrepo import INSIDE, STEERED, git, worktree
 from harness import b64, exited, modes, signaled, timeout
 from lib import RpcError, check, equal, text_of, until
 
@@ -165,7 +165,7 @@ def commits(t, runtime):
     if runtime != "host":
         r = t.run(s, ["git", "config", "core.fsmonitor", "/bin/false"])
         check(r["exitCode"] != 0, "what steers git cannot be written")
-        t.sh(s, "mkdir sub && git init -q sub")
+        t.sh(s, "mkdir sub && " + STEERED.format("sub"))
     t.client.call("sandbox.remove", {"sandbox": s["name"], "force": True})
     check(not os.path.exists(gitdir + "/locked"), "unlocked afterwards")
     if runtime != "host":
